@@ -1,0 +1,34 @@
+"""What every message has in common: frozen, strict in what it knows, tolerant of what it doesn't."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+VERSION = "1.0"
+"""The version that this code writes: `major.minor`. A reader accepts every minor of its own major."""
+
+MAJOR = 1
+
+CaseId = Annotated[str, Field(pattern=r"^case-[0-9a-f]{32}$")]
+WorkId = Annotated[str, Field(pattern=r"^work-[0-9a-f]{32}$")]
+PathId = Annotated[str, Field(pattern=r"^path-[0-9a-f]{32}$")]
+CallId = Annotated[str, Field(pattern=r"^call-[0-9a-f]{32}$")]
+RecordId = Annotated[str, Field(pattern=r"^record-[0-9a-f]{32}$")]
+RecipeId = Annotated[str, Field(pattern=r"^recipe-[0-9a-f]{32}$")]
+Version = Annotated[str, Field(pattern=r"^[0-9]{1,4}\.[0-9]{1,4}$", description="major.minor of the writer's schema")]
+
+
+class Value(BaseModel):
+    """A part of a message. Frozen; fields that this version doesn't know are kept and written back."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+    def with_(self, **changes: Any) -> "Any":
+        """A copy with some fields replaced, unknown fields included. Not validated: callers pass typed values."""
+        return self.model_copy(update=changes)
+
+
+class Message(Value):
+    """A message of a topic: a value that names the schema version of its writer."""
+
+    version: Version = Field(default=VERSION)

@@ -1,0 +1,46 @@
+"""The question, as it comes in."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from services.contracts.base import CaseId, Message, RecipeId, Value
+
+LETTERS = "ABCDEFGHIJ"
+"""The option letters that a question may use, in order. Ten covers every known source (MedQA has five)."""
+
+Text = Annotated[str, Field(min_length=1, max_length=20_000)]
+
+
+class Question(Value):
+    """One multiple-choice question with its gold answer."""
+
+    question: Text = Field(description="The stem.")
+    options: dict[str, Text] = Field(description="Option texts by letter: A, B, C … without a gap, 2 to 10 of them.")
+    answer: str = Field(description="The gold answer: one letter of the options.")
+    context: tuple[Text, ...] = Field(
+        default=(), max_length=50, description="Passages that belong to the question (PubMedQA's abstract)."
+    )
+    source: str | None = Field(default=None, max_length=200, description="Where it comes from; not part of its id.")
+    id: str | None = Field(default=None, max_length=200, description="The source's own id; not part of the case id.")
+    subject: str | None = Field(default=None, max_length=200, description="Speciality, where the source gives one.")
+
+    @model_validator(mode="after")
+    def _options_and_answer_fit(self) -> Self:
+        letters = "".join(self.options)
+        if len(letters) < 2 or letters != LETTERS[: len(letters)]:
+            raise ValueError(f"options must be lettered A, B, C … in order, 2 to {len(LETTERS)} of them")
+        if self.answer not in self.options:
+            raise ValueError(f"answer must be one of {', '.join(self.options)}")
+        return self
+
+
+class Submission(Message):
+    """A question handed in, before admission. In the topic question-submitted; the key is the case id."""
+
+    case_id: CaseId
+    question: Question
+    recipe_id: RecipeId | None = Field(
+        default=None, description="Ask for this recipe; none: the current one, and at most once for this question."
+    )
+    life: int = Field(default=0, ge=0, description="0; a redrive of a dead letter adds one.")

@@ -1,0 +1,100 @@
+"""The recipe: everything that decides a result, as one frozen value."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from services.contracts.base import Message, Value
+
+Alias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+Prompt = Annotated[str, Field(min_length=1, max_length=50_000, description="The template's text itself.")]
+
+
+class Model(Value):
+    """A model behind an alias. Where it is served, and with what key, is the deployment's matter, not the recipe's."""
+
+    served: str = Field(min_length=1, description="The name that the server knows.")
+    revision: str = Field(default="", description="Revision of the weights; part of every call's id.")
+    context_tokens: int = Field(default=32_768, ge=256)
+    price_in: float = Field(default=0.0, ge=0, description="USD a million prompt tokens.")
+    price_out: float = Field(default=0.0, ge=0, description="USD a million completion tokens.")
+
+
+class Sampling(Value):
+    """How a reply is drawn."""
+
+    temperature: float = Field(ge=0, le=2)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int = Field(ge=1, le=131_072)
+
+
+class Slot(Value):
+    """One planned path."""
+
+    alias: Alias
+    temperature: float = Field(ge=0, le=2)
+
+
+class Generation(Value):
+    """The plan of a question's first paths: one call a slot."""
+
+    prompt: Prompt
+    plan: tuple[Slot, ...] = Field(min_length=1, max_length=64)
+    top_p: float = Field(default=0.9, gt=0, le=1)
+    max_tokens: int = Field(default=8_192, ge=1, le=131_072)
+
+
+class Task(Value):
+    """One kind of call."""
+
+    alias: Alias
+    prompt: Prompt
+    sampling: Sampling
+
+
+class Routing(Value):
+    """The router's thresholds, in paths of the plan found correct. Source of the defaults: the paper's 0–4, 5–7 and
+    8–9 errors of nine."""
+
+    easy: int = Field(default=5, ge=1, description="At least so many correct: easy.")
+    medium: int = Field(default=2, ge=1, description="At least so many correct, fewer than easy: medium.")
+    keep: int = Field(default=2, ge=1, description="Records a case, at most.")
+    strong_paths: int = Field(default=2, ge=1, description="Paths that the strong model writes in a round.")
+    rounds: int = Field(default=2, ge=1, description="Rounds of the strong model before a case is given up.")
+    max_unknown: int = Field(default=2, ge=0, description="More unknown paths than this: no route can be told.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.medium > self.easy:
+            raise ValueError("medium must not exceed easy")
+        return self
+
+
+class Recipe(Message):
+    """All that decides a result: prompts, models and revisions, sampling, plan, thresholds, rounds, prices.
+
+    Its id is the digest of the whole value. Published in the topic `recipes`, and never changed.
+    """
+
+    name: str = Field(min_length=1, max_length=100)
+    models: dict[Alias, Model] = Field(min_length=1)
+    generate: Generation
+    verify: Task
+    score: Task | None = Field(default=None, description="None: one call gives verdict and score (a cheaper choice).")
+    refine: Task
+    reason: Task
+    summarize: Task
+    routing: Routing = Routing()
+    max_asks: int = Field(
+        default=3, ge=1, le=20, description="A reply that can't be read is asked for anew, so many asks in all."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        tasks = (self.verify, self.score, self.refine, self.reason, self.summarize)
+        used = {slot.alias for slot in self.generate.plan} | {task.alias for task in tasks if task is not None}
+        if missing := sorted(used - set(self.models)):
+            raise ValueError(f"no model is given for alias {', '.join(missing)}")
+        if self.routing.easy > len(self.generate.plan):
+            raise ValueError("routing.easy exceeds the number of planned paths: no case could ever be easy")
+        return self

@@ -1,0 +1,1 @@
+"""Pure rules: ids, errors, ports, calls, prompts, routing. No network, no clock, no environment."""

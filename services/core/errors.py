@@ -1,0 +1,62 @@
+"""The tree of errors: named after the boundary that was crossed, and by what the caller is to do.
+
+    Trouble
+    ├── Dead               the message can't be processed: dead-letter it, by kind
+    ├── Away               a dependency is away or slow: hold the message, try again; never a dead letter
+    │   ├── BrokerAway
+    │   ├── LedgerAway
+    │   └── ModelAway      refused connection, 429, 503, and an operator's errors (401, 403, unknown model)
+    ├── Retry              a call went wrong once (time-out, 500, reset, broken body): a few times, then final
+    ├── Reject             a call that will never work (400, context too long, content refused)
+    └── Draining           the process is going: take nothing new, acknowledge nothing more
+
+`Retry` and `Reject` never leave services.models: they end as a `Failure` in the ledger.
+"""
+
+from services.contracts.dead import DeadKind
+
+
+class Trouble(Exception):
+    """The root of what this system raises on purpose. The message says what was wrong, where, and what to do."""
+
+
+class Dead(Trouble):
+    """The message can't be processed; its kind says whether a redrive is worth while."""
+
+    def __init__(self, kind: DeadKind, error: str) -> None:
+        super().__init__(error)
+        self.kind: DeadKind = kind
+        self.error = error
+
+
+class Away(Trouble):
+    """A dependency is away: wait and try again, with the message held."""
+
+    def __init__(self, error: str, retry_after: float | None = None) -> None:
+        super().__init__(error)
+        self.retry_after = retry_after
+        """Seconds that the other side asked to wait, if it did."""
+
+
+class BrokerAway(Away):
+    """Kafka doesn't answer."""
+
+
+class LedgerAway(Away):
+    """The call ledger doesn't answer."""
+
+
+class ModelAway(Away):
+    """A model server takes no calls now."""
+
+
+class Retry(Trouble):
+    """A call went wrong, and the same request may well work."""
+
+
+class Reject(Trouble):
+    """This request will never work."""
+
+
+class Draining(Trouble):
+    """The process is shutting down and starts no new call: leave the message unacknowledged."""
