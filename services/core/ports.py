@@ -130,9 +130,7 @@ class Admission:
 class Admissions(Protocol):
     """Each question becomes a case once: the first writer wins."""
 
-    async def admit(
-        self, case_id: str, *, named: str | None, current: str, life: int, position: Position
-    ) -> Admission:
+    async def admit(self, case_id: str, *, named: str | None, current: str, life: int, position: Position) -> Admission:
         """Admit a question. `named` is the recipe that the submission asks for, if any: a question is admitted once for
         each named recipe, and once for none. 'first': it is new. 'same': this very message was admitted before (a
         redelivery), with the recipe given then. 'duplicate': another message was first. A life above 0 (a redrive) is
