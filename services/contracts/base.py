@@ -1,6 +1,6 @@
 """What every message has in common: frozen, strict in what it knows, tolerant of what it doesn't."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,7 +23,7 @@ class Value(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
-    def with_(self, **changes: Any) -> "Any":
+    def with_(self, **changes: Any) -> Self:
         """A copy with some fields replaced, unknown fields included. Not validated: callers pass typed values."""
         return self.model_copy(update=changes)
 

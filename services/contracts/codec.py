@@ -71,7 +71,9 @@ def _check_version(version: Any) -> None:
     if not isinstance(version, str) or not re.fullmatch(r"[0-9]{1,4}\.[0-9]{1,4}", version):
         raise Malformed("version: must be 'major.minor'")
     if int(version.split(".")[0]) != MAJOR:
-        raise UnknownVersion(f"schema version {version}: this service reads {MAJOR}.x; deploy a newer one, then redrive")
+        raise UnknownVersion(
+            f"schema version {version}: this service reads {MAJOR}.x; deploy a newer one, then redrive"
+        )
 
 
 def _refuse_large_integers(value: Any) -> None:

@@ -16,7 +16,7 @@ DEAD_LETTER_HEADER = "dead-letter"
 
 
 class DeadLetter(Message):
-    """Why a message is dead, and where it came from. Stands in a header; the message's value is the original's bytes."""
+    """Why a message is dead, and where it came from. In a header; the message's value is the original's bytes."""
 
     service: str
     kind: DeadKind

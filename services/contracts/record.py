@@ -30,7 +30,9 @@ class Record(Message):
     summary: str
     verdict: Verdict
     score: Score
-    calls: tuple[Call, ...] = Field(description="The calls this record rests on: its path's, its parents', its summary.")
+    calls: tuple[Call, ...] = Field(
+        description="The calls this record rests on: its path's, its parents', its summary."
+    )
     usage: dict[Stage, Usage] = Field(description="Tokens of the whole case by stage, and of this record's summary.")
     cost: dict[Stage, float] = Field(
         description="This record's share in USD, by stage: the case's calls divided by `of`, its own summary whole; "

@@ -63,7 +63,7 @@ class Failure:
     """A call that failed for good: the server refused it, or every retry was used up."""
 
     reason: str
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
 
 Outcome = Reply | Failure

@@ -94,7 +94,7 @@ class Calls(Protocol):
     """
 
     async def claim(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[Claim]:
-        """For each call, in order: its outcome, or a lease, or who has it. One transaction. Repeated, it is harmless."""
+        """For each call, in order: its outcome, or a lease, or who has it. One transaction. May be repeated."""
         ...
 
     async def renew(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[bool]:
@@ -143,7 +143,7 @@ class Attempts(Protocol):
 
     async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:
         """Note that processing begins. Returns how many attempts of OTHER owners were left open: by processes that
-        died, or that still run elsewhere after a rebalance and will close theirs. Repeated by one owner, counts once."""
+        died, or that still run elsewhere after a rebalance and will close theirs. One owner counts once."""
         ...
 
     async def close_attempt(self, service: str, position: Position, *, owner: str) -> None:

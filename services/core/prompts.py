@@ -1,0 +1,33 @@
+"""Prompts are files, filled in one pass: what a question says is never read as a placeholder."""
+
+import re
+from collections.abc import Iterable
+
+from services.contracts.question import Question
+
+PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+
+
+def render(template: str, **values: str) -> str:
+    """The template with each `{name}` of a given value replaced, once. All other braces stay as they are."""
+    return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)
+
+
+def question_block(question: Question) -> str:
+    """The question as prompts show it: stem, context if any, lettered options, between tags. Never the gold answer."""
+    lines = [question.question]
+    if question.context:
+        lines += ["", "Context:", *question.context]
+    lines += ["", *(f"{letter}. {text}" for letter, text in question.options.items())]
+    return "\n".join(["<question>", *lines, "</question>"])
+
+
+def gold(question: Question) -> str:
+    """The gold answer as prompts show it: letter and text."""
+    return f"{question.answer}. {question.options[question.answer]}"
+
+
+def bullets(reasons: Iterable[str]) -> str:
+    """Reasons as a list, each once, in order; a dash where there are none."""
+    unique = dict.fromkeys(" ".join(reason.split()) for reason in reasons)
+    return "\n".join(f"- {reason}" for reason in unique if reason) or "-"

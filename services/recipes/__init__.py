@@ -1,0 +1,39 @@
+"""Recipes as files: YAML whose prompts are paths of Markdown files, relative to the YAML file."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from services.contracts.codec import explain
+from services.contracts.recipe import Recipe
+
+FOLDER = Path(__file__).parent
+"""The recipes that ship: default.yaml (the paper's figures) and demo.yaml (short answers of one small model)."""
+
+
+class BadRecipe(ValueError):
+    """The file is no recipe; the message says which field of it, and why."""
+
+
+def load(source: str | Path) -> Recipe:
+    """The recipe in a file, or the shipped one of that name. Raises BadRecipe."""
+    path = FOLDER / f"{source}.yaml" if str(source).isidentifier() else Path(source)
+    try:
+        data = yaml.safe_load(path.read_text())
+        return Recipe.model_validate(_with_prompts(data, path.parent))
+    except ValidationError as error:
+        raise BadRecipe(f"{path}: {explain(error)}") from error
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadRecipe(f"{path}: {error}") from error
+
+
+def _with_prompts(data: Any, folder: Path) -> Any:
+    """The same data with the text of each prompt's file in place of its path."""
+    if isinstance(data, dict):
+        return {
+            key: (folder / value).read_text().strip() if key == "prompt" else _with_prompts(value, folder)
+            for key, value in data.items()
+        }
+    return data

@@ -1,0 +1,73 @@
+"""Two lanes: a medium case's best paths rewritten, a difficult case reasoned anew."""
+
+from collections.abc import Sequence
+
+from services.contracts.case import Case, Origin, Path, Stage
+from services.contracts.recipe import Recipe, Task
+from services.contracts.topics import PATHS_GENERATED
+from services.core import ids, prompts
+from services.core.calls import Request
+from services.core.paths import best, from_answer, planned, reasons
+from services.core.ports import Emit, Models
+
+
+async def refine(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
+    """The error refiner: each of the best paths rewritten, told the verifier's reasons on it and on the others."""
+    paths = planned(case)
+    parents = best(paths, recipe.routing.keep)
+    requests = [
+        _request(
+            case,
+            recipe,
+            recipe.refine,
+            "refine",
+            "refined",
+            slot,
+            path=parent.text,
+            own_reason=prompts.bullets(reasons([parent])),
+            other_reasons=prompts.bullets(reasons(p for p in paths if p.path_id != parent.path_id)),
+        )
+        for slot, parent in enumerate(parents)
+    ]
+    return await _write(case, models, requests, "refined", [[parent] for parent in parents])
+
+
+async def reason_anew(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
+    """The difficult-case optimizer: the strong model starts afresh, told why all that was tried so far failed."""
+    told = [path for path in case.paths if path.standing == "error"]
+    count = recipe.routing.strong_paths
+    requests = [
+        _request(case, recipe, recipe.reason, "reason", "regenerated", slot, reasons=prompts.bullets(reasons(told)))
+        for slot in range(count)
+    ]
+    return await _write(case, models, requests, "regenerated", [told] * count)
+
+
+def _request(case: Case, recipe: Recipe, task: Task, stage: Stage, origin: Origin, slot: int, **values: str) -> Request:
+    return Request(
+        case_id=case.case_id,
+        stage=stage,
+        alias=task.alias,
+        model=recipe.models[task.alias],
+        prompt=prompts.render(
+            task.prompt,
+            question=prompts.question_block(case.question),
+            gold=prompts.gold(case.question),
+            **values,
+        ),
+        sampling=task.sampling,
+        seed=ids.seed(case.case_id, stage, origin, case.rounds + 1, slot),
+        ask=(case.life, 0),
+    )
+
+
+async def _write(
+    case: Case, models: Models, requests: Sequence[Request], origin: Origin, parents: Sequence[Sequence[Path]]
+) -> list[Emit]:
+    round = case.rounds + 1
+    answers = await models.ask(requests)
+    new = [
+        from_answer(case, answer, origin=origin, round=round, slot=slot, parents=parents[slot])
+        for slot, answer in enumerate(answers)
+    ]
+    return [Emit(PATHS_GENERATED, case.case_id, case.with_(paths=(*case.paths, *new), rounds=round))]

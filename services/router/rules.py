@@ -1,0 +1,100 @@
+"""Where a verified case goes: a pure function of the case and its recipe."""
+
+from typing import assert_never
+
+from services.contracts.case import Case, Difficulty, Path
+from services.contracts.recipe import Routing
+from services.contracts.topics import CASE_ACCEPTED, CASE_DIFFICULT, CASE_MEDIUM, CASE_REJECTED
+from services.core.errors import Dead
+from services.core.paths import best, of_round, planned, rank
+from services.core.ports import Emit
+
+
+def route(case: Case, routing: Routing) -> Emit:
+    """The one message that follows from a case in which every path is verified.
+
+    Raises Dead('too_many_unknown') where no route can be told: a broken judge must not send everything to the dearest
+    model.
+    """
+    if case.difficulty is None:
+        case = _classified(case, routing)
+    difficulty = case.difficulty
+    assert difficulty is not None
+    match difficulty:
+        case "easy":
+            return _accept(case, best(planned(case), routing.keep))
+        case "medium":
+            return _emit(CASE_MEDIUM, case) if case.rounds == 0 else _accept(case, _improved(case))
+        case "difficult":
+            return _emit(CASE_DIFFICULT, case) if case.rounds == 0 else _after_strong_model(case, routing)
+        case _:
+            assert_never(difficulty)
+
+
+def classify(correct: int, routing: Routing) -> Difficulty:
+    """The difficulty of a question, by the number of the plan's paths found correct."""
+    if correct >= routing.easy:
+        return "easy"
+    return "medium" if correct >= routing.medium else "difficult"
+
+
+def disputed(paths: list[Path], gold: str) -> bool:
+    """Whether every path that states an answer states the same one, and not gold."""
+    stated = {path.verdict.stated for path in paths if path.verdict is not None and path.verdict.stated is not None}
+    return len(stated) == 1 and gold not in stated
+
+
+def _classified(case: Case, routing: Routing) -> Case:
+    paths = planned(case)
+    unknown = sum(path.standing == "unknown" for path in paths)
+    if unknown > routing.max_unknown:
+        raise Dead(
+            "too_many_unknown",
+            f"{unknown} of {len(paths)} paths are unknown, {routing.max_unknown} may be: see their failures and "
+            "reasons; mend the model or the judge, then redrive",
+        )
+    correct = sum(path.standing == "correct" for path in paths)
+    return case.with_(difficulty=classify(correct, routing), gold_disputed=disputed(paths, case.question.answer))
+
+
+def _improved(case: Case) -> list[Path]:
+    """Each rewritten path in its parent's place, if it is correct and scores at least as high; else the parent.
+
+    So refinement never makes a case worse. A rewritten path that could not be scored replaces nothing.
+    """
+    _known(case)
+    kept = []
+    for path in of_round(case, case.rounds):
+        parent = case.path(path.parents[0])
+        better = path.standing == "correct" and rank(path) >= max(rank(parent), 0)
+        kept.append(path if better else parent)
+    return best(kept, len(kept))
+
+
+def _after_strong_model(case: Case, routing: Routing) -> Emit:
+    """Accept what the strong model got right; else ask it again, up to the recipe's rounds, then give up."""
+    _known(case)
+    right = best((path for path in case.paths if path.origin == "regenerated"), routing.keep)
+    if right:
+        return _accept(case, right)
+    if case.rounds < routing.rounds:
+        return _emit(CASE_DIFFICULT, case)
+    return _emit(CASE_REJECTED, case.with_(rejected=f"no correct path after {case.rounds} rounds of the strong model"))
+
+
+def _known(case: Case) -> None:
+    """Something must be known of what the last round wrote."""
+    if all(path.standing == "unknown" for path in of_round(case, case.rounds)):
+        raise Dead(
+            "too_many_unknown",
+            f"all paths of refining round {case.rounds} are unknown: see their failures and reasons; mend the model or "
+            "the judge, then redrive",
+        )
+
+
+def _accept(case: Case, kept: list[Path]) -> Emit:
+    return _emit(CASE_ACCEPTED, case.with_(kept=tuple(path.path_id for path in kept)))
+
+
+def _emit(topic: str, case: Case) -> Emit:
+    return Emit(topic, case.case_id, case)

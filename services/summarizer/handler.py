@@ -1,0 +1,87 @@
+"""A summary for each kept path, and the record."""
+
+from services.contracts.case import Call, Case, Path, Score
+from services.contracts.recipe import Recipe
+from services.contracts.record import Record
+from services.contracts.topics import RECORD_COMPLETED
+from services.core import ids, prompts
+from services.core.asking import Reading, ask_until_read
+from services.core.calls import Reply, Request
+from services.core.errors import Dead
+from services.core.ports import Emit, Models
+from services.summarizer.costs import cost_by_stage, usage_by_stage
+
+
+async def summarize(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
+    """One record a kept path. Raises Dead('no_summary') where one has none: a case ends with all its records."""
+    kept = [case.path(path_id) for path_id in case.kept]
+    requests = [_request(case, path, recipe) for path in kept]
+    summaries = await ask_until_read(models, requests, _whole_text, recipe.max_asks)
+    return [
+        Emit(RECORD_COMPLETED, case.case_id, _record(case, recipe, index, path, summary))
+        for index, (path, summary) in enumerate(zip(kept, summaries, strict=True))
+    ]
+
+
+def _whole_text(reply: Reply) -> str | None:
+    """A summary that isn't empty and wasn't cut off."""
+    text = reply.text.strip()
+    return text if text and reply.finish_reason != "length" else None
+
+
+def _record(case: Case, recipe: Recipe, index: int, path: Path, summary: Reading[str]) -> Record:
+    if summary.value is None:
+        raise Dead("no_summary", f"no summary of {path.path_id}: {summary.why_not}; mend the model, then redrive")
+    model = recipe.models[path.alias]
+    assert path.verdict is not None
+    assert case.difficulty is not None
+    shared, own = [call for p in case.paths for call in p.calls], list(summary.calls)
+    of = len(case.kept)
+    return Record(
+        record_id=ids.record_id(case.work_id, path.path_id),
+        work_id=case.work_id,
+        case_id=case.case_id,
+        recipe_id=case.recipe_id,
+        life=case.life,
+        index=index,
+        of=of,
+        question=case.question,
+        difficulty=case.difficulty,
+        gold_disputed=case.gold_disputed,
+        path_id=path.path_id,
+        origin=path.origin,
+        parents=path.parents,
+        alias=path.alias,
+        model=f"{model.served}@{model.revision}",
+        temperature=path.temperature,
+        chain=path.text,
+        summary=summary.value,
+        verdict=path.verdict,
+        score=path.score or Score(value=None),
+        calls=_lineage(case, path, own),
+        usage=usage_by_stage([*shared, *own]),
+        cost={
+            **{stage: cost / of for stage, cost in cost_by_stage(shared, recipe).items()},
+            **cost_by_stage(own, recipe),
+        },
+    )
+
+
+def _lineage(case: Case, path: Path, summary: list[Call]) -> tuple[Call, ...]:
+    """The path's calls, its parents' before them, its summary's after them; each once."""
+    parents = [call for parent in path.parents for call in case.path(parent).calls]
+    return tuple({call.call_id: call for call in [*parents, *path.calls, *summary]}.values())
+
+
+def _request(case: Case, path: Path, recipe: Recipe) -> Request:
+    task = recipe.summarize
+    return Request(
+        case_id=case.case_id,
+        stage="summarize",
+        alias=task.alias,
+        model=recipe.models[task.alias],
+        prompt=prompts.render(task.prompt, question=prompts.question_block(case.question), path=path.text),
+        sampling=task.sampling,
+        seed=ids.seed(case.case_id, "summarize", path.origin, path.round, path.slot),
+        ask=(case.life, 0),
+    )

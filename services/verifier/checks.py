@@ -1,0 +1,33 @@
+"""What can be told of a path with no model."""
+
+from services.contracts.case import Path, Verdict
+from services.contracts.question import Question
+from services.core.answers import mentions_given_answer, stated
+from services.verifier.replies import Judged
+
+
+def before_judging(path: Path, question: Question) -> Verdict | None:
+    """A verdict that needs no judge (so none is paid for), or none."""
+    if path.failure is not None:
+        return Verdict(outcome="unjudged", reason=path.failure[:4_000], by="failure")
+    if not path.text.strip():
+        return Verdict(outcome="error", reason="The model wrote no answer.", by="empty")
+    answer = stated(path.text, question)
+    if path.finish_reason == "length":
+        return Verdict(outcome="error", reason="The text was cut off before its end.", by="cut_off", stated=answer)
+    if path.origin != "generated" and mentions_given_answer(path.text):
+        return Verdict(outcome="error", reason="The text mentions an answer given to it.", by="leak", stated=answer)
+    return None
+
+
+def verdict(path: Path, question: Question, judged: Judged | None, why_not: str) -> Verdict:
+    """The verdict on a path from what the judge said, if it could be read, and from what the path itself states."""
+    answer = stated(path.text, question)
+    said = None if judged is None else judged.outcome
+    if answer is not None and answer != question.answer:
+        check = f"The text states {answer} as its final answer; the reference answer is {question.answer}."
+        reason = f"{check} {judged.reason}" if judged is not None and judged.outcome == "error" else check
+        return Verdict(outcome="error", reason=reason[:4_000], by="stated_answer", judged=said, stated=answer)
+    if judged is None:
+        return Verdict(outcome="unjudged", reason=why_not[:4_000], by="failure", stated=answer)
+    return Verdict(outcome=judged.outcome, reason=judged.reason, by="judge", judged=said, stated=answer)

@@ -1,0 +1,98 @@
+"""Verdict and score for every path that has none."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from services.contracts.case import Case, Path, Score, Stage
+from services.contracts.recipe import Recipe, Task
+from services.contracts.topics import PATHS_VERIFIED
+from services.core import ids, prompts
+from services.core.asking import Reading, ask_until_read
+from services.core.calls import Reply, Request
+from services.core.ports import Emit, Models
+from services.verifier import checks, replies
+from services.verifier.replies import BOTH_SCHEMA, SCORE_SCHEMA, VERDICT_SCHEMA, Judged, Scored
+
+
+async def verify(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
+    """Settle what needs no judge, judge the rest, then score what is correct. Nothing leaves unverified."""
+    paths = {path.path_id: _settled(path, case) for path in case.paths}
+    judge = _judge_and_score if recipe.score is None else _judge_then_score
+    unverified = [path for path in paths.values() if path.standing == "unverified"]
+    for path in await judge(case, unverified, recipe, models):
+        paths[path.path_id] = path
+    return [Emit(PATHS_VERIFIED, case.case_id, case.with_(paths=tuple(paths.values())))]
+
+
+def _settled(path: Path, case: Case) -> Path:
+    if path.standing != "unverified":
+        return path
+    verdict = checks.before_judging(path, case.question)
+    return path if verdict is None else path.with_(verdict=verdict)
+
+
+async def _judge_then_score(case: Case, paths: Sequence[Path], recipe: Recipe, models: Models) -> list[Path]:
+    """Two calls: the ranker is asked only for what the judge, and the stated answer, find correct."""
+    requests = [_request(case, path, recipe.verify, "verify", VERDICT_SCHEMA, recipe) for path in paths]
+    verdicts = await ask_until_read(models, requests, replies.verdict, recipe.max_asks)
+    judged = [_with_verdict(path, case, reading) for path, reading in zip(paths, verdicts, strict=True)]
+
+    assert recipe.score is not None
+    correct = [path for path in judged if path.standing == "correct"]
+    requests = [_request(case, path, recipe.score, "score", SCORE_SCHEMA, recipe) for path in correct]
+    scores = await ask_until_read(models, requests, replies.score, recipe.max_asks)
+    scored = {
+        path.path_id: _with_score(path, reading.value, reading.why_not).with_(calls=(*path.calls, *reading.calls))
+        for path, reading in zip(correct, scores, strict=True)
+    }
+    return [scored.get(path.path_id, path) for path in judged]
+
+
+async def _judge_and_score(case: Case, paths: Sequence[Path], recipe: Recipe, models: Models) -> list[Path]:
+    """One call gives both."""
+    requests = [_request(case, path, recipe.verify, "verify", BOTH_SCHEMA, recipe) for path in paths]
+    readings = await ask_until_read(models, requests, _both, recipe.max_asks)
+    done = []
+    for path, reading in zip(paths, readings, strict=True):
+        judged, scored = reading.value if reading.value is not None else (None, None)
+        path = _with_verdict(path, case, Reading(judged, reading.why_not, reading.calls))
+        done.append(_with_score(path, scored, reading.why_not) if path.standing == "correct" else path)
+    return done
+
+
+def _both(reply: Reply) -> tuple[Judged, Scored | None] | None:
+    """A verdict with its score; a correct one that can't be scored is asked for anew."""
+    judged, scored = replies.verdict(reply), replies.score(reply)
+    if judged is None or (judged.outcome == "correct" and scored is None):
+        return None
+    return judged, scored
+
+
+def _with_verdict(path: Path, case: Case, reading: Reading[Judged]) -> Path:
+    verdict = checks.verdict(path, case.question, reading.value, reading.why_not)
+    return path.with_(verdict=verdict, calls=(*path.calls, *reading.calls))
+
+
+def _with_score(path: Path, scored: Scored | None, why_not: str) -> Path:
+    if scored is None:
+        return path.with_(score=Score(value=None, justification=why_not[:4_000]))
+    return path.with_(score=Score(value=scored.value, justification=scored.justification))
+
+
+def _request(case: Case, path: Path, task: Task, stage: Stage, schema: dict[str, Any], recipe: Recipe) -> Request:
+    return Request(
+        case_id=case.case_id,
+        stage=stage,
+        alias=task.alias,
+        model=recipe.models[task.alias],
+        prompt=prompts.render(
+            task.prompt,
+            question=prompts.question_block(case.question),
+            gold=prompts.gold(case.question),
+            path=path.text,
+        ),
+        sampling=task.sampling,
+        seed=ids.seed(case.case_id, stage, path.origin, path.round, path.slot),
+        ask=(case.life, 0),
+        schema=schema,
+    )
