@@ -1,0 +1,34 @@
+"""Free loopback ports for children that must be told theirs before they start."""
+
+import random
+import socket
+
+LOOPBACK = "127.0.0.1"
+"""Nothing of the local stack is bound to any other address."""
+
+_RANGE = range(20_000, 32_000)
+"""Below the ports that the kernel gives outgoing connections (Linux from 32768, macOS from 49152): the port of
+a broker that is down for a while is not taken by some client, and still free when the broker comes back."""
+
+
+def free_ports(count: int) -> list[int]:
+    """`count` different ports, free on the loopback now, chosen at random so that runs side by side differ.
+
+    Raises OSError when there are not so many.
+    """
+    found: list[int] = []
+    for port in random.sample(_RANGE, len(_RANGE)):
+        if len(found) == count:
+            return found
+        if _is_free(port):
+            found.append(port)
+    raise OSError(f"no {count} free ports between {_RANGE.start} and {_RANGE.stop}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
