@@ -1,0 +1,143 @@
+"""The file of the SQLite ledger: its schema, its settings, and what its errors mean."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from services.core.errors import LedgerAway
+from services.ledger.errors import LedgerUnusable
+
+SCHEMA = 1
+"""PRAGMA user_version of the files that this code writes and reads."""
+
+BUSY_S = 5.0
+"""How long to wait for another process's transaction. One takes milliseconds; SQLite's waiters are served in no order,
+so that a few of them can be unlucky under load."""
+
+_APPLICATION = 0x524D4C47  # "RMLG": so that another program's database is not taken for a ledger
+
+_TABLES = """
+CREATE TABLE call (
+    id INTEGER PRIMARY KEY, call_id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, at REAL NOT NULL, outcome BLOB NOT NULL
+);
+CREATE TABLE claim (
+    id INTEGER PRIMARY KEY, call_id TEXT NOT NULL, owner TEXT NOT NULL, since REAL NOT NULL, until REAL NOT NULL,
+    ended TEXT NOT NULL DEFAULT 'open'
+);
+CREATE INDEX claim_call ON claim (call_id);
+CREATE TABLE admission (
+    case_id TEXT, named TEXT, life INTEGER, topic TEXT, partition INTEGER, "offset" INTEGER, first INTEGER NOT NULL,
+    recipe_id TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (case_id, named, life, topic, partition, "offset")
+) WITHOUT ROWID;
+CREATE TABLE attempt (
+    service TEXT, topic TEXT, partition INTEGER, "offset" INTEGER, owner TEXT, at REAL NOT NULL,
+    PRIMARY KEY (service, topic, partition, "offset", owner)
+) WITHOUT ROWID;
+CREATE TABLE circuit (service TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_AWAY = _DAMAGED | {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_INTERRUPT,
+}
+"""What the store can do to us. The rest (syntax, misuse, constraints) are mistakes of this code, and stay visible."""
+
+
+def prepare(path: Path) -> None:
+    """Make the file a ledger where it is new; refuse it where it can't be one (LedgerUnusable)."""
+    try:
+        with translated(path), closing(_connect(path, "rwc")) as db:
+            _prepare(db, path)
+    except LedgerAway as error:
+        if _code(error.__cause__) in _DAMAGED:
+            raise LedgerUnusable(f"{path} is damaged or no SQLite file: restore it, or move it away") from error
+        raise
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to a prepared file. It never makes a new one: an empty ledger would pay for every call again."""
+    db = _connect(path, "rw")
+    # 16 MB of log before it is folded into the file: the same index pages are then written once for many calls.
+    db.execute("PRAGMA wal_autocheckpoint = 4000")
+    db.execute("PRAGMA journal_size_limit = 67108864")
+    return db
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """What the store does to us leaves this block as LedgerAway; a mistake of this code as what it is."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if _code(error) not in _AWAY:
+            raise
+        raise LedgerAway(f"call ledger {path}: {error}; {_advice(_code(error))}") from error
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    # Used by one thread at a time, though not always by the one that opened it.
+    uri = f"{path.as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    _into_wal(db)
+    db.execute("BEGIN IMMEDIATE")
+    application, version = _pragma(db, "application_id"), _pragma(db, "user_version")
+    tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    if (application, version, tables) == (0, 0, 0):
+        for statement in _TABLES.split(";\n"):
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {_APPLICATION}")
+        db.execute(f"PRAGMA user_version = {SCHEMA}")
+    elif application != _APPLICATION:
+        raise LedgerUnusable(f"{path} is another program's database: give the ledger a file of its own")
+    elif version != SCHEMA:
+        raise LedgerUnusable(f"{path} has schema {version}, this code knows {SCHEMA}: deploy the version that wrote it")
+    db.execute("COMMIT")
+
+
+def _into_wal(db: sqlite3.Connection) -> None:
+    """Switch a new file to its write-ahead log. SQLite doesn't wait here where several processes do it at once."""
+    give_up = time.monotonic() + BUSY_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _pragma(db: sqlite3.Connection, name: str) -> int:
+    value: int = db.execute(f"PRAGMA {name}").fetchone()[0]
+    return value
+
+
+def _code(error: BaseException | None) -> int:
+    """SQLite's primary result code; -1 for errors of the Python module itself."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return -1 if code is None else code & 0xFF
+
+
+def _advice(code: int) -> str:
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"another process held it for more than {BUSY_S:g} s: is one stopped, or the disk a network one?"
+    if code == sqlite3.SQLITE_FULL:
+        return "the disk is full: free some space, and work goes on by itself"
+    if code in _DAMAGED:
+        return "the file is damaged: stop the services, then restore it or move it away"
+    return "is its folder there, and writable? Work goes on by itself once it is"
