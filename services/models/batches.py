@@ -1,0 +1,51 @@
+"""Many small askings of a store as few large ones."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+R = TypeVar("R")
+
+
+class Batches(Generic[R]):
+    """What is asked for in one turn of the event loop, or while a batch is on its way, goes together in the next.
+
+    So everything that one coroutine asks for at once is in one batch: one transaction.
+    """
+
+    def __init__(self, work: Callable[[Sequence[str]], Awaitable[Sequence[R]]]) -> None:
+        self._work = work
+        self._waiting: list[tuple[str, asyncio.Future[R]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def ask(self, key: str) -> R:
+        """The work's result for this key. Raises what the work raised for its batch."""
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((key, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._flush())
+        return await future
+
+    async def settle(self) -> None:
+        """Wait for what is on its way."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+
+    async def _flush(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                results = await self._work([key for key, _ in batch])
+            except Exception as error:
+                _tell(batch, error)
+            else:
+                for (_, future), result in zip(batch, results, strict=True):
+                    if not future.done():
+                        future.set_result(result)
+        self._task = None
+
+
+def _tell(batch: Sequence[tuple[str, asyncio.Future[R]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)
