@@ -24,7 +24,7 @@ from services.local.child import Usage
 from services.local.kafka_config import LOG4J, Limits, Node, java_options, server_properties
 from services.local.kafka_jars import fetch
 from services.local.ports import LOOPBACK, free_ports
-from services.local.process import Process
+from services.local.process import Process, until
 
 ASK_EVERY = 0.1
 """Seconds between two questions to a broker that doesn't answer yet."""
@@ -69,7 +69,7 @@ class KafkaCluster:
 
     @property
     def usage(self) -> Mapping[str, Usage]:
-        """What each broker has used in its latest life, by its name (kafka-1, …)."""
+        """What each broker has used over all its lives, by its name (kafka-1, …)."""
         return {process.name: process.usage for process in self._processes}
 
     async def start(self) -> None:
@@ -173,10 +173,12 @@ class KafkaCluster:
 
 async def _answers(node: Node, expected: set[Node]) -> None:
     """Returns when `node` itself answers a metadata request that names all `expected` brokers as alive."""
-    while True:
-        if await _is_open(node.client_port) and {n.id for n in expected} <= await _known_brokers(node):
-            return
-        await asyncio.sleep(ASK_EVERY)
+    ids = {n.id for n in expected}
+
+    async def knows_all() -> bool:
+        return await _is_open(node.client_port) and ids <= await _known_brokers(node)
+
+    await until(knows_all, every=ASK_EVERY)
 
 
 async def _is_open(port: int) -> bool:

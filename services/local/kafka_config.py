@@ -23,8 +23,13 @@ appender.out.layout.type = PatternLayout
 appender.out.layout.pattern = [%d] %p %m (%c)%n
 rootLogger.level = info
 rootLogger.appenderRef.out.ref = out
+logger.config.name = org.apache.kafka.common.config
+logger.config.level = warn
+shutdownHook = disable
 """
-"""log4j2 properties: everything from INFO to stdout, which the process module appends to the broker's log."""
+"""log4j2 properties: from INFO to stdout, which the process module appends to the broker's log. Without the
+thousands of lines that repeat the configuration; and log4j's own shutdown hook would end the log before Kafka's
+orderly stop does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,9 @@ def server_properties(node: Node, nodes: Sequence[Node], folder: Path, limits: L
         "share.coordinator.state.topic.min.isr": in_sync,
         # The default makes a group's first member wait 3 s for others; here each start and each test would pay.
         "group.initial.rebalance.delay.ms": 0,
+        # A killed broker may not come back before its old session ends: 6 s instead of 9, in proportion.
+        "broker.session.timeout.ms": 6_000,
+        "broker.heartbeat.interval.ms": 1_000,
         "message.max.bytes": limits.max_message_bytes,
         "replica.fetch.max.bytes": limits.max_message_bytes,
         # 2 MB instead of 128 of a small heap: compacted topics are tiny here.

@@ -39,7 +39,7 @@ class ProcessError(Exception):
 
 
 class Process:
-    """One child process. May be started again after it has ended; `usage` is that of the latest life."""
+    """One child process. May be started again after it has ended."""
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class Process:
         self._ready = ready
         self._ready_within = ready_within
         self._child: Child | None = None
+        self._earlier = Usage()
 
     @property
     def pid(self) -> int | None:
@@ -81,8 +82,8 @@ class Process:
 
     @property
     def usage(self) -> Usage:
-        """Of this life so far, or of the whole of it after its end."""
-        return self._child.usage() if self._child else Usage()
+        """Over all lives so far."""
+        return self._earlier + self._child.usage() if self._child else self._earlier
 
     async def start(self) -> None:
         """Starts the child and returns when it is ready.
@@ -91,6 +92,7 @@ class Process:
         """
         if self.running:
             raise ProcessError(f"{self.name} runs already, as process {self.pid}")
+        self._earlier, self._child = self.usage, None
         self._child = Child(self.argv, self.log, self.env, self.cwd)
         if self._ready is None:
             return
@@ -182,6 +184,12 @@ class Process:
 
     def _failed(self, how: str) -> ProcessError:
         return ProcessError(f"{self.name} {how}; the end of {self.log}:\n{self.log_tail()}")
+
+
+async def until(answers: Callable[[], Awaitable[bool]], *, every: float) -> None:
+    """Returns when `answers` says so, asked again after `every` seconds: another process has no event to await."""
+    while not await answers():  # noqa: ASYNC110
+        await asyncio.sleep(every)
 
 
 @contextlib.asynccontextmanager
