@@ -1,0 +1,10 @@
+-- number of the key, microseconds, cursor -> the next cursor ('0' at the end), how many were dropped
+local key, oldest, cursor = KEYS[tonumber(ARGV[2])], now - tonumber(ARGV[3]), ARGV[4]
+local page = redis.call('HSCAN', key, cursor, 'COUNT', 200)
+local dropped = 0
+for i = 1, #page[2], 2 do
+  if tonumber(string.match(page[2][i + 1], '^%d+')) < oldest then
+    dropped = dropped + redis.call('HDEL', key, page[2][i])
+  end
+end
+return {page[1], dropped}
