@@ -1,0 +1,44 @@
+"""`reasonmed-gateway`: serve until SIGTERM; what is under way then is answered first."""
+
+import asyncio
+import signal
+from functools import partial
+
+import uvicorn
+
+from services.gateway.app import PUBLISH_WITHIN_S, create_app
+from services.runtime.kafka import KafkaClient
+from services.runtime.reachable import reachable
+from services.runtime.settings import Settings
+from services.runtime.sink import KafkaSink
+
+PORT = 8080
+DRAIN_S = PUBLISH_WITHIN_S + 5
+"""Seconds for requests under way after SIGTERM: the longest wait for Kafka, and a body still on its way."""
+
+
+def main() -> None:
+    """Exit 0 after SIGTERM or Ctrl-C."""
+    # uvicorn raises the signal again when it has drained; by default that would end the process before its exit 0.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    asyncio.run(serve(Settings()))
+
+
+async def serve(settings: Settings) -> None:
+    """Until a signal ends it. Starts without Kafka too: not ready then, and answering 503."""
+    client = KafkaClient(name="reasonmed-gateway", **dict(settings.kafka))
+    async with KafkaSink(client, confirm_s=PUBLISH_WITHIN_S) as sink:
+        config = uvicorn.Config(
+            create_app(sink, partial(reachable, client)),
+            host=settings.host,
+            port=PORT if settings.port is None else settings.port,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(DRAIN_S),
+        )
+        await uvicorn.Server(config).serve()
+
+
+if __name__ == "__main__":
+    main()
