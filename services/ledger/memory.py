@@ -51,6 +51,7 @@ class MemoryLedger:
         first = self._first.get(submission)
         if first is None:
             self._first[submission] = (position, named or current, now)
+            self._duplicates.pop((submission, position), None)  # left from a first that was pruned
             return Admission("first", named or current)
         if first[0] == position:
             return Admission("same", first[1])

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from services.core.ports import Admission, Elsewhere, Mine, Position
 
@@ -15,6 +15,8 @@ Message = tuple[str, str, int, int]
 _Lease = tuple[int, str, float]
 """Row, owner, until."""
 
+_INSERT_FIRST = "INSERT OR REPLACE INTO admission VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_DUPLICATE = "INSERT OR IGNORE INTO admission VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _COUNT_ATTEMPTS = 'SELECT count(*) FROM attempt WHERE service = ? AND topic = ? AND partition = ? AND "offset" = ?'
 _DELETE_ATTEMPTS = 'DELETE FROM attempt WHERE service = ? AND topic = ? AND partition = ? AND "offset" = ?'
 _DELETE_ATTEMPT = f"{_DELETE_ATTEMPTS} AND owner = ?"
@@ -66,10 +68,12 @@ def admit(
     first = db.execute(query, submission).fetchone()
     if first and first[1:] == here:
         return Admission("same", first[0])
+    verdict: Literal["first", "duplicate"] = "duplicate" if first else "first"
     given = first[0] if first else recipe_id
-    row = (*submission, *here, first is None, given, now)
-    db.execute("INSERT OR IGNORE INTO admission VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-    return Admission("duplicate" if first else "first", given)
+    # A first may replace a duplicate whose own first was pruned; a duplicate that comes again replaces nothing.
+    insert = _INSERT_DUPLICATE if first else _INSERT_FIRST
+    db.execute(insert, (*submission, *here, verdict == "first", given, now))
+    return Admission(verdict, given)
 
 
 def open_attempt(db: sqlite3.Connection, now: float, *, message: Message, owner: str) -> int:

@@ -23,12 +23,12 @@ _KEYS: Final = [
 ]
 _CALLS, _LEASES, _HISTORY, _ADMISSIONS, _DUPLICATES, _ATTEMPTS, _NUMBERS = _KEYS
 _CIRCUITS: Final = "reasonmed{ledger}:circuits"
+_PRUNED: Final = (_CALLS, _LEASES, _HISTORY, _ADMISSIONS, _DUPLICATES, _ATTEMPTS)
 _ENDED: Final[dict[str, Literal["completed", "released", "open"]]] = {
     "completed": "completed",
     "released": "released",
     "open": "open",
 }
-_PRUNED: Final = (_CALLS, _LEASES, _HISTORY, _ADMISSIONS, _DUPLICATES, _ATTEMPTS)
 
 
 class ValkeyLedger:

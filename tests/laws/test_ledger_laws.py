@@ -1,7 +1,6 @@
 """The laws of the call ledger, held by each of its adapters."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -139,7 +138,7 @@ async def test_the_first_writer_wins(ledger: Ledger, clock) -> None:
     clock.pass_(1)
     outcomes = {"call-2": OTHER, "call-1": Failure("late"), "call-3": REPLY}
     assert await ledger.complete(outcomes, owner=B) == [OTHER, REPLY, REPLY]
-    assert [(row.call_id, row.owner) for row in await ledger.calls()][0] == ("call-1", A)
+    assert [row.owner for row in await ledger.calls()] == [A, B, B]
 
 
 async def test_who_lost_the_lease_still_writes_what_was_paid_for(ledger: Ledger, clock) -> None:
@@ -199,7 +198,7 @@ async def test_a_lease_ends_by_the_store_s_own_clock(store) -> None:
     """No process has to end it: whoever waits for the time that it was told gets the call."""
     async with store.ledger() as ledger:
         await ledger.claim(["call-1"], owner=A, lease_s=0.2)
-        while isinstance(claim := (await ledger.claim(["call-1"], owner=B, lease_s=5))[0], Elsewhere):
+        while isinstance(claim := (await ledger.claim(["call-1"], owner=B, lease_s=5))[0], Elsewhere):  # noqa: ASYNC110
             await asyncio.sleep(claim.remaining_s)
         old, new = await ledger.claims()
         assert claim == Mine(5)
@@ -325,7 +324,7 @@ async def test_a_circuit_is_kept_until_it_is_closed(store) -> None:
 
 
 @pytest.fixture
-async def old_and_new(ledger: Ledger, clock) -> AsyncIterator[Ledger]:
+async def old_and_new(ledger: Ledger, clock) -> Ledger:
     """A ledger with an 'old' one of each kind, which ended 100 s ago, and a 'new' one, which ended just now."""
     for name, position in (("old", HERE), ("new", THERE)):
         await ledger.claim([name, f"left-{name}"], owner=A, lease_s=1)
@@ -336,7 +335,7 @@ async def old_and_new(ledger: Ledger, clock) -> AsyncIterator[Ledger]:
         if name == "old":
             await ledger.claim(["running"], owner=A, lease_s=1_000)
             clock.pass_(100)
-    yield ledger
+    return ledger
 
 
 async def test_pruning_drops_what_is_old(old_and_new: Ledger, clock) -> None:
