@@ -24,7 +24,7 @@ from services.local.child import Usage
 from services.local.kafka_config import LOG4J, Limits, Node, java_options, server_properties
 from services.local.kafka_jars import fetch
 from services.local.ports import LOOPBACK, free_ports
-from services.local.process import Process, until
+from services.local.process import Process, together, until
 
 ASK_EVERY = 0.1
 """Seconds between two questions to a broker that doesn't answer yet."""
@@ -80,16 +80,10 @@ class KafkaCluster:
         if not self._processes:
             await self._prepare()
         try:
-            async with asyncio.TaskGroup() as group:
-                for process in self._processes:
-                    group.create_task(process.start())
-            for node in self._nodes:
-                await _answers(node, set(self._nodes))
-        except BaseExceptionGroup as errors:
-            await self._kill_all()
-            raise errors.exceptions[0] from None
+            await together(*(process.start() for process in self._processes))
+            await together(*(_answers(node, set(self._nodes)) for node in self._nodes))
         except BaseException:
-            await self._kill_all()
+            await asyncio.gather(*(process.kill() for process in self._processes))
             raise
 
     async def stop(self) -> None:
@@ -125,9 +119,6 @@ class KafkaCluster:
     ) -> None:
         await self.stop()
 
-    async def _kill_all(self) -> None:
-        await asyncio.gather(*(process.kill() for process in self._processes))
-
     async def _prepare(self) -> None:
         jars = self._jars or (await asyncio.to_thread(fetch)).jars
         ports = free_ports(2 * self._count)
@@ -137,7 +128,7 @@ class KafkaCluster:
         log4j.write_text(LOG4J)
         cluster_id = _kept_cluster_id(self.folder / "cluster-id")
         java = [str(JAVA), *java_options(self._limits, log4j), "-cp", ":".join(map(str, jars))]
-        await asyncio.gather(*(self._format(java, node, cluster_id) for node in self._nodes))
+        await together(*(self._format(java, node, cluster_id) for node in self._nodes))
         self._processes = [self._process(java, node) for node in self._nodes]
 
     def _process(self, java: list[str], node: Node) -> Process:

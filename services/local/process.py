@@ -16,7 +16,7 @@ import contextlib
 import os
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -190,6 +190,16 @@ async def until(answers: Callable[[], Awaitable[bool]], *, every: float) -> None
     """Returns when `answers` says so, asked again after `every` seconds: another process has no event to await."""
     while not await answers():  # noqa: ASYNC110
         await asyncio.sleep(every)
+
+
+async def together(*doings: Coroutine[object, object, object]) -> None:
+    """Returns when all are done. The first error cancels the others, awaits their end, and is raised itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for doing in doings:
+                group.create_task(doing)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
 
 
 @contextlib.asynccontextmanager
