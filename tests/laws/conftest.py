@@ -120,6 +120,15 @@ class ValkeyProcess:
                 return
         raise RuntimeError("valkey-server did not start:\n" + "".join(said))
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ask(self, *words: str) -> object:
+        """One command, on a connection of its own."""
+        with valkey.Valkey.from_url(self.url) as client:
+            return client.execute_command(*words)
+
     def stop(self) -> None:
         """End it at once, and wait for its end."""
         self._process.kill()

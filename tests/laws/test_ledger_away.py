@@ -1,0 +1,97 @@
+"""When the store is away: LedgerAway with what to do, and the same ledger works again once it is back."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from services.core.calls import Failure
+from services.core.errors import LedgerAway
+from services.core.ports import Done, Mine
+from services.ledger import LedgerUnusable, open_ledger, valkey_server
+from services.ledger.memory import MemoryLedger
+
+A, B = "worker-a", "worker-b"
+
+
+async def test_a_valkey_server_that_restarts(own_valkey) -> None:
+    """While it is down every request says so; afterwards the same ledger goes on, with all it held and no scripts."""
+    server = own_valkey("--appendfsync", "always")
+    async with open_ledger(server.url) as ledger:
+        assert await ledger.claim(["call-1", "call-2"], owner=A, lease_s=60) == [Mine(60), Mine(60)]
+        await ledger.complete({"call-1": Failure("kept")}, owner=A)
+        server.stop()
+        for _ in range(2):
+            with pytest.raises(LedgerAway, match=server.url):
+                await ledger.claim(["call-1"], owner=B, lease_s=60)
+        server.start()
+        claims = await asyncio.gather(*(ledger.claim(["call-1"], owner=B, lease_s=60) for _ in range(40)))
+        assert claims == [[Done(Failure("kept"))]] * 40
+        assert await ledger.renew(["call-2"], owner=A, lease_s=60) == [True]
+
+
+async def test_a_valkey_server_that_does_not_answer(own_valkey, monkeypatch) -> None:
+    """A stopped process is LedgerAway within the time-out, for 40 that ask at once too, and works when it goes on."""
+    monkeypatch.setattr(valkey_server, "TIMEOUT_S", 0.3)
+    server = own_valkey()
+    async with open_ledger(server.url) as ledger, asyncio.timeout(30):
+        os.kill(server.pid, signal.SIGSTOP)
+        asked = (ledger.claim([f"call-{n}"], owner=A, lease_s=60) for n in range(40))
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        os.kill(server.pid, signal.SIGCONT)
+        assert {type(answer) for answer in answers} == {LedgerAway}
+        assert await ledger.claim(["call-other"], owner=B, lease_s=60) == [Mine(60)]
+
+
+async def test_a_valkey_server_with_no_memory_left(own_valkey) -> None:
+    """It refuses to write: LedgerAway, not lost calls."""
+    server = own_valkey()
+    async with open_ledger(server.url) as ledger:
+        server.ask("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(LedgerAway, match="memory"):
+            await ledger.complete({"call-1": Failure("x")}, owner=A)
+        server.ask("CONFIG", "SET", "maxmemory", "0")
+        assert await ledger.complete({"call-1": Failure("x")}, owner=A) == [Failure("x")]
+
+
+async def test_a_valkey_server_that_evicts_is_refused(own_valkey) -> None:
+    """An evicted call would be paid for again; where CONFIG isn't permitted, the server's operator answers for it."""
+    server = own_valkey("--maxmemory-policy", "allkeys-lru")
+    with pytest.raises(LedgerUnusable, match=r"allkeys-lru.*noeviction"):
+        async with open_ledger(server.url):
+            pass
+    server.ask("ACL", "SETUSER", "default", "-config")
+    async with open_ledger(server.url) as ledger:
+        assert await ledger.claim(["call-1"], owner=A, lease_s=1) == [Mine(1)]
+
+
+@pytest.mark.parametrize("url", ["valkey://127.0.0.1:1/0", "redis://:secret@127.0.0.1:1/0", "unix:///nowhere/s"])
+async def test_no_server_at_opening(url: str) -> None:
+    """LedgerAway, which names the address and not the password."""
+    with pytest.raises(LedgerAway) as caught:
+        async with open_ledger(url):
+            pass
+    assert "call ledger" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgres://x/y", "", "sqlite://relative.db", "sqlite:///", "sqlite://host/x.db", "valkey://h/0?db=x"]
+)
+async def test_an_address_of_no_ledger(url: str) -> None:
+    """LedgerUnusable: waiting won't help."""
+    with pytest.raises(LedgerUnusable):
+        async with open_ledger(url):
+            pass
+
+
+async def test_memory_can_be_away_too() -> None:
+    """For the tests of those who must bear it."""
+    ledger = MemoryLedger()
+    ledger.away = "as the test wants it"
+    with pytest.raises(LedgerAway, match="as the test wants it"):
+        await ledger.claim(["call-1"], owner=A, lease_s=1)
+    ledger.away = None
+    async with open_ledger("memory://") as other:
+        assert await other.claims() == await ledger.claims() == []
