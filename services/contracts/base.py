@@ -9,12 +9,18 @@ VERSION = "1.0"
 
 MAJOR = 1
 
-CaseId = Annotated[str, Field(pattern=r"^case-[0-9a-f]{32}$")]
-WorkId = Annotated[str, Field(pattern=r"^work-[0-9a-f]{32}$")]
-PathId = Annotated[str, Field(pattern=r"^path-[0-9a-f]{32}$")]
-CallId = Annotated[str, Field(pattern=r"^call-[0-9a-f]{32}$")]
-RecordId = Annotated[str, Field(pattern=r"^record-[0-9a-f]{32}$")]
-RecipeId = Annotated[str, Field(pattern=r"^recipe-[0-9a-f]{32}$")]
+CaseId = Annotated[
+    str,
+    Field(pattern=r"^case-[0-9a-f]{32}$", description="Digest of the normalised question, gold and context included."),
+]
+WorkId = Annotated[str, Field(pattern=r"^work-[0-9a-f]{32}$", description="Digest of case id and recipe id.")]
+PathId = Annotated[str, Field(pattern=r"^path-[0-9a-f]{32}$", description="Digest of work id, origin, round and slot.")]
+CallId = Annotated[
+    str,
+    Field(pattern=r"^call-[0-9a-f]{32}$", description="Digest of the exact request and the number of the ask."),
+]
+RecordId = Annotated[str, Field(pattern=r"^record-[0-9a-f]{32}$", description="Digest of work id and path id.")]
+RecipeId = Annotated[str, Field(pattern=r"^recipe-[0-9a-f]{32}$", description="Digest of the whole recipe.")]
 Version = Annotated[str, Field(pattern=r"^[0-9]{1,4}\.[0-9]{1,4}$", description="major.minor of the writer's schema")]
 
 

@@ -9,6 +9,7 @@ from services.contracts.base import CaseId, Message, RecipeId, Value
 LETTERS = "ABCDEFGHIJ"
 """The option letters that a question may use, in order. Ten covers every known source (MedQA has five)."""
 
+Letter = Annotated[str, Field(pattern=rf"^[{LETTERS[0]}-{LETTERS[-1]}]$")]
 Text = Annotated[str, Field(min_length=1, max_length=20_000)]
 
 
@@ -16,8 +17,11 @@ class Question(Value):
     """One multiple-choice question with its gold answer."""
 
     question: Text = Field(description="The stem.")
-    options: dict[str, Text] = Field(description="Option texts by letter: A, B, C … without a gap, 2 to 10 of them.")
-    answer: str = Field(description="The gold answer: one letter of the options.")
+    options: dict[str, Text] = Field(
+        description="Option texts by letter: A, B, C … in order and without a gap, 2 to 10 of them.",
+        json_schema_extra={"propertyNames": {"enum": list(LETTERS)}, "minProperties": 2, "maxProperties": len(LETTERS)},
+    )
+    answer: Letter = Field(description="The gold answer: one letter of the options.")
     context: tuple[Text, ...] = Field(
         default=(), max_length=50, description="Passages that belong to the question (PubMedQA's abstract)."
     )
@@ -39,7 +43,7 @@ class Submission(Message):
     """A question handed in, before admission. In the topic question-submitted; the key is the case id."""
 
     case_id: CaseId
-    question: Question
+    question: Question = Field(description="The question itself.")
     recipe_id: RecipeId | None = Field(
         default=None, description="Ask for this recipe; none: the current one, and at most once for this question."
     )

@@ -6,8 +6,13 @@ from pydantic import Field, model_validator
 
 from services.contracts.base import Message, Value
 
-Alias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+Alias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="A name in `models`.")]
 Prompt = Annotated[str, Field(min_length=1, max_length=50_000, description="The template's text itself.")]
+Temperature = Annotated[float, Field(ge=0, le=2, description="Sampling temperature.")]
+TopP = Annotated[float, Field(gt=0, le=1, description="Nucleus sampling: the share of probability drawn from.")]
+MaxTokens = Annotated[
+    int, Field(ge=1, le=131_072, description="Most tokens of a reply; a longer one is cut off and in error.")
+]
 
 
 class Model(Value):
@@ -15,7 +20,7 @@ class Model(Value):
 
     served: str = Field(min_length=1, description="The name that the server knows.")
     revision: str = Field(default="", description="Revision of the weights; part of every call's id.")
-    context_tokens: int = Field(default=32_768, ge=256)
+    context_tokens: int = Field(default=32_768, ge=256, description="Tokens of prompt and completion together.")
     price_in: float = Field(default=0.0, ge=0, description="USD a million prompt tokens.")
     price_out: float = Field(default=0.0, ge=0, description="USD a million completion tokens.")
 
@@ -23,25 +28,25 @@ class Model(Value):
 class Sampling(Value):
     """How a reply is drawn."""
 
-    temperature: float = Field(ge=0, le=2)
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    max_tokens: int = Field(ge=1, le=131_072)
+    temperature: Temperature
+    top_p: TopP = 1.0
+    max_tokens: MaxTokens
 
 
 class Slot(Value):
     """One planned path."""
 
     alias: Alias
-    temperature: float = Field(ge=0, le=2)
+    temperature: Temperature
 
 
 class Generation(Value):
     """The plan of a question's first paths: one call a slot."""
 
     prompt: Prompt
-    plan: tuple[Slot, ...] = Field(min_length=1, max_length=64)
-    top_p: float = Field(default=0.9, gt=0, le=1)
-    max_tokens: int = Field(default=8_192, ge=1, le=131_072)
+    plan: tuple[Slot, ...] = Field(min_length=1, max_length=64, description="One call, and one path, for each.")
+    top_p: TopP = 0.9
+    max_tokens: MaxTokens = 8_192
 
 
 class Task(Value):
@@ -49,7 +54,7 @@ class Task(Value):
 
     alias: Alias
     prompt: Prompt
-    sampling: Sampling
+    sampling: Sampling = Field(description="How its replies are drawn.")
 
 
 class Routing(Value):
@@ -76,15 +81,18 @@ class Recipe(Message):
     Its id is the digest of the whole value. Published in the topic `recipes`, and never changed.
     """
 
-    name: str = Field(min_length=1, max_length=100)
-    models: dict[Alias, Model] = Field(min_length=1)
-    generate: Generation
-    verify: Task
-    score: Task | None = Field(default=None, description="None: one call gives verdict and score (a cheaper choice).")
-    refine: Task
-    reason: Task
-    summarize: Task
-    routing: Routing = Routing()
+    name: str = Field(min_length=1, max_length=100, description="For people; the id tells recipes apart.")
+    models: dict[Alias, Model] = Field(min_length=1, description="Every model in use, by alias.")
+    generate: Generation = Field(description="The plan's chains of thought, written without the gold answer.")
+    verify: Task = Field(description="Judging a path against the gold answer.")
+    score: Task | None = Field(
+        default=None,
+        description="Scoring a correct path; none: one call gives verdict and score (a cheaper choice).",
+    )
+    refine: Task = Field(description="Rewriting the best paths of a medium case.")
+    reason: Task = Field(description="Reasoning a difficult case anew, with the strong model.")
+    summarize: Task = Field(description="Condensing a kept path, without the gold answer.")
+    routing: Routing = Field(default=Routing(), description="The router's thresholds.")
     max_asks: int = Field(
         default=3, ge=1, le=20, description="A reply that can't be read is asked for anew, so many asks in all."
     )

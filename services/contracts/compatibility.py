@@ -1,0 +1,84 @@
+"""What may change within a major version: optional fields may be added, and nothing else.
+
+While a deploy is under way, old readers read new messages and new readers old ones. So what is widened breaks the one,
+as what is narrowed breaks the other. Descriptions and titles may change at any time.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+Schema = dict[str, Any]
+
+_PROSE = {"$schema", "$comment", "$defs", "$ref", "x-version", "title", "description", "examples"}
+_BY_NAME = {"properties", "patternProperties"}
+_UPPER = {"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"}
+_LOWER = {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"}
+
+
+def breaking(old: Schema, new: Schema) -> list[str]:
+    """Each change from an old to a new JSON Schema of a message that would break a reader; empty where none would."""
+    return list(_differences(shape(old), shape(new), "message"))
+
+
+def shape(schema: Schema, root: Schema | None = None) -> Schema:
+    """What the schema demands: its references written out, its prose left out. No type may contain itself."""
+    root = schema if root is None else root
+    named = root["$defs"][schema["$ref"].removeprefix("#/$defs/")] if "$ref" in schema else {}
+    whole = {**named, **schema}
+    return {key: _part(key, value, root) for key, value in whole.items() if key not in _PROSE}
+
+
+def _part(key: str, value: Any, root: Schema) -> Any:
+    if key in _BY_NAME:  # its keys are names: a field may be called `title`
+        return {name: shape(part, root) for name, part in value.items()}
+    if key in ("default", "enum", "const"):
+        return value
+    if isinstance(value, list):
+        return [shape(part, root) if isinstance(part, dict) else part for part in value]
+    return shape(value, root) if isinstance(value, dict) else value
+
+
+def _differences(old: Schema, new: Schema, where: str) -> Iterator[str]:
+    yield from _fields(old, new, where)
+    for key in sorted((old.keys() | new.keys()) - {"properties", "required"}):
+        if old.get(key) != new.get(key):
+            yield from _keyword(key, old.get(key), new.get(key), where)
+
+
+def _fields(old: Schema, new: Schema, where: str) -> Iterator[str]:
+    before, after = old.get("properties", {}), new.get("properties", {})
+    wanted, wants = set(old.get("required", ())), set(new.get("required", ()))
+    for name in (name for name in before if name in after):
+        yield from _differences(before[name], after[name], f"{where}.{name}")
+    yield from (f"{where}.{name}: removed" for name in before if name not in after)
+    yield from (f"{where}.{name}: required now, messages without it exist" for name in sorted(wants - wanted))
+    yield from (f"{where}.{name}: not required any more, old readers want it" for name in sorted(wanted - wants))
+
+
+def _keyword(key: str, was: Any, now: Any, where: str) -> Iterator[str]:
+    """How two values of one keyword differ; None: it is absent."""
+    match was, now:
+        case list(), list() if key == "enum":
+            yield from (f"{where}: {value!r} is not allowed any more" for value in was if value not in now)
+            yield from (f"{where}: {value!r} is new, old readers refuse it" for value in now if value not in was)
+        case list(), list() if key in ("anyOf", "prefixItems") and len(was) == len(now):
+            for one, other in zip(was, now, strict=True):
+                yield from _differences(one, other, where)
+        case dict(), dict() if key in ("items", "additionalProperties", "propertyNames"):
+            yield from _differences(was, now, f"{where}[]")
+        case dict(), dict() if key == "patternProperties" and was.keys() == now.keys():
+            for name in was:
+                yield from _differences(was[name], now[name], f"{where}[]")
+        case _:
+            yield f"{where}: {_said(key, was)} became {_said(key, now)}{_who_minds(key, was, now)}"
+
+
+def _who_minds(key: str, was: Any, now: Any) -> str:
+    if key not in _UPPER | _LOWER:
+        return ""
+    tighter = was is None or (now is not None and (now < was if key in _UPPER else now > was))
+    return ", messages beyond it exist" if tighter else ", old readers refuse what is beyond it"
+
+
+def _said(key: str, value: Any) -> str:
+    return f"no {key}" if value is None else f"{key} {value!r}"
