@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import UnknownTopicOrPartitionError
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer  # type: ignore[import-untyped]
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # type: ignore[import-untyped]
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType  # type: ignore[import-untyped]
+from aiokafka.errors import UnknownTopicOrPartitionError  # type: ignore[import-untyped]
 
 from services.local.kafka import KafkaCluster
 from services.local.kafka_config import Limits
@@ -121,7 +121,7 @@ async def setting(bootstrap: str, topic: str, name: str) -> str:
     await admin.start()
     try:
         (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
-        return next(entry[1] for entry in answer.resources[0][4] if entry[0] == name)
+        return str(next(entry[1] for entry in answer.resources[0][4] if entry[0] == name))
     finally:
         await admin.close()
 

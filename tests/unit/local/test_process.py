@@ -20,8 +20,11 @@ STUBBORN = (
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and pidfd")
 
 
-def python(code: str, tmp_path: Path, ready: Callable[[], Awaitable[object]] | None = None, **more: float) -> Process:
-    return Process("child", [sys.executable, "-c", code], log=tmp_path / "log" / "child.log", ready=ready, **more)
+def python(
+    code: str, tmp_path: Path, ready: Callable[[], Awaitable[object]] | None = None, ready_within: float = 60
+) -> Process:
+    argv = [sys.executable, "-c", code]
+    return Process("child", argv, log=tmp_path / "log" / "child.log", ready=ready, ready_within=ready_within)
 
 
 def logged(tmp_path: Path, text: str) -> Callable[[], Awaitable[object]]:
