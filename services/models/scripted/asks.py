@@ -1,0 +1,52 @@
+"""What the server is asked, and what it says, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from services.contracts.case import FinishReason
+
+CHARACTERS_A_TOKEN = 4
+"""As in English, about: by it usage is counted and texts are cut off."""
+
+JUDGED_BEGIN, JUDGED_END = "<reasoning>", "</reasoning>"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A chat request, as far as the script looks at it."""
+
+    stage: str
+    """The header X-Stage: what the call is for; empty: a plain chat."""
+    case_id: str
+    """The header X-Case-Id: which question it is about."""
+    prompt: str
+    seed: int
+    max_tokens: int
+    schema: Mapping[str, Any] | None = None
+
+    def path(self) -> str:
+        """The path that the prompt holds between <reasoning> tags; the last pair, as instructions name the tags."""
+        before, end, _ = self.prompt.rpartition(JUDGED_END)
+        return before.rpartition(JUDGED_BEGIN)[2].strip() if end else ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """A reply's text, and what the log says about it."""
+
+    text: str
+    finish: FinishReason = "stop"
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Author(Protocol):
+    """Who writes: by a script of its own, or from recordings."""
+
+    def write(self, ask: Ask) -> str:
+        """A chain of thought (generate, refine, reason)."""
+        ...
+
+    def holds(self, ask: Ask, path: str) -> bool:
+        """Whether this path truly reaches the gold answer."""
+        ...
