@@ -4,16 +4,15 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
-from pydantic import SecretStr
 
 from services.core.calls import Reply, Request
+from services.core.endpoint import Endpoint
 from services.core.errors import ModelAway, Retry
 from services.models import refusals, wire
 from services.models.troubles import TimedOut, TooLarge
@@ -23,19 +22,6 @@ CONNECT_S = 5.0
 
 _KEEPALIVE_S = 60.0
 """An idle connection is kept for so long: a bit below what servers and balancers usually grant (75 s)."""
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a model alias is served, and how much is asked of it at once."""
-
-    base_url: str
-    """Up to and including /v1."""
-    api_key: SecretStr | None = None
-    timeout_s: float = 300.0
-    """A call's whole time, from the first byte sent to the last byte read."""
-    max_calls: int = 64
-    """Calls under way at once, at most."""
 
 
 class Client(Protocol):

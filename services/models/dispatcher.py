@@ -11,10 +11,11 @@ from types import TracebackType
 from typing import Self, TypeVar, assert_never
 
 from services.core.calls import Answer, Failure, Outcome, Reply, Request
+from services.core.endpoint import Endpoint
 from services.core.errors import Draining, LedgerAway, ModelAway, Reject, Retry
 from services.core.holds import Holds
 from services.core.ports import Calls, Done, Elsewhere, Mine
-from services.models.client import Client, Endpoint
+from services.models.client import Client
 from services.models.leases import Leases
 from services.models.pace import Pace, backoff, next_tick
 from services.models.permits import MARGIN_S, Down, Gate, Permit, Permits
@@ -57,6 +58,7 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewals: asyncio.Task[None] | None = None
         self._draining = False
+        self._deadline = 0.0
 
     async def __aenter__(self) -> Self:
         self._renewals = asyncio.create_task(self._leases.keep())
@@ -68,7 +70,7 @@ class Dispatcher:
         self.drain()
         try:
             if self._tasks:
-                await asyncio.wait(self._tasks, timeout=self._pace.drain_s)
+                await asyncio.wait(self._tasks, timeout=max(0.0, self._deadline - _now()))
         finally:
             await self._stop()
 
@@ -88,8 +90,11 @@ class Dispatcher:
         return [Answer(request, calls[request.call_id].ended.result()) for request in requests]
 
     def drain(self) -> None:
-        """Start no call any more: what would have to start one raises Draining; calls under way go on."""
-        self._draining = True
+        """Start no call any more: what would have to start one raises Draining; calls under way go on. The pace's
+        `drain_s` begins now. Called again, it changes nothing."""
+        if not self._draining:
+            self._draining = True
+            self._deadline = _now() + self._pace.drain_s
         for call in self._running.values():
             call.give_up()
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+from services.core.endpoint import Endpoint
 from services.core.errors import ModelAway, Trouble
 from services.core.holds import State
-from services.models.client import CONNECT_S, Endpoint
+from services.models.client import CONNECT_S
 from services.models.limit import Circuit, Limit
 from services.models.troubles import Busy, TimedOut
 

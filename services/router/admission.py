@@ -1,0 +1,56 @@
+"""Questions become cases: each once, whoever submits it, however often."""
+
+from services.contracts.case import Case
+from services.contracts.codec import Malformed, UnknownVersion, decode
+from services.contracts.question import Submission
+from services.contracts.topics import QUESTION_ADMITTED
+from services.core import ids
+from services.core.errors import Dead
+from services.core.ports import Admissions, Emit, Position, Received
+from services.runtime.recipes import Recipes
+from services.runtime.stage import check_key
+
+
+async def admit(received: Received, recipes: Recipes, ledger: Admissions) -> list[Emit]:
+    """The case of a submitted question, under the recipe it was given when it first came; nothing for a duplicate.
+
+    The message that was first is admitted again when it is read again: what follows from it is the same, byte for byte.
+    Raises Dead for what can't be read, or names a recipe that nobody has published.
+    """
+    submission = _read(received)
+    current = submission.recipe_id or await recipes.current()
+    await recipes.get(current)
+    admission = await ledger.admit(
+        submission.case_id,
+        named=submission.recipe_id,
+        current=current,
+        life=submission.life,
+        position=Position(received.topic, received.partition, received.offset),
+    )
+    if admission.verdict == "duplicate":
+        return []
+    return [Emit(QUESTION_ADMITTED, submission.case_id, new_case(submission, admission.recipe_id))]
+
+
+def new_case(submission: Submission, recipe_id: str) -> Case:
+    """The case with which a question's way begins."""
+    return Case(
+        case_id=submission.case_id,
+        work_id=ids.work_id(submission.case_id, recipe_id),
+        recipe_id=recipe_id,
+        life=submission.life,
+        question=submission.question,
+    )
+
+
+def _read(received: Received) -> Submission:
+    try:
+        submission = decode(Submission, received.value or b"")
+    except UnknownVersion as error:
+        raise Dead("not_yet", str(error)) from error
+    except Malformed as error:
+        raise Dead("poison", f"no submission: {error}") from error
+    check_key(received, submission.case_id)
+    if submission.case_id != ids.case_id(submission.question):
+        raise Dead("poison", "case_id is not the digest of the question")
+    return submission
