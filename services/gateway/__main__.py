@@ -2,12 +2,12 @@
 
 import asyncio
 import signal
+from dataclasses import replace
 from functools import partial
 
 import uvicorn
 
 from services.gateway.app import PUBLISH_WITHIN_S, create_app
-from services.runtime.kafka import KafkaClient
 from services.runtime.reachable import reachable
 from services.runtime.settings import Settings
 from services.runtime.sink import KafkaSink
@@ -27,7 +27,7 @@ def main() -> None:
 
 async def serve(settings: Settings) -> None:
     """Until a signal ends it. Starts without Kafka too: not ready then, and answering 503."""
-    client = KafkaClient(name="reasonmed-gateway", **dict(settings.kafka))
+    client = replace(settings.kafka, name="reasonmed-gateway")
     async with KafkaSink(client, confirm_s=PUBLISH_WITHIN_S) as sink:
         config = uvicorn.Config(
             create_app(sink, partial(reachable, client)),
