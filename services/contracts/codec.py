@@ -31,15 +31,16 @@ def encode(value: Value) -> bytes:
 def decode(kind: type[M], data: bytes) -> M:
     """The message that these bytes hold, unknown fields included.
 
-    Raises Malformed (not JSON; a field missing or of the wrong type; an integer of more than 64 bits; a number that is
-    not finite; broken Unicode), UnknownVersion for another major version.
+    Raises Malformed (not JSON; a field missing or of the wrong type, and "3" is no integer; an integer of more than 64
+    bits; a number that is not finite; broken Unicode; some 200 levels of nesting), UnknownVersion for another major
+    version.
     """
     raw = loads(data)
     if not isinstance(raw, dict):
         raise Malformed(f"a {kind.__name__} is a JSON object, this is not")
     _check_version(raw.get("version"))
     try:
-        return kind.model_validate(raw)
+        return kind.model_validate_json(data, strict=True)
     except ValidationError as error:
         raise Malformed(explain(error)) from error
 
@@ -52,7 +53,11 @@ def loads(data: bytes | str) -> Any:
         raise Malformed(f"not JSON: {error}") from error
     text = data.encode() if isinstance(data, str) else data
     if _LONG_INTEGER.search(text):  # orjson turns larger integers into floats in silence: look again, exactly
-        _refuse_large_integers(pydantic_core.from_json(text))
+        try:
+            exact = pydantic_core.from_json(text)
+        except ValueError as error:  # orjson took it: what is left is its depth
+            raise Malformed(f"not JSON that can be read back: {error}") from error
+        _refuse_large_integers(exact)
     return value
 
 

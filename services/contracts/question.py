@@ -31,8 +31,8 @@ class Question(Value):
 
     @model_validator(mode="after")
     def _options_and_answer_fit(self) -> Self:
-        letters = "".join(self.options)
-        if len(letters) < 2 or letters != LETTERS[: len(letters)]:
+        letters = list(self.options)
+        if len(letters) < 2 or letters != list(LETTERS[: len(letters)]):
             raise ValueError(f"options must be lettered A, B, C … in order, 2 to {len(LETTERS)} of them")
         if self.answer not in self.options:
             raise ValueError(f"answer must be one of {', '.join(self.options)}")
