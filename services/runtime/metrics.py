@@ -1,0 +1,119 @@
+"""Metrics of an engine, in Prometheus' names: read from its stats when they are asked for."""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import get_args
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from services.contracts.dead import DeadKind
+from services.core.holds import Holds, State
+from services.runtime.source import TopicPartition
+from services.runtime.stats import EngineStats
+
+
+class Name(StrEnum):
+    """Every metric that a worker exports; counters get Prometheus' _total."""
+
+    TAKEN = "reasonmed_messages_taken"
+    FINISHED = "reasonmed_messages_finished"
+    DEAD = "reasonmed_messages_dead"
+    SKIPPED = "reasonmed_messages_skipped"
+    RETRIED = "reasonmed_handler_retries"
+    WAITED = "reasonmed_dependency_waits"
+    COMMITS = "reasonmed_commits"
+    COMMITS_FAILED = "reasonmed_commits_failed"
+    REBALANCES = "reasonmed_rebalances"
+    UNDER_WAY = "reasonmed_messages_under_way"
+    WINDOW = "reasonmed_window_offsets"
+    LAG = "reasonmed_lag_offsets"
+    HELD = "reasonmed_held"
+    CIRCUIT_OPEN = "reasonmed_circuit_open"
+    DRAINING = "reasonmed_draining"
+
+
+_HELP: Mapping[Name, str] = {
+    Name.TAKEN: "Messages taken from topics.",
+    Name.FINISHED: "Messages that ended, with an output or a dead letter, confirmed by the broker.",
+    Name.DEAD: "Dead letters, by kind.",
+    Name.SKIPPED: "Messages delivered again that the commit's metadata said were finished.",
+    Name.RETRIED: "Tries after a handler raised what it should not.",
+    Name.WAITED: "Tries after a dependency was away.",
+    Name.COMMITS: "Offset commits that the broker took.",
+    Name.COMMITS_FAILED: "Offset commits that failed, or came too late.",
+    Name.REBALANCES: "Times that this worker's partitions were taken to be handed out anew.",
+    Name.UNDER_WAY: "Messages under way now.",
+    Name.WINDOW: "Offsets that were read and can't be committed yet.",
+    Name.LAG: "Offsets between this worker's position and the end.",
+    Name.HELD: "Things that wait, by state.",
+    Name.CIRCUIT_OPEN: "1 while the service's circuit is open.",
+    Name.DRAINING: "1 while this worker drains.",
+}
+
+
+class EngineMetrics(Collector):
+    """One worker's numbers, with the label `service`."""
+
+    def __init__(self, service: str, stats: EngineStats, holds: Holds | None = None) -> None:
+        self._service = service
+        self._stats = stats
+        self._holds = holds
+
+    def collect(self) -> Iterable[Metric]:
+        """As prometheus_client asks for it at each scrape."""
+        stats = self._stats
+        yield self._counter(Name.TAKEN, stats.taken)
+        yield self._counter(Name.FINISHED, stats.finished)
+        yield self._dead()
+        yield self._counter(Name.SKIPPED, stats.skipped)
+        yield self._counter(Name.RETRIED, stats.retried)
+        yield self._counter(Name.WAITED, stats.waited)
+        yield self._counter(Name.COMMITS, stats.commits)
+        yield self._counter(Name.COMMITS_FAILED, stats.commits_failed)
+        yield self._counter(Name.REBALANCES, stats.rebalances)
+        yield self._gauge(Name.UNDER_WAY, stats.under_way)
+        yield self._by_partition(Name.WINDOW, stats.windows)
+        yield self._by_partition(Name.LAG, stats.lag)
+        yield self._gauge(Name.CIRCUIT_OPEN, stats.circuit_open)
+        yield self._gauge(Name.DRAINING, stats.draining)
+        if self._holds is not None:
+            yield self._held(self._holds)
+
+    def _counter(self, name: Name, value: int) -> Metric:
+        family = CounterMetricFamily(name, _HELP[name], labels=["service"])
+        family.add_metric([self._service], value)
+        return family
+
+    def _gauge(self, name: Name, value: int) -> Metric:
+        family = GaugeMetricFamily(name, _HELP[name], labels=["service"])
+        family.add_metric([self._service], value)
+        return family
+
+    def _dead(self) -> Metric:
+        family = CounterMetricFamily(Name.DEAD, _HELP[Name.DEAD], labels=["service", "kind"])
+        for kind in get_args(DeadKind):
+            family.add_metric([self._service, kind], self._stats.dead[kind])
+        return family
+
+    def _held(self, holds: Holds) -> Metric:
+        family = GaugeMetricFamily(Name.HELD, _HELP[Name.HELD], labels=["service", "state"])
+        counts = holds.counts()
+        for state in get_args(State):
+            family.add_metric([self._service, state], counts[state])
+        return family
+
+    def _by_partition(self, name: Name, values: Mapping[TopicPartition, int]) -> Metric:
+        family = GaugeMetricFamily(name, _HELP[name], labels=["service", "topic", "partition"])
+        for (topic, partition), value in list(values.items()):
+            family.add_metric([self._service, topic, str(partition)], value)
+        return family
+
+
+def registry(*collectors: Collector) -> CollectorRegistry:
+    """A registry of a worker's own, for its /metrics."""
+    made = CollectorRegistry()
+    for collector in collectors:
+        made.register(collector)
+    return made

@@ -1,0 +1,160 @@
+"""`KafkaSink`: where messages go, over AIOKafkaProducer; idempotent, confirmed by all, zstd (rule 7)."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import aiokafka  # type: ignore[import-untyped]
+import structlog
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError  # type: ignore[import-untyped]
+from aiokafka.record import default_records  # type: ignore[import-untyped]
+
+from services.contracts.dead import DEAD_LETTER_HEADER
+from services.core.errors import BrokerAway, Dead
+from services.core.ports import Outgoing
+from services.runtime.kafka import DEAD_LETTER_ROOM, KafkaClient
+
+log = structlog.get_logger(__name__)
+
+LINGER_MS = 5
+"""Milliseconds that a batch waits for company: nothing beside a model call, and half the CPU a message under load."""
+BATCH_BYTES = 256 * 2**10
+"""Uncompressed. Below every topic's limit, so that a batch is never refused for its size but for a single message."""
+
+_Key = tuple[str, bytes, bytes, tuple[tuple[str, bytes], ...]]
+
+
+class KafkaSink:
+    """The port `Sink`. Connects at the first publish; `async with` closes it.
+
+    The producer itself tries again for ever, without repeats. So a publish that ran out of time here (BrokerAway) and
+    comes again joins the send that is still on its way: an outage doesn't multiply messages.
+    """
+
+    def __init__(self, client: KafkaClient, *, confirm_s: float = 30.0) -> None:
+        """`confirm_s`: how long a publish waits for the broker before it says BrokerAway, in seconds.
+
+        Raises RuntimeError where aiokafka's compiled extension is missing: producing would be nine times slower.
+        """
+        if not default_records.DefaultRecordBatchBuilder.__module__.startswith("aiokafka.record._crecords"):
+            raise RuntimeError("aiokafka runs without its compiled extension: install a wheel for this platform")
+        self._client = client
+        self._confirm_s = confirm_s
+        self._producer: Any = None
+        self._starting = asyncio.Lock()
+        self._on_the_way: dict[_Key, asyncio.Future[None]] = {}
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        """As the port says. Raises Dead('defect') where a message is larger than the client's limit allows."""
+        for message in messages:
+            self._refuse_too_large(message)
+        try:
+            async with asyncio.timeout(self._confirm_s):
+                sent = [await self._send(message) for message in messages]
+                # Shielded: who stops waiting doesn't stop the send, which others may have joined.
+                await asyncio.gather(*(asyncio.shield(future) for future in sent))
+        except TimeoutError as error:
+            raise BrokerAway(f"Kafka has not confirmed within {self._confirm_s:g} s") from error
+        except (KafkaError, OSError) as error:
+            raise BrokerAway(f"Kafka: {type(error).__name__}: {error}") from error
+
+    async def aclose(self) -> None:
+        """Flush and disconnect, within `confirm_s` seconds."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await _stop(producer, self._confirm_s)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _send(self, message: Outgoing) -> asyncio.Future[None]:
+        """Hand it to the producer, or join the send of an equal message. The future ends as the send does."""
+        key = (message.topic, message.key, message.value, tuple(sorted(message.headers.items())))
+        future = self._on_the_way.get(key)
+        if future is None:
+            producer = await self._started()
+            headers = list(message.headers.items())
+            confirmed = await producer.send(message.topic, value=message.value, key=message.key, headers=headers)
+            future = asyncio.ensure_future(self._confirmation(producer, confirmed, message.topic))
+            self._on_the_way[key] = future
+            future.add_done_callback(lambda done: self._arrived(key, done))
+        return future
+
+    async def _confirmation(self, producer: Any, confirmed: asyncio.Future[Any], topic: str) -> None:
+        try:
+            await confirmed
+        except KafkaError as error:
+            # It has used up a sequence number that the broker never saw: all that follows would be refused.
+            await self._give_up(producer, error)
+            if isinstance(error, MessageSizeTooLargeError):
+                raise Dead("defect", f"{topic} refuses a message for its size: raise its max.message.bytes") from error
+            raise
+
+    def _arrived(self, key: _Key, future: asyncio.Future[None]) -> None:
+        self._on_the_way.pop(key, None)
+        if not future.cancelled():
+            future.exception()  # seen here, for nobody may be waiting any more
+
+    async def _started(self) -> Any:
+        async with self._starting:
+            if self._producer is not None and self._producer._sender.sender_task.done():
+                await self._give_up(self._producer, None)
+            if self._producer is None:
+                self._producer = await self._start()
+            return self._producer
+
+    async def _start(self) -> Any:
+        producer = aiokafka.AIOKafkaProducer(**self._arguments())
+        try:
+            await producer.start()
+        except BaseException:
+            await _stop(producer, 1.0)
+            raise
+        return producer
+
+    async def _give_up(self, producer: Any, error: BaseException | None) -> None:
+        """A producer that failed for good fails for ever: let go of it, the next publish builds another."""
+        if self._producer is producer:
+            log.warning("producer given up", error=type(error).__name__)
+            self._producer = None
+            await _stop(producer, 1.0)
+
+    def _refuse_too_large(self, message: Outgoing) -> None:
+        limit = self._client.max_message_bytes + (DEAD_LETTER_ROOM if DEAD_LETTER_HEADER in message.headers else 0)
+        size = len(message.key) + len(message.value) + sum(len(k) + len(v) for k, v in message.headers.items())
+        if size > limit:
+            raise Dead("defect", f"a message of {size} bytes for {message.topic}: at most {limit} are allowed")
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            **self._client.arguments(),
+            "enable_idempotence": True,
+            "acks": "all",
+            "compression_type": "zstd",
+            "linger_ms": LINGER_MS,
+            "max_batch_size": BATCH_BYTES,
+            # Our own look comes first; aiokafka's counts a frame of a few bytes more.
+            "max_request_size": self._client.max_message_bytes + 2 * DEAD_LETTER_ROOM,
+            "metadata_max_age_ms": 30_000,
+        }
+
+
+async def _stop(producer: Any, within_s: float) -> None:
+    """Flush and close; what a broker that is away doesn't take in time is dropped, and is published again later."""
+    with contextlib.suppress(TimeoutError, KafkaError, OSError):
+        async with asyncio.timeout(within_s):
+            await producer.stop()
+            return
+    with contextlib.suppress(TimeoutError, KafkaError, OSError):
+        async with asyncio.timeout(1.0):
+            await producer._sender.close()
+    await producer.client.close()
+    # Whoever still waits for a confirmation learns that it will not come.
+    producer._message_accumulator.fail_all(KafkaError("the producer was closed"))
