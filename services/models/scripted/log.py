@@ -3,6 +3,7 @@
 start: n, id, owner, stage, case, at. end: the same, with `start` and `end` (Unix seconds) for `at`, and
     status   the HTTP status, or null where the client went away or the server stopped first
     reset    true then; absent otherwise
+    seed     the request's seed: it tells which of the plan's slots the call is for
     text     the first 16 hex digits of the SHA-256 of the reply's text (stripped)
     finish   stop or length
     usage    {"prompt": …, "completion": …, "cached": …}

@@ -56,7 +56,7 @@ class Script:
             "justification": f"Scripted score of path {digest}.",
         }
         reply = _in_form(said, ask)
-        judged = {name: reply[name] for name in ("verdict", "score") if name in reply}
+        judged: dict[str, Any] = {name: reply[name] for name in ("verdict", "score") if name in reply}
         notes: dict[str, Any] = {"path": digest, "stated": self._stated(ask, path), "gold": self._gold(ask), **judged}
         return Said(*_cut(orjson.dumps(reply).decode(), ask), notes)
 

@@ -152,7 +152,7 @@ def _completion(model: str, ask: Ask, said: Said, entry: Entry) -> tuple[int, by
         },
     }
     usage = {"prompt": prompt, "completion": completion, "cached": cached}
-    notes = {"text": text_digest(said.text), "finish": said.finish, "usage": usage, **said.notes}
+    notes = {"seed": ask.seed, "text": text_digest(said.text), "finish": said.finish, "usage": usage, **said.notes}
     return 200, orjson.dumps(reply), notes
 
 

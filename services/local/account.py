@@ -1,0 +1,287 @@
+"""The account of a run: what became of every question, counted from the topics, the ledger and the model server's log.
+
+Never from our own metrics. Written as summary.json by demo, replay and chaos alike:
+
+    questions             distinct questions submitted
+    ended                 of these, those that came to an end: all records completed, or rejected, or dead
+    accepted, rejected, dead    ends by kind, of a work (a question under a recipe) in its life
+    missing               questions without an end
+    two_ends              works that ended in two different ways in one life
+    equal_repeats         messages that repeat one of the same id, byte for byte (allowed, recognised by readers)
+    differing_repeats     messages that repeat one of the same id with other bytes (a defect)
+    records               distinct records in the topic
+    duplicate_records     records that the dataset holds more than once (a defect)
+    untraceable_records   records whose recipe, calls or question stand nowhere (a defect)
+    unexported_records    records of the topic that the dataset doesn't hold
+    dead_letters          messages in the topics of dead letters
+    routes                works by difficulty: easy, medium, difficult
+    route_mismatches      works whose difficulty is not the one computed from the server's log alone (a defect)
+    calls                 requests that the server began (by the ledger where the server keeps no log)
+    calls_against_ledger  of these, those begun while the ledger held the reply, or another's live lease (a defect);
+                          null where the server keeps no log
+    call_repeats          requests beyond the first of a call id; null where the server keeps no log
+    tokens                in, out, cached: as the ledger has them
+    cost                  USD, by the recipe's prices
+    seconds               from the first submission to the last end
+    calls_per_s
+    cpu_ms_per_call       CPU time of the five services' processes for each call, in milliseconds
+    cpu_s, peak_rss_mb    by service, in seconds and MiB (the largest of its processes)
+    dataset               its folder
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from services.contracts.case import Call, Case, Difficulty
+from services.contracts.codec import Malformed, UnknownVersion, decode
+from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
+from services.contracts.question import Submission
+from services.contracts.recipe import Recipe
+from services.contracts.record import Record
+from services.contracts.topics import CASE_REJECTED, CURRENT, QUESTION_SUBMITTED, RECIPES, RECORD_COMPLETED, topics
+from services.core import ids
+from services.core.ports import CallRow, ClaimRow, Received
+
+LogLine = Mapping[str, Any]
+"""A line of the scripted server's log, as services.models.scripted.log describes it."""
+
+FIVE = ("generator", "verifier", "router", "refiner", "summarizer")
+
+Work = tuple[str, int]
+"""Work id and life."""
+
+
+@dataclass(frozen=True)
+class Used:
+    """What the processes of a service used."""
+
+    cpu_s: float
+    peak_rss_mb: float
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What the ledger says of the run."""
+
+    calls: Sequence[CallRow]
+    claims: Sequence[ClaimRow]
+
+
+@dataclass
+class Topics:
+    """What the topics say, message by message; holds ids and digests, no bodies."""
+
+    questions: set[str] = field(default_factory=set)
+    recipes: dict[str, Recipe] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
+    equal_repeats: int = 0
+    differing_repeats: int = 0
+    dead_letters: int = 0
+    difficulty: dict[str, Difficulty] = field(default_factory=dict)
+    case_of: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Case id and recipe id by work id."""
+    calls: dict[str, tuple[Call, str]] = field(default_factory=dict)
+    """Every call that a case or record names, by id, with the recipe's id."""
+    _seen: dict[tuple[object, ...], bytes] = field(default_factory=dict)
+    _ends: defaultdict[Work, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _indexes: defaultdict[Work, set[int]] = field(default_factory=lambda: defaultdict(set))
+    _dead_cases: set[str] = field(default_factory=set)
+
+    def take(self, message: Received) -> None:
+        """Count one message. What can't be read is nobody's question (and a service's dead letter)."""
+        try:
+            self._take(message)
+        except (Malformed, UnknownVersion):
+            return
+
+    def _take(self, message: Received) -> None:
+        if message.topic == RECIPES:
+            self._recipe(message)
+        elif message.topic == QUESTION_SUBMITTED:
+            self.questions.add(decode(Submission, message.value or b"").case_id)
+        elif message.topic == RECORD_COMPLETED:
+            self._record(message)
+        elif topics()[message.topic].message == "dead_letter":
+            self._dead(message)
+        else:
+            self._case(message)
+
+    def ends(self) -> dict[Work, set[str]]:
+        """How each work ended, by kind: one each, if all is well."""
+        return dict(self._ends)
+
+    def ended_questions(self) -> set[str]:
+        """The case ids that came to any end."""
+        return {self.case_of[work][0] for work, _ in self._ends} | self._dead_cases
+
+    def _recipe(self, message: Received) -> None:
+        if message.key != CURRENT.encode():
+            self.recipes[(message.key or b"").decode()] = decode(Recipe, message.value or b"")
+
+    def _record(self, message: Received) -> None:
+        record = decode(Record, message.value or b"")
+        self._count(message, record.record_id, record.life)
+        self.records[record.record_id] = record
+        self.case_of[record.work_id] = record.case_id, record.recipe_id
+        self.calls.update({call.call_id: (call, record.recipe_id) for call in record.calls})
+        work = record.work_id, record.life
+        self._indexes[work].add(record.index)
+        if len(self._indexes[work]) == record.of:
+            self._ends[work].add("accepted")
+
+    def _case(self, message: Received) -> None:
+        case = decode(Case, message.value or b"")
+        self._count(message, case.work_id, case.life, case.rounds)
+        self._note(case)
+        if message.topic == CASE_REJECTED:
+            self._ends[case.work_id, case.life].add("rejected")
+
+    def _note(self, case: Case) -> None:
+        self.case_of[case.work_id] = case.case_id, case.recipe_id
+        if case.difficulty is not None:
+            self.difficulty[case.work_id] = case.difficulty
+        self.calls.update({call.call_id: (call, case.recipe_id) for path in case.paths for call in path.calls})
+
+    def _dead(self, message: Received) -> None:
+        """A dead case has ended; a dead record (the exporter's) has not lost its case."""
+        self.dead_letters += 1
+        letter = decode(DeadLetter, message.headers[DEAD_LETTER_HEADER])
+        self._count(message, letter.topic, letter.partition, letter.offset)
+        kind = topics()[letter.topic].message
+        if kind == "submission":
+            self._dead_cases.add(decode(Submission, message.value or b"").case_id)
+        elif kind == "case":
+            case = decode(Case, message.value or b"")
+            self._note(case)
+            self._ends[case.work_id, case.life].add("dead")
+
+    def _count(self, message: Received, *key: object) -> None:
+        digest = hashlib.sha256(message.value or b"").digest()
+        before = self._seen.setdefault((message.topic, *key), digest)
+        if before is not digest:
+            self.equal_repeats += before == digest
+            self.differing_repeats += before != digest
+
+
+def account(
+    seen: Topics,
+    ledger: Ledger,
+    log: Sequence[LogLine] | None,
+    dataset_ids: Iterable[str],
+    *,
+    used: Mapping[str, Used],
+    seconds: float,
+    dataset: Path,
+) -> dict[str, Any]:
+    """The counts of a run, as the module says."""
+    ends = Counter(kind for kinds in seen.ends().values() for kind in kinds)
+    exported = Counter(dataset_ids)
+    calls = len(ledger.calls) if log is None else sum(line["event"] == "start" for line in log)
+    cpu_s = sum(used[service].cpu_s for service in FIVE if service in used)
+    routes = Counter(seen.difficulty.values())
+    return {
+        "questions": len(seen.questions),
+        "ended": len(seen.ended_questions() & seen.questions),
+        "accepted": ends["accepted"],
+        "rejected": ends["rejected"],
+        "dead": ends["dead"],
+        "missing": len(seen.questions - seen.ended_questions()),
+        "two_ends": sum(len(kinds) > 1 for kinds in seen.ends().values()),
+        "equal_repeats": seen.equal_repeats,
+        "differing_repeats": seen.differing_repeats,
+        "records": len(seen.records),
+        "duplicate_records": sum(count - 1 for count in exported.values()),
+        "untraceable_records": _untraceable(seen, ledger),
+        "unexported_records": len(set(seen.records) - set(exported)),
+        "dead_letters": seen.dead_letters,
+        "routes": {difficulty: routes[difficulty] for difficulty in ("easy", "medium", "difficult")},
+        "route_mismatches": None if log is None else route_mismatches(seen, log),
+        "calls": calls,
+        "calls_against_ledger": None if log is None else calls_against_ledger(ledger, log),
+        "call_repeats": None if log is None else _call_repeats(log),
+        "tokens": _tokens(ledger),
+        "cost": round(_cost(seen), 6),
+        "seconds": round(seconds, 2),
+        "calls_per_s": round(calls / seconds, 1) if seconds else 0.0,
+        "cpu_ms_per_call": round(1000 * cpu_s / calls, 3) if calls else None,
+        "cpu_s": {service: round(use.cpu_s, 2) for service, use in used.items()},
+        "peak_rss_mb": {service: round(use.peak_rss_mb, 1) for service, use in used.items()},
+        "dataset": str(dataset),
+    }
+
+
+def calls_against_ledger(ledger: Ledger, log: Sequence[LogLine]) -> int:
+    """Requests that began while the ledger held their reply, or while another owner than their sender had a lease."""
+    done = {call.call_id: call.at for call in ledger.calls}
+    leases: defaultdict[str, list[ClaimRow]] = defaultdict(list)
+    for claim in ledger.claims:
+        leases[claim.call_id].append(claim)
+    return sum(
+        line["at"] > done.get(line["id"], float("inf"))
+        or any(c.owner != line["owner"] and c.since <= line["at"] < c.until for c in leases[line["id"]])
+        for line in log
+        if line["event"] == "start"
+    )
+
+
+def route_mismatches(seen: Topics, log: Sequence[LogLine]) -> int:
+    """Works whose difficulty isn't what the server's log says: the verdicts that it gave on the plan's paths, and the
+    answers that these paths state, counted by the recipe's thresholds."""
+    right: set[tuple[str, int]] = {
+        (line["case"], line["seed"])
+        for line in log
+        if line["event"] == "end" and line["stage"] == "verify" and line["status"] == 200 and _is_right(line)
+    }
+    wrong = 0
+    for work_id, difficulty in seen.difficulty.items():
+        case_id, recipe_id = seen.case_of[work_id]
+        recipe = seen.recipes[recipe_id]
+        slots = range(len(recipe.generate.plan))
+        correct = sum((case_id, ids.seed(case_id, "verify", "generated", 0, slot)) in right for slot in slots)
+        if correct >= recipe.routing.easy:
+            expected = "easy"
+        else:
+            expected = "medium" if correct >= recipe.routing.medium else "difficult"
+        wrong += expected != difficulty
+    return wrong
+
+
+def _is_right(line: LogLine) -> bool:
+    return line.get("verdict") == "Correct" and line.get("stated") in (None, line.get("gold"))
+
+
+def _untraceable(seen: Topics, ledger: Ledger) -> int:
+    paid = {call.call_id for call in ledger.calls}
+    return sum(
+        record.recipe_id not in seen.recipes
+        or record.case_id not in seen.questions
+        or record.case_id != ids.case_id(record.question)
+        or not {call.call_id for call in record.calls} <= paid
+        for record in seen.records.values()
+    )
+
+
+def _call_repeats(log: Sequence[LogLine]) -> int:
+    starts = Counter(line["id"] for line in log if line["event"] == "start")
+    return sum(count - 1 for count in starts.values())
+
+
+def _tokens(ledger: Ledger) -> dict[str, int]:
+    usages = [call.outcome.usage for call in ledger.calls]
+    return {
+        "in": sum(usage.prompt for usage in usages),
+        "out": sum(usage.completion for usage in usages),
+        "cached": sum(usage.cached for usage in usages),
+    }
+
+
+def _cost(seen: Topics) -> float:
+    cost = 0.0
+    for call, recipe_id in seen.calls.values():
+        model = seen.recipes[recipe_id].models[call.alias]
+        cost += (call.usage.prompt * model.price_in + call.usage.completion * model.price_out) / 1_000_000
+    return cost
