@@ -1,0 +1,226 @@
+"""The SQLite ledger and what can happen to its file."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from services.core.calls import Failure
+from services.core.errors import LedgerAway
+from services.core.ports import Done, Mine
+from services.ledger import LedgerUnusable, open_ledger, sqlite_file, sqlite_thread
+from services.ledger.sqlite import SqliteLedger
+
+A, B = "worker-a", "worker-b"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+def run_sql(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for statement in statements:
+            db.execute(statement)
+
+
+def spoil(path: Path, start: int, data: bytes) -> None:
+    """Overwrite a part of the file, or make it."""
+    with path.open("r+b" if path.exists() else "wb") as file:
+        file.seek(start)
+        file.write(data)
+
+
+def move(path: Path, to: Path) -> None:
+    assert not to.exists()
+    path.rename(to)
+
+
+async def open_and_close(path: Path) -> None:
+    async with open_ledger(f"sqlite://{path}"):
+        pass
+
+
+# --- what stands at the address
+
+
+async def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
+    spoil(path, 0, b"not a database at all, " * 400)
+    with pytest.raises(LedgerUnusable, match="damaged or no SQLite file"):
+        await open_and_close(path)
+
+
+async def test_a_file_with_a_broken_first_page_is_refused(path: Path) -> None:
+    await open_and_close(path)
+    spoil(path, 100, b"\xff" * 3996)
+    with pytest.raises(LedgerUnusable, match="damaged"):
+        await open_and_close(path)
+
+
+async def test_a_newer_schema_is_refused_and_left_as_it_is(path: Path) -> None:
+    await open_and_close(path)
+    run_sql(path, "PRAGMA user_version = 2")
+    with pytest.raises(LedgerUnusable, match="schema 2, this code knows 1"):
+        await open_and_close(path)
+    run_sql(path, "PRAGMA user_version = 1")
+    await open_and_close(path)
+
+
+async def test_another_program_s_database_is_refused(path: Path) -> None:
+    run_sql(path, "CREATE TABLE theirs (x)")
+    with pytest.raises(LedgerUnusable, match="another program"):
+        await open_and_close(path)
+
+
+async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(LedgerAway, match="folder"):
+        await open_and_close(tmp_path / "no" / "ledger.db")
+
+
+async def test_many_may_open_a_new_file_at_once(path: Path) -> None:
+    """All processes of `up` start together."""
+    await asyncio.gather(*(asyncio.to_thread(sqlite_file.prepare, path) for _ in range(12)))
+    await open_and_close(path)
+
+
+async def test_a_path_with_odd_characters(tmp_path: Path) -> None:
+    folder = tmp_path / "50% of ? # it"
+    folder.mkdir()
+    async with SqliteLedger.open(folder / "x y.db") as ledger:
+        await ledger.claim(["call-1"], owner=A, lease_s=5)
+    assert [it.name for it in folder.iterdir()] == ["x y.db"]
+
+
+# --- what happens later
+
+
+async def test_a_file_that_another_holds_too_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LedgerAway for all that wait; once it is free the same ledger goes on."""
+    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.05)
+    async with SqliteLedger.open(path) as ledger:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            asked = (ledger.claim([f"call-{n}"], owner=A, lease_s=5) for n in range(5))
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            assert {type(answer) for answer in answers} == {LedgerAway}
+            assert "another process held it" in str(answers[0])
+            assert await ledger.claims() == []
+            other.execute("ROLLBACK")
+        assert await ledger.claim(["call-0"], owner=B, lease_s=5) == [Mine(5)]
+
+
+async def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is half written: what didn't fit is as if never asked, and it works again once there is room."""
+    pages = 40
+
+    def connect_to_small_disk(path: Path) -> sqlite3.Connection:
+        db = sqlite_file.connect(path)
+        db.execute(f"PRAGMA max_page_count = {pages}")
+        return db
+
+    monkeypatch.setattr(sqlite_thread, "connect", connect_to_small_disk)
+    large = Failure("x" * 500_000)
+    async with SqliteLedger.open(path) as ledger:
+        await ledger.claim(["call-1"], owner=A, lease_s=60)
+        with pytest.raises(LedgerAway, match="full: free some"):
+            await ledger.complete({"call-2": Failure("small"), "call-1": large}, owner=A)
+        assert await ledger.calls() == []
+        pages = 4_000
+        assert await ledger.complete({"call-1": large}, owner=A) == [large]
+        assert [row.ended for row in await ledger.claims()] == ["completed"]
+
+
+async def test_a_file_that_vanished_is_not_made_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty ledger would pay for every call again: it stays away until someone acts."""
+    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.0)
+    async with SqliteLedger.open(path) as ledger:
+        move(path, path.with_suffix(".moved"))
+        for _ in range(2):
+            with pytest.raises(LedgerAway):
+                await ledger.calls()
+        move(path.with_suffix(".moved"), path)
+        assert await ledger.calls() == []
+
+
+# --- the thread and its batches
+
+
+class Held:
+    """A work that keeps the thread busy until it is let go, so that others queue up behind it."""
+
+    def __init__(self) -> None:
+        self._go = threading.Event()
+
+    def __call__(self, db: sqlite3.Connection, now: float) -> str:
+        self._go.wait(10)
+        return "held"
+
+    def let_go(self) -> None:
+        self._go.set()
+
+
+def time_of(db: sqlite3.Connection, now: float) -> float:
+    return now
+
+
+def ticking() -> Callable[[], float]:
+    ticks = iter(range(1_000))
+    return lambda: next(ticks)
+
+
+async def test_what_queues_up_goes_into_one_transaction(path: Path) -> None:
+    """A transaction has one time: 50 works that waited for one share it."""
+    sqlite_file.prepare(path)
+    thread = sqlite_thread.SqliteThread(path, ticking())
+    held = Held()
+    waiting = [asyncio.ensure_future(thread.run(work)) for work in (held, *[time_of] * 50)]
+    await asyncio.sleep(0)
+    held.let_go()
+    first, *times = await asyncio.gather(*waiting)
+    await thread.close()
+    assert first == "held"
+    assert len(set(times)) <= 2  # the thread may have woken before all were queued
+
+
+async def test_a_mistake_in_one_work_undoes_that_work_alone(path: Path) -> None:
+    """The others of its batch are done; it is raised as what it is."""
+    sqlite_file.prepare(path)
+    thread = sqlite_thread.SqliteThread(path, ticking())
+
+    def write(name: str) -> sqlite_thread.Work[None]:
+        return lambda db, now: db.execute("INSERT INTO circuit VALUES (?, 'why')", (name,)) and None
+
+    def wrong(db: sqlite3.Connection, now: float) -> None:
+        db.execute("INSERT INTO circuit VALUES ('half', 'done')")
+        raise KeyError("a mistake")
+
+    def misspelt(db: sqlite3.Connection, now: float) -> None:
+        db.execute("SELEKT 1")
+
+    def names(db: sqlite3.Connection, now: float) -> list[tuple[str]]:
+        return db.execute("SELECT service FROM circuit ORDER BY 1").fetchall()
+
+    held = Held()
+    works = (held, write("one"), wrong, misspelt, write("two"), names)
+    waiting = [asyncio.ensure_future(thread.run(work)) for work in works]
+    await asyncio.sleep(0)
+    held.let_go()
+    _, one, mistake, spelling, two, found = await asyncio.gather(*waiting, return_exceptions=True)
+    await thread.close()
+    assert (one, two, found) == (None, None, [("one",), ("two",)])
+    assert isinstance(mistake, KeyError)
+    assert isinstance(spelling, sqlite3.OperationalError)
+
+
+async def test_a_closed_ledger_says_so(path: Path) -> None:
+    async with SqliteLedger.open(path) as ledger:
+        await ledger.complete({"call-1": Failure("x")}, owner=A)
+    with pytest.raises(RuntimeError, match="closed"):
+        await ledger.claim(["call-1"], owner=A, lease_s=1)
+    async with SqliteLedger.open(path) as ledger:
+        assert await ledger.claim(["call-1"], owner=A, lease_s=1) == [Done(Failure("x"))]
