@@ -6,7 +6,7 @@ from services.contracts.case import Case, Difficulty, Path
 from services.contracts.recipe import Routing
 from services.contracts.topics import CASE_ACCEPTED, CASE_DIFFICULT, CASE_MEDIUM, CASE_REJECTED
 from services.core.errors import Dead
-from services.core.paths import best, of_round, planned, rank
+from services.core.paths import best, of_round, planned, rank, wording
 from services.core.ports import Emit
 
 
@@ -60,14 +60,17 @@ def _classified(case: Case, routing: Routing) -> Case:
 def _improved(case: Case) -> list[Path]:
     """Each rewritten path in its parent's place, if it is correct and scores at least as high; else the parent.
 
-    So refinement never makes a case worse. A rewritten path that could not be scored replaces nothing.
+    So refinement never makes a case worse: nor by two paths of the same text in place of two that differ. A rewritten
+    path that could not be scored replaces nothing.
     """
     _known(case)
-    kept = []
-    for path in of_round(case, case.rounds):
-        parent = case.path(path.parents[0])
-        better = path.standing == "correct" and rank(path) >= max(rank(parent), 0)
-        kept.append(path if better else parent)
+    rewritten = of_round(case, case.rounds)
+    kept = [case.path(path.parents[0]) for path in rewritten]
+    for place, path in enumerate(rewritten):
+        better = path.standing == "correct" and rank(path) >= max(rank(kept[place]), 0)
+        others = {wording(other) for other in (*kept[:place], *kept[place + 1 :])}
+        if better and wording(path) not in others:
+            kept[place] = path
     return best(kept, len(kept))
 
 

@@ -25,7 +25,7 @@ async def verify(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
 
 
 def _settled(path: Path, case: Case) -> Path:
-    if path.standing != "unverified":
+    if path.verdict is not None:
         return path
     verdict = checks.before_judging(path, case.question)
     return path if verdict is None else path.with_(verdict=verdict)

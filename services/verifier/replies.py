@@ -75,16 +75,23 @@ def score(reply: Reply) -> Scored | None:
 
 def _fields(reply: Reply, wanted: str) -> dict[str, Any]:
     """The reply's JSON object, mended where it is broken; empty where it says `wanted` twice, in two ways."""
-    said = {value.casefold() for value in re.findall(rf'"{wanted}"\s*:\s*"?([\w.+-]*)', reply.text)}
-    if len(said) != 1:
+    said = re.findall(rf"""["']{wanted}["']\s*:\s*([^,}}\]\n]*)""", reply.text)
+    if len({re.sub(r"[^\w.+-]", "", value).casefold() for value in said}) != 1:
         return {}
     try:
         value = loads(reply.text)
     except Malformed:
-        value = json_repair.loads(reply.text)
-        if isinstance(value, list):  # prose around the object: json-repair gives what it found, in a list
-            value = next((item for item in value if isinstance(item, dict)), None)
+        value = _mended(reply.text)
     return value if isinstance(value, dict) else {}
+
+
+def _mended(text: str) -> Any:
+    """What json-repair makes of the text; of the several things that it finds among prose, the first object."""
+    try:
+        value = json_repair.loads(text)
+    except RecursionError:  # a model that repeats one bracket
+        return None
+    return next((item for item in value if isinstance(item, dict)), None) if isinstance(value, list) else value
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,14 @@
+"""`python -m services.generator`: one worker. Settings: REASONMED_*, see services/runtime/settings.py."""
+
+from services.contracts.topics import QUESTION_ADMITTED
+from services.generator.handler import generate
+from services.worker.stage import run_stage
+
+
+def main() -> None:
+    """Work until SIGTERM."""
+    run_stage("generator", topic=QUESTION_ADMITTED, handler=generate)
+
+
+if __name__ == "__main__":
+    main()

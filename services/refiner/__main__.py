@@ -1,0 +1,29 @@
+"""`python -m services.refiner --lane medium|difficult`: one worker of a lane; each lane is a consumer group.
+
+Settings: REASONMED_*, see services/runtime/settings.py.
+"""
+
+import argparse
+
+from services.contracts.topics import CASE_DIFFICULT, CASE_MEDIUM
+from services.refiner.handler import reason_anew, refine
+from services.worker.stage import run_stage
+
+LANES = {"medium": (CASE_MEDIUM, refine), "difficult": (CASE_DIFFICULT, reason_anew)}
+
+
+def main() -> None:
+    """Work until SIGTERM."""
+    parser = argparse.ArgumentParser(
+        prog="reasonmed-refiner",
+        description="One worker of the refiner. medium: the error refiner rewrites a case's best paths. difficult: the "
+        "strong model reasons a case anew. Each lane scales on its own.",
+    )
+    parser.add_argument("--lane", choices=sorted(LANES), required=True)
+    lane = parser.parse_args().lane
+    topic, handler = LANES[lane]
+    run_stage("refiner", topic=topic, handler=handler, group=f"refiner-{lane}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""`python -m services.router`: one worker, on Faust. Settings: REASONMED_*, see services/runtime/settings.py."""
+
+import asyncio
+
+from services.contracts.topics import PATHS_VERIFIED, QUESTION_SUBMITTED, dead_topic
+from services.core.ports import Outgoing, Received
+from services.router.admission import admit
+from services.router.rules import route
+from services.runtime import faust_app
+from services.runtime.carrier import Handle
+from services.runtime.faust_app import InOrder
+from services.runtime.health import HealthServer
+from services.runtime.metrics import EngineMetrics, registry
+from services.runtime.settings import Settings
+from services.runtime.stage import outgoing, read_case
+from services.worker.parts import Parts, parts, run
+
+SERVICE = "router"
+
+
+def main() -> None:
+    """Work until SIGTERM."""
+    run(work)
+
+
+async def work(stop: asyncio.Event) -> None:
+    """Admit and route until `stop`."""
+    settings = Settings()
+    async with parts(SERVICE, settings) as its:
+        worker = InOrder(
+            faust_app.build(SERVICE, its.client),
+            service=SERVICE,
+            owner=its.owner,
+            handlers=handlers(its),
+            sink=its.sink,
+            attempts=its.ledger,
+            holds=its.holds,
+            dead_topic=dead_topic(SERVICE),
+            drain_s=settings.drain_s,
+        )
+        exported = registry(EngineMetrics(SERVICE, worker.stats, its.holds))
+        async with HealthServer(host=settings.host, port=settings.port or 0, health=worker.health, registry=exported):
+            await worker.run(stop)
+
+
+def handlers(its: Parts) -> dict[str, Handle]:
+    """What is done with a message, by topic: a question is admitted, a verified case routed."""
+
+    async def admission(received: Received) -> list[Outgoing]:
+        return [outgoing(emit) for emit in await admit(received, its.recipes, its.ledger)]
+
+    async def routing(received: Received) -> list[Outgoing]:
+        case = read_case(received)
+        recipe = await its.recipes.get(case.recipe_id)
+        return [outgoing(route(case, recipe.routing))]
+
+    return {QUESTION_SUBMITTED: admission, PATHS_VERIFIED: routing}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""A Faust app for what is quick and in order: built and run so that it loses nothing (delivery.md).
+
+No tables (their recovery loses messages), one message at a time and topic, acknowledged by hand once its outputs are
+confirmed by the system's own producer, small buffers, quick commits, no exception ever leaves an agent. A message's way
+is the engine's: `Carrier`, with its attempts, dead letters and circuit.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import faust
+import faust._cython.streams  # type: ignore[import-not-found] # the pure one acknowledges stale events it skips
+import structlog
+from pydantic import SecretStr
+
+from services.contracts.dead import DeadKind
+from services.core.errors import Draining
+from services.core.holds import Holds
+from services.core.ports import Attempts, Received, Sink
+from services.runtime.carrier import Carrier, Handle
+from services.runtime.circuit import Circuit, CircuitPolicy
+from services.runtime.gate import Gate
+from services.runtime.kafka import KafkaClient
+from services.runtime.limits import Limits
+from services.runtime.patience import Patience
+from services.runtime.standstill import StandsStill, Standstill
+from services.runtime.stats import EngineStats
+from services.runtime.watch import Health
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 1.0
+"""Between two looks of the watch, in seconds."""
+
+
+def build(group: str, client: KafkaClient) -> faust.App:
+    """A faust.App of this consumer group, by delivery.md's rules."""
+    return faust.App(
+        group,
+        broker=[f"kafka://{server}" for server in client.bootstrap.split(",")],
+        broker_credentials=_credentials(client),
+        autodiscover=False,
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        store="memory://",
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=client.max_message_bytes,
+        stream_buffer_maxsize=16,
+        broker_commit_interval=0.3,
+        # Longer than this a message can't be held (a ledger that is away) without the client leaving for good.
+        broker_max_poll_interval=7 * 24 * 3600.0,
+        broker_session_timeout=30.0,
+        broker_request_timeout=60.0,
+        broker_rebalance_timeout=30.0,
+    )
+
+
+def _credentials(client: KafkaClient) -> Any:
+    arguments = client.arguments()
+    context, password = arguments.get("ssl_context"), client.password or SecretStr("")
+    if "sasl_mechanism" in arguments:
+        return faust.SASLCredentials(
+            mechanism=client.sasl_mechanism,
+            username=client.username,
+            password=password.get_secret_value(),
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context is not None else None
+
+
+class InOrder:
+    """Runs a Faust app whose topics are carried one message at a time each. `stats` may be read at any time."""
+
+    def __init__(
+        self,
+        app: faust.App,
+        *,
+        service: str,
+        owner: str,
+        handlers: Mapping[str, Handle],
+        sink: Sink,
+        attempts: Attempts,
+        holds: Holds,
+        dead_topic: str,
+        drain_s: float = 30.0,
+        policy: CircuitPolicy | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`handlers` by topic."""
+        self.stats = EngineStats()
+        self._app = app
+        self._holds = holds
+        self._clock = clock
+        self._limits = Limits(drain_s=drain_s)
+        self._still = Standstill(self._limits.still_s)
+        self._patience = Patience(holds=holds, stats=self.stats, longest_s=self._limits.away_s)
+        self._circuit = Circuit(service, attempts=attempts, policy=policy or CircuitPolicy(), clock=clock)
+        self._done: dict[tuple[str, int], int] = {}
+        self._answered = -math.inf
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        gate = Gate()
+        for topic, handle in handlers.items():
+            carrier = Carrier(
+                service=service,
+                owner=owner,
+                handle=handle,
+                sink=sink,
+                attempts=attempts,
+                holds=holds,
+                dead_topic=dead_topic,
+                limits=self._limits,
+                stats=self.stats,
+                gate=gate,
+                patience=self._patience,
+            )
+            raw = app.topic(topic, key_serializer="raw", value_serializer="raw")
+            app.agent(raw, name=topic, concurrency=1)(self._agent(carrier))
+
+    def health(self) -> Health:
+        """As the engine's (rules 10 and 11)."""
+        overdue = [f"{held.what}: {held.state} for too long" for held in self._holds.overdue()]
+        reasons = {
+            "draining": self.stats.draining,
+            "no assignment": not self._app.consumer.assignment(),
+            "the broker doesn't answer": self._clock() - self._answered > 3 * self._limits.watch_s,
+            "the ledger has not been asked for the circuit yet": not self._circuit.known,
+            f"the circuit is open: {self._circuit.why}": self._circuit.why is not None,
+        }
+        unready = [reason for reason, holds in reasons.items() if holds]
+        return Health(live=not overdue, ready=not (overdue or unready), why=overdue + unready)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; then finish the messages at hand, commit, leave the group. Raises StandsStill."""
+        await self._app.start()
+        crashed = asyncio.create_task(self._app.wait_until_stopped())
+        stopping = asyncio.create_task(stop.wait())
+        watching = asyncio.create_task(self._watch())
+        tasks: list[asyncio.Future[Any]] = [crashed, stopping, watching, self._failed]
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            self.stats.draining = True
+            if stopping in ended:
+                await self._at_rest()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._app.stop()
+        for task in ended:
+            if task is not stopping:
+                task.result()
+                raise StandsStill("the Faust app ended by itself")
+
+    async def _at_rest(self) -> None:
+        """Wait for the messages at hand, up to the deadline: one that waits for the ledger is left unacknowledged."""
+        try:
+            async with asyncio.timeout(self._limits.drain_s):
+                await self._idle.wait()
+        except TimeoutError:
+            log.warning("left unfinished at the deadline", messages=self.stats.under_way)
+
+    def _agent(self, carrier: Carrier) -> Callable[[Any], Any]:
+        async def agent(stream: Any) -> None:
+            try:
+                async for event in stream.noack().events():
+                    await self._carry(carrier, event)
+            except Exception as error:  # it must not leave the agent: Faust would acknowledge the message
+                log.exception("agent failed")
+                if not self._failed.done():
+                    self._failed.set_exception(error)
+                await asyncio.Event().wait()
+
+        return agent
+
+    async def _carry(self, carrier: Carrier, event: Any) -> None:
+        probe = await self._admitted()
+        self._idle.clear()
+        self.stats.under_way += 1
+        try:
+            await carrier.carry(_received(event.message), lambda kind: self._finish(event, kind, probe))
+        except Draining:
+            await asyncio.Event().wait()
+        finally:
+            self.stats.under_way -= 1
+            if not self.stats.under_way:
+                self._idle.set()
+
+    async def _admitted(self) -> bool:
+        """Wait until a message may be taken; whether it is the open circuit's probe."""
+        while self.stats.draining or not self._circuit.known or self._circuit.why is not None:
+            if not self.stats.draining and self._circuit.known and self._circuit.probe_due():
+                self._circuit.probe_begins()
+                return True
+            await asyncio.sleep(0.1)
+        self.stats.taken += 1
+        return False
+
+    def _finish(self, event: Any, kind: DeadKind | None, probe: bool) -> None:
+        event.ack()
+        message = event.message
+        self._done[message.topic, message.partition] = message.offset + 1
+        self.stats.finished += 1
+        if kind is not None:
+            self.stats.dead[kind] += 1
+            self._circuit.dead()
+        elif probe:
+            self._circuit.probe_succeeded()
+
+    async def _watch(self) -> None:
+        """Ask the ledger for the circuit; notice a client that stands still (rule 10). Raises StandsStill."""
+        while True:
+            await self._patience.until_back("circuit", self._circuit.look)
+            self.stats.circuit_open = self._circuit.why is not None
+            lag = await self._lag()
+            waiting = self.stats.under_way > 0 or self._circuit.why is not None
+            if self._still.lasts(self._clock(), bad=lag > 0 and not waiting, moved=self.stats.finished):
+                raise StandsStill(f"{lag} messages wait, none is read")
+            await asyncio.sleep(LOOK_S)
+
+    async def _lag(self) -> int:
+        """Messages in our partitions that have not ended; 0 where the broker doesn't say."""
+        consumer: Any = self._app.consumer
+        partitions = consumer.assignment()
+        if not partitions:
+            return 0
+        try:
+            async with asyncio.timeout(5.0):
+                ends = await consumer.highwaters(*partitions)
+                starts = await consumer.earliest_offsets(*partitions)
+        except Exception as error:  # aiokafka's, through Faust's thread: any of them says that the broker is away
+            log.warning("no answer from Kafka", error=type(error).__name__)
+            return 0
+        self._answered = self._clock()
+        lag = 0
+        for partition in partitions:
+            done = self._done.get((partition.topic, partition.partition))
+            committed = consumer._committed_offset.get(partition)
+            at = max(done or 0, committed or 0, starts[partition])
+            lag += max(0, ends[partition] - at)
+        return lag
+
+
+def _received(message: Any) -> Received:
+    headers = message.headers or {}
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return Received(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        key=message.key,
+        value=message.value,
+        headers={name: value or b"" for name, value in pairs},
+    )

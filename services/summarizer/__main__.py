@@ -1,0 +1,14 @@
+"""`python -m services.summarizer`: one worker. Settings: REASONMED_*, see services/runtime/settings.py."""
+
+from services.contracts.topics import CASE_ACCEPTED
+from services.summarizer.handler import summarize
+from services.worker.stage import run_stage
+
+
+def main() -> None:
+    """Work until SIGTERM."""
+    run_stage("summarizer", topic=CASE_ACCEPTED, handler=summarize)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+"""`python -m services.verifier`: one worker. Settings: REASONMED_*, see services/runtime/settings.py."""
+
+from services.contracts.topics import PATHS_GENERATED
+from services.verifier.handler import verify
+from services.worker.stage import run_stage
+
+
+def main() -> None:
+    """Work until SIGTERM."""
+    run_stage("verifier", topic=PATHS_GENERATED, handler=verify)
+
+
+if __name__ == "__main__":
+    main()
