@@ -46,13 +46,11 @@ class KafkaCluster:
         brokers: Literal[1, 3] = 1,
         limits: Limits | None = None,
         properties: Mapping[str, str] | None = None,
-        jars: Sequence[Path] | None = None,
     ) -> None:
-        """`folder` gets data and logs. `properties` are laid over server.properties. `jars`: else the pinned."""
+        """`folder` gets data and logs. `properties` are laid over server.properties."""
         self.folder = folder.absolute()
         self._limits = limits or Limits()
         self._properties = dict(properties or {})
-        self._jars = jars
         self._count = brokers
         self._nodes: list[Node] = []
         self._processes: list[Process] = []
@@ -120,7 +118,7 @@ class KafkaCluster:
         await self.stop()
 
     async def _prepare(self) -> None:
-        jars = self._jars or (await asyncio.to_thread(fetch)).jars
+        jars = (await asyncio.to_thread(fetch)).jars
         ports = free_ports(2 * self._count)
         self._nodes = [Node(i + 1, ports[2 * i], ports[2 * i + 1]) for i in range(self._count)]
         self.folder.mkdir(parents=True, exist_ok=True)
