@@ -102,6 +102,10 @@ class KafkaSource:
             return await self._commit({key: (value.offset, "") for key, value in commits.items()})
 
     async def lag(self) -> Mapping[TopicPartition, int]:
+        if self._consumer is None:
+            raise BrokerAway("Kafka: not connected yet")
+        if self._consumer is None:
+            raise BrokerAway("not connected yet")
         assigned = [aiokafka.TopicPartition(*partition) for partition in self._assigned]
         with _broker_away():
             async with asyncio.timeout(self._times.answer_s):

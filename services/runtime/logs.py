@@ -44,6 +44,8 @@ def configure(*, service: str, owner: str, level: str = "INFO") -> None:
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Faust says at each commit that takes longer than the commit interval that it does: that is no trouble.
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)
 
 
 def _stamp(service: str, owner: str) -> Processor:

@@ -27,7 +27,7 @@ class ModelMetrics(Collector):
         yield self._metric(count, "model_requests", "HTTP requests sent.", _by_alias(stats.started))
         yield self._metric(count, "model_responses", "HTTP requests ended, by how.", _plain(stats.sent), "outcome")
         yield self._metric(
-            count, "model_calls", "Calls made and written into the ledger.", _plain(stats.calls), "result"
+            count, "model_calls", "Calls made and written to the ledger.", _plain(stats.calls), "result"
         )
         yield self._metric(count, "model_tokens", "Tokens of those calls, by kind.", _plain(stats.tokens), "kind")
         yield self._metric(gauge, "model_requests_under_way", "Requests on their way.", _by_alias(stats.under_way))
@@ -50,7 +50,7 @@ class ModelMetrics(Collector):
 
 
 def _plain(values: Mapping[tuple[str, L], int]) -> dict[tuple[str, ...], float]:
-    return {key: value for key, value in values.items()}
+    return dict(values.items())
 
 
 def _by_alias(values: Mapping[str, int]) -> dict[tuple[str, ...], float]:
