@@ -41,7 +41,7 @@ class Limit:
 
     def strained(self, now: float, *, sent_at: float, under_way: int) -> "Limit":
         """The server was asked too much (429, time-out): half of what was under way, once a flight of calls."""
-        if sent_at < self.cut_at:
+        if sent_at <= self.cut_at:
             return self
         halved = max(1, min(self.current, under_way) // 2)
         return replace(self, current=halved, successes=0, cut_at=now)
@@ -69,7 +69,7 @@ class Circuit:
     ) -> "Circuit":
         """A call was refused. `jitter` in 0..1 spreads processes over the upper half of the back-off."""
         asked = now + (retry_after or 0.0)
-        if self.since is not None and sent_at < self.refused_at:
+        if self.since is not None and sent_at <= self.refused_at:
             return replace(self, until=max(self.until, asked), probing=self.probing or not busy)
         backoff = min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(self.failures, 10)) * (0.5 + jitter / 2)
         return Circuit(
@@ -83,4 +83,4 @@ class Circuit:
 
     def worked(self, *, sent_at: float) -> "Circuit":
         """The server took a call: closed, if the call went out since the last refusal."""
-        return self if self.since is None or sent_at < self.refused_at else Circuit()
+        return self if self.since is None or sent_at <= self.refused_at else Circuit()

@@ -1,0 +1,74 @@
+"""A model server on the loopback that misbehaves as it is told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import web
+
+from services.contracts.recipe import Model, Sampling
+from services.core.calls import Request
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def serving(app: web.Application) -> AsyncIterator[str]:
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    finally:
+        await runner.cleanup()
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def served() -> Callable[[web.Application], Any]:
+    """Serve an application; gives its base URL."""
+    return serving
+
+
+@pytest.fixture
+def chat_app() -> Callable[[Handler], web.Application]:
+    """An application of one handler at the chat endpoint."""
+
+    def make(handler: Handler) -> web.Application:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", handler)
+        return app
+
+    return make
+
+
+@pytest.fixture
+def request_of() -> Callable[..., Request]:
+    def make(number: int = 0, **changes: Any) -> Request:
+        request = Request(
+            case_id=f"case-{number:032x}",
+            stage="generate",
+            alias="writer",
+            model=Model(served="some-model"),
+            prompt="A SECRET QUESTION",
+            sampling=Sampling(temperature=0.7, max_tokens=100),
+            seed=number,
+        )
+        return replace(request, **changes)
+
+    return make
+
+
+@pytest.fixture
+def chat() -> Callable[..., bytes]:
+    """A server's whole reply."""
+
+    def make(text: str = "Yes.", **more: Any) -> bytes:
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        return orjson.dumps({"choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 2}, **more})
+
+    return make
