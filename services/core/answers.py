@@ -11,7 +11,9 @@ _LAST_LINE = re.compile(r"^\W*final answer\W*?[:：]\W*(?P<letter>[A-J])\b(?P<re
 _FIELD = re.compile(r'"(?:final_answer|answer_choice|answer)"\s*:\s*"\W*(?P<letter>[A-J])\b(?P<rest>[^"]*)"')
 _LEAK = re.compile(
     r"\b(?:(?:the |a )?(?:gold|reference|provided|given|supplied|known) (?:standard )?(?:correct )?answer"
-    r"|(?:answer|solution) (?:that )?(?:was|is|has been) (?:given|provided|supplied) (?:to (?:me|us)|above|as correct)"
+    r"(?! choice| option)"  # of the real texts in ../shared/data that came near, all 18 meant the options
+    r"|(?:answer|solution) (?:(?:that )?(?:was|is|has been) )?(?:given|provided|supplied)"
+    r" (?:to (?:me|us)|above|as correct)"
     r"|(?:I|we) (?:was|were|am|are|have been) (?:told|given) (?:that )?the (?:correct |right )?answer"
     r"|answer key)\b",
     re.IGNORECASE,

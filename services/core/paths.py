@@ -22,17 +22,23 @@ def rank(path: Path) -> int:
     return -1 if path.score is None or path.score.value is None else path.score.value
 
 
+def wording(path: Path) -> str:
+    """Its text, blanks aside: paths of the same wording are one and the same to a reader."""
+    return " ".join(path.text.split())
+
+
 def best(paths: Iterable[Path], count: int) -> list[Path]:
     """The best correct paths by score, of different texts; ties stay in the given order."""
     unlike: dict[str, Path] = {}
     for path in sorted((p for p in paths if p.standing == "correct"), key=rank, reverse=True):
-        unlike.setdefault(" ".join(path.text.split()), path)
+        unlike.setdefault(wording(path), path)
     return list(unlike.values())[:count]
 
 
 def reasons(paths: Iterable[Path]) -> list[str]:
-    """What the verifier said of these paths."""
-    return [path.verdict.reason for path in paths if path.verdict is not None and path.verdict.reason]
+    """What was found of these paths; why one could not be judged says nothing of it."""
+    verdicts = [path.verdict for path in paths if path.verdict is not None]
+    return [verdict.reason for verdict in verdicts if verdict.outcome != "unjudged" and verdict.reason]
 
 
 def from_answer(

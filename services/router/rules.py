@@ -77,8 +77,7 @@ def _improved(case: Case) -> list[Path]:
 def _after_strong_model(case: Case, routing: Routing) -> Emit:
     """Accept what the strong model got right; else ask it again, up to the recipe's rounds, then give up."""
     _known(case)
-    right = best((path for path in case.paths if path.origin == "regenerated"), routing.keep)
-    if right:
+    if right := best(of_round(case, case.rounds), routing.keep):  # an earlier round had none, or it was the last
         return _accept(case, right)
     if case.rounds < routing.rounds:
         return _emit(CASE_DIFFICULT, case)
