@@ -1,10 +1,10 @@
 """The call ledger in a SQLite file, for all processes of one machine.
 
 The file stands on a local disk, in WAL mode. What must not be lost is on the disk before its method returns (finished
-calls, admissions, circuits: synchronous=FULL): they are money, and a power cut must not undo what Kafka may already
-have published from them. Leases and attempts are written with synchronous=NORMAL: a process that dies loses nothing,
-and after a power cut nobody is left to hold them. Group commit makes the waiting for the disk cheap: it is shared by
-all that finish in the meantime. The store's clock is the machine's.
+calls, admissions, circuits, as with synchronous=FULL): they are money, and a power cut must not undo what Kafka may
+already have published from them. Leases and attempts are only handed to the system (synchronous=NORMAL): a process
+that dies loses nothing, and after a power cut nobody is left to hold them. The waiting for the disk is shared by all
+that finish in the meantime, and holds up no other process. The store's clock is the machine's.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ from services.core.calls import Outcome
 from services.core.ports import Admission, CallRow, Claim, ClaimRow, Done, Position
 from services.ledger import sqlite_statements as statements
 from services.ledger.outcomes import decode, encode
+from services.ledger.sqlite_commits import SqliteCommits
 from services.ledger.sqlite_file import connect, prepare, translated
-from services.ledger.sqlite_thread import SqliteThread
 
 _PRUNED_AT_ONCE = 500
 """Rows of one deleting transaction: a few milliseconds."""
@@ -29,57 +29,54 @@ _PRUNED_AT_ONCE = 500
 class SqliteLedger:
     """The ports of the call ledger over one file. Made by `open`."""
 
-    def __init__(self, path: Path, thread: SqliteThread) -> None:
+    def __init__(self, path: Path, commits: SqliteCommits) -> None:
         self._path = path
-        self._thread = thread
+        self._commits = commits
 
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, clock: Callable[[], float] = time.time) -> "AsyncIterator[SqliteLedger]":
         """The ledger in this file, made where there is none. Raises LedgerUnusable, LedgerAway."""
         await asyncio.to_thread(prepare, path)
-        thread = SqliteThread(path, clock)
-        try:
-            yield cls(path, thread)
-        finally:
-            await thread.close()
+        async with SqliteCommits.open(path, clock) as commits:
+            yield cls(path, commits)
 
     async def claim(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[Claim]:
-        found = await self._thread.run(partial(statements.claim, call_ids=call_ids, owner=owner, lease_s=lease_s))
+        found = await self._commits.run(partial(statements.claim, call_ids=call_ids, owner=owner, lease_s=lease_s))
         return [Done(decode(claim)) if isinstance(claim, bytes) else claim for claim in found]
 
     async def renew(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[bool]:
-        return await self._thread.run(partial(statements.renew, call_ids=call_ids, owner=owner, lease_s=lease_s))
+        return await self._commits.run(partial(statements.renew, call_ids=call_ids, owner=owner, lease_s=lease_s))
 
     async def release(self, call_ids: Sequence[str], *, owner: str) -> None:
-        await self._thread.run(partial(statements.release, call_ids=call_ids, owner=owner))
+        await self._commits.run(partial(statements.release, call_ids=call_ids, owner=owner))
 
     async def complete(self, outcomes: Mapping[str, Outcome], *, owner: str) -> list[Outcome]:
         written = {call_id: encode(outcome) for call_id, outcome in outcomes.items()}
-        stands = await self._thread.run(partial(statements.complete, outcomes=written, owner=owner), durable=True)
+        stands = await self._commits.run(partial(statements.complete, outcomes=written, owner=owner), durable=True)
         return [decode(held) if held else mine for held, mine in zip(stands, outcomes.values(), strict=True)]
 
     async def admit(self, case_id: str, *, named: str | None, current: str, life: int, position: Position) -> Admission:
         submission = (case_id, named or "", life)
         work = partial(statements.admit, submission=submission, recipe_id=named or current, position=position)
-        return await self._thread.run(work, durable=True)
+        return await self._commits.run(work, durable=True)
 
     async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:
         message = _message(service, position)
-        return await self._thread.run(partial(statements.open_attempt, message=message, owner=owner))
+        return await self._commits.run(partial(statements.open_attempt, message=message, owner=owner))
 
     async def close_attempt(self, service: str, position: Position, *, owner: str) -> None:
         message = _message(service, position)
-        await self._thread.run(partial(statements.close_attempt, message=message, owner=owner))
+        await self._commits.run(partial(statements.close_attempt, message=message, owner=owner))
 
     async def forget_attempts(self, service: str, position: Position) -> None:
-        await self._thread.run(partial(statements.forget_attempts, message=_message(service, position)))
+        await self._commits.run(partial(statements.forget_attempts, message=_message(service, position)))
 
     async def circuit(self, service: str) -> str | None:
-        return await self._thread.run(partial(statements.circuit, service=service))
+        return await self._commits.run(partial(statements.circuit, service=service))
 
     async def set_circuit(self, service: str, why: str | None) -> None:
-        await self._thread.run(partial(statements.set_circuit, service=service, why=why), durable=True)
+        await self._commits.run(partial(statements.set_circuit, service=service, why=why), durable=True)
 
     async def claims(self) -> list[ClaimRow]:
         rows = await self._read("SELECT call_id, owner, since, until, ended FROM claim ORDER BY since, id")
@@ -97,12 +94,12 @@ class SqliteLedger:
         dropped = 0
         for kind in statements.PRUNED:
             work = partial(statements.prune, kind=kind, older_than_s=older_than_s, limit=_PRUNED_AT_ONCE)
-            while gone := await self._thread.run(work):
+            while gone := await self._commits.run(work):
                 dropped += gone if kind == "call" else 0
         return dropped
 
     async def _read(self, query: str) -> list[Any]:
-        """Read beside the thread, on a connection of its own: in WAL mode a long account delays no claim."""
+        """Read in a thread, on a connection of its own: in WAL mode a long account delays no claim."""
 
         def read() -> list[Any]:
             with translated(self._path), closing(connect(self._path)) as db:

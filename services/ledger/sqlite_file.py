@@ -13,8 +13,8 @@ SCHEMA = 1
 """PRAGMA user_version of the files that this code writes and reads."""
 
 BUSY_S = 5.0
-"""How long to wait for another process's transaction. One takes milliseconds; SQLite's waiters are served in no order,
-so that a few of them can be unlucky under load."""
+"""How long to wait for the other processes' transactions. One takes a millisecond, but those that wait are served in no
+order, and some are unlucky under load."""
 
 _APPLICATION = 0x524D4C47  # "RMLG": so that another program's database is not taken for a ledger
 
@@ -67,10 +67,16 @@ def prepare(path: Path) -> None:
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection to a prepared file. It never makes a new one: an empty ledger would pay for every call again."""
-    db = _connect(path, "rw")
-    # 16 MB of log before it is folded into the file: the same index pages are then written once for many calls.
-    db.execute("PRAGMA wal_autocheckpoint = 4000")
-    db.execute("PRAGMA journal_size_limit = 67108864")
+    return _connect(path, "rw")
+
+
+def connect_impatient(path: Path) -> sqlite3.Connection:
+    """One that waits for no other, once it is open. A commit on it reaches the system, not the disk, and never folds
+    the log into the file: sqlite_commits sees to both."""
+    db = connect(path)
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA wal_autocheckpoint = 0")
+    db.execute("PRAGMA busy_timeout = 0")
     return db
 
 
@@ -79,16 +85,21 @@ def translated(path: Path) -> Iterator[None]:
     """What the store does to us leaves this block as LedgerAway; a mistake of this code as what it is."""
     try:
         yield
+    except OSError as error:
+        raise LedgerAway(f"call ledger {path}: {error}; {_advice(-1)}") from error
     except sqlite3.Error as error:
         if _code(error) not in _AWAY:
             raise
         raise LedgerAway(f"call ledger {path}: {error}; {_advice(_code(error))}") from error
 
 
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection has the lock that was asked for."""
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    # Used by one thread at a time, though not always by the one that opened it.
-    uri = f"{path.as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_S, isolation_level=None)
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
@@ -115,7 +126,7 @@ def _into_wal(db: sqlite3.Connection) -> None:
         try:
             db.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+            if not is_busy(error) or time.monotonic() > give_up:
                 raise
             time.sleep(0.01)
         else:

@@ -38,7 +38,7 @@ async def take(ledger: Ledger, call_ids: list[str], owner: str, lease_s: float, 
     done = {call_id for call_id, claim in zip(call_ids, claims, strict=True) if isinstance(claim, Done)}
     for call_id, claim in zip(call_ids, claims, strict=True):
         if isinstance(claim, Mine) and time.monotonic() < asked + claim.lease_s / 2:
-            print("begin", call_id, time.time(), flush=True)  # noqa: T201
+            print("begin", call_id, time.time(), flush=True)
             await asyncio.sleep(work_s)
             await ledger.complete({call_id: Reply(f"by {owner}", "stop", Usage(prompt=1))}, owner=owner)
             done.add(call_id)

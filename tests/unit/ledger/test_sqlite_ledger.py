@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,8 +12,9 @@ import pytest
 from services.core.calls import Failure
 from services.core.errors import LedgerAway
 from services.core.ports import Done, Mine
-from services.ledger import LedgerUnusable, open_ledger, sqlite_file, sqlite_thread
+from services.ledger import LedgerUnusable, open_ledger, sqlite_commits, sqlite_file
 from services.ledger.sqlite import SqliteLedger
+from services.ledger.sqlite_commits import SqliteCommits, Work
 
 A, B = "worker-a", "worker-b"
 
@@ -119,11 +120,11 @@ async def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = 40
 
     def connect_to_small_disk(path: Path) -> sqlite3.Connection:
-        db = sqlite_file.connect(path)
+        db = sqlite_file.connect_impatient(path)
         db.execute(f"PRAGMA max_page_count = {pages}")
         return db
 
-    monkeypatch.setattr(sqlite_thread, "connect", connect_to_small_disk)
+    monkeypatch.setattr(sqlite_commits, "connect_impatient", connect_to_small_disk)
     large = Failure("x" * 500_000)
     async with SqliteLedger.open(path) as ledger:
         await ledger.claim(["call-1"], owner=A, lease_s=60)
@@ -147,21 +148,7 @@ async def test_a_file_that_vanished_is_not_made_anew(path: Path, monkeypatch: py
         assert await ledger.calls() == []
 
 
-# --- the thread and its batches
-
-
-class Held:
-    """A work that keeps the thread busy until it is let go, so that others queue up behind it."""
-
-    def __init__(self) -> None:
-        self._go = threading.Event()
-
-    def __call__(self, db: sqlite3.Connection, now: float) -> str:
-        self._go.wait(10)
-        return "held"
-
-    def let_go(self) -> None:
-        self._go.set()
+# --- batches
 
 
 def time_of(db: sqlite3.Connection, now: float) -> float:
@@ -174,25 +161,18 @@ def ticking() -> Callable[[], float]:
 
 
 async def test_what_queues_up_goes_into_one_transaction(path: Path) -> None:
-    """A transaction has one time: 50 works that waited for one share it."""
+    """A transaction has one time: 30 works that waited for one share it."""
     sqlite_file.prepare(path)
-    thread = sqlite_thread.SqliteThread(path, ticking())
-    held = Held()
-    waiting = [asyncio.ensure_future(thread.run(work)) for work in (held, *[time_of] * 50)]
-    await asyncio.sleep(0)
-    held.let_go()
-    first, *times = await asyncio.gather(*waiting)
-    await thread.close()
-    assert first == "held"
-    assert len(set(times)) <= 2  # the thread may have woken before all were queued
+    async with SqliteCommits.open(path, ticking()) as commits:
+        times = await asyncio.gather(*(commits.run(time_of) for _ in range(30)))
+    assert set(times) == {0}
 
 
 async def test_a_mistake_in_one_work_undoes_that_work_alone(path: Path) -> None:
     """The others of its batch are done; it is raised as what it is."""
     sqlite_file.prepare(path)
-    thread = sqlite_thread.SqliteThread(path, ticking())
 
-    def write(name: str) -> sqlite_thread.Work[None]:
+    def write(name: str) -> Work[None]:
         return lambda db, now: db.execute("INSERT INTO circuit VALUES (?, 'why')", (name,)) and None
 
     def wrong(db: sqlite3.Connection, now: float) -> None:
@@ -205,16 +185,48 @@ async def test_a_mistake_in_one_work_undoes_that_work_alone(path: Path) -> None:
     def names(db: sqlite3.Connection, now: float) -> list[tuple[str]]:
         return db.execute("SELECT service FROM circuit ORDER BY 1").fetchall()
 
-    held = Held()
-    works = (held, write("one"), wrong, misspelt, write("two"), names)
-    waiting = [asyncio.ensure_future(thread.run(work)) for work in works]
-    await asyncio.sleep(0)
-    held.let_go()
-    _, one, mistake, spelling, two, found = await asyncio.gather(*waiting, return_exceptions=True)
-    await thread.close()
+    async with SqliteCommits.open(path, ticking()) as commits:
+        works = (commits.run(work) for work in (write("one"), wrong, misspelt, write("two"), names))
+        one, mistake, spelling, two, found = await asyncio.gather(*works, return_exceptions=True)
     assert (one, two, found) == (None, None, [("one",), ("two",)])
     assert isinstance(mistake, KeyError)
     assert isinstance(spelling, sqlite3.OperationalError)
+
+
+async def test_a_busy_loop_holds_the_file_only_briefly(path: Path) -> None:
+    """Other processes wait for the transaction, never for this process's loop."""
+    held: list[float] = []
+
+    def timed(db: sqlite3.Connection, now: float) -> None:
+        start = time.perf_counter()
+        for number in range(50):
+            db.execute("SELECT * FROM call WHERE call_id = ?", (str(number),)).fetchone()
+        held.append(time.perf_counter() - start)
+
+    async def saturate() -> None:
+        while True:
+            sum(range(20_000))
+            await asyncio.sleep(0)
+
+    sqlite_file.prepare(path)
+    async with SqliteCommits.open(path, ticking()) as commits:
+        busy = asyncio.create_task(saturate())
+        for _ in range(5):
+            await commits.run(timed)
+        busy.cancel()
+    assert sorted(held)[2] < 0.05  # in a thread of its own it was a second
+
+
+async def test_a_long_log_is_folded_into_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays about as long as its bound, however much is written; what was written is all there."""
+    monkeypatch.setattr(sqlite_commits, "_LONG_LOG", 200_000)
+    lengths = []
+    async with SqliteLedger.open(path) as ledger:
+        for number in range(60):
+            await ledger.complete({f"call-{number}": Failure("x" * 20_000)}, owner=A)
+            lengths.append(path.with_name("ledger.db-wal").stat().st_size)
+        assert len(await ledger.calls()) == 60
+    assert max(lengths) < 400_000
 
 
 async def test_a_closed_ledger_says_so(path: Path) -> None:
