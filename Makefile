@@ -1,0 +1,59 @@
+# Two commands do all the set-up: `make demo` and `make test`. Needs Python 3.11 to 3.13 and make, nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?= ../shared/data
+QUESTIONS ?= 1000
+SEED ?= 1
+
+.PHONY: help install demo test test-quick check fix contract bench replay lock clean
+
+help:  ## This list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: .venv/installed  ## Everything into .venv, Kafka's jars into .cache.
+
+.venv/installed: requirements.lock pyproject.toml services/local/kafka-jars.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+		|| { echo "Python 3.11 to 3.13 is needed; say which with: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/python -m services.local.fetch
+	@touch $@
+
+demo: install  ## Questions in, a dataset out: 3 on a small real model, 30 on the scripted server, on Apache Kafka.
+	@$(BIN)/reasonmed demo
+
+test: install  ## Every test: unit, contract, laws, pipeline, then real Kafka, SQLite and Valkey.
+	@$(BIN)/python -m pytest
+
+test-quick: install  ## The tests that need no server.
+	@$(BIN)/python -m pytest tests/unit tests/contract tests/pipeline
+
+check: install  ## Types, lint, layers, the generated contract. Edits nothing.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m services.core.generate --check
+
+fix: install  ## What can be mended by itself.
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+contract: install  ## Schemas, examples and diagram from the types and topics.
+	@$(BIN)/python -m services.core.generate
+
+bench: install  ## The benchmarks; each prints JSON.
+	@for bench in tests/bench/bench_*.py; do echo "# $$bench" >&2; $(BIN)/python $$bench || exit 1; done
+
+replay: install  ## Real questions of a data folder through the stream: DATA=, QUESTIONS=, SEED=.
+	@$(BIN)/reasonmed replay --data $(DATA) --questions $(QUESTIONS) --seed $(SEED)
+
+lock: install  ## Compile requirements.lock anew from pyproject.toml.
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --override overrides.txt \
+		--extra local --extra dev --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+
+clean:  ## Remove what was built and installed.
+	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
