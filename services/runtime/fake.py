@@ -118,6 +118,8 @@ class MemorySource:
 
     async def lag(self) -> Mapping[TopicPartition, int]:
         self._broker.check()
+        if self._listener is None:
+            raise BrokerAway("not connected yet")
         return {key: max(0, self._broker.end(key) - position) for key, position in self._positions.items()}
 
     async def reachable(self) -> bool:

@@ -51,7 +51,7 @@ class Source(Protocol):
 
     async def lag(self) -> Mapping[TopicPartition, int]:
         """How many offsets lie between our position and the end, by assigned partition. Asks the broker each time, so
-        it says as well whether that is reachable. Raises BrokerAway."""
+        it says as well whether that is reachable. Raises BrokerAway, also before `start`."""
         ...
 
     async def reachable(self) -> bool:

@@ -1,0 +1,334 @@
+"""The engine on Apache Kafka itself, its workers real processes: what delivery.md asks to be proven."""
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
+
+from services.contracts.codec import decode
+from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
+from services.core.ports import Outgoing, Position, Received
+from services.ledger.sqlite import SqliteLedger
+from services.local.kafka import KafkaCluster
+from services.local.ports import free_ports
+from services.local.process import Process
+from services.runtime.kafka import KafkaClient
+from services.runtime.reader import read_topic
+from services.runtime.sink import KafkaSink
+from services.runtime.topics import TopicSpec, declare
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(90)]
+
+PROJECT = Path(__file__).parents[2]
+NAMES = (f"t{number}" for number in itertools.count())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KafkaCluster]:
+    quick = {"group.min.session.timeout.ms": "500"}
+    async with KafkaCluster(tmp_path_factory.mktemp("kafka"), properties=quick) as cluster:
+        yield cluster
+
+
+class Stage:
+    """A toy stage: its topics, its ledger, its workers, and what became of its messages."""
+
+    def __init__(self, kafka: KafkaCluster, folder: Path, stack: AsyncExitStack) -> None:
+        self.name = next(NAMES)
+        self.client = KafkaClient(bootstrap=kafka.bootstrap)
+        self.folder = folder
+        self._stack = stack
+        self._workers = 0
+        self.settings: dict[str, Any] = {
+            "bootstrap": kafka.bootstrap,
+            "group": self.name,
+            "service": self.name,
+            "topics": [f"{self.name}-in"],
+            "out": f"{self.name}-out",
+            "dead": f"{self.name}-dead",
+            "ledger": str(folder / "ledger"),
+            "starts": str(folder / "starts"),
+            "times": {"session_s": 2.0, "heartbeat_s": 0.2},
+            "limits": {"watch_s": 1.0},
+        }
+
+    async def declare(self, partitions: int = 1) -> None:
+        specs = [TopicSpec(name=f"{self.name}-{kind}", partitions=partitions, replication=1) for kind in KINDS]
+        await declare(self.client, specs)
+
+    async def send(self, *told: dict[str, Any]) -> None:
+        async with KafkaSink(self.client) as sink:
+            await sink.publish(
+                [Outgoing(f"{self.name}-in", str(one["id"]).encode(), json.dumps(one).encode(), {}) for one in told]
+            )
+
+    async def worker(self, **settings: Any) -> Process:
+        """Start one; returned while it is still joining."""
+        self._workers += 1
+        log = self.folder / f"worker-{self._workers}.log"
+        merged = {
+            key: {**value, **settings.get(key, {})} if isinstance(value, dict) else value
+            for key, value in self.settings.items()
+        }
+        argument = json.dumps({**settings, **merged})
+        path = {**os.environ, "PYTHONPATH": str(PROJECT)}
+        argv = [sys.executable, str(Path(__file__).with_name("toy_worker.py")), argument]
+        return await self._stack.enter_async_context(Process(f"worker-{self._workers}", argv, log=log, env=path))
+
+    async def read(self, kind: str) -> list[Received]:
+        return [message async for message in read_topic(self.client, f"{self.name}-{kind}")]
+
+    async def outputs(self) -> Counter[int]:
+        """How often each message's output is there."""
+        return Counter(json.loads(message.value or b"")["id"] for message in await self.read("out"))
+
+    async def until_out(self, count: int) -> Counter[int]:
+        return await until(self.outputs, lambda outputs: len(outputs) >= count)
+
+    async def committed(self) -> list[int]:
+        """The group's commits, by partition."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.client.bootstrap)
+        await admin.start()
+        try:
+            found = await admin.list_consumer_group_offsets(self.name)
+        finally:
+            await admin.close()
+        return [value.offset for key, value in sorted(found.items())]
+
+    async def ends(self) -> list[int]:
+        """The ends of the topic's partitions that hold anything."""
+        messages = await self.read("in")
+        last = {message.partition: message.offset + 1 for message in messages}
+        return [last[partition] for partition in sorted(last)]
+
+    def starts(self) -> Counter[int]:
+        """How often each message was begun."""
+        path = Path(self.settings["starts"])
+        lines = path.read_text().splitlines() if path.exists() else []
+        return Counter(int(line.split()[0]) for line in lines)
+
+
+KINDS = ("in", "out", "dead")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage(kafka: KafkaCluster, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        yield Stage(kafka, tmp_path, stack)
+
+
+async def until(ask: Callable[[], Any], holds: Callable[[Any], bool], within_s: float = 40) -> Any:
+    """Ask until it holds."""
+    async with asyncio.timeout(within_s):
+        while not holds(answer := await ask()):  # noqa: ASYNC110 -- another process's doing
+            await asyncio.sleep(0.2)
+    return answer
+
+
+def many(count: int, **told: Any) -> Sequence[dict[str, Any]]:
+    return [{"id": number, **told} for number in range(count)]
+
+
+def stats(worker: Process) -> dict[str, Any]:
+    """What an orderly worker printed at its end."""
+    lines = [line for line in worker.log.read_text().splitlines() if line.startswith('{"taken"')]
+    return dict(json.loads(lines[-1]))
+
+
+async def test_killed_with_messages_under_way(stage: Stage) -> None:
+    await stage.declare(partitions=3)
+    await stage.send(*many(150, sleep=0.1))
+    first = await stage.worker()
+    await stage.until_out(20)
+    await first.kill()
+    begun = stage.starts()
+    second = await stage.worker()
+    outputs = await stage.until_out(150)
+    await second.terminate()
+    assert sorted(outputs) == list(range(150))
+    # What is repeated was under way, or finished within a commit interval: two or three rounds of 16.
+    assert sum(stage.starts().values()) - 150 <= 16 * 5, begun
+    assert await stage.committed() == await stage.ends()
+
+
+async def test_a_slow_head_of_line_keeps_what_is_finished_behind_it(stage: Stage) -> None:
+    gate = stage.folder / "gate"
+    await stage.declare()
+    await stage.send({"id": 0, "until": str(gate)}, *many(201)[1:])
+    first = await stage.worker()
+    await stage.until_out(200)
+    await until(stage.committed, bool)
+    await asyncio.sleep(1.0)  # two commit intervals
+    assert await stage.committed() == [0]
+    await first.kill()
+    second = await stage.worker()
+    await until(lambda: asyncio.sleep(0, stage.starts()), lambda starts: starts[0] == 2)
+    gate.touch()
+    await stage.until_out(201)
+    await until(stage.committed, lambda offsets: offsets == [201])
+    await second.terminate()
+    assert stage.starts() == {0: 2} | dict.fromkeys(range(1, 201), 1)
+    assert set((await stage.outputs()).values()) == {1}
+    assert stats(second)["skipped"] == 200
+
+
+async def test_saturated_past_the_poll_interval(stage: Stage) -> None:
+    await stage.declare()
+    await stage.send(*many(6, sleep=3.0))
+    worker = await stage.worker(limits={"cases": 2}, times={"poll_s": 1.0})
+    await stage.until_out(6)
+    await worker.terminate()
+    assert set(stage.starts().values()) == {1}
+    assert stats(worker)["rebalances"] == 0
+
+
+async def test_workers_join_and_leave_under_load(stage: Stage) -> None:
+    await stage.declare(partitions=6)
+    await stage.send(*many(600, sleep=0.2))
+    first = await stage.worker()
+    await stage.until_out(30)
+    second = await stage.worker()
+    third = await stage.worker()
+    await stage.until_out(250)
+    await first.terminate()
+    await third.kill()
+    outputs = await stage.until_out(600)
+    await until(stage.committed, lambda offsets: sum(offsets) == 600)
+    await second.terminate()
+    assert sorted(outputs) == list(range(600))
+    assert first.returncode == second.returncode == 0
+    repeats = sum(stage.starts().values()) - 600
+    assert repeats <= 16 * 8, "no more than what was under way at each rebalance and kill"
+
+
+async def test_sigterm_lets_what_is_under_way_end(stage: Stage) -> None:
+    await stage.declare(partitions=2)
+    await stage.send(*many(40, sleep=1.0))
+    first = await stage.worker(limits={"cases": 10})
+    await until(lambda: asyncio.sleep(0, stage.starts()), lambda starts: len(starts) >= 10)
+    await first.terminate()
+    assert first.returncode == 0
+    done = await stage.outputs()
+    assert done == stage.starts(), "all that was begun has ended, once"
+    assert stats(first)["draining"]
+    second = await stage.worker(limits={"cases": 40})
+    outputs = await stage.until_out(40)
+    await second.terminate()
+    assert set(outputs.values()) == {1}
+    assert set(stage.starts().values()) == {1}
+    assert await stage.committed() == await stage.ends()
+
+
+async def test_drains_deadline_leaves_the_rest_to_others(stage: Stage) -> None:
+    await stage.declare()
+    await stage.send({"id": 0, "until": str(stage.folder / "never")}, *many(5)[1:])
+    worker = await stage.worker(limits={"drain_s": 0.5})
+    await stage.until_out(4)
+    await worker.terminate()
+    assert worker.returncode == 0
+    assert await stage.committed() == [0]
+    async with SqliteLedger.open(Path(stage.settings["ledger"])) as ledger:
+        left = await ledger.open_attempt(stage.name, Position(f"{stage.name}-in", 0, 0), owner="other")
+    assert left == 0, "its attempt was closed"
+
+
+async def test_a_message_that_kills_its_process(stage: Stage) -> None:
+    await stage.declare()
+    await stage.send(*many(10, sleep=0.3), {"id": 10, "do": "die"}, *many(20, sleep=0.1)[11:])
+    for _ in range(8):
+        worker = await stage.worker()
+        ended = asyncio.create_task(worker.wait())
+        dead = asyncio.create_task(until(lambda: stage.read("dead"), bool, within_s=80))
+        await asyncio.wait({ended, dead}, return_when=asyncio.FIRST_COMPLETED)
+        over = dead.done()
+        ended.cancel()
+        dead.cancel()
+        await asyncio.wait({ended, dead})
+        if over:
+            break
+    outputs = await stage.until_out(19)
+    await worker.terminate()
+    [letter] = await stage.read("dead")
+    reason = decode(DeadLetter, letter.headers[DEAD_LETTER_HEADER])
+    assert (reason.kind, reason.offset, reason.attempts) == ("killer", 10, 5)
+    assert letter.value == json.dumps({"id": 10, "do": "die"}).encode()
+    assert sorted(outputs) == [number for number in range(20) if number != 10]
+    assert stage.starts()[10] == 4, "three among others, once alone"
+
+
+async def test_a_burst_of_dead_letters_opens_the_circuit_until_told(stage: Stage) -> None:
+    await stage.declare()
+    [port] = free_ports(1)
+    await stage.send(*many(60, do="dead"))
+    limits, policy = {"cases": 5}, {"burst": 20, "look_s": 0.3}
+    worker = await stage.worker(limits=limits, policy=policy, port=port)
+
+    async def ready() -> tuple[int, int, list[str]]:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+            try:
+                live, ready = await http.get("/healthz"), await http.get("/readyz")
+            except httpx.ConnectError:
+                return 0, 0, []
+        return live.status_code, ready.status_code, ready.json()["why"]
+
+    _, _, why = await until(ready, lambda answer: "circuit is open" in str(answer))
+    assert (await ready())[:2] == (200, 503), why
+    dead = len(await stage.read("dead"))
+    assert 20 <= dead <= 30
+    await worker.terminate()
+    again = await stage.worker(limits=limits, policy=policy, port=port)
+    await until(ready, lambda answer: len(answer[2]) == 1 and "circuit is open" in answer[2][0])
+    await asyncio.sleep(0.5)
+    assert len(await stage.read("dead")) == dead, "it is kept over a restart"
+    async with SqliteLedger.open(Path(stage.settings["ledger"])) as ledger:
+        await ledger.set_circuit(stage.name, None)
+    await until(lambda: stage.read("dead"), lambda letters: len(letters) >= dead + 20)
+    await again.terminate()
+
+
+async def test_a_worker_that_stood_still_past_its_session_commits_nothing_stale(stage: Stage) -> None:
+    gate = stage.folder / "gate"
+    await stage.declare()
+    await stage.send({"id": 0, "until": str(gate)}, *many(30)[1:])
+    first = await stage.worker()
+    await stage.until_out(29)
+    first.pause()
+    second = await stage.worker()
+    await until(lambda: asyncio.sleep(0, stage.starts()), lambda starts: starts[0] == 2)
+    gate.touch()
+    await until(stage.committed, lambda offsets: offsets == [30])
+    first.resume()
+    await asyncio.sleep(1.5)
+    assert await stage.committed() == [30]
+    await stage.send(*many(40)[30:])
+    await stage.until_out(40)
+    await first.terminate()
+    await second.terminate()
+    assert await stage.committed() == [40]
+
+
+async def test_the_broker_stopped_and_started(stage: Stage, kafka: KafkaCluster) -> None:
+    await stage.declare(partitions=3)
+    await stage.send(*many(200, sleep=0.2))
+    worker = await stage.worker()
+    await stage.until_out(20)
+    await kafka.stop_broker(0)
+    await asyncio.sleep(4)
+    assert worker.returncode is None, "a broker that is away is no reason to end"
+    await kafka.start_broker(0)
+    outputs = await stage.until_out(200)
+    await until(stage.committed, lambda offsets: sum(offsets) == 200)
+    await worker.terminate()
+    assert worker.returncode == 0
+    assert sorted(outputs) == list(range(200))

@@ -1,0 +1,83 @@
+"""A worker of a toy stage over the engine, as a process of its own, for tests on real Kafka.
+
+    python toy_worker.py '{"bootstrap": "...", "group": "toy", "topics": ["in"], "out": "out", "dead": "toy-dead",
+                           "ledger": "/path", "starts": "/path", ...}'
+
+A message's value is JSON: {"id": 1, "sleep": seconds, "until": file that must exist, "do": "die" | "dead" | "raise"}.
+Each start of a message is a line of the file `starts`: its id and our pid. At the end it prints its stats.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import orjson
+
+from services.core.errors import Dead
+from services.core.holds import Holds
+from services.core.ports import Outgoing, Received
+from services.ledger.sqlite import SqliteLedger
+from services.runtime.circuit import CircuitPolicy
+from services.runtime.engine import Engine
+from services.runtime.health import HealthServer
+from services.runtime.kafka import KafkaClient
+from services.runtime.kafka_source import GroupTimes, KafkaSource
+from services.runtime.limits import Limits
+from services.runtime.logs import configure
+from services.runtime.metrics import EngineMetrics, registry
+from services.runtime.sink import KafkaSink
+
+SETTINGS = json.loads(sys.argv[1])
+
+
+async def handle(message: Received) -> list[Outgoing]:
+    told = orjson.loads(message.value or b"")
+    with open(SETTINGS["starts"], "a") as starts:  # noqa: ASYNC230 -- written before anything else happens
+        starts.write(f"{told['id']} {os.getpid()}\n")
+    if told.get("do") == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if told.get("do") == "dead":
+        raise Dead("poison", "told so")
+    if told.get("do") == "raise":
+        raise RuntimeError("told so")
+    await asyncio.sleep(told.get("sleep", 0))
+    while "until" in told and not Path(told["until"]).exists():  # noqa: ASYNC110 -- another process's doing
+        await asyncio.sleep(0.02)
+    return [Outgoing(SETTINGS["out"], message.key or b"", message.value or b"", {})]
+
+
+async def main() -> None:
+    owner = f"toy-{os.getpid()}"
+    configure(service="toy", owner=owner)
+    client = KafkaClient(bootstrap=SETTINGS["bootstrap"])
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    times = GroupTimes(**{"session_s": 6.0, "heartbeat_s": 0.5, "rebalance_s": 10.0, **SETTINGS.get("times", {})})
+    async with KafkaSink(client) as sink, SqliteLedger.open(Path(SETTINGS["ledger"])) as ledger:
+        holds = Holds()
+        engine = Engine(
+            service=SETTINGS.get("service", "toy"),
+            owner=owner,
+            source=KafkaSource(client, topics=SETTINGS["topics"], group=SETTINGS["group"], times=times),
+            sink=sink,
+            handle=handle,
+            attempts=ledger,
+            holds=holds,
+            dead_topic=SETTINGS["dead"],
+            limits=Limits(**SETTINGS.get("limits", {})),
+            policy=CircuitPolicy(**SETTINGS.get("policy", {})),
+        )
+        metrics = registry(EngineMetrics("toy", engine.stats, holds))
+        async with HealthServer(host="127.0.0.1", port=SETTINGS.get("port", 0), health=engine.health, registry=metrics):
+            await engine.run(stop)
+        stats = {**asdict(engine.stats), "windows": {}, "lag": {}}
+        sys.stdout.write(json.dumps(stats) + "\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
