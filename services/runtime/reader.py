@@ -1,8 +1,8 @@
-"""Reading a topic outside any consumer group: for accounts, taps, and the recipes."""
+"""Reading topics outside any consumer group: for accounts, taps, and the recipes."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,10 +19,10 @@ STALLED_S = 30.0
 """Seconds without a message, short of the end, after which a bounded read gives up."""
 
 
-async def read_topic(client: KafkaClient, topic: str) -> AsyncIterator[Received]:
+async def read_topic(client: KafkaClient, *topics: str) -> AsyncIterator[Received]:
     """Every message from the beginning to what is the end now, in order by partition; nothing of a topic that doesn't
     exist. Raises BrokerAway, also where the broker goes away in between."""
-    async with _reading(client, topic) as (consumer, partitions):
+    async with _reading(client, topics) as (consumer, partitions):
         left = await _unread(consumer, partitions)
         moved = time.monotonic()
         while left:
@@ -34,18 +34,20 @@ async def read_topic(client: KafkaClient, topic: str) -> AsyncIterator[Received]
             left = {key: end for key, end in left.items() if await consumer.position(key) < end}
             moved = time.monotonic() if batches else moved
             if time.monotonic() - moved > STALLED_S:
-                raise BrokerAway(f"Kafka: nothing of {topic} for {STALLED_S:g} s, and its end is not reached")
+                raise BrokerAway(
+                    f"Kafka: nothing of {', '.join(topics)} for {STALLED_S:g} s, and its end is not reached"
+                )
 
 
 async def follow_topic(
-    client: KafkaClient, topic: str, *, caught_up: asyncio.Event | None = None
+    client: KafkaClient, *topics: str, caught_up: asyncio.Event | None = None
 ) -> AsyncIterator[Received]:
     """Every message from the beginning, then those to come, until it is closed. `caught_up` is set once what is the
     end now has been passed. Outlives a broker that is away later on; raises BrokerAway where it is so at the start,
-    or the topic doesn't exist."""
-    async with _reading(client, topic) as (consumer, partitions):
-        if not partitions:
-            raise BrokerAway(f"there is no topic {topic}: declare the topics")
+    or a topic doesn't exist."""
+    async with _reading(client, topics) as (consumer, partitions):
+        if missing := set(topics) - {key.topic for key in partitions}:
+            raise BrokerAway(f"there is no topic {', '.join(sorted(missing))}: declare the topics")
         left = await _unread(consumer, partitions)
         while True:
             if not left and caught_up is not None:
@@ -57,7 +59,7 @@ async def follow_topic(
 
 
 @asynccontextmanager
-async def _reading(client: KafkaClient, topic: str) -> AsyncIterator[tuple[Any, list[Any]]]:
+async def _reading(client: KafkaClient, topics: Sequence[str]) -> AsyncIterator[tuple[Any, list[Any]]]:
     consumer = aiokafka.AIOKafkaConsumer(
         **client.arguments(),
         auto_offset_reset="earliest",
@@ -67,8 +69,12 @@ async def _reading(client: KafkaClient, topic: str) -> AsyncIterator[tuple[Any, 
     )
     try:
         await consumer.start()
-        numbers = (await consumer._client.fetch_all_metadata()).partitions_for_topic(topic) or ()
-        partitions = [aiokafka.TopicPartition(topic, number) for number in sorted(numbers)]
+        metadata = await consumer._client.fetch_all_metadata()
+        partitions = [
+            aiokafka.TopicPartition(topic, number)
+            for topic in topics
+            for number in sorted(metadata.partitions_for_topic(topic) or ())
+        ]
         if partitions:
             consumer.assign(partitions)
             await consumer.seek_to_beginning(*partitions)

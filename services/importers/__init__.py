@@ -1,0 +1,1 @@
+"""Question files on their way into the stream."""
