@@ -1,0 +1,94 @@
+"""`reasonmed-exporter`: record-completed into Parquet parts, until SIGTERM or, with --once, up to the end of now."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from services.contracts.topics import RECORD_COMPLETED
+from services.core.errors import Trouble
+from services.exporter.exporter import Exporter
+from services.exporter.holding import Holding
+from services.exporter.metrics import Metrics
+from services.exporter.partition import SERVICE
+from services.exporter.settings import ExporterSettings
+from services.exporter.watch import Watch
+from services.runtime import logs
+from services.runtime.health import HealthServer
+from services.runtime.positions import PositionedConsumer
+from services.runtime.reachable import reachable
+from services.runtime.sink import KafkaSink
+from services.runtime.standstill import StandsStill
+
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Exit 0 at the end (SIGTERM included), 1 where something is to be done: the last line of the log says what."""
+    typer.run(command)
+
+
+def command(
+    once: Annotated[bool, typer.Option(help="Read up to the end of now, close the parts, exit.")] = False,
+    out: Annotated[Path | None, typer.Option(help="The dataset's folder, else REASONMED_EXPORT__OUT.")] = None,
+) -> None:
+    """Write the topic record-completed into Parquet parts, each message in exactly one."""
+    settings = ExporterSettings()
+    logs.configure(service=SERVICE, owner=settings.name or f"{SERVICE}-{os.getpid()}")
+    folder = (out or settings.export.out).absolute()
+    if not asyncio.run(_run(settings, folder, once=once)):
+        raise typer.Exit(1)
+
+
+async def _run(settings: ExporterSettings, folder: Path, *, once: bool) -> bool:
+    """Whether it ended as it should."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        async with _open(settings, folder, group=None if once else SERVICE) as exporter:
+            if not once:
+                await exporter.run(stop)
+                return True
+            if await exporter.run_once(stop):
+                return True
+            log.error("stopped before the end of the topic: start it again, it goes on from the manifests")
+    except* (Trouble, StandsStill) as errors:
+        for error in errors.exceptions:
+            log.error("ended", error=str(error))
+    return False
+
+
+@asynccontextmanager
+async def _open(settings: ExporterSettings, folder: Path, *, group: str | None) -> AsyncIterator[Exporter]:
+    """The exporter and all around it; what is opened last is closed first. A watch that raises cancels the body."""
+    client = replace(settings.kafka, name=SERVICE)
+    limits, metrics, clock = settings.export.limits, Metrics(), time.monotonic
+    async with AsyncExitStack() as stack:
+        sink = await stack.enter_async_context(KafkaSink(client))
+        consumer = PositionedConsumer(client, RECORD_COMPLETED, group=group)
+        await consumer.start()
+        stack.push_async_callback(consumer.stop)
+        holding = Holding(consumer, folder, RECORD_COMPLETED, limits=limits, clock=clock)
+        watch = Watch(consumer, holding, reachable=partial(reachable, client), metrics=metrics, clock=clock)
+        if settings.port is not None:
+            server = HealthServer(
+                host=settings.host, port=settings.port, health=watch.health, registry=metrics.registry
+            )
+            await stack.enter_async_context(server)
+        watching = (await stack.enter_async_context(asyncio.TaskGroup())).create_task(watch.run())
+        yield Exporter(consumer, sink, holding, limits=limits, metrics=metrics, clock=clock)
+        watching.cancel()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What an exporter counts, since the start of its process. Every name in one place."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from services.exporter.manifest import Dropped
+from services.exporter.partition import Partition
+
+
+class Metrics:
+    """One exporter's figures, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.rows = Counter("reasonmed_exporter_rows", "Records in closed parts.", registry=self.registry)
+        self.parts = Counter("reasonmed_exporter_parts", "Parts closed.", registry=self.registry)
+        self.dropped = Counter(
+            "reasonmed_exporter_dropped",
+            "Messages that became no row: repeats (equal, differing, unchecked), dead, absent offsets.",
+            ["why"],
+            registry=self.registry,
+        )
+        self.away = Counter("reasonmed_exporter_kafka_away", "Times that Kafka didn't answer.", registry=self.registry)
+        self.partitions = Gauge(
+            "reasonmed_exporter_partitions", "Partitions written by this one.", registry=self.registry
+        )
+        self.locked = Gauge(
+            "reasonmed_exporter_partitions_locked",
+            "Assigned partitions that another process still writes.",
+            registry=self.registry,
+        )
+        self.open_bytes = Gauge("reasonmed_exporter_open_bytes", "Bytes in open parts.", registry=self.registry)
+        self.lag = Gauge(
+            "reasonmed_exporter_lag_offsets", "Offsets not in a closed part yet.", ["partition"], registry=self.registry
+        )
+
+    def sealed(self, rows: int, dropped: Dropped) -> None:
+        """A manifest moved on: what is new in it."""
+        if rows:
+            self.rows.inc(rows)
+            self.parts.inc()
+        for why, count in dropped.model_dump().items():
+            self.dropped.labels(why).inc(count)
+
+    def hold(self, partitions: Iterable[Partition], locked: int) -> None:
+        """What is written here, and what is waited for."""
+        held = list(partitions)
+        self.partitions.set(len(held))
+        self.locked.set(locked)
+        self.open_bytes.set(sum(partition.bytes for partition in held))

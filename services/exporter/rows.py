@@ -1,0 +1,160 @@
+"""A message becomes a row. Pure; nothing of the record is lost on the way."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from services.contracts.base import Value
+from services.contracts.codec import Malformed, UnknownVersion, canonical, decode
+from services.contracts.record import Record
+from services.core.errors import Dead
+from services.core.ports import Received
+from services.exporter.schema import STAGES
+from services.runtime.stage import check_key
+
+_INT64 = range(-(2**63), 2**63)
+
+Row = dict[str, Any]
+"""A value for each column of schema.SCHEMA."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A record as it goes into a part."""
+
+    key: bytes
+    """The record id's 16 bytes."""
+    digest: int
+    """64 bits over the fields that this code knows, the writer's version left out: repeats of two minor versions are
+    equal in what both know."""
+    row: Row
+
+
+def key_of(record_id: str) -> bytes:
+    """The 16 bytes of a record id, to remember it by."""
+    return bytes.fromhex(record_id.removeprefix("record-"))
+
+
+def export(received: Received) -> Exported:
+    """The row of a message. Raises Dead: `poison`, or `not_yet` for another major version."""
+    record = _record(received)
+    check_key(received, record.case_id)  # under another key a repeat would come in another partition, and not be seen
+    known, extra = split(record)
+    _check_integers(known)
+    content = {name: value for name, value in known.items() if name != "version"}
+    digest = int.from_bytes(hashlib.sha256(canonical(content)).digest()[:8], signed=True)
+    row = {
+        **_row(record, known),
+        "extra": _json(extra),
+        "content_digest": digest,
+        "kafka_partition": received.partition,
+        "kafka_offset": received.offset,
+    }
+    return Exported(key_of(record.record_id), digest, row)
+
+
+def split(value: Any) -> tuple[Any, Any]:
+    """A value's known fields as plain JSON, and its unknown ones at their places (empty where there are none)."""
+    if isinstance(value, Value):
+        known, extra = _split_items((name, getattr(value, name)) for name in type(value).model_fields)
+        return known, {**(value.model_extra or {}), **extra}
+    if isinstance(value, dict):
+        return _split_items(value.items())
+    if isinstance(value, tuple):
+        known, extra = _split_items((str(index), item) for index, item in enumerate(value))
+        return list(known.values()), extra
+    return value, {}
+
+
+def _split_items(items: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    parts = {name: split(item) for name, item in items}
+    known = {name: part[0] for name, part in parts.items()}
+    extra = {name: part[1] for name, part in parts.items() if part[1]}
+    return known, extra
+
+
+def _record(received: Received) -> Record:
+    try:
+        return decode(Record, received.value or b"")
+    except UnknownVersion as error:
+        raise Dead("not_yet", str(error)) from error
+    except Malformed as error:
+        raise Dead("poison", f"no record: {error}") from error
+
+
+def _row(record: Record, known: dict[str, Any]) -> Row:
+    question, usage = record.question, record.usage.values()
+    return {
+        "record_id": record.record_id,
+        "case_id": record.case_id,
+        "work_id": record.work_id,
+        "recipe_id": record.recipe_id,
+        "path_id": record.path_id,
+        "life": record.life,
+        "record_index": record.index,
+        "record_count": record.of,
+        "source": question.source,
+        "source_question_id": question.id,
+        "subject": question.subject,
+        "question": question.question,
+        "options": [{"letter": letter, "text": text} for letter, text in question.options.items()],
+        "answer": question.answer,
+        "answer_text": question.options[question.answer],
+        "context": known["question"]["context"],
+        "difficulty": record.difficulty,
+        "gold_disputed": record.gold_disputed,
+        "origin": record.origin,
+        "parents": known["parents"],
+        "alias": record.alias,
+        "model": record.model,
+        "temperature": record.temperature,
+        "chain": record.chain,
+        "summary": record.summary,
+        "score": record.score.value,
+        "score_justification": record.score.justification,
+        "verdict": record.verdict.outcome,
+        "verdict_reason": record.verdict.reason,
+        "verdict_by": record.verdict.by,
+        "verdict_judged": record.verdict.judged,
+        "stated": record.verdict.stated,
+        "case_prompt_tokens": _sum(tokens.prompt for tokens in usage),
+        "case_completion_tokens": _sum(tokens.completion for tokens in usage),
+        "case_cached_tokens": _sum(tokens.cached for tokens in usage),
+        "cost_usd": sum(record.cost.values()),
+        "usage": {stage: known["usage"].get(stage) for stage in STAGES},
+        "cost": {stage: known["cost"].get(stage) for stage in STAGES},
+        "calls": [_call(call) for call in known["calls"]],
+        "version": record.version,
+    }
+
+
+def _call(known: dict[str, Any]) -> dict[str, Any]:
+    return {**{name: known[name] for name in ("call_id", "stage", "alias")}, **known["usage"]}
+
+
+def _json(extra: dict[str, Any]) -> str | None:
+    try:
+        return orjson.dumps(extra).decode() if extra else None
+    except TypeError as error:  # orjson reads 1,024 levels and writes 254
+        raise Dead("poison", "no record: unknown fields nested too deeply") from error
+
+
+def _sum(counts: Iterable[int]) -> int:
+    total = sum(counts)
+    _check_integers(total)
+    return total
+
+
+def _check_integers(value: Any) -> None:
+    """JSON's integers may have 64 bits without a sign; Parquet's columns here have one."""
+    if isinstance(value, dict):
+        for item in value.values():
+            _check_integers(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_integers(item)
+    elif isinstance(value, int) and value not in _INT64:
+        raise Dead("poison", "no record: a count of more than 63 bits")

@@ -1,0 +1,36 @@
+"""The exporter's own settings, beside everybody's."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.exporter.partition import Limits
+from services.runtime.settings import Settings
+
+
+class ExportSettings(BaseModel):
+    """Where the dataset goes, and when a part is closed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    out: Path = Field(default=Path("build/dataset"), description="The dataset's folder: a file system with flock.")
+    rows: Annotated[int, Field(ge=1)] = Field(default=5_000, description="Rows of a part, at most.")
+    age_s: Annotated[float, Field(gt=0)] = Field(default=60, description="Seconds until an open part is closed.")
+    buffer_bytes: Annotated[int, Field(ge=2**20)] = Field(
+        default=128 * 2**20, description="Of messages in all open parts; a process needs about three times as much."
+    )
+    dead: Annotated[int, Field(ge=0)] = Field(
+        default=100, description="More unreadable messages than this in one part stop the exporter."
+    )
+
+    @property
+    def limits(self) -> Limits:
+        """As the partitions take them."""
+        return Limits(rows=self.rows, age_s=self.age_s, buffer_bytes=self.buffer_bytes, dead=self.dead)
+
+
+class ExporterSettings(Settings):
+    """REASONMED_EXPORT__OUT and so on."""
+
+    export: ExportSettings = ExportSettings()

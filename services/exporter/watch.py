@@ -1,0 +1,73 @@
+"""Whether the exporter moves and reaches Kafka (rules 10 and 11)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from services.core.errors import BrokerAway
+from services.exporter.holding import Holding, Positions
+from services.exporter.metrics import Metrics
+from services.runtime.standstill import StandsStill, Standstill
+from services.runtime.watch import Health
+
+LOOK_S = 5.0
+"""Seconds between two looks."""
+STILL_S = 60.0
+"""Seconds without a step although there is lag, or without an answer although others reach Kafka. Longer than a part
+takes to be written, and a dead letter to be confirmed."""
+
+
+class Watch:
+    """Looks at lag and broker; says what Kubernetes asks."""
+
+    def __init__(
+        self,
+        consumer: Positions,
+        holding: Holding,
+        *,
+        reachable: Callable[[], Awaitable[bool]],
+        metrics: Metrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._consumer = consumer
+        self._holding = holding
+        self._reachable = reachable
+        self._metrics = metrics
+        self._clock = clock
+        self._answers = False
+        self._still = Standstill(STILL_S)
+        self._wedged = Standstill(STILL_S)
+
+    async def run(self) -> None:
+        """Until cancelled. Raises StandsStill: the process is to end with an error, and be started again."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_S)
+
+    async def look(self) -> None:
+        """One look. Raises StandsStill."""
+        partitions = {partition.manifest.partition: partition for partition in self._holding}
+        try:
+            bounds = await self._consumer.bounds(partitions)
+            self._answers = bool(partitions) or await self._reachable()
+        except BrokerAway:
+            await self._look_from_outside()
+            return
+        self._wedged.lasts(self._clock(), bad=False)
+        for number, partition in partitions.items():
+            self._metrics.lag.labels(str(number)).set(bounds[number].stop - partition.manifest.next_offset)
+        behind = any(partition.next_offset < bounds[number].stop for number, partition in partitions.items())
+        moved = [(number, partition.next_offset) for number, partition in sorted(partitions.items())]
+        if self._still.lasts(self._clock(), bad=behind, moved=moved):
+            raise StandsStill(f"there are messages, and none was read for {STILL_S:g} s")
+
+    def health(self) -> Health:
+        """Ready: partitions in hand, and Kafka answers."""
+        why = [] if self._answers else ["Kafka doesn't answer"]
+        why += [f"partition {number} is still written by another process" for number in sorted(self._holding.locked)]
+        held = any(True for _ in self._holding)
+        return Health(live=True, ready=held and self._answers, why=why if held else [*why, "no partition in hand"])
+
+    async def _look_from_outside(self) -> None:
+        self._answers = False
+        if self._wedged.lasts(self._clock(), bad=await self._reachable()):
+            raise StandsStill(f"Kafka can be reached, but has not answered this client for {STILL_S:g} s")
