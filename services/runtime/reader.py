@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,7 +19,7 @@ STALLED_S = 30.0
 """Seconds without a message, short of the end, after which a bounded read gives up."""
 
 
-async def read_topic(client: KafkaClient, *topics: str) -> AsyncIterator[Received]:
+async def read_topic(client: KafkaClient, *topics: str) -> AsyncGenerator[Received, None]:
     """Every message from the beginning to what is the end now, in order by partition; nothing of a topic that doesn't
     exist. Raises BrokerAway, also where the broker goes away in between."""
     async with _reading(client, topics) as (consumer, partitions):
@@ -41,7 +41,7 @@ async def read_topic(client: KafkaClient, *topics: str) -> AsyncIterator[Receive
 
 async def follow_topic(
     client: KafkaClient, *topics: str, caught_up: asyncio.Event | None = None
-) -> AsyncIterator[Received]:
+) -> AsyncGenerator[Received, None]:
     """Every message from the beginning, then those to come, until it is closed. `caught_up` is set once what is the
     end now has been passed. Outlives a broker that is away later on; raises BrokerAway where it is so at the start,
     or a topic doesn't exist."""

@@ -1,0 +1,72 @@
+"""The demonstration: our questions through every service, on a small real model and on a scripted server."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.contracts.recipe import Recipe
+from services.core.ports import Outgoing
+from services.importers.rows import Rejected, submissions
+from services.local import serving
+from services.local.run import Result, Show, run
+from services.local.stack import Plan, Say, running
+
+SAMPLES = Path(__file__).with_name("samples") / "questions.jsonl"
+"""Our own thirty questions."""
+
+REAL_QUESTIONS = 3
+REAL_DEADLINE_S = 240.0
+"""Seconds from the submission. Measured on two shared cores: 40 to 90."""
+SCRIPTED_DEADLINE_S = 120.0
+"""Seconds from the submission. Measured on two shared cores: 10 to 20."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the two runs, in a folder of its own, with a Kafka and a ledger of its own."""
+
+    title: str
+    folder: Path
+    recipe: Recipe
+    model: serving.Choice
+    questions: Sequence[Outgoing]
+    deadline_s: float
+
+
+def real(folder: Path, recipe: Recipe, model: serving.Choice) -> Part:
+    """Few and short questions: every token is computed on this machine's processor."""
+    shortest = sorted(_samples(), key=lambda question: len(question.value))[:REAL_QUESTIONS]
+    return Part("real model", folder / "real", recipe, model, shortest, REAL_DEADLINE_S)
+
+
+def scripted(folder: Path, recipe: Recipe) -> Part:
+    """All of them, by a script that takes every route; no model is asked."""
+    title = "SCRIPTED answers, no model"
+    return Part(title, folder / "scripted", recipe, serving.Scripted(), _samples(), SCRIPTED_DEADLINE_S)
+
+
+async def perform(part: Part, env: Mapping[str, str], *, show: Show, say: Say) -> Result:
+    """One part, from an empty folder to its summary.json. Raises what `running` and `run` raise."""
+    folder = fresh(part.folder)
+    plan = Plan(folder=folder, recipe=part.recipe, model=part.model, env=env)
+    async with running(plan, say=say) as stack:
+        return await run(stack, part.questions, deadline_s=part.deadline_s, show=show, say=say)
+
+
+def fresh(folder: Path) -> Path:
+    """The folder, emptied of an earlier run."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def served_as(recipe: Recipe, model: str) -> Recipe:
+    """The same recipe on another model, whatever its alias: one server serves them all."""
+    return recipe.with_(models={alias: one.with_(served=model) for alias, one in recipe.models.items()})
+
+
+def _samples() -> list[Outgoing]:
+    rows = list(submissions(SAMPLES.read_bytes().splitlines()))
+    return [row for row in rows if not isinstance(row, Rejected)]

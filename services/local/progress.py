@@ -1,0 +1,76 @@
+"""How far the questions of a run are, counted from the topics: distinct ids, never metrics."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from services.contracts.codec import Malformed, UnknownVersion, decode, loads
+from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
+from services.contracts.topics import CASE_REJECTED, RECIPES, RECORD_COMPLETED, topics
+from services.core.ports import Received
+
+End = Literal["accepted", "rejected", "dead"]
+
+FOLLOWED = tuple(name for name in topics() if name != RECIPES)
+"""Every topic that says something of a case, in the order of its way."""
+
+
+@dataclass
+class Progress:
+    """What the topics have said so far; holds ids, no bodies."""
+
+    cases: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Case ids by topic."""
+    ends: dict[str, End] = field(default_factory=dict)
+    """How each case ended, by case id; under several recipes or in several lives, how it did last."""
+    records: set[str] = field(default_factory=set)
+    dead_letters: int = 0
+    _indexes: defaultdict[tuple[str, int], set[int]] = field(default_factory=lambda: defaultdict(set))
+
+    def take(self, message: Received) -> None:
+        """Count one message. What can't be read counts for its key alone."""
+        case_id = (message.key or b"").decode(errors="replace")
+        self.cases[message.topic].add(case_id)
+        try:
+            end = self._end(message)
+        except (Malformed, UnknownVersion, KeyError, TypeError):
+            return
+        if end is not None:
+            self.ends[case_id] = end
+
+    def counts(self) -> dict[str, int]:
+        """Distinct cases by topic."""
+        return {topic: len(ids) for topic, ids in self.cases.items()}
+
+    def by_end(self) -> Counter[End]:
+        """Ended cases by kind."""
+        return Counter(self.ends.values())
+
+    def open(self, case_ids: Collection[str]) -> Mapping[str, str]:
+        """Of these cases, those without an end, each with the last topic on its way that it was seen in."""
+        return {case_id: self._last_seen(case_id) for case_id in case_ids if case_id not in self.ends}
+
+    def _last_seen(self, case_id: str) -> str:
+        seen = [topic for topic in FOLLOWED if case_id in self.cases[topic]]
+        return seen[-1] if seen else "nowhere"
+
+    def _end(self, message: Received) -> End | None:
+        if message.topic == RECORD_COMPLETED:
+            return self._record(message)
+        if message.topic == CASE_REJECTED:
+            return "rejected"
+        return self._dead(message) if topics()[message.topic].message == "dead_letter" else None
+
+    def _record(self, message: Received) -> End | None:
+        record = loads(message.value or b"")
+        self.records.add(record["record_id"])
+        indexes = self._indexes[record["work_id"], record["life"]]
+        indexes.add(record["index"])
+        return "accepted" if len(indexes) == record["of"] else None
+
+    def _dead(self, message: Received) -> End | None:
+        """A case's dead letter is its end; a record's (the exporter's) is not."""
+        self.dead_letters += 1
+        letter = decode(DeadLetter, message.headers[DEAD_LETTER_HEADER])
+        return None if topics()[letter.topic].message == "record" else "dead"

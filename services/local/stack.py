@@ -1,0 +1,212 @@
+"""The whole system on one machine: Kafka, a model server, every service a process of its own.
+
+    async with running(Plan(folder=folder, recipe=recipe, model=Scripted())) as stack:
+        ... stack.client, stack.gateway, stack.workers ...
+
+`up`, demo, replay and the tests all start it here. At its end the services drain first, all at once; then the model
+server ends, then Kafka: while a service still has calls under way or messages to send, who takes them is there.
+"""
+
+import sys
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from services.contracts.recipe import Recipe
+from services.contracts.topics import topics
+from services.core import ids
+from services.core.endpoint import Endpoint
+from services.local import serving
+from services.local.account import Used
+from services.local.child import Usage
+from services.local.environment import environment
+from services.local.kafka import KafkaCluster
+from services.local.ports import LOOPBACK, free_ports
+from services.local.process import together
+from services.local.readiness import until_ready
+from services.local.supervisor import Command, Event, Supervisor
+from services.runtime.cluster import brokers
+from services.runtime.declared import specs
+from services.runtime.kafka import KafkaClient
+from services.runtime.publishing import publish_recipe
+from services.runtime.sink import KafkaSink
+from services.runtime.topics import declare
+
+STAGES: Mapping[str, Sequence[str]] = {
+    "generator": ("generator",),
+    "verifier": ("verifier",),
+    "refiner-medium": ("refiner", "--lane", "medium"),
+    "refiner-difficult": ("refiner", "--lane", "difficult"),
+    "summarizer": ("summarizer",),
+}
+"""What waits for models, by the name of its workers: as many of each as the plan says."""
+SINGLE: Mapping[str, Sequence[str]] = {"router": ("router",), "gateway": ("gateway",), "exporter": ("exporter",)}
+"""One of each is enough for a machine."""
+
+_PROJECT = Path(__file__).parents[2]
+_KILL_AFTER = 10.0
+"""Seconds beyond a service's own deadline for draining, until it is killed: to flush, commit, and leave its group."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to run."""
+
+    folder: Path
+    """Gets Kafka's data, ledger.sqlite, logs/, dataset/."""
+    recipe: Recipe
+    """Published, and made the current one."""
+    model: serving.Choice
+    """Serves all of the recipe's aliases."""
+    kafka: KafkaClient | None = None
+    """The user's own cluster; None: one broker is started in the folder."""
+    workers: int = 1
+    """Processes of each stage that waits for models."""
+    partitions: int = 4
+    """The most that a topic gets: a folder each to create and load, and more than one machine has workers for."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """The environment under the services' own settings."""
+    drain_s: float = 150.0
+    """Seconds that calls under way have to end after SIGTERM."""
+    gateway_port: int | None = None
+    """None: any free one."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A system that runs."""
+
+    plan: Plan
+    client: KafkaClient
+    ledger: str
+    recipe_id: str
+    model: serving.Server
+    workers: Supervisor
+    ports: Mapping[str, int]
+    """Health and metrics, by worker."""
+    kafka: KafkaCluster | None
+
+    @property
+    def dataset(self) -> Path:
+        """Where the exporter writes."""
+        return self.plan.folder / "dataset"
+
+    @property
+    def gateway(self) -> str:
+        """Where questions are taken over HTTP."""
+        return f"http://{LOOPBACK}:{self.ports['gateway']}"
+
+    async def drain(self) -> None:
+        """SIGTERM to all services at once; return when none runs. Kafka and the model server go on."""
+        await self.workers.stop_all()
+
+    def used(self) -> dict[str, Used]:
+        """What the processes of each service used so far; of Kafka and the model server too, where they are ours."""
+        usages: defaultdict[str, list[Usage]] = defaultdict(list)
+        for name, account in self.workers.accounts().items():
+            usages[name.partition("-")[0]].append(account.usage)
+        if self.kafka is not None:
+            usages["kafka"] = list(self.kafka.usage.values())
+        if self.model.process is not None:
+            usages["model-server"] = [self.model.process.usage]
+        return {service: _used(those) for service, those in usages.items()}
+
+    def command(self, arguments: Sequence[str], name: str, *, port: int = 0) -> Command:
+        """A service's command, with the settings of this stack."""
+        service, *options = arguments
+        env = environment(
+            self.plan.env,
+            client=self.client,
+            ledger=self.ledger,
+            models=_models(self.plan.recipe, self.model.endpoint),
+            port=port,
+            name=name,
+            more={"DRAIN_S": str(self.plan.drain_s), "EXPORT__OUT": str(self.dataset)},
+        )
+        argv = [sys.executable, "-m", f"services.{service}", *options]
+        return Command(argv, log=self.plan.folder / "logs" / f"{name}.log", env=env, cwd=_PROJECT)
+
+
+Say = Callable[[str], None]
+"""Hears each step of starting and stopping."""
+
+
+@asynccontextmanager
+async def running(
+    plan: Plan, *, say: Say = lambda step: None, on_event: Callable[[Event], None] = lambda event: None
+) -> AsyncIterator[Stack]:
+    """The system, ready, until the block ends. `on_event` hears of each worker that starts or ends.
+
+    Raises ProcessError (which process, and the end of its log), BrokerAway, JarError, WeightsError: nothing runs then.
+    """
+    plan = replace(plan, folder=plan.folder.absolute())
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    async with AsyncExitStack() as ends:
+        kafka = None if plan.kafka is not None else KafkaCluster(plan.folder / "kafka")
+        model = serving.server(plan.model, plan.folder / "logs", plan.env)
+        await _start_servers(kafka, model, ends, say)
+        client = plan.kafka or KafkaClient(bootstrap=kafka.bootstrap if kafka else "")
+        say("declaring the topics, publishing the recipe")
+        recipe_id = await _prepare(plan, client)
+        workers = Supervisor(stop_within=plan.drain_s + _KILL_AFTER, on_event=on_event)
+        ends.push_async_callback(_stop, workers, say)
+        ledger = f"sqlite://{plan.folder / 'ledger.sqlite'}"
+        stack = Stack(plan, client, ledger, recipe_id, model, workers, _ports(plan), kafka)
+        say(f"starting {len(stack.ports)} services")
+        for name, arguments in _commands(plan.workers).items():
+            await workers.start(name, stack.command(arguments, name, port=stack.ports[name]))
+        await until_ready(workers, stack.ports)
+        say("ready")
+        yield stack
+
+
+async def _start_servers(kafka: KafkaCluster | None, model: serving.Server, ends: AsyncExitStack, say: Say) -> None:
+    if kafka is not None:
+        say("starting Apache Kafka and the model server" if model.process else "starting Apache Kafka")
+        ends.push_async_callback(kafka.stop)
+    ends.push_async_callback(model.stop)
+    await together(model.start(), *([kafka.start()] if kafka else []))
+
+
+async def _prepare(plan: Plan, client: KafkaClient) -> str:
+    replication = min(3, await brokers(client))
+    wanted = specs(
+        topics().values(),
+        replication=replication,
+        max_message_bytes=client.max_message_bytes,
+        partitions=plan.partitions,
+    )
+    await declare(client, wanted)
+    async with KafkaSink(client) as sink:
+        await publish_recipe(sink, plan.recipe, current=True, max_message_bytes=client.max_message_bytes)
+    return ids.recipe_id(plan.recipe)
+
+
+async def _stop(workers: Supervisor, say: Say) -> None:
+    if any(account.pid for account in workers.accounts().values()):
+        say("draining the services")
+    await workers.stop_all()
+
+
+def _commands(workers: int) -> dict[str, Sequence[str]]:
+    stages = {f"{name}-{number + 1}": command for name, command in STAGES.items() for number in range(workers)}
+    return {**SINGLE, **stages}
+
+
+def _ports(plan: Plan) -> dict[str, int]:
+    names = list(_commands(plan.workers))
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    return {**ports, "gateway": plan.gateway_port or ports["gateway"]}
+
+
+def _models(recipe: Recipe, endpoint: Endpoint) -> dict[str, Endpoint]:
+    return dict.fromkeys(recipe.models, endpoint)
+
+
+def _used(usages: Sequence[Usage]) -> Used:
+    return Used(
+        cpu_s=sum(usage.cpu_seconds for usage in usages),
+        peak_rss_mb=max((usage.peak_rss for usage in usages), default=0) / 2**20,
+    )
