@@ -45,7 +45,11 @@ class ValkeyServer:
     async def open(cls, url: str) -> "AsyncIterator[ValkeyServer]":
         """Connect, and refuse a server that would evict keys. Raises LedgerUnusable, LedgerAway."""
         try:
-            pool = ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0))
+            # No time-outs of the client's own: its wait_for can swallow a cancellation that comes with the answer
+            # (seen: a caller held for 5 s more). `_reached` sets the bound for all.
+            pool = ConnectionPool.from_url(
+                url, retry=Retry(NoBackoff(), 0), socket_timeout=None, socket_connect_timeout=None
+            )
         except ValueError as error:
             raise LedgerUnusable(f"no address of a Valkey or Redis server: {error}") from error
         client = Valkey(connection_pool=pool)
@@ -80,8 +84,7 @@ class ValkeyServer:
     @asynccontextmanager
     async def _reached(self) -> AsyncIterator[None]:
         try:
-            # The bound is set here, and no time-outs in the client: a request that is broken off, by it or by its
-            # caller, closes its connection.
+            # A request that is broken off, by the bound or by its caller, closes its connection.
             async with asyncio.timeout(TIMEOUT_S), self._free:
                 yield
         except TimeoutError as error:

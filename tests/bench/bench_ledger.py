@@ -3,8 +3,8 @@
 Each figure is for claim + complete of a call with a reply of 5 KB: CPU and wall milliseconds a call (all of a process's
 threads; the server's own CPU is not in it), and the CPU as a ratio to the bare baseline of its store, taken in the
 same run: one row inserted in a transaction of its own, by sqlite3 alone (synchronous=FULL); one PING, by the client
-alone. `alone` is one caller that waits for each answer, `load` is 64 callers at once; `by 9`
-is nine calls in each claim and completion, `2 at once` two processes on one ledger.
+alone. `alone` is one caller that waits for each answer, `load` is 64 callers at once; `2 at once` is two processes on
+one ledger; `by 9` is nine calls in each claim and completion.
 """
 
 import asyncio

@@ -35,7 +35,7 @@ async def test_a_valkey_server_that_does_not_answer(own_valkey, monkeypatch) -> 
     """A stopped process is LedgerAway within the time-out, for 40 that ask at once too, and works when it goes on."""
     monkeypatch.setattr(valkey_server, "TIMEOUT_S", 0.3)
     server = own_valkey()
-    async with open_ledger(server.url) as ledger, asyncio.timeout(30):
+    async with open_ledger(server.url) as ledger, asyncio.timeout(4):
         os.kill(server.pid, signal.SIGSTOP)
         asked = (ledger.claim([f"call-{n}"], owner=A, lease_s=60) for n in range(40))
         answers = await asyncio.gather(*asked, return_exceptions=True)
