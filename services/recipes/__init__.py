@@ -1,11 +1,13 @@
 """Recipes as files: YAML whose prompts are paths of Markdown files, relative to the YAML file."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from services.contracts.base import Value
 from services.contracts.codec import explain
 from services.contracts.recipe import Recipe
 
@@ -21,19 +23,38 @@ def load(source: str | Path) -> Recipe:
     """The recipe in a file, or the shipped one of that name. Raises BadRecipe."""
     path = FOLDER / f"{source}.yaml" if str(source).isidentifier() else Path(source)
     try:
-        data = yaml.safe_load(path.read_text())
-        return Recipe.model_validate(_with_prompts(data, path.parent))
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        recipe = Recipe.model_validate(_with_prompts(data, path.parent))
     except ValidationError as error:
         raise BadRecipe(f"{path}: {explain(error)}") from error
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadRecipe(f"{path}: {error}") from error
+    if unknown := list(_unknown(recipe)):
+        raise BadRecipe(f"{path}: unknown: {', '.join(unknown)}")
+    return recipe
 
 
 def _with_prompts(data: Any, folder: Path) -> Any:
     """The same data with the text of each prompt's file in place of its path."""
     if isinstance(data, dict):
         return {
-            key: (folder / value).read_text().strip() if key == "prompt" else _with_prompts(value, folder)
+            key: (folder / value).read_text(encoding="utf-8").strip()
+            if key == "prompt" and isinstance(value, str)
+            else _with_prompts(value, folder)
             for key, value in data.items()
         }
     return data
+
+
+def _unknown(value: Any, where: str = "") -> Iterator[str]:
+    """Fields that no recipe has: in a message they are of a later version, in a file they are misspelt."""
+    if isinstance(value, Value):
+        yield from (f"{where}{name}" for name in value.model_extra or {})
+        for name in type(value).model_fields:
+            yield from _unknown(getattr(value, name), f"{where}{name}.")
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield from _unknown(part, f"{where}{name}.")
+    elif isinstance(value, tuple):
+        for place, part in enumerate(value):
+            yield from _unknown(part, f"{where}{place}.")
