@@ -195,6 +195,7 @@ def test_refinement_never_makes_a_case_worse(case: Case, routing: Routing) -> No
     parents = [case.path(made.parents[0]) for made in rewritten]
     after = kept(found)
     assert len(after) == len(parents)
+    assert [rank(made) for made in after] == sorted(map(rank, after), reverse=True), "best first"
     assert all(new >= old for new, old in zip(sorted(map(rank, after)), sorted(map(rank, parents)), strict=True))
     for made, parent in zip(rewritten, parents, strict=True):
         assert (made in after) != (parent in after), "the one or the other"
