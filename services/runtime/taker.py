@@ -15,9 +15,6 @@ from services.runtime.window import Window
 
 log = structlog.get_logger(__name__)
 
-AGAIN_S = 1.0
-"""Seconds between two polls that fail."""
-
 
 @dataclass(frozen=True)
 class Appetite:
@@ -77,7 +74,7 @@ class Taker:
             except BrokerAway as away:
                 self.failed = str(away)
                 log.warning("poll failed", error=str(away))
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(self._limits.poll_s)
 
     async def _take(self, appetite: Appetite) -> None:
         messages = await self._source.poll(self.wanted, limit=appetite.free, timeout_s=self._limits.poll_s)

@@ -1,0 +1,140 @@
+"""The circuit: when it opens, how it closes, that it is kept (rule 13)."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from services.core.errors import Dead, LedgerAway
+from services.ledger.memory import MemoryLedger
+from services.runtime.circuit import Circuit, CircuitPolicy
+
+Eventually = Callable[..., Awaitable[None]]
+POLICY = CircuitPolicy(burst=3, within_s=60, probe_s=30, look_s=0.01)
+
+
+class Clock:
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def a_circuit(ledger: MemoryLedger, clock: Clock) -> Circuit:
+    return Circuit("toy", attempts=ledger, policy=POLICY, clock=clock)
+
+
+async def test_only_a_burst_opens_it() -> None:
+    ledger, clock = MemoryLedger(), Clock()
+    circuit = a_circuit(ledger, clock)
+    await circuit.look()
+    for _ in range(10):
+        circuit.dead()
+        clock.now += 31
+    assert circuit.why is None
+    circuit.dead()
+    clock.now += 10
+    circuit.dead()
+    circuit.dead()
+    assert circuit.why == "3 dead letters within 41 s"
+    assert await ledger.circuit("toy") is None
+    await circuit.look()
+    assert await ledger.circuit("toy") == circuit.why
+
+
+async def test_it_is_kept_over_a_restart_and_shared() -> None:
+    ledger, clock = MemoryLedger(), Clock()
+    await ledger.set_circuit("toy", "a bad deploy")
+    circuit = a_circuit(ledger, clock)
+    assert not circuit.known
+    await circuit.look()
+    assert circuit.known
+    assert circuit.why == "a bad deploy"
+    await ledger.set_circuit("toy", None)
+    await circuit.look()
+    assert circuit.why is None
+
+
+async def test_it_is_tried_now_and_then() -> None:
+    ledger, clock = MemoryLedger(), Clock()
+    await ledger.set_circuit("toy", "a bad deploy")
+    circuit = a_circuit(ledger, clock)
+    await circuit.look()
+    assert not circuit.probe_due()
+    clock.now += 30
+    assert circuit.probe_due()
+    circuit.probe_begins()
+    assert not circuit.probe_due()
+    clock.now += 30
+    assert circuit.probe_due()
+    circuit.probe_succeeded()
+    assert circuit.why is None
+    await circuit.look()
+    assert await ledger.circuit("toy") is None
+
+
+async def test_what_was_decided_here_outlives_a_ledger_that_is_away() -> None:
+    ledger, clock = MemoryLedger(), Clock()
+    circuit = a_circuit(ledger, clock)
+    await circuit.look()
+    ledger.away = "locked"
+    for _ in range(3):
+        circuit.dead()
+    with pytest.raises(LedgerAway):
+        await circuit.look()
+    assert circuit.why
+    ledger.away = None
+    await circuit.look()
+    await circuit.look()
+    assert circuit.why
+    assert await ledger.circuit("toy") == circuit.why
+
+
+async def test_an_answer_that_is_older_than_the_opening_does_not_close_it() -> None:
+    ledger, clock = MemoryLedger(), Clock()
+    circuit = a_circuit(ledger, clock)
+    asked = ledger.circuit
+
+    async def burst_while_asking(service: str) -> str | None:
+        answer = await asked(service)
+        for _ in range(3):
+            circuit.dead()
+        return answer
+
+    ledger.circuit = burst_while_asking  # type: ignore[method-assign]
+    await circuit.look()
+    assert circuit.why
+
+
+async def test_the_engine_stops_probes_and_goes_on(bench: Any, eventually: Eventually) -> None:
+    clock = Clock()
+    values = [str(number).encode() for number in range(30)]
+    bench.send(*values)
+    for value in values[:5]:
+        bench.raises[value] = [Dead("not_yet", "no such recipe")]
+    async with bench.worker(policy=POLICY, clock=clock, limits={"cases": 1}) as worker:
+        await eventually(lambda: worker.stats.circuit_open)
+        assert len(bench.dead()) == 3
+        health = worker.engine.health()
+        assert health.live
+        assert not health.ready
+        assert "the circuit is open: 3 dead letters within 0 s" in health.why
+        await eventually(lambda: worker.engine._taker.pauses > 5)
+        assert len(bench.begun) == 3, "paused"
+        for probes in (4, 5):
+            clock.now += 31
+            await eventually(lambda: len(bench.dead()) == probes)  # noqa: B023
+            assert worker.stats.circuit_open
+        clock.now += 31
+        await eventually(lambda: not worker.stats.circuit_open)
+        await eventually(lambda: len(bench.outputs()) == 25)
+
+
+async def test_a_command_closes_it(bench: Any, eventually: Eventually) -> None:
+    await bench.ledger.set_circuit("toy", "by hand")
+    bench.send(b"0")
+    async with bench.worker(policy=POLICY) as worker:
+        await eventually(lambda: worker.stats.circuit_open)
+        assert not bench.begun
+        await bench.ledger.set_circuit("toy", None)
+        await eventually(lambda: bench.outputs())
