@@ -1,0 +1,306 @@
+"""The stream as a test has it in hand: the services as they are, each a process, on a Kafka of its own.
+
+    async with running(folder, recipes=[recipe], servers={"slow": "20"}, aliases={"slow": "slow"}) as stream:
+        await stream.start("generator-1", "verifier-1", ...)
+        await stream.submit(questions)
+        await stream.until_ended(questions)
+
+What the topics hold is read once, from the beginning, by one tap, and waited for without polling.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiokafka  # type: ignore[import-untyped]
+import httpx
+
+from services.contracts.codec import encode
+from services.contracts.dead import DEAD_LETTER_HEADER
+from services.contracts.question import Question, Submission
+from services.contracts.recipe import Recipe
+from services.contracts.topics import QUESTION_SUBMITTED, topics
+from services.core import ids
+from services.core.ports import Outgoing, Received
+from services.ledger import open_ledger
+from services.local.account import Ledger, Topics, account
+from services.local.kafka import KafkaCluster
+from services.local.ports import free_ports
+from services.local.process import Process
+from services.runtime.declared import specs
+from services.runtime.kafka import KafkaClient
+from services.runtime.kafka_source import received
+from services.runtime.publishing import publish_recipe
+from services.runtime.sink import KafkaSink
+from services.runtime.topics import declare
+
+PROJECT = Path(__file__).parents[2]
+PARTITIONS = 4
+ASK_S = 0.05
+"""Between two looks at what tells of no change by itself: a log, a health page."""
+DEFECTS = (
+    "missing",
+    "two_ends",
+    "differing_repeats",
+    "duplicate_records",
+    "untraceable_records",
+    "route_mismatches",
+    "calls_against_ledger",
+)
+"""Of these, an account says 0, whatever was done to the processes."""
+
+LogLine = Mapping[str, Any]
+
+
+class Tap:
+    """Every message of every topic, as they come."""
+
+    def __init__(self) -> None:
+        self.seen = Topics()
+        self.messages: defaultdict[str, list[Received]] = defaultdict(list)
+        self._news = asyncio.Condition()
+
+    async def follow(self, client: KafkaClient, ready: asyncio.Event) -> None:
+        consumer = aiokafka.AIOKafkaConsumer(**client.arguments(), auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            consumer.assign(
+                [aiokafka.TopicPartition(topic, number) for topic in topics() for number in range(PARTITIONS)]
+            )
+            ready.set()
+            while True:
+                batches = await consumer.getmany(timeout_ms=500)
+                async with self._news:
+                    for batch in batches.values():
+                        for record in batch:
+                            self._take(received(record))
+                    self._news.notify_all()
+        finally:
+            await consumer.stop()
+
+    async def until(self, holds: Callable[[], bool], within_s: float, what: Callable[[], object]) -> None:
+        try:
+            async with asyncio.timeout(within_s), self._news:
+                await self._news.wait_for(holds)
+        except TimeoutError:
+            raise AssertionError(f"not within {within_s:g} s: {what()}") from None
+
+    def values(self, topic: str, case_id: str | None = None) -> list[bytes]:
+        key = case_id.encode() if case_id else None
+        return [message.value or b"" for message in self.messages[topic] if key in (None, message.key)]
+
+    def _take(self, message: Received) -> None:
+        self.seen.take(message)
+        self.messages[message.topic].append(message)
+
+
+class ModelServer:
+    """A scripted server, with its log."""
+
+    def __init__(self, name: str, latency: str, folder: Path) -> None:
+        (self.port,) = free_ports(1)
+        self._log = folder / f"{name}.jsonl"
+        argv = [sys.executable, "-m", "services.models.scripted", "--port", str(self.port), "--latency", latency]
+        argv += ["--slots", "256", "--seed", "1", "--log", str(self._log)]
+        self.process = Process(name, argv, log=folder / f"{name}.log", cwd=PROJECT, ready=self._answers)
+
+    def lines(self) -> list[LogLine]:
+        if not self._log.exists():
+            return []
+        whole = self._log.read_bytes().rpartition(b"\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
+
+    async def _answers(self) -> None:
+        await ask_until(lambda: _ok(f"http://127.0.0.1:{self.port}/health"), bool)
+
+
+class Stream:
+    """What a test does to the stream, and reads of it."""
+
+    def __init__(
+        self, kafka: KafkaCluster, folder: Path, servers: Mapping[str, ModelServer], env: Mapping[str, str]
+    ) -> None:
+        self.kafka = kafka
+        self.client = KafkaClient(bootstrap=kafka.bootstrap)
+        self.ledger = env["REASONMED_LEDGER"]
+        self.servers = servers
+        self.tap = Tap()
+        self.sink = KafkaSink(self.client)
+        self._folder = folder
+        self._env = env
+        self._workers: dict[str, Process] = {}
+        self._ports: dict[str, int] = {}
+
+    async def start(self, *names: str) -> None:
+        """Start workers (again), by name: generator-1, refiner-medium-1. Return once all of them are ready."""
+        for name in names:
+            if name not in self._workers:
+                self._workers[name] = self._worker(name)
+            await self._workers[name].start()
+        await asyncio.gather(*(self.until_ready(name) for name in names))
+
+    async def until_ready(self, name: str, within_s: float = 60.0) -> None:
+        await ask_until(lambda: _ok(f"http://127.0.0.1:{self._ports[name]}/readyz"), bool, within_s)
+
+    def worker(self, name: str) -> Process:
+        return self._workers[name]
+
+    async def metrics(self, name: str) -> str:
+        """A worker's metrics; nothing while it doesn't answer."""
+        try:
+            async with httpx.AsyncClient() as http:
+                return (await http.get(f"http://127.0.0.1:{self._ports[name]}/metrics")).text
+        except httpx.HTTPError:
+            return ""
+
+    async def submit(self, questions: Iterable[Question], recipe: Recipe | None = None) -> None:
+        """Hand questions in; for a recipe, or the current one."""
+        await self.sink.publish([submission(question, recipe) for question in questions])
+
+    async def until_ended(self, questions: Collection[Question], within_s: float = 90.0) -> None:
+        """Wait until each has come to an end."""
+        wanted = case_ids(questions)
+        await self.tap.until(
+            lambda: wanted <= self.tap.seen.ended_questions(),
+            within_s,
+            lambda: f"{len(wanted - self.tap.seen.ended_questions())} of {len(wanted)} have not ended",
+        )
+
+    def log(self, questions: Collection[Question] | None = None) -> list[LogLine]:
+        """What the model servers were asked, in order; about these questions, or all."""
+        lines = [line for server in self.servers.values() for line in server.lines()]
+        if questions is not None:
+            wanted = case_ids(questions)
+            lines = [line for line in lines if line["case"] in wanted]
+        return sorted(lines, key=lambda line: line["at"] if line["event"] == "start" else line["end"])
+
+    def under_way(self, questions: Collection[Question], worker: Process | None = None) -> set[str]:
+        """Calls that were begun, by this worker or any, and have not ended: their ids."""
+        mine = "" if worker is None else f"-{worker.pid}-"
+        begun = {(line["server"], line["n"]): line for line in self.log(questions)}
+        return {line["id"] for line in begun.values() if line["event"] == "start" and mine in line["owner"]}
+
+    async def until_under_way(self, questions: Collection[Question], calls: int, within_s: float = 60.0) -> None:
+        """Wait until so many calls about these questions are under way."""
+
+        async def under_way() -> int:
+            return len(self.under_way(questions))
+
+        await ask_until(under_way, lambda count: count == calls, within_s)
+
+    def repeated(self, questions: Collection[Question]) -> set[str]:
+        """Calls that were begun more than once."""
+        starts = Counter(line["id"] for line in self.log(questions) if line["event"] == "start")
+        return {call_id for call_id, count in starts.items() if count > 1}
+
+    def dead(self, service: str) -> list[tuple[str, bytes]]:
+        """A service's dead letters: their kind and the original's bytes."""
+        return [
+            (json.loads(message.headers[DEAD_LETTER_HEADER])["kind"], message.value or b"")
+            for message in self.tap.messages[f"{service}-dead"]
+        ]
+
+    async def account(self) -> dict[str, Any]:
+        """The account of all that has happened so far."""
+        async with open_ledger(self.ledger) as ledger:
+            books = Ledger(await ledger.calls(), await ledger.claims())
+        seen = self.tap.seen
+        return account(seen, books, self.log(), list(seen.records), used={}, seconds=1.0, dataset=self._folder)
+
+    async def defects(self) -> dict[str, int]:
+        """What the account counts and never should: empty, if all is well."""
+        said = await self.account()
+        return {name: said[name] for name in DEFECTS if said[name]}
+
+    def _worker(self, name: str) -> Process:
+        service, *rest = name.rpartition("-")[0].split("-")
+        lane = ["--lane", *rest] if rest else []
+        (self._ports[name],) = free_ports(1)
+        env = {**self._env, "REASONMED_PORT": str(self._ports[name]), "REASONMED_NAME": name}
+        argv = [sys.executable, "-m", f"services.{service}", *lane]
+        return Process(name, argv, log=self._folder / f"{name}.log", env=env, cwd=PROJECT)
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(worker.terminate(10.0) for worker in self._workers.values()))
+        await self.sink.aclose()
+
+
+@asynccontextmanager
+async def running(
+    folder: Path,
+    *,
+    recipes: Sequence[Recipe],
+    servers: Mapping[str, str],
+    aliases: Mapping[str, str],
+    settings: Mapping[str, str] | None = None,
+    ledger: str | None = None,
+) -> AsyncIterator[Stream]:
+    """Kafka, its topics and recipes (the first is the current one), and no worker yet. `servers`: the latency of each
+    scripted server, by name; they are started by the test. `aliases`: the server of each alias."""
+    async with AsyncExitStack() as stack:
+        kafka = await stack.enter_async_context(KafkaCluster(folder / "kafka"))
+        models = {name: ModelServer(name, latency, folder) for name, latency in servers.items()}
+        for server in models.values():
+            stack.push_async_callback(server.process.terminate)
+        endpoints = {alias: {"base_url": f"http://127.0.0.1:{models[name].port}/v1"} for alias, name in aliases.items()}
+        env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("REASONMED_")},
+            "REASONMED_KAFKA__BOOTSTRAP": kafka.bootstrap,
+            "REASONMED_LEDGER": ledger or f"sqlite://{folder}/ledger.sqlite",
+            "REASONMED_MODELS": json.dumps(endpoints),
+            **(settings or {}),
+        }
+        stream = Stream(kafka, folder, models, env)
+        stack.push_async_callback(stream.aclose)
+        limit = stream.client.max_message_bytes
+        await declare(
+            stream.client, specs(topics().values(), replication=1, max_message_bytes=limit, partitions=PARTITIONS)
+        )
+        for recipe in reversed(recipes):
+            await publish_recipe(stream.sink, recipe, current=True, max_message_bytes=limit)
+        ready = asyncio.Event()
+        following = asyncio.create_task(stream.tap.follow(stream.client, ready))
+        stack.push_async_callback(_end, following)
+        await asyncio.wait({following, asyncio.ensure_future(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        yield stream
+
+
+def submission(question: Question, recipe: Recipe | None = None) -> Outgoing:
+    recipe_id = None if recipe is None else ids.recipe_id(recipe)
+    handed_in = Submission(case_id=ids.case_id(question), question=question, recipe_id=recipe_id)
+    return Outgoing(QUESTION_SUBMITTED, handed_in.case_id.encode(), encode(handed_in), {})
+
+
+def case_ids(questions: Collection[Question]) -> set[str]:
+    return {ids.case_id(question) for question in questions}
+
+
+async def ask_until(ask: Callable[[], Any], holds: Callable[[Any], bool], within_s: float = 60.0) -> Any:
+    """Ask until it holds: another process has no event to await."""
+    answer = None
+    try:
+        async with asyncio.timeout(within_s):
+            while not holds(answer := await ask()):  # noqa: ASYNC110
+                await asyncio.sleep(ASK_S)
+    except TimeoutError:
+        raise AssertionError(f"not within {within_s:g} s; the last answer: {answer}") from None
+    return answer
+
+
+async def _ok(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient() as http:
+            return (await http.get(url)).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
