@@ -37,6 +37,9 @@ DEFAULT_THREADS = 2
 _PROMPT_CACHE_MIB = 128
 """For prompts that lost their slot. llama.cpp would take 8 GiB."""
 _ASK_EVERY = 0.1
+_PASSIVE = ("/usr/bin/env", "OMP_WAIT_POLICY=passive")
+"""llama.cpp's threads meet some hundred times a token. By default they spin while they wait, for a thread that has lost
+its core to another process: measured on two busy cores, 4 tokens/s against 43 with waiting that sleeps."""
 _PROJECT = Path(__file__).parents[2]
 
 
@@ -62,7 +65,7 @@ class ModelServer:
         options = [part for name, value in given.items() for part in (f"--{name}", str(value))]
         self.process = Process(
             "llm",
-            [sys.executable, "-m", "services.local.llm", *options],
+            [*_PASSIVE, sys.executable, "-m", "services.local.llm", *options],
             log=folder / "llm.log",
             cwd=_PROJECT,
             ready=self._is_healthy,
