@@ -114,6 +114,22 @@ async def test_what_is_written_is_unverified_and_all_that_was_there_stays(
         assert (made.origin, made.round, made.alias, made.standing) == (origin, 1, alias, "unverified")
 
 
+async def test_a_second_round_is_a_new_call_even_where_it_has_nothing_new_to_tell() -> None:
+    models = ScriptedModels(written)
+    for rounds in (0, 1):
+        await reason_anew(DIFFICULT.with_(rounds=rounds), RECIPE, models)
+    assert len({request.prompt for request in models.asked}) == 1
+    assert len({request.call_id for request in models.asked}) == 4
+
+
+@pytest.mark.parametrize(("lane", "at"), [(refine, MEDIUM), (reason_anew, DIFFICULT)])
+async def test_another_life_asks_anew(lane: object, at: Case) -> None:
+    models = ScriptedModels(written)
+    for life in (0, 1):
+        await lane(at.with_(life=life), RECIPE, models)  # type: ignore[operator]
+    assert len({request.call_id for request in models.asked}) == len(models.asked) == 4
+
+
 @pytest.mark.parametrize(("lane", "at"), [(refine, MEDIUM), (reason_anew, DIFFICULT)])
 async def test_a_call_that_failed_for_good_is_an_unknown_path(lane: object, at: Case) -> None:
     models = ScriptedModels(lambda request: Failure("refused"))

@@ -132,6 +132,13 @@ async def test_a_case_of_which_one_record_has_no_summary_is_dead_whole(outcome: 
     assert raised.value.kind == "no_summary"
 
 
+async def test_another_life_asks_anew() -> None:
+    models = ScriptedModels(condensed)
+    for life in (0, 1):
+        await records(accepted().with_(life=life), models)
+    assert len({request.call_id for request in models.asked}) == len(models.asked) == 4
+
+
 @given(question=questions())
 async def test_nothing_that_is_asked_depends_on_which_option_is_gold(question: Question) -> None:
     asked = set()

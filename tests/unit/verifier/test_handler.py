@@ -175,6 +175,29 @@ async def test_a_score_that_cannot_be_read_has_no_value_and_is_not_0() -> None:
     assert [call.stage for call in done.calls] == ["verify", "score", "score", "score"]
 
 
+async def test_in_one_call_a_correct_verdict_without_its_score_is_asked_for_anew() -> None:
+    def unscored_once(request: Request) -> Outcome:
+        if request.ask[1] == 0:
+            return say(verdict="Correct", reason="Fine.")
+        return judge("Correct", 2)(request)
+
+    (done,) = await verified(NEW, unscored_once, COMBINED)
+    assert done.score is not None
+    assert (done.score.value, len(done.calls)) == (2, 2)
+
+
+async def test_in_one_call_an_error_needs_no_score() -> None:
+    (done,) = await verified(NEW, lambda request: say(verdict="Error", reason="No."), COMBINED)
+    assert (done.standing, len(done.calls)) == ("error", 1)
+
+
+async def test_another_life_asks_anew() -> None:
+    models = ScriptedModels(judge())
+    for life in (0, 1):
+        await verify(CASE.with_(paths=(NEW,), life=life), RECIPE, models)
+    assert len({request.call_id for request in models.asked}) == len(models.asked) == 4
+
+
 async def test_each_path_gets_its_own_verdict() -> None:
     def by_text(request: Request) -> Outcome:
         return judge("Error" if "<path>Path 1 " in request.prompt else "Correct")(request)
