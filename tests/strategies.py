@@ -131,6 +131,9 @@ def failed(made: Path) -> Path:
     )
 
 
+_NEW = case()
+_NINE = [path(_NEW, slot) for slot in range(9)]
+
 few_texts = st.sampled_from(["alpha", "beta", "gamma", " alpha\n", "delta", "epsilon"])
 """Few, so that paths often say the same; one of them differs from another in blanks alone."""
 scores = st.none() | st.integers(0, 5)
@@ -169,9 +172,8 @@ def routings(draw: st.DrawFn) -> Routing:
 @st.composite
 def first_verified(draw: st.DrawFn) -> Case:
     """A case as it comes to the router for the first time: nine verified paths of the plan, in any order."""
-    new = case()
-    paths = [draw(verified(path(new, slot))) for slot in range(9)]
-    return new.with_(paths=tuple(draw(st.permutations(paths))))
+    paths = [draw(verified(made)) for made in _NINE]
+    return _NEW.with_(paths=tuple(draw(st.permutations(paths))))
 
 
 @st.composite
