@@ -1,0 +1,154 @@
+"""The gateway on Apache Kafka itself: what it acknowledges is in the topic; without Kafka it acknowledges nothing."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from services.contracts.codec import decode
+from services.contracts.question import Submission
+from services.contracts.topics import QUESTION_SUBMITTED
+from services.local.kafka import KafkaCluster
+from services.local.ports import free_ports
+from services.local.process import Process
+from services.runtime.kafka import KafkaClient
+from services.runtime.reader import read_topic
+from services.runtime.topics import TopicSpec, declare
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+
+PROJECT = Path(__file__).parents[2]
+
+
+class Gateway:
+    """A gateway's process, and a client of it."""
+
+    def __init__(self, process: Process, client: httpx.AsyncClient, kafka: KafkaClient) -> None:
+        self.process = process
+        self.client = client
+        self._kafka = kafka
+
+    async def post(self, number: object) -> httpx.Response:
+        return await self.client.post("/questions", json=question(number))
+
+    async def submitted(self) -> dict[str, Submission]:
+        """What the topic holds, by key."""
+        messages = [message async for message in read_topic(self._kafka, QUESTION_SUBMITTED)]
+        return {(m.key or b"").decode(): decode(Submission, m.value or b"") for m in messages}
+
+
+def question(number: object) -> dict[str, Any]:
+    return {"question": f"Question {number} of the gateway?", "options": {"A": "this", "B": "that"}, "answer": "A"}
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def gateway(kafka: KafkaCluster, tmp_path: Path) -> AsyncIterator[Gateway]:
+    client = KafkaClient(bootstrap=kafka.bootstrap)
+    await declare(client, [TopicSpec(name=QUESTION_SUBMITTED, partitions=3, replication=1)])
+    async with AsyncExitStack() as stack:
+        yield await start(stack, client, tmp_path)
+
+
+async def start(stack: AsyncExitStack, kafka: KafkaClient, folder: Path) -> Gateway:
+    (port,) = free_ports(1)
+    http = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30))
+
+    async def alive() -> None:
+        await until_status(lambda: http.get("/healthz"), 200)
+
+    env = {**os.environ, "PYTHONPATH": str(PROJECT), "REASONMED_PORT": str(port)}
+    env |= {"REASONMED_KAFKA__BOOTSTRAP": kafka.bootstrap}
+    argv = [sys.executable, "-m", "services.gateway"]
+    process = Process("gateway", argv, log=folder / "gateway.log", env=env, cwd=PROJECT, ready=alive)
+    return Gateway(await stack.enter_async_context(process), http, kafka)
+
+
+async def until_status(ask: Callable[[], Awaitable[httpx.Response]], status: int) -> httpx.Response:
+    """Asks until it is answered so; bounded by the test's own time."""
+    while True:
+        try:
+            if (answer := await ask()).status_code == status:
+                return answer
+        except httpx.TransportError:
+            pass
+        await asyncio.sleep(0.05)
+
+
+async def test_what_is_acknowledged_is_in_the_topic(gateway: Gateway) -> None:
+    answers = await asyncio.gather(*(gateway.post(number) for number in range(50)))
+    assert {answer.status_code for answer in answers} == {202}
+
+    submitted = await gateway.submitted()
+    for number, answer in enumerate(answers):
+        held = submitted[answer.json()["case_id"]]
+        assert held.case_id == answer.json()["case_id"]
+        assert held.question.question == question(number)["question"]
+
+
+async def test_kafka_stops_and_starts_and_the_gateway_goes_on_by_itself(gateway: Gateway, kafka: KafkaCluster) -> None:
+    assert (await gateway.post("before")).status_code == 202
+    assert (await gateway.client.get("/readyz")).status_code == 200
+
+    await kafka.stop()
+    refused = await gateway.post("meanwhile")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+    assert "case_id" not in refused.json()
+    assert (await gateway.client.get("/readyz")).status_code == 503
+    assert (await gateway.client.get("/healthz")).status_code == 200
+
+    await kafka.start()
+    await until_status(lambda: gateway.client.get("/readyz"), 200)
+    accepted = await until_status(lambda: gateway.post("meanwhile"), 202)
+    assert accepted.json()["case_id"] in await gateway.submitted()
+
+
+async def test_it_starts_without_kafka_and_says_so(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        gateway = await start(stack, KafkaClient(bootstrap="127.0.0.1:9"), tmp_path)
+        assert (await gateway.client.get("/readyz")).status_code == 503
+        assert (await gateway.post("nowhere")).status_code == 503
+        assert await gateway.process.terminate() == 0, gateway.process.log_tail()
+
+
+async def test_sigterm_answers_what_is_under_way(gateway: Gateway) -> None:
+    """A body half sent when the signal comes is read, published and acknowledged; then the process exits with 0."""
+    sent_half, signalled = asyncio.Event(), asyncio.Event()
+    body = httpx.Request("POST", "http://x", json=question("under way")).content
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield body[:20]
+        sent_half.set()
+        await signalled.wait()
+        yield body[20:]
+
+    posting = asyncio.create_task(
+        gateway.client.post("/questions", content=slowly(), headers={"content-type": "application/json"})
+    )
+    await sent_half.wait()
+    await until_status(lambda: gateway.client.get("/healthz"), 200)  # so the half was read before this was answered
+    ending = asyncio.create_task(gateway.process.terminate())
+    await _until_closed(gateway.client)
+    signalled.set()
+
+    answer = await posting
+    assert answer.status_code == 202
+    assert await ending == 0, gateway.process.log_tail()
+    assert answer.json()["case_id"] in await gateway.submitted()
+
+
+async def _until_closed(client: httpx.AsyncClient) -> None:
+    """Until no new connection is taken: the signal has arrived."""
+    while True:
+        try:
+            async with httpx.AsyncClient(base_url=client.base_url) as fresh:
+                await fresh.get("/healthz")
+        except httpx.TransportError:
+            return
+        await asyncio.sleep(0.02)
