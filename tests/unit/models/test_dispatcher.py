@@ -195,6 +195,50 @@ def test_a_call_that_waits_for_a_permit_is_given_up_with_its_last_caller(living,
     living(story)
 
 
+def test_a_call_whose_last_caller_leaves_while_it_is_claimed_is_not_made(living, client, request_of):
+    async def story(world: World) -> None:
+        claim = world.ledger.claim
+
+        async def slow(*args, **how):
+            claims = await claim(*args, **how)
+            await asyncio.sleep(1)
+            return claims
+
+        world.ledger.claim = slow
+        async with world.dispatcher() as models:
+            await cancelled(await started(models, request_of(1)))
+            await asyncio.sleep(2)
+            assert client.sent == []
+            assert await world.ends() == [("one", "released")]
+
+    living(story)
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_permit_that_comes_to_a_call_that_is_given_up_is_not_lost(living, client, request_of, turns):
+    async def story(world: World) -> None:
+        async with world.dispatcher() as models:
+            busy = await started(models, request_of(1), request_of(2))
+            waits = await started(models, request_of(3))
+            client.reply()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await cancelled(waits)
+            client.reply()
+            await busy
+            before = len(client.sent)
+            if before == 3:  # it was sent before it could be given up
+                client.reply()
+                await settled()
+            both = await started(models, request_of(4), request_of(5))
+            assert len(client.sent) == before + 2
+            client.reply()
+            client.reply()
+            await both
+
+    living(story)
+
+
 def test_a_call_asked_for_while_it_is_given_up_is_made(living, client, request_of, reply_of):
     async def story(world: World) -> None:
         async with world.dispatcher() as models:
@@ -411,6 +455,24 @@ def test_no_call_starts_on_a_lease_that_may_be_over(living, client, request_of):
             client.reply()
             client.reply()
             await asyncio.gather(busy, waits)
+
+    living(story)
+
+
+def test_a_short_absence_of_the_ledger_loses_no_lease(living, client, request_of):
+    async def story(world: World) -> None:
+        async with world.dispatcher() as models:
+            asking = await started(models, request_of(1))
+            await asyncio.sleep(15)
+            world.ledger.away = "no store"
+            await asyncio.sleep(30)
+            world.ledger.away = None
+            await asyncio.sleep(45)
+            assert models.stats.leases_lost == 0
+            assert len(await world.ledger.claims()) == 1
+            assert (await world.ledger.claims())[0].until > asyncio.get_running_loop().time() + 30
+            client.reply()
+            await asking
 
     living(story)
 
