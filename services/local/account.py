@@ -5,8 +5,8 @@ Never from our own metrics. Written as summary.json by demo, replay and chaos al
     questions             distinct questions submitted
     ended                 of these, those that came to an end: all records completed, or rejected, or dead
     accepted, rejected, dead    ends by kind, of a work (a question under a recipe) in its life
-    missing               questions without an end
-    two_ends              works that ended in two different ways in one life
+    missing               questions without an end, or with a work whose last life has none
+    two_ends              works that ended in two different ways in one life (a defect)
     equal_repeats         messages that repeat one of the same id, byte for byte (allowed, recognised by readers)
     differing_repeats     messages that repeat one of the same id with other bytes (a defect)
     records               distinct records in the topic
@@ -88,7 +88,10 @@ class Topics:
     """Every call that a case or record names, by id, with the recipe's id."""
     _seen: dict[tuple[object, ...], bytes] = field(default_factory=dict)
     _ends: defaultdict[Work, set[str]] = field(default_factory=lambda: defaultdict(set))
-    _indexes: defaultdict[Work, set[int]] = field(default_factory=lambda: defaultdict(set))
+    _places: defaultdict[Work, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    """Each record's place among its work's, by record id."""
+    _life: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """The last life of each work."""
     _dead_cases: set[str] = field(default_factory=set)
 
     def take(self, message: Received) -> None:
@@ -114,9 +117,19 @@ class Topics:
         """How each work ended, by kind: one each, if all is well."""
         return dict(self._ends)
 
+    def two_ends(self) -> int:
+        """Works with two ends in one life: of two kinds, with records beside another end, or records of two choices."""
+        works = {*self._ends, *self._places}
+        return sum(len(self._ends.get(work, ())) > 1 or self._records_clash(work) for work in works)
+
     def ended_questions(self) -> set[str]:
-        """The case ids that came to any end."""
-        return {self.case_of[work][0] for work, _ in self._ends} | self._dead_cases
+        """The case ids that came to any end, and whose works all have, in their last life."""
+        ended = {self.case_of[work][0] for work, _ in self._ends} | self._dead_cases
+        return ended - {self.case_of[work][0] for work, life in self._life.items() if (work, life) not in self._ends}
+
+    def _records_clash(self, work: Work) -> bool:
+        places = self._places.get(work, {}).values()
+        return len(places) > len(set(places)) or bool(places and self._ends.get(work, set()) - {"accepted"})
 
     def _recipe(self, message: Received) -> None:
         if message.key != CURRENT.encode():
@@ -129,8 +142,9 @@ class Topics:
         self.case_of[record.work_id] = record.case_id, record.recipe_id
         self.calls.update({call.call_id: (call, record.recipe_id) for call in record.calls})
         work = record.work_id, record.life
-        self._indexes[work].add(record.index)
-        if len(self._indexes[work]) == record.of:
+        self._life[record.work_id] = max(self._life[record.work_id], record.life)
+        self._places[work][record.record_id] = record.index
+        if len(set(self._places[work].values())) == record.of:
             self._ends[work].add("accepted")
 
     def _case(self, message: Received) -> None:
@@ -142,6 +156,7 @@ class Topics:
 
     def _note(self, case: Case) -> None:
         self.case_of[case.work_id] = case.case_id, case.recipe_id
+        self._life[case.work_id] = max(self._life[case.work_id], case.life)
         if case.difficulty is not None:
             self.difficulty[case.work_id] = case.difficulty
         self.calls.update({call.call_id: (call, case.recipe_id) for path in case.paths for call in path.calls})
@@ -149,7 +164,7 @@ class Topics:
     def _dead(self, message: Received) -> None:
         """A dead case has ended; a dead record (the exporter's) has not lost its case."""
         self.dead_letters += 1
-        letter = decode(DeadLetter, message.headers[DEAD_LETTER_HEADER])
+        letter = decode(DeadLetter, message.headers.get(DEAD_LETTER_HEADER, b""))
         self._count(message, letter.topic, letter.partition, letter.offset)
         kind = topics()[letter.topic].message
         if kind == "submission":
@@ -190,7 +205,7 @@ def account(
         "rejected": ends["rejected"],
         "dead": ends["dead"],
         "missing": len(seen.questions - seen.ended_questions()),
-        "two_ends": sum(len(kinds) > 1 for kinds in seen.ends().values()),
+        "two_ends": seen.two_ends(),
         "equal_repeats": seen.equal_repeats,
         "differing_repeats": seen.differing_repeats,
         "records": len(seen.records),
@@ -230,7 +245,7 @@ def calls_against_ledger(ledger: Ledger, log: Sequence[LogLine]) -> int:
 
 def route_mismatches(seen: Topics, log: Sequence[LogLine]) -> int:
     """Works whose difficulty isn't what the server's log says: the verdicts that it gave on the plan's paths, and the
-    answers that these paths state, counted by the recipe's thresholds."""
+    answers that these paths state, counted by the recipe's thresholds. Of an unknown recipe, none can be right."""
     right: set[tuple[str, int]] = {
         (line["case"], line["seed"])
         for line in log
@@ -239,7 +254,10 @@ def route_mismatches(seen: Topics, log: Sequence[LogLine]) -> int:
     wrong = 0
     for work_id, difficulty in seen.difficulty.items():
         case_id, recipe_id = seen.case_of[work_id]
-        recipe = seen.recipes[recipe_id]
+        recipe = seen.recipes.get(recipe_id)
+        if recipe is None:
+            wrong += 1
+            continue
         slots = range(len(recipe.generate.plan))
         correct = sum((case_id, ids.seed(case_id, "verify", "generated", 0, slot)) in right for slot in slots)
         if correct >= recipe.routing.easy:
@@ -280,8 +298,12 @@ def _tokens(ledger: Ledger) -> dict[str, int]:
 
 
 def _cost(seen: Topics) -> float:
+    """Of the calls whose recipe is known, and names their model."""
     cost = 0.0
     for call, recipe_id in seen.calls.values():
-        model = seen.recipes[recipe_id].models[call.alias]
+        recipe = seen.recipes.get(recipe_id)
+        if recipe is None or call.alias not in recipe.models:
+            continue
+        model = recipe.models[call.alias]
         cost += (call.usage.prompt * model.price_in + call.usage.completion * model.price_out) / 1_000_000
     return cost

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 import orjson
 import pytest
