@@ -23,6 +23,7 @@ def test_command_line_is_the_server_s_own(monkeypatch: pytest.MonkeyPatch, tmp_p
     served: dict[str, int] = {}
     monkeypatch.setattr(llm, "serve", lambda **options: served.update(options))
     server = llm.ModelServer(tmp_path, port=8080, slots=2, context=1024, threads=1)
-    llm.main(server.process.argv[3:])
+    arguments = server.process.argv[server.process.argv.index("services.local.llm") + 1 :]
+    llm.main(arguments)
     assert served == {"port": 8080, "slots": 2, "context": 1024, "threads": 1}
     assert server.base_url == "http://127.0.0.1:8080/v1"
