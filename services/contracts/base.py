@@ -9,6 +9,12 @@ VERSION = "1.0"
 
 MAJOR = 1
 
+
+def newer(one: str, other: str) -> str:
+    """The newer of two versions of the same major."""
+    return max(one, other, key=lambda version: int(version.split(".")[1]))
+
+
 CaseId = Annotated[
     str,
     Field(pattern=r"^case-[0-9a-f]{32}$", description="Digest of the normalised question, gold and context included."),

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from services.contracts.base import CaseId, Message, RecipeId, Value
 
@@ -18,7 +18,7 @@ class Question(Value):
 
     question: Text = Field(description="The stem.")
     options: dict[str, Text] = Field(
-        description="Option texts by letter: A, B, C … in order and without a gap, 2 to 10 of them.",
+        description="Option texts by letter: A, B, C … without a gap, 2 to 10 of them.",
         json_schema_extra={"propertyNames": {"enum": list(LETTERS)}, "minProperties": 2, "maxProperties": len(LETTERS)},
     )
     answer: Letter = Field(description="The gold answer: one letter of the options.")
@@ -29,11 +29,16 @@ class Question(Value):
     id: str | None = Field(default=None, max_length=200, description="The source's own id; not part of the case id.")
     subject: str | None = Field(default=None, max_length=200, description="Speciality, where the source gives one.")
 
+    @field_validator("options")
+    @classmethod
+    def _in_order(cls, options: dict[str, str]) -> dict[str, str]:
+        return dict(sorted(options.items()))  # not every writer keeps the order of an object's fields
+
     @model_validator(mode="after")
     def _options_and_answer_fit(self) -> Self:
         letters = list(self.options)
         if len(letters) < 2 or letters != list(LETTERS[: len(letters)]):
-            raise ValueError(f"options must be lettered A, B, C … in order, 2 to {len(LETTERS)} of them")
+            raise ValueError(f"options must be lettered A, B, C … without a gap, 2 to {len(LETTERS)} of them")
         if self.answer not in self.options:
             raise ValueError(f"answer must be one of {', '.join(self.options)}")
         return self

@@ -39,6 +39,7 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address of health and metrics.")
     port: Annotated[int | None, BeforeValidator(_blank_is_none)] = Field(
-        default=None, description="Port of /healthz, /readyz and /metrics; none: 8080 for the gateway, any free one for the others."
+        default=None,
+        description="Port of /healthz, /readyz and /metrics; none: 8080 for the gateway, any free one for the others.",
     )
     name: str | None = Field(default=None, description="The worker's name in logs and the ledger, such as a pod's.")

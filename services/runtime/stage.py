@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from services.contracts.base import VERSION, newer
 from services.contracts.case import Case
 from services.contracts.codec import Malformed, UnknownVersion, decode, encode
 from services.contracts.recipe import Recipe
@@ -28,7 +29,10 @@ def stage(handler: CaseHandler, recipes: Recipes, models: Models) -> Handle:
 
 
 def read_case(received: Received) -> Case:
-    """The case that a message holds. Raises Dead: `poison`, or `not_yet` for another major version."""
+    """The case that a message holds, under the newer of its writer's version and ours: what we add is ours.
+
+    Raises Dead: `poison`, or `not_yet` for another major version.
+    """
     try:
         case = decode(Case, received.value or b"")
     except UnknownVersion as error:
@@ -36,7 +40,7 @@ def read_case(received: Received) -> Case:
     except Malformed as error:
         raise Dead("poison", f"no case: {error}") from error
     check_key(received, case.case_id)
-    return case
+    return case.with_(version=newer(case.version, VERSION))
 
 
 def check_key(received: Received, case_id: str) -> None:

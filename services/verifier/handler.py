@@ -61,11 +61,9 @@ async def _judge_and_score(case: Case, paths: Sequence[Path], recipe: Recipe, mo
 
 
 def _both(reply: Reply) -> tuple[Judged, Scored | None] | None:
-    """A verdict with its score; a correct one that can't be scored is asked for anew."""
-    judged, scored = replies.verdict(reply), replies.score(reply)
-    if judged is None or (judged.outcome == "correct" and scored is None):
-        return None
-    return judged, scored
+    """A verdict with its score, if that can be read: a verdict that was paid for isn't thrown away for its score."""
+    judged = replies.verdict(reply)
+    return None if judged is None else (judged, replies.score(reply))
 
 
 def _with_verdict(path: Path, case: Case, reading: Reading[Judged]) -> Path:

@@ -175,15 +175,11 @@ async def test_a_score_that_cannot_be_read_has_no_value_and_is_not_0() -> None:
     assert [call.stage for call in done.calls] == ["verify", "score", "score", "score"]
 
 
-async def test_in_one_call_a_correct_verdict_without_its_score_is_asked_for_anew() -> None:
-    def unscored_once(request: Request) -> Outcome:
-        if request.ask[1] == 0:
-            return say(verdict="Correct", reason="Fine.")
-        return judge("Correct", 2)(request)
-
-    (done,) = await verified(NEW, unscored_once, COMBINED)
+async def test_in_one_call_a_verdict_is_kept_though_its_score_cannot_be_read() -> None:
+    (done,) = await verified(NEW, lambda request: say(verdict="Correct", reason="Fine.", score="high"), COMBINED)
+    assert done.standing == "correct"
     assert done.score is not None
-    assert (done.score.value, len(done.calls)) == (2, 2)
+    assert (done.score.value, len(done.calls)) == (None, 1)
 
 
 async def test_in_one_call_an_error_needs_no_score() -> None:
