@@ -1,6 +1,5 @@
 """The demonstration: our questions through every service, on a small real model and on a scripted server."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from services.contracts.recipe import Recipe
 from services.core.ports import Outgoing
 from services.importers.rows import Rejected, submissions
 from services.local import serving
+from services.local.folders import emptied
 from services.local.run import Result, Show, run
 from services.local.stack import Plan, Say, running
 
@@ -24,7 +24,7 @@ SCRIPTED_DEADLINE_S = 120.0
 
 @dataclass(frozen=True)
 class Part:
-    """One of the two runs, in a folder of its own, with a Kafka and a ledger of its own."""
+    """A run in a folder of its own, with a Kafka and a ledger of its own."""
 
     title: str
     folder: Path
@@ -32,10 +32,13 @@ class Part:
     model: serving.Choice
     questions: Sequence[Outgoing]
     deadline_s: float
+    """Seconds from the submission."""
+    workers: int = 1
+    """Processes of each stage that asks models."""
 
 
 def real(folder: Path, recipe: Recipe, model: serving.Choice) -> Part:
-    """Few and short questions: every token is computed on this machine's processor."""
+    """The shortest questions: every token is computed on this machine's processor."""
     shortest = sorted(_samples(), key=lambda question: len(question.value))[:REAL_QUESTIONS]
     return Part("real model", folder / "real", recipe, model, shortest, REAL_DEADLINE_S)
 
@@ -48,18 +51,10 @@ def scripted(folder: Path, recipe: Recipe) -> Part:
 
 async def perform(part: Part, env: Mapping[str, str], *, show: Show, say: Say) -> Result:
     """One part, from an empty folder to its summary.json. Raises what `running` and `run` raise."""
-    folder = fresh(part.folder)
-    plan = Plan(folder=folder, recipe=part.recipe, model=part.model, env=env)
+    folder = emptied(part.folder)
+    plan = Plan(folder=folder, recipe=part.recipe, model=part.model, workers=part.workers, env=env)
     async with running(plan, say=say) as stack:
         return await run(stack, part.questions, deadline_s=part.deadline_s, show=show, say=say)
-
-
-def fresh(folder: Path) -> Path:
-    """The folder, emptied of an earlier run."""
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    return folder
 
 
 def served_as(recipe: Recipe, model: str) -> Recipe:

@@ -20,12 +20,13 @@ def free_ports(count: int) -> list[int]:
     for port in random.sample(_RANGE, len(_RANGE)):
         if len(found) == count:
             return found
-        if _is_free(port):
+        if is_free(port):
             found.append(port)
     raise OSError(f"no {count} free ports between {_RANGE.start} and {_RANGE.stop}")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether the loopback port can be listened on now."""
     with socket.socket() as probe:
         try:
             probe.bind((LOOPBACK, port))

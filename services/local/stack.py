@@ -59,9 +59,13 @@ class Plan:
     recipe: Recipe
     """Published, and made the current one."""
     model: serving.Choice
-    """Serves all of the recipe's aliases."""
+    """Serves the recipe's aliases."""
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    """Aliases that are served elsewhere."""
     kafka: KafkaClient | None = None
     """The user's own cluster; None: one broker is started in the folder."""
+    ledger: str | None = None
+    """The user's own ledger; None: SQLite in the folder."""
     workers: int = 1
     """Processes of each stage that waits for models."""
     partitions: int = 4
@@ -120,7 +124,7 @@ class Stack:
             self.plan.env,
             client=self.client,
             ledger=self.ledger,
-            models=_models(self.plan.recipe, self.model.endpoint),
+            models={alias: self.plan.endpoints.get(alias, self.model.endpoint) for alias in self.plan.recipe.models},
             port=port,
             name=name,
             more={"DRAIN_S": str(self.plan.drain_s), "EXPORT__OUT": str(self.dataset)},
@@ -152,7 +156,7 @@ async def running(
         recipe_id = await _prepare(plan, client)
         workers = Supervisor(stop_within=plan.drain_s + _KILL_AFTER, on_event=on_event)
         ends.push_async_callback(_stop, workers, say)
-        ledger = f"sqlite://{plan.folder / 'ledger.sqlite'}"
+        ledger = plan.ledger or f"sqlite://{plan.folder / 'ledger.sqlite'}"
         stack = Stack(plan, client, ledger, recipe_id, model, workers, _ports(plan), kafka)
         say(f"starting {len(stack.ports)} services")
         for name, arguments in _commands(plan.workers).items():
@@ -199,10 +203,6 @@ def _ports(plan: Plan) -> dict[str, int]:
     names = list(_commands(plan.workers))
     ports = dict(zip(names, free_ports(len(names)), strict=True))
     return {**ports, "gateway": plan.gateway_port or ports["gateway"]}
-
-
-def _models(recipe: Recipe, endpoint: Endpoint) -> dict[str, Endpoint]:
-    return dict.fromkeys(recipe.models, endpoint)
 
 
 def _used(usages: Sequence[Usage]) -> Used:

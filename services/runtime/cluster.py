@@ -77,4 +77,4 @@ async def _away(client: KafkaClient) -> AsyncIterator[None]:
         async with asyncio.timeout(ANSWER_S):
             yield
     except (KafkaError, OSError, TimeoutError) as error:
-        raise BrokerAway(f"Kafka at {client.bootstrap}: {type(error).__name__}: {error}") from error
+        raise BrokerAway(f"Kafka at {client.bootstrap} does not answer ({type(error).__name__})") from error

@@ -3,6 +3,7 @@
 Secrets are SecretStr: they print as stars, and are never logged.
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -43,3 +44,8 @@ class Settings(BaseSettings):
         description="Port of /healthz, /readyz and /metrics; none: 8080 for the gateway, any free one for the others.",
     )
     name: str | None = Field(default=None, description="The worker's name in logs and the ledger, such as a pod's.")
+
+
+def inherited() -> dict[str, str]:
+    """This process's whole environment, for the children that it starts."""
+    return dict(os.environ)

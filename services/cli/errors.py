@@ -1,0 +1,30 @@
+"""Errors as the command line tells them: what was wrong, and what to do."""
+
+from services.cli.console import Failed
+from services.core.errors import BrokerAway, Trouble
+from services.recipes import BadRecipe
+from services.runtime.publishing import RecipeTooLarge
+from services.runtime.topics import TopicRefused
+
+
+def sentence(error: Exception) -> str | None:
+    """What to tell of the error; None where it is a defect, whose traceback is wanted."""
+    if isinstance(error, BrokerAway):
+        return f"{error}. Is it running? Start one with `reasonmed up`, or name another with --bootstrap"
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return f"there is no {error.filename}"
+    if isinstance(error, Failed | Trouble | BadRecipe | RecipeTooLarge | TopicRefused | OSError) or _is_local(error):
+        return str(error)
+    return None
+
+
+def _is_local(error: Exception) -> bool:
+    """Whether it is one of the local stack's, which only its own commands import."""
+    from services.ledger import LedgerUnusable
+    from services.local.folders import FolderInUse
+    from services.local.kafka_jars import JarError
+    from services.local.llm import WeightsError
+    from services.local.process import ProcessError
+    from services.local.replay import NoData
+
+    return isinstance(error, LedgerUnusable | FolderInUse | JarError | WeightsError | ProcessError | NoData)
