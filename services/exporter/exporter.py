@@ -99,13 +99,13 @@ class Exporter:
         except BrokerAway as away:
             self._metrics.away.inc()
             log.warning("away", error=str(away), again_in_s=AWAY_S)
-            await asyncio.sleep(AWAY_S)
+            await _pause(AWAY_S)
         await self._seal_due()
         self._metrics.hold(self._holding, len(self._holding.locked))
 
     async def _poll(self) -> list[Received]:
         if self._is_full():  # the parts can't be closed, since Kafka doesn't take their dead letters
-            await asyncio.sleep(AWAY_S)
+            await _pause(AWAY_S)
             return []
         return await self._consumer.poll(limit=POLL, timeout_s=POLL_S)
 
@@ -155,6 +155,10 @@ class Exporter:
         except BrokerAway:
             return False
         return all(positions[number] >= bounds.stop for number, bounds in ends.items())
+
+
+async def _pause(seconds: float) -> None:
+    await asyncio.sleep(seconds)
 
 
 async def _to_the_end(action: Callable[[], T]) -> T:

@@ -18,7 +18,7 @@ class ExportSettings(BaseModel):
     rows: Annotated[int, Field(ge=1)] = Field(default=5_000, description="Rows of a part, at most.")
     age_s: Annotated[float, Field(gt=0)] = Field(default=60, description="Seconds until an open part is closed.")
     buffer_bytes: Annotated[int, Field(ge=2**20)] = Field(
-        default=128 * 2**20, description="Of messages in all open parts; a process needs about three times as much."
+        default=128 * 2**20, description="Of messages in all open parts; a process needs up to five times as much."
     )
     dead: Annotated[int, Field(ge=0)] = Field(
         default=100, description="More unreadable messages than this in one part stop the exporter."

@@ -132,7 +132,7 @@ def test_any_topic_and_any_kills(numbers: list[int], kills: list[tuple[int, bool
         assert_exact(folder, topic)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32))
 def test_any_hand_over_between_two_exporters(seed: int) -> None:
     """Two exporters over one partition, which moves between them at any moment, parts open or not; one of them may not
@@ -141,7 +141,7 @@ def test_any_hand_over_between_two_exporters(seed: int) -> None:
     topic = [message(offset, record(chance.randrange(12))) for offset in range(20)]
     with TemporaryDirectory() as name:
         folder, holder = Path(name), None
-        for _ in range(60):
+        for _ in range(40):
             if holder is None:
                 holder = Partition.open(folder, TOPIC, 0, limits=LIMITS)
                 assert holder is not None

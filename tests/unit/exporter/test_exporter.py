@@ -32,6 +32,8 @@ class FakeKafka:
         self.committed: dict[int, int] = {}
         self.published: list[Outgoing] = []
         self.away = False
+        self.refuses = False
+        """Only what is published: as where the dead letters' topic is missing."""
         self.polls = 0
         self.now = 0.0
         self.on_poll = lambda: None
@@ -76,7 +78,7 @@ class FakeKafka:
         self.committed.update(offsets)
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
-        if self.away:
+        if self.away or self.refuses:
             raise BrokerAway("Kafka: away")
         self.published += messages
 
@@ -298,6 +300,28 @@ async def test_open_parts_are_bounded_in_bytes(tmp_path: Path) -> None:
     assert sorted(record_ids(tmp_path)) == sorted(ids_of(*(10 * p + n for p in range(3) for n in range(9))))
 
 
+async def test_nothing_more_is_read_while_dead_letters_keep_the_parts_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka = FakeKafka()
+    kafka.write(b"no record", *(record(number) for number in range(30)))
+    kafka.refuses = True
+    size = len(message(0, record(0)).value or b"")
+    running = Running(kafka, tmp_path, limits=Limits(rows=1_000, age_s=1_000, buffer_bytes=10 * size))
+    waits = 0
+
+    async def wait(_: float) -> None:
+        nonlocal waits
+        waits += 1
+        kafka.refuses = waits < 5
+        assert sum(partition.bytes for partition in running.holding) <= 13 * size  # a poll of three more
+
+    monkeypatch.setattr("services.exporter.exporter._pause", wait)
+    assert await running.once()
+    assert waits == 5
+    assert record_ids(tmp_path) == ids_of(*range(30))
+
+
 async def test_another_clusters_folder_is_refused(tmp_path: Path) -> None:
     kafka = FakeKafka()
     kafka.write(record(0), record(1))
@@ -322,10 +346,11 @@ async def test_a_cancelled_exporter_lets_go_only_after_its_write(tmp_path: Path)
     running = asyncio.create_task(Running(kafka, tmp_path, disk=SlowDisk()).once())
     await began.wait()
     running.cancel()
-    await asyncio.sleep(0)
-    assert PartitionLock.take(lock_path(tmp_path, 0)) is None
-
-    go_on.set()
+    try:
+        await asyncio.sleep(0)
+        assert PartitionLock.take(lock_path(tmp_path, 0)) is None
+    finally:
+        go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert record_ids(tmp_path) == ids_of(0)
