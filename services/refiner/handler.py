@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from services.contracts.case import Case, Origin, Path, Stage
 from services.contracts.recipe import Recipe, Task
 from services.contracts.topics import PATHS_GENERATED
-from services.core import ids, prompts
+from services.core import prompts
 from services.core.calls import Request
 from services.core.paths import best, from_answer, planned, reasons
 from services.core.ports import Emit, Models
+from services.core.requests import request
 
 
 async def refine(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
@@ -21,11 +22,12 @@ async def refine(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
             recipe,
             recipe.refine,
             "refine",
-            "refined",
-            slot,
-            path=parent.text,
-            own_reason=prompts.bullets(reasons([parent])),
-            other_reasons=prompts.bullets(reasons(p for p in paths if p.path_id != parent.path_id)),
+            ("refined", case.rounds + 1, slot),
+            {
+                "path": parent.text,
+                "own_reason": prompts.bullets(reasons([parent])),
+                "other_reasons": prompts.bullets(reasons(p for p in paths if p.path_id != parent.path_id)),
+            },
         )
         for slot, parent in enumerate(parents)
     ]
@@ -35,30 +37,19 @@ async def refine(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
 async def reason_anew(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
     """The difficult-case optimizer: the strong model starts afresh, told why all that was tried so far failed."""
     told = [path for path in case.paths if path.standing == "error"]
-    count = recipe.routing.strong_paths
+    values = {"reasons": prompts.bullets(reasons(told))}
     requests = [
-        _request(case, recipe, recipe.reason, "reason", "regenerated", slot, reasons=prompts.bullets(reasons(told)))
-        for slot in range(count)
+        _request(case, recipe, recipe.reason, "reason", ("regenerated", case.rounds + 1, slot), values)
+        for slot in range(recipe.routing.strong_paths)
     ]
-    return await _write(case, models, requests, "regenerated", [told] * count)
+    return await _write(case, models, requests, "regenerated", [told] * len(requests))
 
 
-def _request(case: Case, recipe: Recipe, task: Task, stage: Stage, origin: Origin, slot: int, **values: str) -> Request:
-    return Request(
-        case_id=case.case_id,
-        stage=stage,
-        alias=task.alias,
-        model=recipe.models[task.alias],
-        prompt=prompts.render(
-            task.prompt,
-            question=prompts.question_block(case.question),
-            gold=prompts.gold(case.question),
-            **values,
-        ),
-        sampling=task.sampling,
-        seed=ids.seed(case.case_id, stage, origin, case.rounds + 1, slot),
-        ask=(case.life, 0),
-    )
+def _request(
+    case: Case, recipe: Recipe, task: Task, stage: Stage, place: tuple[Origin, int, int], values: dict[str, str]
+) -> Request:
+    """With the gold answer at hand, which the text must not give away."""
+    return request(case, recipe, task, stage, place=place, values={"gold": prompts.gold(case.question), **values})
 
 
 async def _write(

@@ -4,11 +4,12 @@ from services.contracts.case import Call, Case, Path, Score
 from services.contracts.recipe import Recipe
 from services.contracts.record import Record
 from services.contracts.topics import RECORD_COMPLETED
-from services.core import ids, prompts
+from services.core import ids
 from services.core.asking import Reading, ask_until_read
 from services.core.calls import Reply, Request
 from services.core.errors import Dead
 from services.core.ports import Emit, Models
+from services.core.requests import request
 from services.summarizer.costs import cost_by_stage, usage_by_stage
 
 
@@ -74,14 +75,5 @@ def _lineage(case: Case, path: Path, summary: list[Call]) -> tuple[Call, ...]:
 
 
 def _request(case: Case, path: Path, recipe: Recipe) -> Request:
-    task = recipe.summarize
-    return Request(
-        case_id=case.case_id,
-        stage="summarize",
-        alias=task.alias,
-        model=recipe.models[task.alias],
-        prompt=prompts.render(task.prompt, question=prompts.question_block(case.question), path=path.text),
-        sampling=task.sampling,
-        seed=ids.seed(case.case_id, "summarize", path.origin, path.round, path.slot),
-        ask=(case.life, 0),
-    )
+    place = (path.origin, path.round, path.slot)
+    return request(case, recipe, recipe.summarize, "summarize", place=place, values={"path": path.text})

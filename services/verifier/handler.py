@@ -6,10 +6,11 @@ from typing import Any
 from services.contracts.case import Case, Path, Score, Stage
 from services.contracts.recipe import Recipe, Task
 from services.contracts.topics import PATHS_VERIFIED
-from services.core import ids, prompts
+from services.core import prompts
 from services.core.asking import Reading, ask_until_read
 from services.core.calls import Reply, Request
 from services.core.ports import Emit, Models
+from services.core.requests import request
 from services.verifier import checks, replies
 from services.verifier.replies import BOTH_SCHEMA, SCORE_SCHEMA, VERDICT_SCHEMA, Judged, Scored
 
@@ -78,19 +79,6 @@ def _with_score(path: Path, scored: Scored | None, why_not: str) -> Path:
 
 
 def _request(case: Case, path: Path, task: Task, stage: Stage, schema: dict[str, Any], recipe: Recipe) -> Request:
-    return Request(
-        case_id=case.case_id,
-        stage=stage,
-        alias=task.alias,
-        model=recipe.models[task.alias],
-        prompt=prompts.render(
-            task.prompt,
-            question=prompts.question_block(case.question),
-            gold=prompts.gold(case.question),
-            path=path.text,
-        ),
-        sampling=task.sampling,
-        seed=ids.seed(case.case_id, stage, path.origin, path.round, path.slot),
-        ask=(case.life, 0),
-        schema=schema,
-    )
+    place = (path.origin, path.round, path.slot)
+    values = {"gold": prompts.gold(case.question), "path": path.text}
+    return request(case, recipe, task, stage, place=place, values=values, schema=schema)

@@ -30,7 +30,7 @@ from services.contracts.recipe import Recipe
 from services.contracts.topics import CURRENT, PATHS_VERIFIED, QUESTION_ADMITTED, RECIPES, topics
 from services.core import ids
 from services.core.ports import Emit, Outgoing
-from services.generator.handler import request
+from services.core.requests import planned_request as request
 from services.local.kafka import KafkaCluster
 from services.local.ports import free_ports
 from services.local.process import Process, until
