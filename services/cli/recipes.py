@@ -104,8 +104,10 @@ async def _published(kafka: "KafkaClient") -> tuple[dict[str, "Recipe"], str | N
     from services.contracts.codec import Malformed, UnknownVersion, decode, loads
     from services.contracts.recipe import Recipe
     from services.contracts.topics import CURRENT, RECIPES
+    from services.runtime.cluster import held
     from services.runtime.reader import read_topic
 
+    await held(kafka, [RECIPES])  # says clearly where there is no Kafka
     found: dict[str, Recipe] = {}
     current: str | None = None
     async with aclosing(read_topic(kafka, RECIPES)) as messages:

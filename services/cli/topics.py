@@ -76,7 +76,9 @@ async def _declare(kafka: "KafkaClient", replication: int | None, partitions: in
 async def _describe(kafka: "KafkaClient") -> list[dict[str, Any]]:
     from services.contracts.topics import topics
     from services.runtime import topics as on_cluster
+    from services.runtime.cluster import brokers
 
+    await brokers(kafka)  # says clearly where there is none
     found = await on_cluster.describe(kafka, list(topics()))
     return [
         {
