@@ -29,6 +29,7 @@ async def work(stop: asyncio.Event) -> None:
     async with parts(SERVICE, settings) as its:
         worker = InOrder(
             faust_app.build(SERVICE, its.client),
+            client=its.client,
             service=SERVICE,
             owner=its.owner,
             handlers=handlers(its),

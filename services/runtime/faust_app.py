@@ -1,8 +1,8 @@
 """A Faust app for what is quick and in order: built and run so that it loses nothing (delivery.md).
 
 No tables (their recovery loses messages), one message at a time and topic, acknowledged by hand once its outputs are
-confirmed by the system's own producer, small buffers, quick commits, no exception ever leaves an agent. A message's way
-is the engine's: `Carrier`, with its attempts, dead letters and circuit.
+confirmed by the system's own producer, small buffers, quick commits, no exception ever leaves an agent, no offset left
+out. A message's way is the engine's: `Carrier`, with its attempts, dead letters and circuit.
 """
 
 import asyncio
@@ -17,15 +17,20 @@ import structlog
 from pydantic import SecretStr
 
 from services.contracts.dead import DeadKind
-from services.core.errors import Draining
+from services.core.errors import BrokerAway, Draining
 from services.core.holds import Holds
 from services.core.ports import Attempts, Received, Sink
 from services.runtime.carrier import Carrier, Handle
 from services.runtime.circuit import Circuit, CircuitPolicy
+from services.runtime.faust_consumer import Consumer
 from services.runtime.gate import Gate
+from services.runtime.in_order import Places
 from services.runtime.kafka import KafkaClient
+from services.runtime.kafka_source import GroupTimes
 from services.runtime.limits import Limits
 from services.runtime.patience import Patience
+from services.runtime.skipped import between
+from services.runtime.source import TopicPartition
 from services.runtime.standstill import StandsStill, Standstill
 from services.runtime.stats import EngineStats
 from services.runtime.watch import Health
@@ -34,11 +39,14 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 1.0
 """Between two looks of the watch, in seconds."""
+LEAVE_S = 15.0
+"""For the last commit and the group, in seconds: a broker that is away doesn't keep the process."""
 
 
-def build(group: str, client: KafkaClient) -> faust.App:
+def build(group: str, client: KafkaClient, times: GroupTimes | None = None) -> faust.App:
     """A faust.App of this consumer group, by delivery.md's rules."""
-    return faust.App(
+    times = times or GroupTimes()
+    app = faust.App(
         group,
         broker=[f"kafka://{server}" for server in client.bootstrap.split(",")],
         broker_credentials=_credentials(client),
@@ -50,13 +58,18 @@ def build(group: str, client: KafkaClient) -> faust.App:
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=client.max_message_bytes,
         stream_buffer_maxsize=16,
+        # A rebalance, and the end, would else wait for a message that is held: for a ledger that is away, for ever.
+        stream_wait_empty=False,
         broker_commit_interval=0.3,
         # Longer than this a message can't be held (a ledger that is away) without the client leaving for good.
         broker_max_poll_interval=7 * 24 * 3600.0,
-        broker_session_timeout=30.0,
-        broker_request_timeout=60.0,
-        broker_rebalance_timeout=30.0,
+        broker_session_timeout=times.session_s,
+        broker_heartbeat_interval=times.heartbeat_s,
+        broker_request_timeout=max(60.0, 2 * times.rebalance_s),
+        broker_rebalance_timeout=times.rebalance_s,
     )
+    app.transport.Consumer = Consumer  # type: ignore[misc] # Faust's own class variable
+    return app
 
 
 def _credentials(client: KafkaClient) -> Any:
@@ -73,12 +86,17 @@ def _credentials(client: KafkaClient) -> Any:
 
 
 class InOrder:
-    """Runs a Faust app whose topics are carried one message at a time each. `stats` may be read at any time."""
+    """Runs a Faust app whose topics are carried one message at a time each. `stats` may be read at any time.
+
+    Faust's word for what comes next is not taken: a partition's messages are carried offset by offset from its commit
+    on, and what Faust skips is read once more (in_order.py). So an acknowledgement never covers what was not carried.
+    """
 
     def __init__(
         self,
         app: faust.App,
         *,
+        client: KafkaClient,
         service: str,
         owner: str,
         handlers: Mapping[str, Handle],
@@ -90,19 +108,21 @@ class InOrder:
         policy: CircuitPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`handlers` by topic."""
+        """`app`: of `build`. `handlers` by topic."""
         self.stats = EngineStats()
         self._app = app
+        self._client = client
         self._holds = holds
         self._clock = clock
         self._limits = Limits(drain_s=drain_s)
         self._still = Standstill(self._limits.still_s)
         self._patience = Patience(holds=holds, stats=self.stats, longest_s=self._limits.away_s)
         self._circuit = Circuit(service, attempts=attempts, policy=policy or CircuitPolicy(), clock=clock)
-        self._done: dict[tuple[str, int], int] = {}
+        self._places = Places()
         self._answered = -math.inf
         self._idle = asyncio.Event()
         self._idle.set()
+        self._looked = asyncio.Condition()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         gate = Gate()
         for topic, handle in handlers.items():
@@ -151,7 +171,7 @@ class InOrder:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await self._app.stop()
+            await self._leave()
         for task in ended:
             if task is not stopping:
                 task.result()
@@ -165,11 +185,18 @@ class InOrder:
         except TimeoutError:
             log.warning("left unfinished at the deadline", messages=self.stats.under_way)
 
+    async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                await self._app.stop()
+        except TimeoutError:
+            log.warning("left without a word: the broker did not answer")
+
     def _agent(self, carrier: Carrier) -> Callable[[Any], Any]:
         async def agent(stream: Any) -> None:
             try:
                 async for event in stream.noack().events():
-                    await self._carry(carrier, event)
+                    await self._take(carrier, event)
             except Exception as error:  # it must not leave the agent: Faust would acknowledge the message
                 log.exception("agent failed")
                 if not self._failed.done():
@@ -178,12 +205,59 @@ class InOrder:
 
         return agent
 
-    async def _carry(self, carrier: Carrier, event: Any) -> None:
+    async def _take(self, carrier: Carrier, event: Any) -> None:
+        """Carry a message, and before it what Faust has skipped."""
+        message, generation = _received(event.message), event.message.generation_id
+        for skipped in await self._skipped(message, generation):
+            await self._carry(carrier, skipped, generation, lambda: None)
+        await self._carry(carrier, message, generation, event.ack)
+
+    async def _skipped(self, message: Received, generation: int) -> list[Received]:
+        partition = TopicPartition(message.topic, message.partition)
+        place = self._places.of(partition, generation)
+        if place is None:
+            begin = await self._patience.until_back("first offset", lambda: self._first(partition, message))
+            place = self._places.begin(partition, generation, begin)
+        begin = place.next
+        if message.offset <= begin:
+            return []
+        what = f"{partition.topic}/{partition.partition} from {begin}"
+        log.warning("offsets were skipped: reading them again", what=what, to=message.offset)
+        return await self._patience.until_back(what, lambda: between(self._client, partition, begin, message.offset))
+
+    async def _first(self, partition: TopicPartition, message: Received) -> int:
+        """Where a partition that has just been assigned begins: at its commit, else at its earliest message."""
+        consumer: Any = self._app.consumer
+        if committed := consumer._committed_offset.get(partition):
+            return int(committed)
+        if message.offset == 0:
+            return 0
+        try:
+            async with asyncio.timeout(self._limits.away_s):
+                return int((await consumer.earliest_offsets(partition))[partition])
+        except Exception as error:  # aiokafka's, through Faust's thread
+            raise BrokerAway(f"Kafka: {type(error).__name__}: {error}") from error
+
+    async def _carry(self, carrier: Carrier, message: Received, generation: int, ack: Callable[[], object]) -> None:
         probe = await self._admitted()
+        partition = TopicPartition(message.topic, message.partition)
+        if generation != self._app.consumer_generation_id:  # handed out anew while it waited: it comes again
+            return
+        place = self._places.of(partition, generation)
+        if place is not None and message.offset < place.next:
+            return
+
+        def finish(kind: DeadKind | None) -> None:
+            if generation == self._app.consumer_generation_id and self._places.finished(
+                partition, generation, message.offset
+            ):
+                ack()
+            self._count(kind, probe)
+
         self._idle.clear()
         self.stats.under_way += 1
         try:
-            await carrier.carry(_received(event.message), lambda kind: self._finish(event, kind, probe))
+            await carrier.carry(message, finish)
         except Draining:
             await asyncio.Event().wait()
         finally:
@@ -193,18 +267,20 @@ class InOrder:
 
     async def _admitted(self) -> bool:
         """Wait until a message may be taken; whether it is the open circuit's probe."""
-        while self.stats.draining or not self._circuit.known or self._circuit.why is not None:
-            if not self.stats.draining and self._circuit.known and self._circuit.probe_due():
-                self._circuit.probe_begins()
-                return True
-            await asyncio.sleep(0.1)
+        async with self._looked:
+            await self._looked.wait_for(self._may_take)
         self.stats.taken += 1
-        return False
+        if self._circuit.why is None:
+            return False
+        self._circuit.probe_begins()
+        return True
 
-    def _finish(self, event: Any, kind: DeadKind | None, probe: bool) -> None:
-        event.ack()
-        message = event.message
-        self._done[message.topic, message.partition] = message.offset + 1
+    def _may_take(self) -> bool:
+        if self.stats.draining or not self._circuit.known:
+            return False
+        return self._circuit.why is None or self._circuit.probe_due()
+
+    def _count(self, kind: DeadKind | None, probe: bool) -> None:
         self.stats.finished += 1
         if kind is not None:
             self.stats.dead[kind] += 1
@@ -217,6 +293,8 @@ class InOrder:
         while True:
             await self._patience.until_back("circuit", self._circuit.look)
             self.stats.circuit_open = self._circuit.why is not None
+            async with self._looked:
+                self._looked.notify_all()
             lag = await self._lag()
             waiting = self.stats.under_way > 0 or self._circuit.why is not None
             if self._still.lasts(self._clock(), bad=lag > 0 and not waiting, moved=self.stats.finished):
@@ -237,13 +315,13 @@ class InOrder:
             log.warning("no answer from Kafka", error=type(error).__name__)
             return 0
         self._answered = self._clock()
-        lag = 0
-        for partition in partitions:
-            done = self._done.get((partition.topic, partition.partition))
-            committed = consumer._committed_offset.get(partition)
-            at = max(done or 0, committed or 0, starts[partition])
-            lag += max(0, ends[partition] - at)
-        return lag
+        return sum(max(0, ends[key] - max(self._at(TopicPartition(*key)), starts[key])) for key in partitions)
+
+    def _at(self, partition: TopicPartition) -> int:
+        """The first offset of a partition that has not ended, as far as we know."""
+        place = self._places.of(partition, self._app.consumer_generation_id)
+        consumer: Any = self._app.consumer
+        return place.next if place is not None else consumer._committed_offset.get(partition) or 0
 
 
 def _received(message: Any) -> Received:

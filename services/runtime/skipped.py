@@ -1,0 +1,35 @@
+"""Reading once more what a consumer passed over."""
+
+import aiokafka  # type: ignore[import-untyped]
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+
+from services.core.errors import BrokerAway
+from services.core.ports import Received
+from services.runtime.kafka import KafkaClient
+from services.runtime.kafka_source import received
+from services.runtime.source import TopicPartition
+
+POLL_MS = 500
+
+
+async def between(client: KafkaClient, partition: TopicPartition, begin: int, end: int) -> list[Received]:
+    """The partition's messages from offset `begin` to below `end`, in order. None where none are there: deleted by
+    retention, or the offsets of transactions' markers. There must be something at `end` or behind it. Raises
+    BrokerAway."""
+    key = aiokafka.TopicPartition(*partition)
+    found: list[Received] = []
+    consumer = aiokafka.AIOKafkaConsumer(
+        **client.arguments(), auto_offset_reset="earliest", fetch_max_bytes=max(8 * 2**20, client.max_message_bytes)
+    )
+    try:
+        await consumer.start()
+        consumer.assign([key])
+        consumer.seek(key, begin)
+        while await consumer.position(key) < end:
+            records = (await consumer.getmany(key, timeout_ms=POLL_MS)).get(key, [])
+            found += [received(record) for record in records if record.offset < end]
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise BrokerAway(f"Kafka: {type(error).__name__}: {error}") from error
+    finally:
+        await consumer.stop()
+    return found
