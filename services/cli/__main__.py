@@ -1,6 +1,7 @@
 """`reasonmed`, also `python -m services.cli`. Exit codes: 0 done, 1 failed (one sentence on stderr says what to do),
 2 the command was not understood."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import Sequence
@@ -36,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
         app(arguments)
+    except asyncio.CancelledError:  # by SIGTERM; all that was started has ended in order
+        typer.secho("ended before it was done", err=True)
+        sys.exit(1)
     except Exception as error:
         from services.cli.errors import sentence
 
