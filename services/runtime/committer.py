@@ -26,6 +26,7 @@ class Committer:
         self._limits = limits
         self._stats = stats
         self._sending: asyncio.Task[None] | None = None
+        self._why: str | None = None
 
     async def run(self) -> None:
         """Commit what has changed, every `commit_s` seconds, until cancelled."""
@@ -60,9 +61,12 @@ class Committer:
             self._failed("the generation has ended")
             return
         self._stats.commits += 1
+        self._why = None
         for _, window, commit in due:
             window.sent(commit)
 
     def _failed(self, why: str) -> None:
         self._stats.commits_failed += 1
-        log.warning("commit failed", why=why)
+        if why != self._why:  # once an outage, not twice a second
+            log.warning("commit failed", why=why)
+        self._why = why

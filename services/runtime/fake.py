@@ -90,6 +90,7 @@ class MemorySource:
         self._generation = 0
         self._committing_in: int | None = None
         self._settled = False
+        self._turn = 0
 
     async def start(self, listener: Listener) -> None:
         self._broker.check()
@@ -146,19 +147,26 @@ class MemorySource:
         self._listener.assigned(commits)
 
     def _take(self, wanted: Collection[TopicPartition], limit: int) -> list[Received]:
+        """In fair shares, then what is left."""
         taken: list[Received] = []
-        for key in wanted:
-            if key not in self._positions:
-                continue
-            if self._positions[key] > self._broker.end(key):
-                self._positions[key] = 0  # out of range: as `auto_offset_reset: earliest`
-            log = self._broker.log(key)
-            first = bisect_left(log, self._positions[key], key=lambda message: message.offset)
-            fresh = log[first : first + limit - len(taken)]
-            if fresh:
-                self._positions[key] = fresh[-1].offset + 1
-                taken += fresh
+        for share in (max(1, limit // max(1, len(wanted))), limit):
+            self._turn += 1
+            for number in range(len(wanted)):
+                key = list(wanted)[(self._turn + number) % len(wanted)]
+                taken += self._next(key, min(share, limit - len(taken)))
         return taken
+
+    def _next(self, key: TopicPartition, count: int) -> Sequence[Received]:
+        if key not in self._positions:
+            return ()
+        if self._positions[key] > self._broker.end(key):
+            self._positions[key] = 0  # out of range: as `auto_offset_reset: earliest`
+        log = self._broker.log(key)
+        first = bisect_left(log, self._positions[key], key=lambda message: message.offset)
+        fresh = log[first : first + count]
+        if fresh:
+            self._positions[key] = fresh[-1].offset + 1
+        return fresh
 
 
 class MemorySink:

@@ -61,18 +61,26 @@ class KafkaSource:
     """A member of a consumer group, with the promises of `Source`."""
 
     def __init__(
-        self, client: KafkaClient, *, topics: Collection[str], group: str, times: GroupTimes | None = None
+        self,
+        client: KafkaClient,
+        *,
+        topics: Collection[str],
+        group: str,
+        times: GroupTimes | None = None,
+        metadata_s: float = 30.0,
     ) -> None:
-        """Connects to nothing yet. A topic that is declared later is noticed within 30 seconds."""
+        """Connects to nothing yet. A topic or partition that is declared later is noticed within `metadata_s`."""
         self._client = client
         self._topics = sorted(topics)
         self._group = group
         self._times = times or GroupTimes()
+        self._metadata_s = metadata_s
         self._consumer: Any = None
         self._listener: Listener | None = None
         self._generation: int | None = None
         self._assigned: frozenset[TopicPartition] = frozenset()
         self._unsettled: frozenset[TopicPartition] | None = None
+        self._turn = 0
 
     async def start(self, listener: Listener) -> None:
         assert self._consumer is None, "start once"
@@ -87,14 +95,20 @@ class KafkaSource:
         consumer.subscribe(topics=self._topics, listener=_Rebalances(self))
 
     async def poll(self, wanted: Collection[TopicPartition], *, limit: int, timeout_s: float) -> list[Received]:
+        asked = [aiokafka.TopicPartition(*partition) for partition in wanted]
         with _broker_away():
             await self._settle()
-            asked = [aiokafka.TopicPartition(*partition) for partition in wanted] or [NOTHING]
-            records = await self._consumer.getmany(*asked, timeout_ms=int(timeout_s * 1000), max_records=limit)
+            records = await self._shares(asked, limit)
+            if not records:
+                batches = await self._consumer.getmany(
+                    *(asked or [NOTHING]), timeout_ms=int(timeout_s * 1000), max_records=limit
+                )
+                records = [record for batch in batches.values() for record in batch]
             await self._settle()
-        return [received(record) for batch in records.values() for record in batch]
+        return [received(record) for record in records]
 
     async def commit(self, commits: Mapping[TopicPartition, Committed]) -> bool:
+        assert self._generation is None or commits.keys() <= self._assigned, "only what is ours is committed"
         try:
             return await self._commit({key: (value.offset, value.metadata) for key, value in commits.items()})
         except OffsetMetadataTooLargeError:
@@ -119,7 +133,7 @@ class KafkaSource:
         return await reachable(self._client, within_s=self._times.answer_s)
 
     async def stop(self) -> None:
-        consumer, self._consumer, self._generation = self._consumer, None, None
+        consumer, self._generation = self._consumer, None
         if consumer is None:
             return
         try:
@@ -128,6 +142,22 @@ class KafkaSource:
         except TimeoutError:
             log.warning("left without a word: the broker did not answer", group=self._group)
             await consumer._client.close()
+        finally:
+            self._consumer = None
+
+    async def _shares(self, asked: list[Any], limit: int) -> list[Any]:
+        """What has been fetched already, in fair shares: getmany alone empties a partition before it looks at the
+        next, and a megabyte of small messages may be hours of work. Nothing is waited for once a record was taken, so
+        all are of one assignment."""
+        records: list[Any] = []
+        self._turn += 1
+        for number in range(len(asked)):
+            if (left := limit - len(records)) <= 0:
+                break
+            key = asked[(self._turn + number) % len(asked)]
+            share = min(left, max(1, limit // len(asked)))
+            records += (await self._consumer.getmany(key, timeout_ms=0, max_records=share)).get(key, ())
+        return records
 
     async def _settle(self) -> None:
         """Read where the group stands in newly assigned partitions, go there, tell the listener, let messages in."""
@@ -170,12 +200,12 @@ class KafkaSource:
         return int(state.position) if state and state.has_valid_position else 0
 
     async def _on_revoked(self) -> None:
-        partitions, self._assigned, self._unsettled = self._assigned, frozenset(), None
+        self._unsettled = None
         try:
-            if partitions and self._listener:
-                await self._listener.revoked(partitions)
+            if self._assigned and self._listener:
+                await self._listener.revoked(self._assigned)
         finally:
-            self._generation = None
+            self._assigned, self._generation = frozenset(), None
 
     def _on_assigned(self, partitions: Collection[Any]) -> None:
         # Paused before the first of their messages can be fetched; `poll` lets them in once it has settled them.
@@ -198,7 +228,7 @@ class KafkaSource:
             "max_poll_interval_ms": int(times.poll_s * 1000),
             # Longer than a rebalance, which the broker answers a join with only when it is over.
             "request_timeout_ms": int((times.rebalance_s + 10) * 1000),
-            "metadata_max_age_ms": 30_000,
+            "metadata_max_age_ms": int(self._metadata_s * 1000),
             # Small buffers (rule 2): what is fetched ahead of the permits, by partition and broker. A single message
             # that is larger still comes through (KIP-74).
             "max_partition_fetch_bytes": 2**20,

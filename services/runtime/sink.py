@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,8 +30,8 @@ _Key = tuple[str, bytes, bytes, tuple[tuple[str, bytes], ...]]
 class KafkaSink:
     """The port `Sink`. Connects at the first publish; `async with` closes it.
 
-    The producer itself tries again for ever, without repeats. So a publish that ran out of time here (BrokerAway) and
-    comes again joins the send that is still on its way: an outage doesn't multiply messages.
+    The producer itself tries again for ever, without repeats. So a publish that was given up here (BrokerAway, or
+    cancelled) and comes again takes over the send that is still on its way: an outage doesn't multiply messages.
     """
 
     def __init__(self, client: KafkaClient, *, confirm_s: float = 30.0) -> None:
@@ -44,27 +45,35 @@ class KafkaSink:
         self._confirm_s = confirm_s
         self._producer: Any = None
         self._starting = asyncio.Lock()
-        self._on_the_way: dict[_Key, asyncio.Future[None]] = {}
+        self._confirmations: set[asyncio.Task[None]] = set()
+        self._left: dict[_Key, list[asyncio.Future[None]]] = {}
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
         """As the port says. Raises Dead('defect') where a message is larger than the client's limit allows."""
         for message in messages:
             self._refuse_too_large(message)
+        sent: list[asyncio.Future[None]] = []
         try:
             async with asyncio.timeout(self._confirm_s):
-                sent = [await self._send(message) for message in messages]
-                # Shielded: who stops waiting doesn't stop the send, which others may have joined.
+                for message in messages:
+                    sent.append(await self._send(message))
+                # Shielded: who stops waiting doesn't stop the send.
                 await asyncio.gather(*(asyncio.shield(future) for future in sent))
         except TimeoutError as error:
             raise BrokerAway(f"Kafka has not confirmed within {self._confirm_s:g} s") from error
         except (KafkaError, OSError) as error:
             raise BrokerAway(f"Kafka: {type(error).__name__}: {error}") from error
+        finally:
+            for message, future in zip(messages, sent, strict=False):
+                self._leave(_key(message), future)
 
     async def aclose(self) -> None:
         """Flush and disconnect, within `confirm_s` seconds."""
         producer, self._producer = self._producer, None
         if producer is not None:
             await _stop(producer, self._confirm_s)
+        if self._confirmations:
+            await asyncio.wait(self._confirmations)
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,17 +84,33 @@ class KafkaSink:
         await self.aclose()
 
     async def _send(self, message: Outgoing) -> asyncio.Future[None]:
-        """Hand it to the producer, or join the send of an equal message. The future ends as the send does."""
-        key = (message.topic, message.key, message.value, tuple(sorted(message.headers.items())))
-        future = self._on_the_way.get(key)
-        if future is None:
-            producer = await self._started()
-            headers = list(message.headers.items())
-            confirmed = await producer.send(message.topic, value=message.value, key=message.key, headers=headers)
-            future = asyncio.ensure_future(self._confirmation(producer, confirmed, message.topic))
-            self._on_the_way[key] = future
-            future.add_done_callback(lambda done: self._arrived(key, done))
-        return future
+        """Hand it to the producer, or take over the send of an equal message that was left. The future ends as the
+        send does."""
+        if self._left and (left := self._left.get(_key(message))):
+            return left.pop()
+        producer = await self._started()
+        headers = list(message.headers.items())
+        confirmed = await producer.send(message.topic, value=message.value, key=message.key, headers=headers)
+        task = asyncio.create_task(self._confirmation(producer, confirmed, message.topic))
+        self._confirmations.add(task)
+        task.add_done_callback(self._confirmations.discard)
+        return task
+
+    def _leave(self, key: _Key, future: asyncio.Future[None]) -> None:
+        """Nobody waits for this send any more; keep it while it is on its way."""
+        if future.done():
+            _seen(future)
+            return
+        self._left.setdefault(key, []).append(future)
+        future.add_done_callback(partial(self._forget, key))
+
+    def _forget(self, key: _Key, future: asyncio.Future[None]) -> None:
+        _seen(future)
+        left = self._left.get(key, [])
+        if future in left:
+            left.remove(future)
+        if not left:
+            self._left.pop(key, None)
 
     async def _confirmation(self, producer: Any, confirmed: asyncio.Future[Any], topic: str) -> None:
         try:
@@ -96,11 +121,6 @@ class KafkaSink:
             if isinstance(error, MessageSizeTooLargeError):
                 raise Dead("defect", f"{topic} refuses a message for its size: raise its max.message.bytes") from error
             raise
-
-    def _arrived(self, key: _Key, future: asyncio.Future[None]) -> None:
-        self._on_the_way.pop(key, None)
-        if not future.cancelled():
-            future.exception()  # seen here, for nobody may be waiting any more
 
     async def _started(self) -> Any:
         async with self._starting:
@@ -144,6 +164,16 @@ class KafkaSink:
             "max_request_size": self._client.max_message_bytes + 2 * DEAD_LETTER_ROOM,
             "metadata_max_age_ms": 30_000,
         }
+
+
+def _key(message: Outgoing) -> _Key:
+    return (message.topic, message.key, message.value, tuple(sorted(message.headers.items())))
+
+
+def _seen(future: asyncio.Future[None]) -> None:
+    """Asyncio complains of an exception that nobody has looked at."""
+    if not future.cancelled():
+        future.exception()
 
 
 async def _stop(producer: Any, within_s: float) -> None:

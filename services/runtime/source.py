@@ -38,8 +38,10 @@ class Source(Protocol):
         ...
 
     async def poll(self, wanted: Collection[TopicPartition], *, limit: int, timeout_s: float) -> list[Received]:
-        """Up to `limit` messages of the wanted partitions, in order by partition; none after `timeout_s` seconds. To
-        pause a partition is not to want it: so no pause can be forgotten at a rebalance (rule 4). To be called again
+        """Up to `limit` messages of the wanted partitions, in order by partition; none after `timeout_s` seconds. No
+        partition's backlog keeps others waiting.
+
+        To pause a partition is not to want it: so no pause can be forgotten at a rebalance (rule 4). To be called again
         and again, also with nothing wanted: who doesn't poll is put out of the group. May wait as long as a rebalance
         takes; may be cancelled, and loses nothing by it. Raises BrokerAway."""
         ...

@@ -72,8 +72,9 @@ class Taker:
                     await self._show_life()
                 self.failed = None
             except BrokerAway as away:
+                if str(away) != self.failed:  # once an outage, not twice a second
+                    log.warning("poll failed", error=str(away))
                 self.failed = str(away)
-                log.warning("poll failed", error=str(away))
                 await asyncio.sleep(self._limits.poll_s)
 
     async def _take(self, appetite: Appetite) -> None:

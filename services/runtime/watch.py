@@ -56,6 +56,7 @@ class Watch:
         self._stats = stats
         self._clock = clock
         self._answered: float | None = None
+        self._troubled = False
         self._still = Standstill(limits.still_s)
         self._wedged = Standstill(limits.wedged_s)
 
@@ -89,6 +90,8 @@ class Watch:
             raise StandsStill(f"lag, and nothing fetched for {self._limits.still_s:g} s: the client stands still")
 
     async def _look_for_wedge(self, trouble: str | None) -> None:
-        bad = trouble is not None and await self._source.reachable()
+        # Asked only for a trouble that lasts: a new connection for each look is a cost.
+        bad = trouble is not None and self._troubled and await self._source.reachable()
+        self._troubled = trouble is not None
         if self._wedged.lasts(self._clock(), bad=bad):
             raise StandsStill(f"the broker is there, and yet for {self._limits.wedged_s:g} s: {trouble}")

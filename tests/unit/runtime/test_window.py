@@ -26,11 +26,11 @@ class Partition(RuleBasedStateMachine):
         """Of those, what a commit has ever said."""
         self.restart()
 
-    @rule()
     def restart(self) -> None:
         """Another owner, or ourselves again: all that is known is what the broker keeps."""
         self.window = Window(self.broker)
         self.position = self.broker.offset if self.broker else 0
+        self.restored = finished.decode(self.broker.offset, self.broker.metadata) if self.broker else frozenset()
         self.under_way: set[int] = set()
         self.read: set[int] = set()
         self.on_the_way = None
@@ -59,10 +59,11 @@ class Partition(RuleBasedStateMachine):
     @precondition(lambda self: self.under_way)
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
-        offset = data.draw(st.sampled_from(sorted(self.under_way)))
-        self.under_way.discard(offset)
-        self.window.finish(offset)
-        self.done.add(offset)
+        order = data.draw(st.permutations(sorted(self.under_way)))
+        for offset in order[: data.draw(st.integers(1, len(order)))]:
+            self.under_way.discard(offset)
+            self.window.finish(offset)
+            self.done.add(offset)
 
     @rule()
     def send_commit(self) -> None:
@@ -77,6 +78,10 @@ class Partition(RuleBasedStateMachine):
         self.told |= {offset for offset in self.done if offset < self.broker.offset}
         self.window.sent(self.on_the_way)
         self.on_the_way = None
+
+    @rule()
+    def crash(self) -> None:
+        self.restart()
 
     @rule()
     def commit_and_restart(self) -> None:
@@ -106,7 +111,8 @@ class Partition(RuleBasedStateMachine):
         assert commit.offset <= min(self.under_way, default=commit.offset)
         assert not {offset for offset in self.log if offset < commit.offset} - self.done, "committed means finished"
         above = finished.decode(commit.offset, commit.metadata)
-        assert above <= self.done, "only what is finished travels"
+        known = self.restored | (self.read - self.under_way)
+        assert above == {offset for offset in known if offset > commit.offset}, "all that is finished above it travels"
         assert len(commit.metadata) <= finished.LIMIT
 
     @invariant()
