@@ -2,6 +2,7 @@
 
 from rich.table import Table
 
+from services.local.child import Usage
 from services.local.stack import Stack
 from services.local.supervisor import WorkerState
 
@@ -14,19 +15,17 @@ _STYLES = {
 
 
 def table(stack: Stack) -> Table:
-    """One row a service's process: its state, how often it had to be started again, what it uses."""
+    """One row a process: its state, how often it had to be started again, what it uses; services with their port."""
     made = Table("process", "state", box=None)
-    for name in ("pid", "restarts", "CPU s", "peak MB"):
+    for name in ("pid", "port", "restarts", "CPU s", "peak MB"):
         made.add_column(name, justify="right")
-    made.add_column("health and metrics")
+    for server in stack.servers:
+        made.add_row(server.name, "[green]running[/]", str(server.pid), "", "", *_usage(server.usage))
     for name, account in stack.workers.accounts().items():
-        made.add_row(
-            name,
-            f"[{_STYLES[account.state]}]{account.state}[/]",
-            str(account.pid or "–"),
-            str(account.restarts),
-            f"{account.usage.cpu_seconds:.1f}",
-            f"{account.usage.peak_rss / 2**20:.0f}",
-            f"http://127.0.0.1:{stack.ports[name]}/metrics",
-        )
+        state, pid = f"[{_STYLES[account.state]}]{account.state}[/]", str(account.pid or "")
+        made.add_row(name, state, pid, str(stack.ports[name]), str(account.restarts), *_usage(account.usage))
     return made
+
+
+def _usage(usage: Usage) -> tuple[str, str]:
+    return f"{usage.cpu_seconds:.1f}", f"{usage.peak_rss / 2**20:.0f}"

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,21 +94,21 @@ def _announce(stack: "Stack") -> None:
         ("logs", str(stack.plan.folder / "logs")),
     ):
         out.print(f"{name:>8}  {where}", highlight=False, soft_wrap=True)
-    out.print("Ctrl-C drains and ends it all.", highlight=False)
+    out.print("Each service answers /readyz and /metrics on its port. Ctrl-C drains and ends it all.", highlight=False)
 
 
 async def _watch(stack: "Stack") -> None:
-    """Show the processes until cancelled: a live table on a terminal, else only what changes."""
+    """Show the processes, on a terminal, until cancelled. Raises ProcessError where Kafka or the model server ends."""
     from rich.live import Live
 
     from services.cli.processes import table
 
-    if not out.is_terminal:
-        await asyncio.Event().wait()
-    with Live(table(stack), console=out, refresh_per_second=2) as live:
+    with Live(console=out, refresh_per_second=2) if out.is_terminal else nullcontext() as live:
         while True:
+            stack.check()
+            if live is not None:
+                live.update(table(stack))
             await asyncio.sleep(1)
-            live.update(table(stack))
 
 
 def _plan(

@@ -16,10 +16,10 @@ SAMPLES = Path(__file__).with_name("samples") / "questions.jsonl"
 """Our own thirty questions."""
 
 REAL_QUESTIONS = 3
-REAL_DEADLINE_S = 240.0
-"""Seconds from the submission. Measured on two shared cores: 40 to 90."""
+REAL_DEADLINE_S = 300.0
+"""Seconds from the submission. Measured on two cores that other work shared: 98 to 175."""
 SCRIPTED_DEADLINE_S = 120.0
-"""Seconds from the submission. Measured on two shared cores: 10 to 20."""
+"""Seconds from the submission. Measured on two cores that other work shared: 6 to 7."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Part:
 def real(folder: Path, recipe: Recipe, model: serving.Choice) -> Part:
     """The shortest questions: every token is computed on this machine's processor."""
     shortest = sorted(_samples(), key=lambda question: len(question.value))[:REAL_QUESTIONS]
-    return Part("real model", folder / "real", recipe, model, shortest, REAL_DEADLINE_S)
+    served = ", ".join(sorted({one.served for one in recipe.models.values()}))
+    return Part(f"real model ({served})", folder / "real", recipe, model, shortest, REAL_DEADLINE_S)
 
 
 def scripted(folder: Path, recipe: Recipe) -> Part:

@@ -79,7 +79,7 @@ async def run(
     """Submit distinct questions, wait until each has ended (counted from the topics) or `deadline_s` seconds have
     passed, stop the services, complete the dataset, and write the account to summary.json in the stack's folder.
 
-    Raises BrokerAway, ProcessError (the dataset could not be completed).
+    Raises BrokerAway, ProcessError (Kafka or the model server ended; the dataset could not be completed).
     """
     progress, case_ids = Progress(), {question.key.decode() for question in questions}
     seconds = await _until_ended(stack, questions, case_ids, progress, deadline_s, show)
@@ -118,6 +118,7 @@ async def _until_ended(
             await submit(questions, sink)
             while not following.done() and clock() - began < deadline_s:
                 await asyncio.wait((following,), timeout=LOOK_S)
+                stack.check()
                 show(await _look(progress, calls, clock() - began))
             if following.done():
                 following.result()

@@ -24,7 +24,7 @@ from services.local.child import Usage
 from services.local.environment import environment
 from services.local.kafka import KafkaCluster
 from services.local.ports import LOOPBACK, free_ports
-from services.local.process import together
+from services.local.process import Process, ProcessError, together
 from services.local.readiness import until_ready
 from services.local.supervisor import Command, Event, Supervisor
 from services.runtime.cluster import brokers
@@ -101,6 +101,18 @@ class Stack:
     def gateway(self) -> str:
         """Where questions are taken over HTTP."""
         return f"http://{LOOPBACK}:{self.ports['gateway']}"
+
+    @property
+    def servers(self) -> list[Process]:
+        """Kafka's brokers and the model server, where they are ours."""
+        brokers = [] if self.kafka is None else list(self.kafka.processes)
+        return brokers if self.model.process is None else [*brokers, self.model.process]
+
+    def check(self) -> None:
+        """Raise ProcessError where a server has ended that nobody told to: services are started again, servers not."""
+        for server in self.servers:
+            if not server.running:
+                raise ProcessError(f"{server.name} has ended; the end of {server.log}:\n{server.log_tail()}")
 
     async def drain(self) -> None:
         """SIGTERM to all services at once; return when none runs. Kafka and the model server go on."""
