@@ -6,10 +6,11 @@ from services.contracts.topics import PATHS_VERIFIED, QUESTION_SUBMITTED, dead_t
 from services.core.ports import Outgoing, Received
 from services.router.admission import admit
 from services.router.rules import route
-from services.runtime import faust_app
 from services.runtime.carrier import Handle
 from services.runtime.faust_app import InOrder
+from services.runtime.faust_client import build
 from services.runtime.health import HealthServer
+from services.runtime.limits import Limits
 from services.runtime.metrics import EngineMetrics, registry
 from services.runtime.settings import Settings
 from services.runtime.stage import outgoing, read_case
@@ -28,7 +29,7 @@ async def work(stop: asyncio.Event) -> None:
     settings = Settings()
     async with parts(SERVICE, settings) as its:
         worker = InOrder(
-            faust_app.build(SERVICE, its.client),
+            build(SERVICE, its.client),
             client=its.client,
             service=SERVICE,
             owner=its.owner,
@@ -37,7 +38,7 @@ async def work(stop: asyncio.Event) -> None:
             attempts=its.ledger,
             holds=its.holds,
             dead_topic=dead_topic(SERVICE),
-            drain_s=settings.drain_s,
+            limits=Limits(drain_s=settings.drain_s),
         )
         exported = registry(EngineMetrics(SERVICE, worker.stats, its.holds))
         async with HealthServer(host=settings.host, port=settings.port or 0, health=worker.health, registry=exported):

@@ -8,13 +8,11 @@ out. A message's way is the engine's: `Carrier`, with its attempts, dead letters
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import faust
-import faust._cython.streams  # type: ignore[import-not-found] # the pure one acknowledges stale events it skips
 import structlog
-from pydantic import SecretStr
 
 from services.contracts.dead import DeadKind
 from services.core.errors import BrokerAway, Draining
@@ -22,11 +20,9 @@ from services.core.holds import Holds
 from services.core.ports import Attempts, Received, Sink
 from services.runtime.carrier import Carrier, Handle
 from services.runtime.circuit import Circuit, CircuitPolicy
-from services.runtime.faust_consumer import Consumer
 from services.runtime.gate import Gate
 from services.runtime.in_order import Places
 from services.runtime.kafka import KafkaClient
-from services.runtime.kafka_source import GroupTimes
 from services.runtime.limits import Limits
 from services.runtime.patience import Patience
 from services.runtime.skipped import between
@@ -39,50 +35,16 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 1.0
 """Between two looks of the watch, in seconds."""
+ANSWER_S = 5.0
+"""That a look waits for the broker, in seconds."""
+ASK_S = 65.0
+"""That aiokafka itself tries for an answer, and a little more."""
 LEAVE_S = 15.0
 """For the last commit and the group, in seconds: a broker that is away doesn't keep the process."""
 
 
-def build(group: str, client: KafkaClient, times: GroupTimes | None = None) -> faust.App:
-    """A faust.App of this consumer group, by delivery.md's rules."""
-    times = times or GroupTimes()
-    app = faust.App(
-        group,
-        broker=[f"kafka://{server}" for server in client.bootstrap.split(",")],
-        broker_credentials=_credentials(client),
-        autodiscover=False,
-        web_enabled=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        store="memory://",
-        consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=client.max_message_bytes,
-        stream_buffer_maxsize=16,
-        # A rebalance, and the end, would else wait for a message that is held: for a ledger that is away, for ever.
-        stream_wait_empty=False,
-        broker_commit_interval=0.3,
-        # Longer than this a message can't be held (a ledger that is away) without the client leaving for good.
-        broker_max_poll_interval=7 * 24 * 3600.0,
-        broker_session_timeout=times.session_s,
-        broker_heartbeat_interval=times.heartbeat_s,
-        broker_request_timeout=max(60.0, 2 * times.rebalance_s),
-        broker_rebalance_timeout=times.rebalance_s,
-    )
-    app.transport.Consumer = Consumer  # type: ignore[misc] # Faust's own class variable
-    return app
-
-
-def _credentials(client: KafkaClient) -> Any:
-    arguments = client.arguments()
-    context, password = arguments.get("ssl_context"), client.password or SecretStr("")
-    if "sasl_mechanism" in arguments:
-        return faust.SASLCredentials(
-            mechanism=client.sasl_mechanism,
-            username=client.username,
-            password=password.get_secret_value(),
-            ssl_context=context,
-        )
-    return faust.SSLCredentials(context) if context is not None else None
+_Bounds = Mapping[Any, range]
+"""The offsets that each partition holds."""
 
 
 class InOrder:
@@ -104,21 +66,22 @@ class InOrder:
         attempts: Attempts,
         holds: Holds,
         dead_topic: str,
-        drain_s: float = 30.0,
+        limits: Limits | None = None,
         policy: CircuitPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`app`: of `build`. `handlers` by topic."""
+        """`app`: faust_client.build's. `handlers` by topic."""
         self.stats = EngineStats()
         self._app = app
         self._client = client
         self._holds = holds
         self._clock = clock
-        self._limits = Limits(drain_s=drain_s)
+        self._limits = limits or Limits()
         self._still = Standstill(self._limits.still_s)
         self._patience = Patience(holds=holds, stats=self.stats, longest_s=self._limits.away_s)
         self._circuit = Circuit(service, attempts=attempts, policy=policy or CircuitPolicy(), clock=clock)
         self._places = Places()
+        self._asked: asyncio.Task[_Bounds] | None = None
         self._answered = -math.inf
         self._idle = asyncio.Event()
         self._idle.set()
@@ -168,6 +131,7 @@ class InOrder:
             if stopping in ended:
                 await self._at_rest()
         finally:
+            tasks += [self._asked] if self._asked is not None else []
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -233,7 +197,7 @@ class InOrder:
         if message.offset == 0:
             return 0
         try:
-            async with asyncio.timeout(self._limits.away_s):
+            with self._holds.hold(f"the first offset of {partition}", "away", for_s=ASK_S):
                 return int((await consumer.earliest_offsets(partition))[partition])
         except Exception as error:  # aiokafka's, through Faust's thread
             raise BrokerAway(f"Kafka: {type(error).__name__}: {error}") from error
@@ -303,19 +267,31 @@ class InOrder:
 
     async def _lag(self) -> int:
         """Messages in our partitions that have not ended; 0 where the broker doesn't say."""
-        consumer: Any = self._app.consumer
-        partitions = consumer.assignment()
+        partitions = self._app.consumer.assignment()
         if not partitions:
             return 0
-        try:
-            async with asyncio.timeout(5.0):
-                ends = await consumer.highwaters(*partitions)
-                starts = await consumer.earliest_offsets(*partitions)
-        except Exception as error:  # aiokafka's, through Faust's thread: any of them says that the broker is away
+        # One asking at a time: aiokafka goes on with it for a minute, and Faust's thread has two hands.
+        self._asked = self._asked or asyncio.create_task(self._bounds(partitions))
+        await asyncio.wait({self._asked}, timeout=ANSWER_S)
+        if not self._asked.done():
+            log.warning("no answer from Kafka", after_s=ANSWER_S)
+            return 0
+        asked, self._asked = self._asked, None
+        if error := asked.exception():  # aiokafka's, through Faust's thread: any of them says that the broker is away
             log.warning("no answer from Kafka", error=type(error).__name__)
             return 0
         self._answered = self._clock()
-        return sum(max(0, ends[key] - max(self._at(TopicPartition(*key)), starts[key])) for key in partitions)
+        bounds = asked.result()
+        return sum(
+            max(0, bounds[key].stop - max(self._at(TopicPartition(*key)), bounds[key].start))
+            for key in partitions & bounds.keys()
+        )
+
+    async def _bounds(self, partitions: Collection[Any]) -> _Bounds:
+        consumer: Any = self._app.consumer
+        ends = await consumer.highwaters(*partitions)
+        starts = await consumer.earliest_offsets(*partitions)
+        return {key: range(starts[key], ends[key]) for key in partitions}
 
     def _at(self, partition: TopicPartition) -> int:
         """The first offset of a partition that has not ended, as far as we know."""

@@ -1,5 +1,7 @@
 """Reading once more what a consumer passed over."""
 
+import asyncio
+
 import aiokafka  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
@@ -10,6 +12,8 @@ from services.runtime.kafka_source import received
 from services.runtime.source import TopicPartition
 
 POLL_MS = 500
+READ_S = 30.0
+"""For all of them, in seconds: they are what one fetch brought."""
 
 
 async def between(client: KafkaClient, partition: TopicPartition, begin: int, end: int) -> list[Received]:
@@ -22,12 +26,13 @@ async def between(client: KafkaClient, partition: TopicPartition, begin: int, en
         **client.arguments(), auto_offset_reset="earliest", fetch_max_bytes=max(8 * 2**20, client.max_message_bytes)
     )
     try:
-        await consumer.start()
-        consumer.assign([key])
-        consumer.seek(key, begin)
-        while await consumer.position(key) < end:
-            records = (await consumer.getmany(key, timeout_ms=POLL_MS)).get(key, [])
-            found += [received(record) for record in records if record.offset < end]
+        async with asyncio.timeout(READ_S):
+            await consumer.start()
+            consumer.assign([key])
+            consumer.seek(key, begin)
+            while await consumer.position(key) < end:
+                records = (await consumer.getmany(key, timeout_ms=POLL_MS)).get(key, [])
+                found += [received(record) for record in records if record.offset < end]
     except (KafkaError, OSError, TimeoutError) as error:
         raise BrokerAway(f"Kafka: {type(error).__name__}: {error}") from error
     finally:

@@ -124,7 +124,12 @@ class Stream:
     """What a test does to the stream, and reads of it."""
 
     def __init__(
-        self, kafka: KafkaCluster, folder: Path, servers: Mapping[str, ModelServer], env: Mapping[str, str]
+        self,
+        kafka: KafkaCluster,
+        folder: Path,
+        servers: Mapping[str, ModelServer],
+        env: Mapping[str, str],
+        programs: Mapping[str, Sequence[str]],
     ) -> None:
         self.kafka = kafka
         self.client = KafkaClient(bootstrap=kafka.bootstrap)
@@ -134,19 +139,29 @@ class Stream:
         self.sink = KafkaSink(self.client)
         self._folder = folder
         self._env = env
+        self._programs = programs
         self._workers: dict[str, Process] = {}
         self._ports: dict[str, int] = {}
 
     async def start(self, *names: str) -> None:
         """Start workers (again), by name: generator-1, refiner-medium-1. Return once all of them are ready."""
         for name in names:
-            if name not in self._workers:
-                self._workers[name] = self._worker(name)
-            await self._workers[name].start()
+            await self.begin(name)
         await asyncio.gather(*(self.until_ready(name) for name in names))
+
+    async def begin(self, name: str) -> Process:
+        """Start a worker (again), and don't wait for it."""
+        if name not in self._workers:
+            self._workers[name] = self._worker(name)
+        await self._workers[name].start()
+        return self._workers[name]
 
     async def until_ready(self, name: str, within_s: float = 60.0) -> None:
         await ask_until(lambda: _ok(f"http://127.0.0.1:{self._ports[name]}/readyz"), bool, within_s)
+
+    async def answers(self, name: str) -> bool:
+        """Whether a worker is so far that it says whether it is alive."""
+        return await _ok(f"http://127.0.0.1:{self._ports[name]}/healthz")
 
     def worker(self, name: str) -> Process:
         return self._workers[name]
@@ -223,7 +238,8 @@ class Stream:
         lane = ["--lane", *rest] if rest else []
         (self._ports[name],) = free_ports(1)
         env = {**self._env, "REASONMED_PORT": str(self._ports[name]), "REASONMED_NAME": name}
-        argv = [sys.executable, "-m", f"services.{service}", *lane]
+        program = self._programs.get(service, ["-m", f"services.{service}"])
+        argv = [sys.executable, *program, *lane]
         return Process(name, argv, log=self._folder / f"{name}.log", env=env, cwd=PROJECT)
 
     async def aclose(self) -> None:
@@ -240,23 +256,27 @@ async def running(
     aliases: Mapping[str, str],
     settings: Mapping[str, str] | None = None,
     ledger: str | None = None,
+    programs: Mapping[str, Sequence[str]] | None = None,
+    properties: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stream]:
     """Kafka, its topics and recipes (the first is the current one), and no worker yet. `servers`: the latency of each
-    scripted server, by name; they are started by the test. `aliases`: the server of each alias."""
+    scripted server, by name; they are started by the test. `aliases`: the server of each alias. `programs`: Python's
+    arguments for a service that isn't to run as it is. `properties`: the broker's."""
     async with AsyncExitStack() as stack:
-        kafka = await stack.enter_async_context(KafkaCluster(folder / "kafka"))
+        kafka = await stack.enter_async_context(KafkaCluster(folder / "kafka", properties=properties))
         models = {name: ModelServer(name, latency, folder) for name, latency in servers.items()}
         for server in models.values():
             stack.push_async_callback(server.process.terminate)
         endpoints = {alias: {"base_url": f"http://127.0.0.1:{models[name].port}/v1"} for alias, name in aliases.items()}
         env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("REASONMED_")},
+            "PYTHONPATH": str(PROJECT),
             "REASONMED_KAFKA__BOOTSTRAP": kafka.bootstrap,
             "REASONMED_LEDGER": ledger or f"sqlite://{folder}/ledger.sqlite",
             "REASONMED_MODELS": json.dumps(endpoints),
             **(settings or {}),
         }
-        stream = Stream(kafka, folder, models, env)
+        stream = Stream(kafka, folder, models, env, programs or {})
         stack.push_async_callback(stream.aclose)
         limit = stream.client.max_message_bytes
         await declare(

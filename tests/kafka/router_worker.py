@@ -1,0 +1,56 @@
+"""The router as it is, in a group that soon notices a death; or with a handler that has a defect.
+
+    python router_worker.py '{"session_s": 2.0, "raise_on": "case-…"}'
+
+All else comes from its settings, REASONMED_*.
+"""
+
+import asyncio
+import json
+import sys
+
+from services.contracts.topics import dead_topic
+from services.core.ports import Outgoing, Received
+from services.router.__main__ import SERVICE, handlers
+from services.runtime.carrier import Handle
+from services.runtime.faust_app import InOrder
+from services.runtime.faust_client import build
+from services.runtime.health import HealthServer
+from services.runtime.kafka_source import GroupTimes
+from services.runtime.limits import Limits
+from services.runtime.settings import Settings
+from services.worker.parts import parts, run
+
+TOLD = json.loads(sys.argv[1])
+
+
+def with_defect(handle: Handle) -> Handle:
+    async def handled(received: Received) -> list[Outgoing]:
+        if received.key == TOLD.get("raise_on", "").encode():
+            raise ZeroDivisionError("told so")
+        return list(await handle(received))
+
+    return handled
+
+
+async def work(stop: asyncio.Event) -> None:
+    settings = Settings()
+    async with parts(SERVICE, settings) as its:
+        worker = InOrder(
+            build(SERVICE, its.client, GroupTimes(session_s=TOLD["session_s"], heartbeat_s=0.3, rebalance_s=10.0)),
+            client=its.client,
+            service=SERVICE,
+            owner=its.owner,
+            handlers={topic: with_defect(handle) for topic, handle in handlers(its).items()},
+            sink=its.sink,
+            attempts=its.ledger,
+            holds=its.holds,
+            dead_topic=dead_topic(SERVICE),
+            limits=Limits(drain_s=settings.drain_s),
+        )
+        async with HealthServer(host=settings.host, port=settings.port or 0, health=worker.health):
+            await worker.run(stop)
+
+
+if __name__ == "__main__":
+    run(work)
