@@ -10,7 +10,8 @@ import orjson
 from services.contracts.topics import topics
 from services.exporter.dataset import read_dataset
 from services.ledger import open_ledger
-from services.local.account import Ledger, LogLine, Topics, Used, account
+from services.local.account import Ledger, LogLine, Used, account
+from services.local.topic_counts import Topics
 from services.runtime.kafka import KafkaClient
 from services.runtime.reader import read_topic
 

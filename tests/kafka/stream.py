@@ -29,10 +29,11 @@ from services.contracts.topics import QUESTION_SUBMITTED, topics
 from services.core import ids
 from services.core.ports import Outgoing, Received
 from services.ledger import open_ledger
-from services.local.account import Ledger, Topics, account
+from services.local.account import Ledger, account
 from services.local.kafka import KafkaCluster
 from services.local.ports import free_ports
 from services.local.process import Process
+from services.local.topic_counts import Topics
 from services.runtime.declared import specs
 from services.runtime.kafka import KafkaClient
 from services.runtime.kafka_source import received
@@ -117,7 +118,7 @@ class ModelServer:
         return [json.loads(line) for line in whole.splitlines()]
 
     async def _answers(self) -> None:
-        await ask_until(lambda: _ok(f"http://127.0.0.1:{self.port}/health"), bool)
+        await ask_until(lambda: _why_not(f"http://127.0.0.1:{self.port}/health"), lambda why: not why)
 
 
 class Stream:
@@ -157,11 +158,12 @@ class Stream:
         return self._workers[name]
 
     async def until_ready(self, name: str, within_s: float = 60.0) -> None:
-        await ask_until(lambda: _ok(f"http://127.0.0.1:{self._ports[name]}/readyz"), bool, within_s)
+        url = f"http://127.0.0.1:{self._ports[name]}/readyz"
+        await ask_until(lambda: _why_not(url), lambda why: not why, within_s)
 
     async def answers(self, name: str) -> bool:
         """Whether a worker is so far that it says whether it is alive."""
-        return await _ok(f"http://127.0.0.1:{self._ports[name]}/healthz")
+        return not await _why_not(f"http://127.0.0.1:{self._ports[name]}/healthz")
 
     def worker(self, name: str) -> Process:
         return self._workers[name]
@@ -313,12 +315,14 @@ async def ask_until(ask: Callable[[], Any], holds: Callable[[Any], bool], within
     return answer
 
 
-async def _ok(url: str) -> bool:
+async def _why_not(url: str) -> str:
+    """What keeps a health page from saying yes; nothing, where it does."""
     try:
         async with httpx.AsyncClient() as http:
-            return (await http.get(url)).status_code == 200
-    except httpx.HTTPError:
-        return False
+            answer = await http.get(url)
+    except httpx.HTTPError as error:
+        return type(error).__name__
+    return "" if answer.status_code == 200 else answer.text or str(answer.status_code)
 
 
 async def _end(task: "asyncio.Task[None]") -> None:

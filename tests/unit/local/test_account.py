@@ -28,7 +28,8 @@ from services.core import ids
 from services.core.calls import Reply
 from services.core.examples import CASE_ID, RECIPE, RECIPE_ID, examples
 from services.core.ports import CallRow, ClaimRow, Received
-from services.local.account import Ledger, Topics, Used, account
+from services.local.account import Ledger, Used, account
+from services.local.topic_counts import Topics
 
 EXAMPLES = examples()
 CASE: Any = EXAMPLES["case"]  # medium: two of three planned paths are correct; it keeps two
