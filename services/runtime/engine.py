@@ -123,8 +123,8 @@ class Engine:
             await self._source.stop()
 
     def health(self) -> Health:
-        """Live: nothing held is past its deadline. Ready: as well an assignment, a broker that answers, a closed
-        circuit, and no drain (rules 10 and 11)."""
+        """Live: nothing held is past its deadline. Ready: as well an assignment (an empty one, where the group has more
+        members than partitions), a broker that answers, a closed circuit, and no drain (rules 10 and 11)."""
         overdue = [f"{held.what}: {held.state} for too long" for held in self._holds.overdue()]
         return Health(live=not overdue, ready=not (unready := self._unready()) and not overdue, why=overdue + unready)
 

@@ -19,8 +19,6 @@ from services.runtime.kafka import DEAD_LETTER_ROOM, KafkaClient
 
 log = structlog.get_logger(__name__)
 
-LINGER_MS = 5
-"""Milliseconds that a batch waits for company: nothing beside a model call, and half the CPU a message under load."""
 BATCH_BYTES = 256 * 2**10
 """Uncompressed. Below every topic's limit, so that a batch is never refused for its size but for a single message."""
 
@@ -158,10 +156,14 @@ class KafkaSink:
             "enable_idempotence": True,
             "acks": "all",
             "compression_type": "zstd",
-            "linger_ms": LINGER_MS,
+            # Batches form while a request is on its way; to linger gains nothing. Measured, 64 publishes at once, ms of
+            # CPU each with 0, 5, 20 ms: of 2 KB 0.11, 0.15, 0.13; of 20 KB 0.28, 0.25, 0.32; of 300 KB 3.2, 3.5, 3.2.
+            "linger_ms": 0,
             "max_batch_size": BATCH_BYTES,
             # Our own look comes first; aiokafka's counts a frame of a few bytes more.
             "max_request_size": self._client.max_message_bytes + 2 * DEAD_LETTER_ROOM,
+            # A broker that hangs is noticed within it; the idempotent producer then tries another without repeats.
+            "request_timeout_ms": 15_000,
             "metadata_max_age_ms": 30_000,
         }
 
