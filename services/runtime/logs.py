@@ -2,7 +2,8 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+import time
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
@@ -11,6 +12,29 @@ from structlog.typing import Processor
 
 _QUIET = ("aiokafka", "faust", "mode", "kafka", "aiohttp.access", "httpx", "asyncio")
 """Libraries that are heard from WARNING on, whatever the level: at DEBUG, aiokafka logs whole messages."""
+
+
+SELDOM_S = 10.0
+"""Seconds in which a library says the same thing once: while a broker is away, aiokafka logs twenty lines a second."""
+
+
+class Seldom(logging.Filter):
+    """Lets the same message of a library (its template, whatever its arguments) through once in `SELDOM_S` seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be written."""
+        if not record.name.startswith(_QUIET):
+            return True
+        key, now = (record.name, str(record.msg)), self._clock()
+        if now - self._said.get(key, -SELDOM_S) < SELDOM_S:
+            return False
+        self._said[key] = now
+        return True
 
 
 def configure(*, service: str, owner: str, level: str = "INFO") -> None:
@@ -39,6 +63,7 @@ def configure(*, service: str, owner: str, level: str = "INFO") -> None:
             ],
         )
     )
+    handler.addFilter(Seldom())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -145,3 +145,19 @@ def test_logs_are_json_without_payloads_and_secrets(capsys: pytest.CaptureFixtur
     assert (second["event"], second["logger"]) == ("from the library", "aiokafka")
     assert "RuntimeError: seen" in third["exception"]
     assert "question" not in err
+
+
+def test_a_library_repeats_itself_seldom() -> None:
+    now = [100.0]
+    seldom = logs.Seldom(clock=lambda: now[0])
+
+    def heard(name: str, message: str, argument: int) -> bool:
+        return bool(seldom.filter(logging.LogRecord(name, logging.ERROR, "", 0, message, (argument,), None)))
+
+    assert heard("aiokafka.consumer", "node %s is gone", 1)
+    assert not heard("aiokafka.consumer", "node %s is gone", 2)
+    assert heard("aiokafka.consumer", "another thing: %s", 1)
+    assert heard("services.runtime", "node %s is gone", 1)
+    assert heard("services.runtime", "node %s is gone", 1)
+    now[0] += 10
+    assert heard("aiokafka.consumer", "node %s is gone", 3)
