@@ -6,9 +6,8 @@ out. A message's way is the engine's: `Carrier`, with its attempts, dead letters
 """
 
 import asyncio
-import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import faust
@@ -20,6 +19,7 @@ from services.core.holds import Holds
 from services.core.ports import Attempts, Received, Sink
 from services.runtime.carrier import Carrier, Handle
 from services.runtime.circuit import Circuit, CircuitPolicy
+from services.runtime.faust_watch import FaustWatch
 from services.runtime.gate import Gate
 from services.runtime.in_order import Places
 from services.runtime.kafka import KafkaClient
@@ -27,7 +27,7 @@ from services.runtime.limits import Limits
 from services.runtime.patience import Patience
 from services.runtime.skipped import between
 from services.runtime.source import TopicPartition
-from services.runtime.standstill import StandsStill, Standstill
+from services.runtime.standstill import StandsStill
 from services.runtime.stats import EngineStats
 from services.runtime.watch import Health
 
@@ -35,16 +35,10 @@ log = structlog.get_logger(__name__)
 
 LOOK_S = 1.0
 """Between two looks of the watch, in seconds."""
-ANSWER_S = 5.0
-"""That a look waits for the broker, in seconds."""
 ASK_S = 65.0
 """That aiokafka itself tries for an answer, and a little more."""
 LEAVE_S = 15.0
 """For the last commit and the group, in seconds: a broker that is away doesn't keep the process."""
-
-
-_Bounds = Mapping[Any, range]
-"""The offsets that each partition holds."""
 
 
 class InOrder:
@@ -75,14 +69,13 @@ class InOrder:
         self._app = app
         self._client = client
         self._holds = holds
-        self._clock = clock
         self._limits = limits or Limits()
-        self._still = Standstill(self._limits.still_s)
         self._patience = Patience(holds=holds, stats=self.stats, longest_s=self._limits.away_s)
         self._circuit = Circuit(service, attempts=attempts, policy=policy or CircuitPolicy(), clock=clock)
         self._places = Places()
-        self._asked: asyncio.Task[_Bounds] | None = None
-        self._answered = -math.inf
+        self._watched = FaustWatch(
+            app, client=client, topics=list(handlers), places=self._places, limits=self._limits, clock=clock
+        )
         self._idle = asyncio.Event()
         self._idle.set()
         self._looked = asyncio.Condition()
@@ -110,8 +103,8 @@ class InOrder:
         overdue = [f"{held.what}: {held.state} for too long" for held in self._holds.overdue()]
         reasons = {
             "draining": self.stats.draining,
-            "no assignment": not self._app.consumer.assignment(),
-            "the broker doesn't answer": self._clock() - self._answered > 3 * self._limits.watch_s,
+            "no assignment": not self._watched.joined,
+            "the broker doesn't answer": not self._watched.reachable,
             "the ledger has not been asked for the circuit yet": not self._circuit.known,
             f"the circuit is open: {self._circuit.why}": self._circuit.why is not None,
         }
@@ -131,10 +124,10 @@ class InOrder:
             if stopping in ended:
                 await self._at_rest()
         finally:
-            tasks += [self._asked] if self._asked is not None else []
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._watched.aclose()
             await self._leave()
         for task in ended:
             if task is not stopping:
@@ -259,45 +252,9 @@ class InOrder:
             self.stats.circuit_open = self._circuit.why is not None
             async with self._looked:
                 self._looked.notify_all()
-            lag = await self._lag()
             waiting = self.stats.under_way > 0 or self._circuit.why is not None
-            if self._still.lasts(self._clock(), bad=lag > 0 and not waiting, moved=self.stats.finished):
-                raise StandsStill(f"{lag} messages wait, none is read")
+            await self._watched.look(waiting=waiting, moved=self.stats.finished)
             await asyncio.sleep(LOOK_S)
-
-    async def _lag(self) -> int:
-        """Messages in our partitions that have not ended; 0 where the broker doesn't say."""
-        partitions = self._app.consumer.assignment()
-        if not partitions:
-            return 0
-        # One asking at a time: aiokafka goes on with it for a minute, and Faust's thread has two hands.
-        self._asked = self._asked or asyncio.create_task(self._bounds(partitions))
-        await asyncio.wait({self._asked}, timeout=ANSWER_S)
-        if not self._asked.done():
-            log.warning("no answer from Kafka", after_s=ANSWER_S)
-            return 0
-        asked, self._asked = self._asked, None
-        if error := asked.exception():  # aiokafka's, through Faust's thread: any of them says that the broker is away
-            log.warning("no answer from Kafka", error=type(error).__name__)
-            return 0
-        self._answered = self._clock()
-        bounds = asked.result()
-        return sum(
-            max(0, bounds[key].stop - max(self._at(TopicPartition(*key)), bounds[key].start))
-            for key in partitions & bounds.keys()
-        )
-
-    async def _bounds(self, partitions: Collection[Any]) -> _Bounds:
-        consumer: Any = self._app.consumer
-        ends = await consumer.highwaters(*partitions)
-        starts = await consumer.earliest_offsets(*partitions)
-        return {key: range(starts[key], ends[key]) for key in partitions}
-
-    def _at(self, partition: TopicPartition) -> int:
-        """The first offset of a partition that has not ended, as far as we know."""
-        place = self._places.of(partition, self._app.consumer_generation_id)
-        consumer: Any = self._app.consumer
-        return place.next if place is not None else consumer._committed_offset.get(partition) or 0
 
 
 def _received(message: Any) -> Received:

@@ -31,6 +31,8 @@ def build(group: str, client: KafkaClient, times: GroupTimes | None = None) -> f
         store="memory://",
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=client.max_message_bytes,
+        # Else Faust's own assignor comes, which leaves a third worker of four partitions without any.
+        table_standby_replicas=0,
         stream_buffer_maxsize=16,
         # A rebalance, and the end, would else wait for a message that is held: for a ledger that is away, for ever.
         stream_wait_empty=False,

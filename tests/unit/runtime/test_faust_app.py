@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -14,7 +15,7 @@ from services.core.errors import LedgerAway
 from services.core.holds import Holds
 from services.core.ports import Outgoing, Received
 from services.ledger.memory import MemoryLedger
-from services.runtime import faust_app
+from services.runtime import faust_app, faust_watch
 from services.runtime.circuit import CircuitPolicy
 from services.runtime.faust_app import InOrder
 from services.runtime.in_order import Places
@@ -32,6 +33,8 @@ class FakeFaust:
     def __init__(self) -> None:
         self.consumer = self
         self.consumer_generation_id = 1
+        self.rebalancing = False
+        self._assignment: set[TopicPartition] | None = {IN}
         self._committed_offset: dict[Any, int | None] = {}
         self.earliest: dict[Any, int] = {IN: 0}
         self.ends: dict[Any, int] = {IN: 0}
@@ -69,7 +72,7 @@ class FakeFaust:
             yield await self.delivered.get()
 
     def assignment(self) -> set[TopicPartition]:
-        return {IN}
+        return self._assignment or set()
 
     async def highwaters(self, *partitions: Any) -> Mapping[Any, int]:
         self.asked += 1
@@ -139,7 +142,8 @@ class Router:
 @pytest.fixture(autouse=True)
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faust_app, "LOOK_S", 0.01)
-    monkeypatch.setattr(faust_app, "ANSWER_S", 0.05)
+    monkeypatch.setattr(faust_watch, "ANSWER_S", 0.05)
+    monkeypatch.setattr(faust_watch, "reachable", AsyncMock(return_value=True))
 
 
 @pytest.fixture
@@ -338,7 +342,36 @@ async def test_lag_without_movement_ends_the_process() -> None:
             await asyncio.wait_for(run, 5)
 
 
-async def test_a_broker_that_is_away_is_asked_once_at_a_time_and_ends_nothing() -> None:
+async def test_a_share_of_none_is_an_assignment() -> None:
+    """More workers than partitions: it is ready to take over."""
+    router = Router()
+    router.faust._assignment = set()
+    async with router.running():
+        await until(lambda: router.worker.health().ready)
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_a_rebalance_that_never_ends_ends_the_process_if_the_broker_is_there(
+    there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faust_watch, "reachable", AsyncMock(return_value=there))
+    clock = Clock()
+    router = Router(clock=clock)
+    router.faust.rebalancing = True
+    async with router.running() as run:
+        await until(lambda: router.faust.asked > 1)
+        assert "no assignment" in router.worker.health().why
+        clock.now += 120
+        if there:
+            with pytest.raises(StandsStill, match="no assignment"):
+                await asyncio.wait_for(run, 5)
+        else:
+            await asyncio.sleep(0.1)
+            assert not run.done()
+
+
+async def test_a_broker_that_is_away_is_asked_once_at_a_time_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faust_watch, "reachable", AsyncMock(return_value=False))
     clock = Clock()
     router = Router(clock=clock)
     async with router.running() as run:
