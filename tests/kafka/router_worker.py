@@ -1,4 +1,9 @@
-"""The router as it is, in a group that soon notices a death; or with a handler that has a defect.
+"""The router as it is, in a group that soon notices a death; and, where told so,
+
+    raise_on        with a handler that has a defect: for the message with this key
+    recovery_s      with a Faust that takes so long from an assignment to its first message, and drops what is fetched
+                    in the meantime
+    faust_seeks     without our own consumer: what was dropped is only found missing
 
     python router_worker.py '{"session_s": 2.0, "raise_on": "case-…"}'
 
@@ -9,6 +14,9 @@ import asyncio
 import json
 import sys
 
+import faust
+from faust.transport.drivers import aiokafka
+
 from services.contracts.topics import dead_topic
 from services.core.ports import Outgoing, Received
 from services.router.__main__ import SERVICE, handlers
@@ -16,6 +24,7 @@ from services.runtime.carrier import Handle
 from services.runtime.faust_app import InOrder
 from services.runtime.faust_client import build
 from services.runtime.health import HealthServer
+from services.runtime.kafka import KafkaClient
 from services.runtime.kafka_source import GroupTimes
 from services.runtime.limits import Limits
 from services.runtime.settings import Settings
@@ -33,11 +42,19 @@ def with_defect(handle: Handle) -> Handle:
     return handled
 
 
+def app(client: KafkaClient) -> faust.App:
+    built = build(SERVICE, client, GroupTimes(session_s=TOLD["session_s"], heartbeat_s=0.3, rebalance_s=10.0))
+    built.conf.stream_recovery_delay = TOLD.get("recovery_s", 0.0)
+    if TOLD.get("faust_seeks"):
+        built.transport.Consumer = aiokafka.Consumer  # type: ignore[misc]
+    return built
+
+
 async def work(stop: asyncio.Event) -> None:
     settings = Settings()
     async with parts(SERVICE, settings) as its:
         worker = InOrder(
-            build(SERVICE, its.client, GroupTimes(session_s=TOLD["session_s"], heartbeat_s=0.3, rebalance_s=10.0)),
+            app(its.client),
             client=its.client,
             service=SERVICE,
             owner=its.owner,

@@ -158,8 +158,11 @@ class Stream:
         return self._workers[name]
 
     async def until_ready(self, name: str, within_s: float = 60.0) -> None:
-        url = f"http://127.0.0.1:{self._ports[name]}/readyz"
-        await ask_until(lambda: _why_not(url), lambda why: not why, within_s)
+        await ask_until(lambda: self.why_not_ready(name), lambda why: not why, within_s)
+
+    async def why_not_ready(self, name: str) -> str:
+        """What keeps a worker from being ready; nothing, if it is."""
+        return await _why_not(f"http://127.0.0.1:{self._ports[name]}/readyz")
 
     async def answers(self, name: str) -> bool:
         """Whether a worker is so far that it says whether it is alive."""
