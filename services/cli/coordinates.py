@@ -14,7 +14,7 @@ FILE = "stack.json"
 
 
 class Coordinates(BaseModel):
-    """Where things are; holds no secret."""
+    """Where things are. The ledger's address may hold a password: the file is its owner's alone."""
 
     pid: int
     bootstrap: str
@@ -30,7 +30,9 @@ class Coordinates(BaseModel):
 
 def save(folder: Path, coordinates: Coordinates) -> None:
     """Write FOLDER/stack.json."""
-    (folder / FILE).write_text(coordinates.model_dump_json(indent=2) + "\n")
+    file = folder / FILE
+    file.touch(mode=0o600)
+    file.write_text(coordinates.model_dump_json(indent=2) + "\n")
 
 
 def forget(folder: Path) -> None:

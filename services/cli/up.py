@@ -47,6 +47,8 @@ def up(
 
     if scripted and llm_url is not None:
         raise typer.BadParameter("--scripted and --llm-url exclude each other")
+    if bootstrap is not None and recipe is None:
+        raise typer.BadParameter("with --bootstrap say which recipe that cluster's new cases are to get: --recipe")
     with claimed(folder) as ours:
         plan = _plan(ours, recipe or ("default" if scripted else "demo"), bootstrap, llm_url, scripted, workers)
         try:
@@ -128,7 +130,7 @@ def _plan(
         model=_model(llm_url, scripted, [elsewhere[alias] for alias in loaded.models if alias in elsewhere]),
         endpoints=elsewhere,
         kafka=None if bootstrap is None else client(bootstrap, folder),
-        ledger=settings.ledger if "ledger" in settings.model_fields_set else None,
+        ledger=settings.ledger.get_secret_value() if "ledger" in settings.model_fields_set else None,
         workers=workers,
         env=inherited(),
         drain_s=settings.drain_s,

@@ -68,5 +68,5 @@ def _path(url: str) -> Path:
     parts = urlsplit(url)
     path = Path(unquote(parts.path))
     if parts.netloc or not path.is_absolute() or path == Path("/"):
-        raise LedgerUnusable(f"{url}: a SQLite ledger needs an absolute path after three slashes, sqlite:///var/x.db")
+        raise LedgerUnusable("a SQLite ledger needs an absolute path after three slashes: sqlite:///var/x.db")
     return path

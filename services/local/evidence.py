@@ -45,6 +45,6 @@ def _lines(log: Path) -> list[LogLine]:
 
 
 def _span(ledger: Ledger) -> float:
-    if not ledger.calls:
+    if not ledger.calls or not ledger.claims:
         return 0.0
     return max(call.at for call in ledger.calls) - min(claim.since for claim in ledger.claims)

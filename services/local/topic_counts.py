@@ -11,6 +11,7 @@ from services.contracts.question import Submission
 from services.contracts.recipe import Recipe
 from services.contracts.record import Record
 from services.contracts.topics import CASE_REJECTED, CURRENT, QUESTION_SUBMITTED, RECIPES, RECORD_COMPLETED, topics
+from services.core import ids
 from services.core.ports import Received
 
 Work = tuple[str, int]
@@ -19,7 +20,7 @@ Work = tuple[str, int]
 
 @dataclass
 class Topics:
-    """What the topics say, message by message; holds ids and digests, no bodies."""
+    """What the topics say, message by message; holds the records, and of all else ids and digests."""
 
     questions: set[str] = field(default_factory=set)
     recipes: dict[str, Recipe] = field(default_factory=dict)
@@ -39,6 +40,8 @@ class Topics:
     _life: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     """The last life of each work."""
     _dead_cases: set[str] = field(default_factory=set)
+    _named: set[tuple[str, str]] = field(default_factory=set)
+    """Case id and recipe id of each submission that named its recipe: each is to become a work of its own."""
 
     def take(self, message: Received) -> None:
         """Count one message. What can't be read is nobody's question (and a service's dead letter)."""
@@ -51,7 +54,7 @@ class Topics:
         if message.topic == RECIPES:
             self._recipe(message)
         elif message.topic == QUESTION_SUBMITTED:
-            self.questions.add(decode(Submission, message.value or b"").case_id)
+            self._submission(decode(Submission, message.value or b""))
         elif message.topic == RECORD_COMPLETED:
             self._record(message)
         elif topics()[message.topic].message == "dead_letter":
@@ -71,7 +74,14 @@ class Topics:
     def ended_questions(self) -> set[str]:
         """The case ids that came to any end, and whose works all have, in their last life."""
         ended = {self.case_of[work][0] for work, _ in self._ends} | self._dead_cases
-        return ended - {self.case_of[work][0] for work, life in self._life.items() if (work, life) not in self._ends}
+        open_ = {self.case_of[work][0] for work, life in self._life.items() if (work, life) not in self._ends}
+        never_begun = {case for case, recipe in self._named if ids.work_id(case, recipe) not in self._life}
+        return ended - open_ - (never_begun - self._dead_cases)
+
+    def _submission(self, submission: Submission) -> None:
+        self.questions.add(submission.case_id)
+        if submission.recipe_id is not None:
+            self._named.add((submission.case_id, submission.recipe_id))
 
     def _records_clash(self, work: Work) -> bool:
         places = self._places.get(work, {}).values()

@@ -97,7 +97,7 @@ class ChatClient:
 
 
 def _http(connections: int) -> httpx.AsyncClient:
-    """A client on aiohttp's connections: httpx's own pool costs 20 ms a call with 256 under way (delivery.md)."""
+    """A client on aiohttp's connections: httpx's own pool costs 20 ms a call with 256 under way."""
     limits = httpx.Limits(max_connections=connections, keepalive_expiry=_KEEPALIVE_S)
     return httpx.AsyncClient(transport=AiohttpTransport(limits=limits), trust_env=False)
 

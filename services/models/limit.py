@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MOST_S = 5.0
-"""What is away is tried again within 5 s (delivery.md, rule 10), unless it asked to be left alone for longer."""
+"""What is away is tried again within 5 s (rule 10), unless it asked to be left alone for longer."""
 
 
 @dataclass(frozen=True)

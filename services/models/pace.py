@@ -17,7 +17,7 @@ class Pace:
     retry_most_s: float = 10.0
     ledger_first_s: float = 1.0
     ledger_most_s: float = 5.0
-    """A ledger that is away is tried again within 5 s (delivery.md, rule 10)."""
+    """A ledger that is away is tried again within 5 s (rule 10)."""
     drain_s: float = 30.0
     """How long calls under way are waited for on leaving, before they are cancelled."""
 

@@ -7,12 +7,10 @@ from typing import Any
 import orjson
 
 from services.contracts.case import FinishReason, Usage
+from services.core import sizes
 from services.core.calls import Reply, Request
 from services.core.errors import Retry
 from services.models.troubles import TooLarge
-
-BYTES_A_TOKEN = 6
-"""A reply's text is bounded to so many bytes for each of its max_tokens (system.md: message sizes rest on it)."""
 
 ALLOWANCE_BYTES = 262_144
 """On top of that for the reply's JSON: its envelope, escapes, and thinking, which never enters a message."""
@@ -54,7 +52,7 @@ def headers(request: Request, *, owner: str, authorization: str | None) -> dict[
 
 def text_bound(request: Request) -> int:
     """Bytes that the reply's text may have."""
-    return BYTES_A_TOKEN * request.sampling.max_tokens
+    return sizes.reply_bytes(request.sampling.max_tokens)
 
 
 def body_bound(request: Request) -> int:

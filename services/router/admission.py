@@ -10,6 +10,10 @@ from services.core.ports import Admissions, Emit, Position, Received
 from services.runtime.recipes import Recipes
 from services.runtime.stage import check_key
 
+NAMED_S = 5.0
+"""How long admission waits for a recipe that a submission names. Shorter than elsewhere: admission is in order, and one
+that names a recipe which isn't there holds up everyone behind it."""
+
 
 async def admit(received: Received, recipes: Recipes, ledger: Admissions) -> list[Emit]:
     """The case of a submitted question, under the recipe it was given when it first came; nothing for a duplicate.
@@ -19,7 +23,7 @@ async def admit(received: Received, recipes: Recipes, ledger: Admissions) -> lis
     """
     submission = _read(received)
     current = submission.recipe_id or await recipes.current()
-    await recipes.get(current)
+    await recipes.get(current, wait_s=NAMED_S)
     admission = await ledger.admit(
         submission.case_id,
         named=submission.recipe_id,

@@ -10,10 +10,11 @@ from services.contracts.recipe import Recipe
 from services.contracts.topics import CURRENT
 from services.core import ids
 from services.core.errors import Dead
+from services.core.holds import Holds
 from services.core.ports import Received
 
 WAIT_S = 60.0
-"""How long a message waits for its recipe, before it is dead as `not yet` (system.md)."""
+"""How long a message waits for its recipe, before it is dead as `not_yet`."""
 
 log = structlog.get_logger()
 
@@ -21,13 +22,16 @@ log = structlog.get_logger()
 class Recipes:
     """Every published recipe by its id, and the current one's id. A service never substitutes a recipe of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, holds: Holds | None = None) -> None:
+        self.caught_up = asyncio.Event()
+        """Set once the topic has been read to what was its end: before, `current` may name an older one."""
+        self._holds = holds or Holds()
         self._by_id: dict[str, Recipe] = {}
         self._current: str | None = None
         self._news = asyncio.Condition()
 
     async def follow(self, messages: AsyncIterator[Received]) -> None:
-        """Take in what the topic holds and will hold. Returns when the messages end."""
+        """Take in what the topic holds and will hold, from its beginning. Returns when the messages end."""
         async for received in messages:
             async with self._news:
                 self.take(received)
@@ -61,8 +65,11 @@ class Recipes:
         return self._by_id[recipe_id]
 
     async def current(self) -> str:
-        """The id of the recipe for new cases. Waits until one is named."""
-        async with self._news:
-            await self._news.wait_for(lambda: self._current is not None)
+        """The id of the recipe for new cases. Waits until the topic has been read to its end, and one is named: past
+        `WAIT_S` the worker is red, with why."""
+        with self._holds.hold("the current recipe (publish one with --current)", "away", for_s=WAIT_S):
+            await self.caught_up.wait()
+            async with self._news:
+                await self._news.wait_for(lambda: self._current is not None)
         assert self._current is not None
         return self._current

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.core.endpoint import Endpoint
@@ -24,9 +24,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="REASONMED_", env_nested_delimiter="__", frozen=True, extra="ignore")
 
     kafka: KafkaClient = Field(default=KafkaClient(bootstrap="127.0.0.1:9092"), description="How to reach Kafka.")
-    ledger: str = Field(
-        default_factory=lambda: f"sqlite://{Path('build/ledger.sqlite').absolute()}",
-        description="sqlite:///ABSOLUTE/PATH on one machine, valkey://HOST:PORT on many.",
+    ledger: SecretStr = Field(
+        default_factory=lambda: SecretStr(f"sqlite://{Path('build/ledger.sqlite').absolute()}"),
+        description="sqlite:///ABSOLUTE/PATH on one machine, valkey://USER:PASSWORD@HOST:PORT/0 on many.",
     )
     models: dict[str, Endpoint] = Field(
         default_factory=dict, description="Where each of the recipes' model aliases is served: JSON by alias."

@@ -26,9 +26,7 @@ class ModelMetrics(Collector):
         count, gauge = CounterMetricFamily, GaugeMetricFamily
         yield self._metric(count, "model_requests", "HTTP requests sent.", _by_alias(stats.started))
         yield self._metric(count, "model_responses", "HTTP requests ended, by how.", _plain(stats.sent), "outcome")
-        yield self._metric(
-            count, "model_calls", "Calls made and written to the ledger.", _plain(stats.calls), "result"
-        )
+        yield self._metric(count, "model_calls", "Calls made and written to the ledger.", _plain(stats.calls), "result")
         yield self._metric(count, "model_tokens", "Tokens of those calls, by kind.", _plain(stats.tokens), "kind")
         yield self._metric(gauge, "model_requests_under_way", "Requests on their way.", _by_alias(stats.under_way))
         yield self._metric(gauge, "model_limit", "Requests at once that are tried.", _by_alias(self._models.limits()))

@@ -50,17 +50,23 @@ async def parts(service: str, settings: Settings) -> AsyncIterator[Parts]:
     owner = f"{settings.name or socket.gethostname()}-{service}-{os.getpid()}-{secrets.token_hex(4)}"
     client = replace(settings.kafka, name=f"reasonmed-{service}")
     logs.configure(service=service, owner=owner)
-    async with open_ledger(settings.ledger) as ledger, KafkaSink(client) as sink, asyncio.TaskGroup() as group:
-        recipes = Recipes()
+    async with (
+        open_ledger(settings.ledger.get_secret_value()) as ledger,
+        KafkaSink(client) as sink,
+        asyncio.TaskGroup() as group,
+    ):
+        holds = Holds()
+        recipes = Recipes(holds)
         following = group.create_task(_follow(client, recipes))
-        yield Parts(service, owner, settings, client, Holds(), ledger, sink, recipes)
+        yield Parts(service, owner, settings, client, holds, ledger, sink, recipes)
         following.cancel()
 
 
 async def _follow(client: KafkaClient, recipes: Recipes) -> None:
     while True:
+        recipes.caught_up.clear()  # read from the beginning, the topic names older current recipes first
         try:
-            await recipes.follow(follow_topic(client, RECIPES))
+            await recipes.follow(follow_topic(client, RECIPES, caught_up=recipes.caught_up))
         except BrokerAway as away:
             log.warning("recipes can't be read", error=str(away))
         await asyncio.sleep(AGAIN_S)

@@ -30,7 +30,7 @@ def test_the_settings_that_a_child_reads_are_those_that_were_meant(monkeypatch: 
     settings = Settings()
     assert settings.kafka == client
     assert settings.models == models
-    assert (settings.ledger, settings.port, settings.name) == ("memory://", 0, "verifier-1")
+    assert (settings.ledger.get_secret_value(), settings.port, settings.name) == ("memory://", 0, "verifier-1")
 
 
 def test_a_folder_is_one_run_s_alone(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Bytes to cases and back: what a stage reads, and what it refuses."""
 
+import asyncio
+
 import pytest
 
 from services.contracts.base import VERSION, newer
@@ -8,6 +10,7 @@ from services.contracts.codec import canonical, decode, encode, loads
 from services.core import ids
 from services.core.errors import Dead
 from services.core.examples import CASE_ID, RECIPE, RECIPE_ID, examples
+from services.core.holds import Holds
 from services.core.ports import Emit, Received
 from services.runtime.recipes import Recipes
 from services.runtime.stage import outgoing, read_case
@@ -54,9 +57,37 @@ def test_what_can_not_be_read_is_dead(message: Received, kind: str) -> None:
 async def test_a_recipe_is_had_once_it_is_published() -> None:
     recipes = Recipes()
     recipes.take(recipe(encode(RECIPE)))
-    recipes.take(recipe(canonical(RECIPE_ID), key="current"))
     assert await recipes.get(RECIPE_ID) == RECIPE
-    assert await recipes.current() == RECIPE_ID
+
+
+async def test_the_current_recipe_is_the_last_named_however_often_the_topic_is_read() -> None:
+    """Read from the beginning, the topic names older ones first: nobody is told of them."""
+    recipes = Recipes()
+    asked = asyncio.create_task(recipes.current())
+    for named in ("recipe-" + "0" * 32, RECIPE_ID):
+        recipes.take(recipe(canonical(named), key="current"))
+        await asyncio.sleep(0)
+        assert not asked.done()
+    recipes.caught_up.set()
+    assert await asked == RECIPE_ID
+
+    recipes.caught_up.clear()  # read anew
+    recipes.take(recipe(canonical("recipe-" + "0" * 32), key="current"))
+    asked = asyncio.create_task(recipes.current())
+    await asyncio.sleep(0)
+    assert not asked.done()
+    recipes.take(recipe(canonical(RECIPE_ID), key="current"))
+    recipes.caught_up.set()
+    assert await asked == RECIPE_ID
+
+
+async def test_without_a_current_recipe_the_worker_says_what_it_waits_for() -> None:
+    holds = Holds(clock=iter(range(0, 10_000, 100)).__next__)
+    asked = asyncio.create_task(Recipes(holds).current())
+    await asyncio.sleep(0)
+    assert ["current recipe" in held.what for held in holds.overdue()] == [True]
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
 
 
 async def test_a_recipe_of_another_minor_keeps_the_id_that_its_writer_gave_it() -> None:
