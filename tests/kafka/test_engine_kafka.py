@@ -1,4 +1,4 @@
-"""The engine on Apache Kafka itself, its workers real processes: what delivery.md asks to be proven."""
+"""The engine on Apache Kafka itself, its workers real processes: killed, stopped, stood still, crowded."""
 
 import asyncio
 import itertools
