@@ -171,6 +171,15 @@ class Engine:
             return  # Not acknowledged: it comes again, to whom the partition belongs then.
         if window.goes_back(message.offset):
             window = self._begin_anew(partition, message.offset)
+        if absent := window.absent(message.offset):
+            self.stats.absent += absent
+            log.warning(
+                "offsets were never delivered",
+                topic=partition.topic,
+                partition=partition.partition,
+                before=message.offset,
+                absent=absent,
+            )
         if not window.read(message.offset):
             self.stats.skipped += 1
             return

@@ -21,6 +21,7 @@ class Name(StrEnum):
     FINISHED = "reasonmed_messages_finished"
     DEAD = "reasonmed_messages_dead"
     SKIPPED = "reasonmed_messages_skipped"
+    ABSENT = "reasonmed_offsets_absent"
     RETRIED = "reasonmed_handler_retries"
     WAITED = "reasonmed_dependency_waits"
     COMMITS = "reasonmed_commits"
@@ -39,6 +40,7 @@ _HELP: Mapping[Name, str] = {
     Name.FINISHED: "Messages that ended, with an output or a dead letter, confirmed by the broker.",
     Name.DEAD: "Dead letters, by kind.",
     Name.SKIPPED: "Messages delivered again that the commit's metadata said were finished.",
+    Name.ABSENT: "Offsets that were never delivered: other messages lay before and after them.",
     Name.RETRIED: "Tries after a handler raised what it should not.",
     Name.WAITED: "Tries after a dependency was away.",
     Name.COMMITS: "Offset commits that the broker took.",
@@ -68,6 +70,7 @@ class EngineMetrics(Collector):
         yield self._counter(Name.FINISHED, stats.finished)
         yield self._dead()
         yield self._counter(Name.SKIPPED, stats.skipped)
+        yield self._counter(Name.ABSENT, stats.absent)
         yield self._counter(Name.RETRIED, stats.retried)
         yield self._counter(Name.WAITED, stats.waited)
         yield self._counter(Name.COMMITS, stats.commits)

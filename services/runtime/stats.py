@@ -17,6 +17,8 @@ class EngineStats:
     dead: Counter[DeadKind] = field(default_factory=Counter)
     skipped: int = 0
     """Delivered again and finished before, as the commit's metadata said."""
+    absent: int = 0
+    """Offsets that were never delivered: gone by retention, if by anything that is meant to be."""
     retried: int = 0
     """Tries after the handler raised what it shouldn't."""
     waited: int = 0

@@ -18,8 +18,12 @@ class Window:
     """What was read from a partition and can't be committed yet, and what is finished above the commit.
 
     Only the contiguous prefix of finished offsets is committed; those finished above it travel in the commit's
-    metadata, so that they are not processed again (rule 1). An offset that was never delivered (compaction,
-    transaction markers, retention) is no hole. Finished offsets keep no bytes.
+    metadata, so that they are not processed again (rule 1). Finished offsets keep no bytes.
+
+    An offset that was never delivered (compaction, transaction markers, retention) is no hole: the commit goes past
+    it. So the source must never skip one that is there. `KafkaSource` guarantees it, by returning whatever it has
+    taken from aiokafka; the engine counts and logs each offset that is `absent`, since on our topics, which are
+    neither compacted nor transactional, none should be.
     """
 
     def __init__(self, committed: Committed | None = None) -> None:
@@ -35,6 +39,10 @@ class Window:
         """Whether `offset` lies below what was read or committed: the log was cut or made anew, and this window's
         offsets mean other messages now. Begin another window then."""
         return self._next is not None and offset < self._next
+
+    def absent(self, offset: int) -> int:
+        """How many offsets between the last that was read or committed and this one were never delivered."""
+        return max(0, offset - self._next) if self._next is not None else 0
 
     def read(self, offset: int) -> bool:
         """Note that the message was delivered. False: it was finished before a restart, skip it.

@@ -66,8 +66,17 @@ async def test_nothing_is_finished_before_the_broker_has_it(bench: Any, eventual
 async def test_a_gap_is_no_hole(bench: Any, eventually: Eventually) -> None:
     bench.send(b"0")
     bench.broker.append(Outgoing("in", b"9", b"9", {}), offset=9)
-    async with bench.worker():
+    async with bench.worker() as worker:
         await eventually(lambda: bench.committed() == Committed(10))
+        assert worker.stats.absent == 8, "but is counted"
+
+
+async def test_what_is_gone_before_the_commit_is_absent_too(bench: Any, eventually: Eventually) -> None:
+    bench.broker.commits["toys", TopicPartition("in", 0)] = Committed(2)
+    bench.broker.append(Outgoing("in", b"5", b"5", {}), offset=5)
+    async with bench.worker() as worker:
+        await eventually(lambda: bench.committed() == Committed(6))
+        assert worker.stats.absent == 3
 
 
 async def test_offsets_that_go_back_are_another_log(bench: Any, eventually: Eventually) -> None:
