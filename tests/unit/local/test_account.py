@@ -151,6 +151,14 @@ def test_a_question_that_never_became_a_case_is_missing(run: Evidence) -> None:
     assert run.count()["questions"] == 2
 
 
+def test_a_work_that_a_submission_named_and_that_never_began_is_missing(run: Evidence) -> None:
+    """The question has ended under its first recipe; what was asked for under another is lost all the same."""
+    named = "recipe-" + "0" * 32
+    submission = Submission(case_id=CASE_ID, question=CASE.question, recipe_id=named)
+    run.put(QUESTION_SUBMITTED, CASE_ID, submission)
+    assert run.defects() == {"missing": 1}
+
+
 def test_a_case_lost_on_its_way_is_missing(run: Evidence) -> None:
     run.messages = [message for message in run.messages if message.topic != RECORD_COMPLETED]
     assert run.count()["missing"] == 1
