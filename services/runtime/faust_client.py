@@ -16,6 +16,9 @@ from services.runtime.kafka_source import GroupTimes
 REVOKE_S = 3.0
 """The last commit of a revocation, in seconds: the whole group waits for it (rule 5)."""
 
+STOP_S = 5.0
+"""For aiokafka's thread to end, in seconds: where the broker is away it tries for minutes."""
+
 
 def build(group: str, client: KafkaClient, times: GroupTimes | None = None) -> faust.App:
     """A faust.App of this consumer group, by delivery.md's rules."""
@@ -65,6 +68,11 @@ class Consumer(driver.Consumer):
     """What is fetched while a rebalance ends is dropped by Faust, which then seeks to the commits. A partition without
     one it leaves where it is, past what was dropped: here it begins anew. And what was acknowledged since the last
     commit is committed before it is forgotten."""
+
+    def _new_consumer_thread(self) -> Any:
+        thread = super()._new_consumer_thread()
+        thread.shutdown_timeout = STOP_S
+        return thread
 
     async def seek_to_committed(self) -> Mapping[Any, int]:
         """As Faust's; a partition that nothing was ever committed of is read from its beginning."""

@@ -262,6 +262,16 @@ async def test_a_broker_that_is_away_for_a_while(stream: Stream) -> None:
     assert not stream.dead("router")
 
 
+async def test_sigterm_while_the_broker_is_away(stream: Stream) -> None:
+    await stream.kafka.kill_broker(0)
+    assert await stream.worker("router-1").terminate(40.0) == 0, "it has waited for the broker, but not for ever"
+    await stream.kafka.start_broker(0)
+    work = Work(6_000, 10)
+    await stream.start("router-1")
+    await stream.sink.publish(work.messages)
+    await work.until_done(stream)
+
+
 async def test_a_defect_of_a_handler(stream: Stream) -> None:
     """It is tried again, then dead-lettered as it came; nothing behind it in its partition is acknowledged before."""
     work, bad = Work(5_000, 20), submission(question(999))
