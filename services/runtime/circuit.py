@@ -1,5 +1,6 @@
 """The circuit: a burst of dead letters stops the service, before a bad deploy dead-letters everything (rule 13)."""
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class Circuit:
         self._changes = 0
         self._dead: deque[float] = deque(maxlen=policy.burst)
         self._probe_at = 0.0
+        self._decided = asyncio.Event()
 
     @property
     def why(self) -> str | None:
@@ -73,6 +75,7 @@ class Circuit:
     async def look(self) -> None:
         """Write to the ledger what was decided here, else take over what it says. Raises LedgerAway."""
         changes = self._changes
+        self._decided.clear()
         if self._unwritten:
             await self._attempts.set_circuit(self._service, self._why)
             if changes == self._changes:
@@ -83,9 +86,19 @@ class Circuit:
             self._set(why)
         self._known = True
 
+    async def time_to_look(self) -> None:
+        """Return after `look_s` seconds, or as soon as something has been decided here: a process that ends in the
+        next moment must not take it along."""
+        try:
+            async with asyncio.timeout(self._policy.look_s):
+                await self._decided.wait()
+        except TimeoutError:
+            return
+
     def _change(self, why: str | None) -> None:
         self._changes += 1
         self._unwritten = True
+        self._decided.set()
         self._set(why)
 
     def _set(self, why: str | None) -> None:

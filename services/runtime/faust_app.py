@@ -71,7 +71,7 @@ class InOrder:
         self._holds = holds
         self._limits = limits or Limits()
         self._patience = Patience(holds=holds, stats=self.stats, longest_s=self._limits.away_s)
-        self._circuit = Circuit(service, attempts=attempts, policy=policy or CircuitPolicy(), clock=clock)
+        self._circuit = Circuit(service, attempts=attempts, policy=policy or CircuitPolicy(look_s=LOOK_S), clock=clock)
         self._places = Places()
         self._watched = FaustWatch(
             app, client=client, topics=list(handlers), places=self._places, limits=self._limits, clock=clock
@@ -254,7 +254,7 @@ class InOrder:
                 self._looked.notify_all()
             waiting = self.stats.under_way > 0 or self._circuit.why is not None
             await self._watched.look(waiting=waiting, moved=self.stats.finished)
-            await asyncio.sleep(LOOK_S)
+            await self._circuit.time_to_look()
 
 
 def _received(message: Any) -> Received:

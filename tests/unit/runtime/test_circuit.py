@@ -1,5 +1,6 @@
 """The circuit: when it opens, how it closes, that it is kept (rule 13)."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -138,3 +139,18 @@ async def test_a_command_closes_it(bench: Any, eventually: Eventually) -> None:
         assert not bench.begun
         await bench.ledger.set_circuit("toy", None)
         await eventually(lambda: bench.outputs())
+
+
+async def test_an_opening_is_written_at_once() -> None:
+    """Not at the next look: the process may be told to go before that, and its successor must know."""
+    clock, ledger = Clock(), MemoryLedger()
+    circuit = Circuit("toy", attempts=ledger, policy=CircuitPolicy(burst=2, look_s=3_600), clock=clock)
+    await circuit.look()
+    looking = asyncio.create_task(circuit.time_to_look())
+    await asyncio.sleep(0)
+    assert not looking.done()
+    circuit.dead()
+    circuit.dead()
+    await looking
+    await circuit.look()
+    assert await ledger.circuit("toy") is not None
