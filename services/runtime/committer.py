@@ -26,15 +26,19 @@ class Committer:
         self._limits = limits
         self._stats = stats
         self._sending: asyncio.Task[None] | None = None
+        self._one = asyncio.Lock()
         self._why: str | None = None
 
     async def run(self) -> None:
-        """Commit what has changed, every `commit_s` seconds, until cancelled."""
+        """Commit what has changed, every `commit_s` seconds, until cancelled. Raises what a commit should never raise:
+        a process that can't commit must not go on."""
         while True:
             await asyncio.sleep(self._limits.commit_s)
             self._stats.windows = {partition: window.size for partition, window in self._windows.items()}
-            self._sending = asyncio.create_task(self._send())
-            await asyncio.wait({self._sending})
+            sending = self._sending = asyncio.create_task(self._send())
+            await asyncio.wait({sending})
+            if not sending.cancelled():
+                sending.result()
 
     async def last(self) -> None:
         """Stop a commit that is still trying, and send what is due once, within `revoke_s` seconds (rule 5). Doesn't
@@ -49,6 +53,10 @@ class Committer:
             self._failed("no answer in time")
 
     async def _send(self) -> None:
+        async with self._one:  # What is due is asked inside: who waited behind `last` finds what that has left.
+            await self._send_due()
+
+    async def _send_due(self) -> None:
         due = [(key, window, commit) for key, window in self._windows.items() if (commit := window.due())]
         if not due:
             return

@@ -11,6 +11,7 @@ The thirteen rules are those of the delivery design (docs/). Where each is kept:
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
@@ -68,14 +69,13 @@ class Engine:
         self._holds = holds
         self._on_drain = on_drain
         self._windows: dict[TopicPartition, Window] = {}
-        self._tasks: dict[_Place, asyncio.Task[None]] = {}
+        self._tasks: dict[_Place, set[asyncio.Task[None]]] = defaultdict(set)
         self._all: set[asyncio.Task[None]] = set()
         self._probe: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
         self._patience = Patience(holds=holds, stats=self.stats, longest_s=self._limits.away_s)
         self._gate = Gate()
         self._circuit = Circuit(service, attempts=attempts, policy=policy or CircuitPolicy(), clock=clock)
-        self._look_s = (policy or CircuitPolicy()).look_s
         self._carrier = Carrier(
             service=service,
             owner=owner,
@@ -119,8 +119,10 @@ class Engine:
                 for loop in loops:
                     loop.cancel()
         finally:
-            await self._committer.last()
-            await self._source.stop()
+            try:
+                await self._committer.last()
+            finally:
+                await self._source.stop()
 
     def health(self) -> Health:
         """Live: nothing held is past its deadline. Ready: as well an assignment (an empty one, where the group has more
@@ -140,9 +142,11 @@ class Engine:
         self._taker.joined = False
         for partition in partitions:
             self._cancel(partition)
-        await self._committer.last()
-        for partition in partitions:
-            self._windows.pop(partition, None)
+        try:
+            await self._committer.last()
+        finally:
+            for partition in partitions:
+                self._windows.pop(partition, None)
 
     async def _take(self) -> None:
         await self._patience.until_back("joining the group", lambda: self._source.start(self))
@@ -153,7 +157,7 @@ class Engine:
             await self._patience.until_back("the circuit", self._circuit.look)
             self.stats.circuit_open = self._circuit.why is not None
             self._taker.changed()
-            await asyncio.sleep(self._look_s)
+            await self._circuit.time_to_look()
 
     def _appetite(self) -> Appetite:
         free = self._limits.cases - len(self._all)
@@ -190,8 +194,8 @@ class Engine:
         assert self._group is not None
         place = (partition, message.offset)
         finish = partial(self._finish, window, message.offset, probe)
-        task = self._group.create_task(self._carry(message, finish, self._tasks.get(place)))
-        self._tasks[place] = task
+        task = self._group.create_task(self._carry(message, finish, frozenset(self._tasks[place])))
+        self._tasks[place].add(task)
         self._all.add(task)
         self.stats.under_way = len(self._all)
         task.add_done_callback(partial(self._ended, place))
@@ -200,12 +204,12 @@ class Engine:
             self._probe = task
 
     async def _carry(
-        self, message: Received, finish: Callable[[DeadKind | None], None], earlier: asyncio.Task[None] | None
+        self, message: Received, finish: Callable[[DeadKind | None], None], earlier: Collection[asyncio.Task[None]]
     ) -> None:
-        if earlier is not None:
+        if earlier:
             # The same message, cancelled when its partition was taken: its attempt is being closed, and a new one may
-            # not be opened before that.
-            await asyncio.wait({earlier})
+            # not be opened before that. All of them: one that is cancelled while it waits ends before those it awaits.
+            await asyncio.wait(earlier)
         try:
             await self._carrier.carry(message, finish)
         except Draining:
@@ -225,7 +229,8 @@ class Engine:
     def _ended(self, place: _Place, task: asyncio.Task[None]) -> None:
         self._all.discard(task)
         self.stats.under_way = len(self._all)
-        if self._tasks.get(place) is task:
+        self._tasks[place].discard(task)
+        if not self._tasks[place]:
             del self._tasks[place]
         if self._probe is task:
             self._probe = None
@@ -238,8 +243,9 @@ class Engine:
         return window
 
     def _cancel(self, partition: TopicPartition) -> None:
-        for (theirs, _), task in self._tasks.items():
-            if theirs == partition:
+        of_it = (task for (theirs, _), tasks in self._tasks.items() if theirs == partition for task in tasks)
+        for task in of_it:
+            if not task.cancelling():  # A second time would stop it from closing its attempt.
                 task.cancel()
 
     async def _drain(self) -> None:

@@ -8,9 +8,12 @@ import pytest
 
 from services.core.errors import BrokerAway, Dead, Draining, LedgerAway, ModelAway
 from services.core.ports import Outgoing, Position
+from services.runtime.committer import Committer
 from services.runtime.fake import MemorySink
+from services.runtime.limits import Limits
 from services.runtime.source import TopicPartition
-from services.runtime.window import Committed
+from services.runtime.stats import EngineStats
+from services.runtime.window import Committed, Window
 
 Eventually = Callable[..., Awaitable[None]]
 
@@ -299,6 +302,68 @@ async def test_a_message_is_begun_anew_only_after_its_attempt_was_closed(bench: 
         bench.let(b"0")
 
 
+async def test_an_attempt_is_closed_before_the_next_however_often_it_is_revoked(
+    bench: Any, eventually: Eventually
+) -> None:
+    events: list[str] = []
+    closing, close = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:
+            events.append("open")
+            return int(await bench.ledger.open_attempt(service, position, owner=owner))
+
+        async def close_attempt(self, service: str, position: Position, *, owner: str) -> None:
+            closing.set()
+            await close.wait()
+            await bench.ledger.close_attempt(service, position, owner=owner)
+            events.append("closed")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(bench.ledger, name)
+
+    bench.send(b"0")
+    bench.hold_back(b"0")
+    async with bench.worker(attempts=Slow(), limits={"let_go_s": 60.0}) as worker:
+        await eventually(lambda: bench.begun)
+        for taken in (2, 3, 4):  # the second waits for the first, and is revoked as well
+            await worker.source.rebalance()
+            await closing.wait()
+            await eventually(lambda: worker.stats.taken == taken)  # noqa: B023
+        close.set()
+        await eventually(lambda: len(bench.begun) == 2)
+        assert events == ["open", "closed", "open"]
+        assert await bench.left_open(0) == 1, "the running one's"
+        bench.let(b"0")
+        await eventually(lambda: bench.committed() == Committed(1))
+
+
+async def test_two_revocations_while_an_attempt_is_closed_leave_none_open(bench: Any, eventually: Eventually) -> None:
+    closing, close = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def close_attempt(self, service: str, position: Position, *, owner: str) -> None:
+            closing.set()
+            await close.wait()
+            await bench.ledger.close_attempt(service, position, owner=owner)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(bench.ledger, name)
+
+    bench.send(b"0")
+    bench.hold_back(b"0")
+    async with bench.worker(attempts=Slow(), limits={"let_go_s": 60.0}) as worker:
+        await eventually(lambda: bench.begun)
+        worker.stats.draining = True  # so that it isn't begun anew
+        await worker.source.rebalance()
+        await closing.wait()
+        await eventually(lambda: worker.engine._taker.joined)
+        await worker.source.rebalance()
+        close.set()
+        await eventually(lambda: not worker.stats.under_way)
+        assert await bench.left_open(0) == 0
+
+
 async def test_an_end_after_the_revocation_is_not_committed_by_us(bench: Any, eventually: Eventually) -> None:
     """A handler that swallows its cancellation: what it says is published, but the partition may be another's."""
     told = asyncio.Event()
@@ -350,6 +415,52 @@ async def test_a_broker_that_is_away_holds_no_revocation_up(bench: Any, eventual
         worker.source.commit = hangs  # type: ignore[method-assign]
         await asyncio.wait_for(worker.source.rebalance(), 1)
         assert worker.stats.commits_failed == 1
+
+
+async def test_a_commit_that_fails_as_it_never_should_ends_the_process(bench: Any, eventually: Eventually) -> None:
+    async def broken(commits: Any) -> bool:
+        raise RuntimeError("a bug")
+
+    bench.send(b"0")
+    worker = bench.worker()
+    worker.source.commit = broken
+    with pytest.raises((ExceptionGroup, RuntimeError)):
+        async with asyncio.timeout(5):
+            await worker.engine.run(asyncio.Event())
+    assert worker.source._listener is None, "it left the group"
+
+
+async def test_no_commit_begins_while_a_revocations_last_is_sent(bench: Any) -> None:
+    class Hangs:
+        under_way = most = 0
+
+        async def commit(self, commits: Any) -> bool:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.under_way -= 1
+            return True
+
+    source, windows = Hangs(), {TopicPartition("in", 0): Window(Committed(0))}
+    windows[TopicPartition("in", 0)].read(0)
+    windows[TopicPartition("in", 0)].finish(0)
+    limits = Limits(commit_s=0.001, revoke_s=0.2)
+    stats = EngineStats()
+    committer = Committer(source=source, windows=windows, limits=limits, stats=stats)  # type: ignore[arg-type]
+    running = asyncio.create_task(committer.run())
+    while not source.under_way:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await committer.last()
+    windows.clear()
+    assert stats.commits_failed == 1, "it has timed out"
+    assert source.most == 1
+    for _ in range(10):
+        await asyncio.sleep(0)
+        assert source.under_way == 0, "nothing goes on past the revocation"
+    running.cancel()
+    await asyncio.wait({running})
 
 
 # --- rule 9: the end -------------------------------------------------------------------------------------------------
