@@ -22,8 +22,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 Handle = Callable[[Received], Awaitable[Sequence[Outgoing]]]
-"""What a stage does with a message. May raise Dead (dead-letter it), Away (hold it and try again), Draining (leave
-it); anything else is a defect, and is tried again a few times."""
+"""What a stage does with a message. May raise Dead (dead-letter it), Away (hold it and try again), Draining (leave it
+if the process drains, as Away if not); anything else is a defect, and is tried again a few times."""
 
 Finish = Callable[[DeadKind | None], None]
 """Told once the broker has confirmed the message's end: its outputs, or a dead letter of that kind."""
@@ -74,7 +74,7 @@ class Carrier:
         """Publish the outputs, or else a dead letter, of which the kind is returned. Both are confirmed."""
         try:
             if others > self.limits.killed:
-                raise Dead("killer", f"{others} processes died with it, the last of them with nothing else")
+                raise Dead("killer", _killer(others))
             await self._tries(message)
         except Dead as dead:
             await self._dead_letter(message, dead, attempts=others + 1)
@@ -99,9 +99,18 @@ class Carrier:
             await asyncio.sleep(self.limits.retry_s)
 
     async def _once(self, message: Received) -> None:
-        outgoing = await self.patience.until_back(_name(message), lambda: self.handle(message))
+        outgoing = await self.patience.until_back(_name(message), lambda: self._handled(message))
         if outgoing:
             await self.patience.until_back(_name(message), lambda: self._publish(message, outgoing))
+
+    async def _handled(self, message: Received) -> Sequence[Outgoing]:
+        try:
+            return await self.handle(message)
+        except Draining as refused:
+            if self.stats.draining:
+                raise
+            # Left now, its offset would stay under way until somebody takes the partition.
+            raise Away(f"the handler refuses, as if the process drained, which it does not: {refused}") from refused
 
     async def _publish(self, message: Received, outgoing: Sequence[Outgoing]) -> None:
         with self.holds.hold(_name(message), "publishing", for_s=self.limits.publish_s):
@@ -169,6 +178,14 @@ def _is_cancelled(error: BaseException) -> bool:
     any other: let through, it would end the task and leave its offset under way for ever."""
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def _killer(attempts: int) -> str:
+    return (
+        f"{attempts} attempts at it were left open by processes that ended without closing them (a crash, out of "
+        "memory and kill -9 all count), the last while it ran alone: look in their logs, and the kernel's, for how "
+        "they ended; mend that, or give the process more memory, then redrive"
+    )
 
 
 def _position(message: Received) -> Position:

@@ -161,7 +161,7 @@ class Engine:
 
     def _appetite(self) -> Appetite:
         free = self._limits.cases - len(self._all)
-        if self.stats.draining or self._gate.closed or not self._circuit.known:
+        if self.stats.draining or self._gate.someone_alone or not self._circuit.known:
             return Appetite(0)
         if self._circuit.why is None:
             return Appetite(free)

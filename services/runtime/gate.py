@@ -18,7 +18,7 @@ class Gate:
         self._turn = asyncio.Lock()
 
     @property
-    def closed(self) -> bool:
+    def someone_alone(self) -> bool:
         """Whether a message is alone, or waits to be: nothing new is taken."""
         return self._alone > 0
 

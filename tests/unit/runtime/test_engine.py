@@ -1,6 +1,7 @@
 """The engine's rules, one by one, with Kafka and the ledger in memory."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,6 +21,12 @@ Eventually = Callable[..., Awaitable[None]]
 
 def names(count: int, start: int = 0) -> list[bytes]:
     return [str(number).encode() for number in range(start, start + count)]
+
+
+async def polled(worker: Any, eventually: Eventually) -> None:
+    """Return when it has polled some times more with no appetite: what it would have done, it has done."""
+    before = worker.engine._taker.pauses
+    await eventually(lambda: worker.engine._taker.pauses >= before + 3)
 
 
 # --- rule 1: commit in order, finish out of order --------------------------------------------------------------------
@@ -218,8 +225,8 @@ async def test_a_defect_of_our_own_ends_the_process(bench: Any) -> None:
             raise RuntimeError("a bug")
 
     with pytest.raises(ExceptionGroup) as raised:
-        async with bench.worker(attempts=Broken()):
-            await asyncio.sleep(0.1)
+        async with bench.worker(attempts=Broken()) as worker:
+            await asyncio.wait({worker.running}, timeout=5)
     assert raised.group_contains(RuntimeError, match="a bug")
 
 
@@ -231,10 +238,10 @@ async def test_polls_go_on_while_saturated_without_a_busy_loop(bench: Any, event
     bench.hold_back(*names(3))
     async with bench.worker(limits={"cases": 2, "poll_s": 0.05}) as worker:
         await eventually(lambda: len(bench.begun) == 2)
-        before, polls = worker.engine._taker.pauses, 0
-        await asyncio.sleep(0.5)
-        polls = worker.engine._taker.pauses - before
-        assert 5 <= polls <= 12
+        before, begun = worker.engine._taker.pauses, time.monotonic()
+        await eventually(lambda: worker.engine._taker.pauses >= before + 5)
+        assert time.monotonic() - begun > 0.1, "four waits lie between; a look at the circuit may cut one short"
+        assert worker.stats.under_way == 2
         bench.let(*names(3))
         await eventually(lambda: bench.committed() == Committed(3))
 
@@ -271,7 +278,7 @@ async def test_what_is_revoked_is_not_published_and_leaves_no_attempt(bench: Any
         await eventually(lambda: not worker.stats.under_way)
         assert await bench.left_open(0) == 0
         bench.let(b"0")
-        await asyncio.sleep(0.05)
+        await polled(worker, eventually)
         assert not bench.outputs()
 
 
@@ -382,7 +389,8 @@ async def test_an_end_after_the_revocation_is_not_committed_by_us(bench: Any, ev
         await worker.source.rebalance()
         told.set()
         await eventually(lambda: worker.stats.finished)
-        await asyncio.sleep(0.05)
+        await polled(worker, eventually)
+        await worker.engine._committer.last()
         assert bench.committed() in (None, Committed(0))
 
 
@@ -498,11 +506,22 @@ async def test_who_refuses_a_new_call_leaves_its_message(bench: Any, eventually:
     async with bench.worker() as worker:
         await eventually(lambda: bench.begun)
         worker.stop.set()
+        await eventually(lambda: bench.drained)
         bench.let(b"0")
     assert bench.committed() in (None, Committed(0))
     assert not bench.outputs()
     assert not bench.dead()
     assert await bench.left_open(0) == 0
+
+
+async def test_who_refuses_while_nothing_drains_is_asked_again(bench: Any, eventually: Eventually) -> None:
+    bench.send(b"0")
+    bench.raises[b"0"] = [Draining("no new call")] * 2
+    async with bench.worker() as worker:
+        await eventually(lambda: bench.committed() == Committed(1))
+        assert worker.stats.waited >= 2
+    assert bench.outputs() == [b"0"]
+    assert not bench.dead()
 
 
 async def test_it_can_be_stopped_while_it_waits_for_a_broker(bench: Any, eventually: Eventually) -> None:
@@ -536,13 +555,13 @@ async def test_a_message_that_may_kill_runs_alone(bench: Any, eventually: Eventu
     await leave_open(bench, 1, 3)
     async with bench.worker(limits={"cases": 3}) as worker:
         await eventually(lambda: bench.begun)
-        await asyncio.sleep(0.05)
+        await polled(worker, eventually)
         assert bench.inside == {b"0": 1}, "it waits until the other is done, and nothing new is begun"
         assert await bench.left_open(1) == 3, "it is not counted while it waits"
         assert await bench.left_open(2) == 0, "nor is who waits for it"
         bench.let(b"0", b"2")
         await eventually(lambda: bench.inside[b"1"] == 1)
-        await asyncio.sleep(0.05)
+        await polled(worker, eventually)
         assert bench.inside.total() == 1
         assert await bench.left_open(1) == 4
         bench.let(b"1")
@@ -558,6 +577,7 @@ async def test_a_message_that_killed_even_alone_is_dead(bench: Any, eventually: 
         await eventually(lambda: bench.committed() == Committed(2))
     [(reason, letter)] = bench.dead()
     assert (reason.kind, reason.attempts, letter.value) == ("killer", 5, b"0")
+    assert reason.error.startswith("4 attempts at it were left open"), "who looks at it learns what was counted"
     assert b"0" not in bench.begun
     assert await bench.left_open(0) == 0
 
