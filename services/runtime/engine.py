@@ -1,6 +1,6 @@
 """`Engine`: carries the messages of a consumer group's topics through a handler that waits for models.
 
-The thirteen rules are those of the delivery design (docs/). Where each is kept:
+ARCHITECTURE.md names the thirteen rules. Where each is kept:
   1 window.py, finished.py, committer.py      8 topics.py
   2 taker.py, window.py                       9 `Engine.run`
   3 carrier.py, patience.py                  10 watch.py, standstill.py, core/holds.py

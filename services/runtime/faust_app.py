@@ -1,4 +1,4 @@
-"""A Faust app for what is quick and in order: built and run so that it loses nothing (delivery.md).
+"""A Faust app for what is quick and in order: built and run so that it loses nothing.
 
 No tables (their recovery loses messages), one message at a time and topic, acknowledged by hand once its outputs are
 confirmed by the system's own producer, small buffers, quick commits, no exception ever leaves an agent, no offset left

@@ -1,5 +1,5 @@
 """How far partitions are whose messages are carried one after the other. Pure: what Faust says of its own offsets isn't
-believed (delivery.md), so that nothing that it loses is ever committed."""
+believed, so that nothing that it loses is ever committed."""
 
 from dataclasses import dataclass, field
 
