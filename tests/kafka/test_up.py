@@ -53,7 +53,7 @@ def reasonmed(tmp_path: Path) -> Reasonmed:
 @pytest.fixture
 async def running(reasonmed: Reasonmed) -> AsyncIterator[asyncio.subprocess.Process]:
     """`up --scripted`, ready; killed at the end if the test has not ended it."""
-    process = await reasonmed.start("up", "--scripted", "--folder", str(reasonmed.folder))
+    process = await reasonmed.start("up", "--scripted", "--workers", "2", "--folder", str(reasonmed.folder))
     try:
         await _until(lambda: (reasonmed.folder / "stack.json").exists(), process)
         yield process
