@@ -11,6 +11,7 @@ from services.contracts.dead import DeadLetter
 from services.contracts.question import Question, Submission
 from services.contracts.recipe import Recipe
 from services.contracts.record import Record
+from services.contracts.redriven import Redriven
 
 MESSAGES: dict[str, type[Value]] = {
     "question": Question,
@@ -22,6 +23,7 @@ MESSAGES: dict[str, type[Value]] = {
     "record": Record,
     "recipe": Recipe,
     "dead_letter": DeadLetter,
+    "redriven": Redriven,
 }
 """Every type that has a schema and an example of its own, by the name that topics.yaml uses: the topics' messages, and
 the parts that people ask for by name."""

@@ -20,6 +20,7 @@ CASE_ACCEPTED = "case-accepted"
 CASE_REJECTED = "case-rejected"
 RECORD_COMPLETED = "record-completed"
 RECIPES = "recipes"
+LETTER_REDRIVEN = "letter-redriven"
 
 CURRENT = "current"
 """The key in `recipes` whose value is the id of the recipe for new cases."""

@@ -10,6 +10,7 @@ from services.contracts.dead import DeadLetter
 from services.contracts.question import Question, Submission
 from services.contracts.recipe import Generation, Model, Recipe, Routing, Sampling, Slot, Task
 from services.contracts.record import Record
+from services.contracts.redriven import Redriven
 from services.core import ids, prompts
 from services.core.calls import Answer, Reply, Request
 from services.core.paths import from_answer
@@ -95,6 +96,9 @@ def examples() -> dict[str, Value]:
             topic="paths-verified",
             partition=7,
             offset=4_211,
+        ),
+        "redriven": Redriven(
+            what=case.work_id, life=1, topic="paths-verified", partition=7, offset=4_211, to="question-admitted"
         ),
     }
 

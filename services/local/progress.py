@@ -7,12 +7,12 @@ from typing import Literal
 
 from services.contracts.codec import Malformed, UnknownVersion, decode, loads
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
-from services.contracts.topics import CASE_REJECTED, RECIPES, RECORD_COMPLETED, topics
+from services.contracts.topics import CASE_REJECTED, RECORD_COMPLETED, topics
 from services.core.ports import Received
 
 End = Literal["accepted", "rejected", "dead"]
 
-FOLLOWED = tuple(name for name in topics() if name != RECIPES)
+FOLLOWED = tuple(name for name, topic in topics().items() if not topic.compacted)
 """Every topic that says something of a case, in the order of its way."""
 
 

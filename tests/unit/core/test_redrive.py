@@ -1,0 +1,246 @@
+"""What a redrive sends: the next life, on its way from where it stopped, and the same bytes each time."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.contracts.case import Case
+from services.contracts.codec import Malformed, decode, encode
+from services.contracts.dead import DEAD_LETTER_HEADER, DeadKind, DeadLetter
+from services.contracts.question import Submission
+from services.contracts.redriven import Redriven
+from services.contracts.topics import (
+    CASE_ACCEPTED,
+    CASE_DIFFICULT,
+    CASE_MEDIUM,
+    LETTER_REDRIVEN,
+    PATHS_GENERATED,
+    PATHS_VERIFIED,
+    QUESTION_ADMITTED,
+    QUESTION_SUBMITTED,
+    RECORD_COMPLETED,
+)
+from services.core import examples, ids
+from services.core.errors import Dead
+from services.core.paths import of_round, planned
+from services.core.ports import Outgoing, Received
+from services.core.redrive import Letter, Lives, NotRedrivable, note, read_letter, redrive
+from services.router.rules import route
+from tests import strategies
+from tests.strategies import QUESTION, case, failed, json_values, path, recipe, routings, wrong
+
+CASE_TOPICS = (QUESTION_ADMITTED, PATHS_GENERATED, PATHS_VERIFIED, CASE_MEDIUM, CASE_DIFFICULT, CASE_ACCEPTED)
+KINDS: tuple[DeadKind, ...] = ("not_yet", "too_many_unknown", "no_summary", "killer", "defect")
+first_verified = strategies.first_verified()
+
+
+def letter(
+    value: bytes, topic: str = PATHS_VERIFIED, kind: DeadKind = "defect", offset: int = 7, key: bytes | None = None
+) -> Letter:
+    reason = DeadLetter(service="x", kind=kind, error="e", attempts=1, topic=topic, partition=3, offset=offset)
+    return Letter(reason, Outgoing(topic, case().case_id.encode() if key is None else key, value, {"trace": b"1"}))
+
+
+def of(dead: Case | Submission, topic: str = PATHS_VERIFIED, **fields: Any) -> Letter:
+    return letter(encode(dead), topic, key=dead.case_id.encode(), **fields)
+
+
+def sent(dead: Letter) -> tuple[str, Case]:
+    message = redrive(dead).message
+    return message.topic, decode(Case, message.value)
+
+
+@st.composite
+def refined(draw: st.DrawFn) -> Case:
+    """A case that comes back from a refining round, of either lane."""
+    made = draw(first_verified)
+    lane = draw(st.sampled_from(["medium", "difficult"]))
+    origin: Any = "refined" if lane == "medium" else "regenerated"
+    rounds = 1 if lane == "medium" else draw(st.integers(1, 2))
+    parents = (made.paths[0].path_id,) if lane == "medium" else ()
+    paths = [
+        draw(strategies.verified(path(made, slot, origin=origin, round=round, parents=parents)))
+        for round in range(1, rounds + 1)
+        for slot in range(draw(st.integers(1, 3)))
+    ]
+    return made.with_(paths=(*made.paths, *paths), difficulty=lane, rounds=rounds)
+
+
+cases = first_verified | refined()
+
+
+@given(dead=cases, topic=st.sampled_from(CASE_TOPICS), kind=st.sampled_from(KINDS), life=st.integers(0, 5))
+def test_a_case_begins_its_next_life_and_loses_nothing_that_is_known(
+    dead: Case, topic: str, kind: DeadKind, life: int
+) -> None:
+    dead = dead.with_(life=life)
+    redriven = redrive(of(dead, topic, kind=kind))
+    again = decode(Case, redriven.message.value)
+    assert again.life == redriven.life == life + 1
+    assert redriven.message.key == dead.case_id.encode()
+    assert redriven.message.headers == {"trace": b"1"}
+    assert redriven.what == dead.work_id
+    assert set(again.paths) <= set(dead.paths)
+    assert all(gone.standing == "unknown" for gone in set(dead.paths) - set(again.paths))
+    assert again.with_(paths=(), life=0, rounds=0) == dead.with_(paths=(), life=0, rounds=0)
+
+
+@given(dead=first_verified, topic=st.sampled_from([PATHS_GENERATED, PATHS_VERIFIED]))
+def test_before_the_route_is_known_what_is_unknown_is_generated_anew(dead: Case, topic: str) -> None:
+    unknown = [made for made in dead.paths if made.standing == "unknown"]
+    to, again = sent(of(dead, topic))
+    assert to == (QUESTION_ADMITTED if unknown else topic)
+    assert [made.standing for made in again.paths if made.standing == "unknown"] == []
+    assert len(again.paths) == 9 - len(unknown)
+
+
+@given(dead=refined())
+def test_a_refining_round_wholly_unknown_is_written_anew_and_no_other(dead: Case) -> None:
+    last = of_round(dead, dead.rounds)
+    to, again = sent(of(dead))
+    if all(made.standing == "unknown" for made in last):
+        assert to == {"medium": CASE_MEDIUM, "difficult": CASE_DIFFICULT}[str(dead.difficulty)]
+        assert again.rounds == dead.rounds - 1
+        assert of_round(again, dead.rounds) == []
+        assert planned(again) == planned(dead)
+    else:
+        assert (to, again) == (PATHS_VERIFIED, dead.with_(life=1))
+
+
+@given(dead=cases, routing=routings())
+def test_what_the_router_gives_up_never_comes_straight_back_to_it(dead: Case, routing: Any) -> None:
+    """Else it would die of the same again: too many unknown means that something is to be asked."""
+    try:
+        route(dead, routing)
+    except Dead as why:
+        to, _ = sent(of(dead, kind=why.kind))
+        assert to != PATHS_VERIFIED
+
+
+@given(dead=cases, topic=st.sampled_from(CASE_TOPICS))
+def test_the_same_letter_makes_the_same_message(dead: Case, topic: str) -> None:
+    assert redrive(of(dead, topic)) == redrive(of(dead, topic))
+
+
+@given(extra=st.dictionaries(st.text(min_size=1, max_size=8).map("x_".__add__), json_values, max_size=3))
+def test_unknown_fields_travel_on(extra: dict[str, Any]) -> None:
+    dead = Case.model_validate({**case().model_dump(), **extra})
+    assert sent(of(dead))[1] == dead.with_(life=1)
+
+
+def test_a_submission_is_handed_in_anew() -> None:
+    submission = Submission(case_id=ids.case_id(QUESTION), question=QUESTION)
+    redriven = redrive(of(submission, QUESTION_SUBMITTED))
+    assert redriven.message.topic == QUESTION_SUBMITTED
+    assert decode(Submission, redriven.message.value) == submission.with_(life=1)
+    named = redrive(of(submission.with_(recipe_id=ids.recipe_id(recipe())), QUESTION_SUBMITTED))
+    assert named.what != redriven.what, "asked for under a recipe it is another work"
+
+
+@given(value=st.binary(max_size=40), version=st.sampled_from(["2.0", "17.3"]))
+def test_a_record_and_what_a_newer_version_wrote_go_back_as_they_were(value: bytes, version: str) -> None:
+    newer = f'{{"version": "{version}", "life": "of another kind"}}'.encode()
+    for dead in (letter(value, RECORD_COMPLETED, "not_yet"), letter(newer), letter(newer, QUESTION_SUBMITTED)):
+        redriven = redrive(dead)
+        assert redriven.message == dead.original
+        assert redriven.what == dead.origin
+
+
+@pytest.mark.parametrize(
+    ("dead", "why"),
+    [
+        (letter(encode(case()), kind="poison"), "mend its writer"),
+        (letter(b"{", kind="killer"), "can't be read"),
+        (letter(b"", kind="defect"), "can't be read"),
+        (letter(encode(case()), topic="of-another-day"), "of-another-day"),
+        (letter(encode(case()), topic="router-dead"), "router-dead"),
+    ],
+)
+def test_what_can_not_be_redriven_says_why(dead: Letter, why: str) -> None:
+    with pytest.raises(NotRedrivable, match=why):
+        redrive(dead)
+
+
+def test_a_letter_is_read_as_the_carrier_wrote_it() -> None:
+    reason = examples.examples()["dead_letter"]
+    assert isinstance(reason, DeadLetter)
+    headers = {"trace": b"1", DEAD_LETTER_HEADER: encode(reason)}
+    received = Received("router-dead", 0, 0, case().case_id.encode(), b"bytes", headers)
+    read = read_letter(received)
+    assert read.reason == reason
+    assert read.original == Outgoing(reason.topic, case().case_id.encode(), b"bytes", {"trace": b"1"})
+    assert read.case_id == case().case_id
+    with pytest.raises(Malformed):
+        read_letter(Received("router-dead", 0, 0, b"", b"", {}))
+
+
+def test_a_key_that_is_no_case_id_is_none() -> None:
+    assert letter(b"", key=b"\x1b[2J").case_id is None
+
+
+class TestLives:
+    """Which letters have been redriven already: told by the notes, and by later letters."""
+
+    def test_a_note_ends_its_letter_and_the_equal_ones(self) -> None:
+        one, equal = of(case()), of(case(), offset=8)
+        lives = Lives()
+        assert not lives.begun(one, redrive(one))
+        lives.take_note(noted(one))
+        assert lives.begun(one, redrive(one))
+        assert lives.begun(equal, redrive(equal))
+
+    def test_a_later_life_that_died_can_be_redriven_and_an_earlier_one_not(self) -> None:
+        first, second = of(case()), of(case(life=1), offset=9)
+        lives = Lives()
+        lives.take(redrive(first))
+        assert not lives.begun(first, redrive(first))
+        lives.take(redrive(second))
+        assert lives.begun(first, redrive(first)), "there is a second life, with or without a note"
+        assert not lives.begun(second, redrive(second))
+
+    def test_what_went_back_unchanged_may_die_again_elsewhere(self) -> None:
+        first, again = letter(b"{}", RECORD_COMPLETED), letter(b"{}", RECORD_COMPLETED, offset=70)
+        lives = Lives()
+        lives.take_note(noted(first))
+        assert lives.begun(first, redrive(first))
+        assert not lives.begun(again, redrive(again))
+
+    def test_what_went_back_unchanged_stays_redriven_for_a_command_that_can_read_it(self) -> None:
+        dead = of(case())
+        lives = Lives()
+        lives.take_note(noted(letter(b'{"version": "2.0"}')))
+        assert lives.begun(dead, redrive(dead))
+
+    @given(dead=st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=8))
+    def test_only_the_latest_life_can_be_redriven(self, dead: list[tuple[int, bool]]) -> None:
+        lives = Lives()
+        for life, is_noted in dead:
+            one = of(case(life=life), offset=life)
+            lives.take_note(noted(one)) if is_noted else lives.take(redrive(one))
+        latest = max((life + is_noted for life, is_noted in dead), default=0)
+        for life in range(5):
+            one = of(case(life=life), offset=life)
+            assert lives.begun(one, redrive(one)) == (latest > life)
+
+
+def noted(dead: Letter) -> Redriven:
+    message = note(dead, redrive(dead))
+    assert message.topic == LETTER_REDRIVEN
+    said = decode(Redriven, message.value)
+    assert message.key == said.what.encode()
+    return said
+
+
+def test_a_note_says_where_it_went() -> None:
+    paths = [failed(path(case(), slot)) if slot < 3 else wrong(path(case(), slot)) for slot in range(9)]
+    dead = of(case().with_(paths=tuple(paths)), kind="too_many_unknown")
+    assert noted(dead).model_dump(exclude={"version"}) == {
+        "what": case().work_id,
+        "life": 1,
+        "topic": PATHS_VERIFIED,
+        "partition": 3,
+        "offset": 7,
+        "to": QUESTION_ADMITTED,
+    }
