@@ -15,7 +15,8 @@ Never from our own metrics. Written as summary.json by demo, replay and chaos al
     unexported_records    records of the topic that the dataset doesn't hold
     dead_letters          messages in the topics of dead letters
     routes                works by difficulty: easy, medium, difficult
-    route_mismatches      works whose difficulty is not the one computed from the server's log alone (a defect)
+    route_mismatches      works whose difficulty is not the one computed from what the server says that it sent (a
+                          defect)
     calls                 requests that the server began (by the ledger where the server keeps no log)
     calls_against_ledger  of these, those begun while the ledger held the reply, or another's live lease (a defect);
                           null where the server keeps no log
@@ -36,8 +37,10 @@ from pathlib import Path
 from typing import Any
 
 from services.core import ids
+from services.core.calls import Reply
 from services.core.ports import CallRow, ClaimRow
 from services.local.topic_counts import Topics
+from services.models.scripted.seeded import text_digest
 
 LogLine = Mapping[str, Any]
 """A line of the scripted server's log, as services.models.scripted.log describes it."""
@@ -93,7 +96,7 @@ def account(
         "unexported_records": len(set(seen.records) - set(exported)),
         "dead_letters": seen.dead_letters,
         "routes": {difficulty: routes[difficulty] for difficulty in ("easy", "medium", "difficult")},
-        "route_mismatches": None if log is None else route_mismatches(seen, log),
+        "route_mismatches": None if log is None else route_mismatches(seen, ledger, log),
         "calls": calls,
         "calls_against_ledger": None if log is None else calls_against_ledger(ledger, log),
         "call_repeats": None if log is None else _call_repeats(log),
@@ -122,14 +125,10 @@ def calls_against_ledger(ledger: Ledger, log: Sequence[LogLine]) -> int:
     )
 
 
-def route_mismatches(seen: Topics, log: Sequence[LogLine]) -> int:
+def route_mismatches(seen: Topics, ledger: Ledger, log: Sequence[LogLine]) -> int:
     """Works whose difficulty isn't what the server's log says: the verdicts that it gave on the plan's paths, and the
     answers that these paths state, counted by the recipe's thresholds. Of an unknown recipe, none can be right."""
-    right: set[tuple[str, int]] = {
-        (line["case"], line["seed"])
-        for line in log
-        if line["event"] == "end" and line["stage"] == "verify" and line["status"] == 200 and _is_right(line)
-    }
+    correct_places = _correct_places(ledger, log)
     wrong = 0
     for work_id, difficulty in seen.difficulty.items():
         case_id, recipe_id = seen.case_of[work_id]
@@ -138,7 +137,7 @@ def route_mismatches(seen: Topics, log: Sequence[LogLine]) -> int:
             wrong += 1
             continue
         slots = range(len(recipe.generate.plan))
-        correct = sum((case_id, ids.seed(case_id, "verify", "generated", 0, slot)) in right for slot in slots)
+        correct = sum((case_id, ids.seed(case_id, "verify", "generated", 0, slot)) in correct_places for slot in slots)
         if correct >= recipe.routing.easy:
             expected = "easy"
         else:
@@ -147,8 +146,18 @@ def route_mismatches(seen: Topics, log: Sequence[LogLine]) -> int:
     return wrong
 
 
-def _is_right(line: LogLine) -> bool:
-    return line.get("verdict") == "Correct" and line.get("stated") in (None, line.get("gold"))
+def _correct_places(ledger: Ledger, log: Sequence[LogLine]) -> set[tuple[str, int]]:
+    """Case id and seed of the paths that are correct by the last verdict that can be read on them: what could not be
+    read was asked for again. Of several replies to one call (its sender was killed, or paused beyond its lease), the
+    one that the ledger took counts: no other was ever published."""
+    held = {call.call_id: text_digest(call.outcome.text) for call in ledger.calls if isinstance(call.outcome, Reply)}
+    last = {
+        (line["case"], line["seed"]): line["verdict"] == "Correct" and line["stated"] in (None, line["gold"])
+        for line in log
+        if line["event"] == "end" and line["stage"] == "verify" and line["status"] == 200
+        if "verdict" in line and line["text"] == held.get(line["id"])
+    }
+    return {place for place, correct in last.items() if correct}
 
 
 def _untraceable(seen: Topics, ledger: Ledger) -> int:

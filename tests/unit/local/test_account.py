@@ -30,6 +30,7 @@ from services.core.examples import CASE_ID, RECIPE, RECIPE_ID, examples
 from services.core.ports import CallRow, ClaimRow, Received
 from services.local.account import Ledger, Used, account
 from services.local.topic_counts import Topics
+from services.models.scripted.seeded import text_digest
 
 EXAMPLES = examples()
 CASE: Any = EXAMPLES["case"]  # medium: two of three planned paths are correct; it keeps two
@@ -66,13 +67,19 @@ class Evidence:
 
     def call(self, call_id: str, stage: str, slot: int, at: float, **notes: Any) -> None:
         """A call in order: claimed at, begun 1 s later, replied and completed after 2 s more."""
+        self.reply(call_id, stage, slot, at, **notes)
+        usage = next((call.usage for path in CASE.paths for call in path.calls if call.call_id == call_id), None)
+        usage = usage or RECORD.calls[-1].usage
+        self.claims.append(ClaimRow(call_id, "one", at, at + 3, "completed"))
+        self.calls.append(CallRow(call_id, "one", at + 3, Reply(str(notes), "stop", usage)))
+
+    def reply(self, call_id: str, stage: str, slot: int, at: float, **notes: Any) -> None:
+        """A call as the server logs it; its text is all that the notes say."""
         seed = ids.seed(CASE_ID, stage, "generated", 0, slot)
         named = {"n": len(self.log), "server": 1, "id": call_id, "owner": "one", "stage": stage, "case": CASE_ID}
-        self.claims.append(ClaimRow(call_id, "one", at, at + 3, "completed"))
         self.log.append({"event": "start", **named, "at": at + 1})
-        self.log.append({"event": "end", **named, "start": at + 1, "end": at + 2, "status": 200, "seed": seed, **notes})
-        usage = next((call.usage for path in CASE.paths for call in path.calls if call.call_id == call_id), None)
-        self.calls.append(CallRow(call_id, "one", at + 3, Reply("", "stop", usage or RECORD.calls[-1].usage)))
+        told = {"seed": seed, "text": text_digest(str(notes)), **notes}
+        self.log.append({"event": "end", **named, "start": at + 1, "end": at + 2, "status": 200, **told})
 
     def count(self, used: dict[str, Used] | None = None, *, log: bool = True) -> dict[str, Any]:
         seen = Topics()
@@ -322,6 +329,50 @@ def test_a_route_is_computed_from_what_the_server_said(run: Evidence, changes: d
     assert run.count()["route_mismatches"] == mismatches
 
 
+CORRECT, ERROR = ({"verdict": word, "stated": "B", "gold": "B"} for word in ("Correct", "Error"))
+UNREADABLE = {"stated": "B", "gold": "B"}
+
+
+@pytest.mark.parametrize(
+    ("asks", "mismatches"),
+    [
+        ([UNREADABLE, CORRECT], 0),
+        ([UNREADABLE, UNREADABLE, CORRECT], 0),
+        ([UNREADABLE, ERROR], 1),
+        ([UNREADABLE, UNREADABLE, UNREADABLE], 1),
+        ([ERROR, CORRECT], 0),  # asked anew in a later life
+        ([CORRECT, ERROR], 1),
+    ],
+)
+def test_the_last_readable_verdict_on_a_path_counts(run: Evidence, asks: list[Any], mismatches: int) -> None:
+    """Both correct paths are judged by several asks: the case is medium only if one of them stays correct."""
+    for slot, line in first_two_verdicts(run):
+        run.log.remove(line)
+        for number, notes in enumerate(asks):
+            run.call(f"call-{slot}-{number}", "verify", slot, 5_000.0 + number, **notes)
+    assert run.count()["route_mismatches"] == mismatches
+
+
+@pytest.mark.parametrize(("taken", "mismatches"), [(CORRECT, 0), (ERROR, 1)])
+@pytest.mark.parametrize("order", [[CORRECT, ERROR], [ERROR, CORRECT]])
+def test_of_a_call_made_twice_the_reply_that_the_ledger_took_counts(
+    run: Evidence, order: list[Any], taken: Any, mismatches: int
+) -> None:
+    for slot, line in first_two_verdicts(run):
+        run.log.remove(line)
+        run.call(f"call-{slot}", "verify", slot, 5_000.0, **taken)
+        del run.log[-2:]
+        for notes in order:
+            run.reply(f"call-{slot}", "verify", slot, 5_000.0, **notes)
+    assert run.count()["route_mismatches"] == mismatches
+
+
+def test_a_window_of_faults_in_the_log_is_no_call(run: Evidence) -> None:
+    before = run.count()
+    run.log.insert(0, {"event": "window", "kind": "429", "at": 1.0, "until": 6.0})
+    assert run.count() == before
+
+
 @pytest.mark.parametrize("what", ["recipe", "question", "digest", "call"])
 def test_an_untraceable_record(run: Evidence, what: str) -> None:
     if what == "recipe":
@@ -335,6 +386,13 @@ def test_an_untraceable_record(run: Evidence, what: str) -> None:
     else:
         run.calls = [row for row in run.calls if row.call_id != RECORD.calls[0].call_id]
     assert run.count()["untraceable_records"] >= 1
+
+
+def first_two_verdicts(run: Evidence) -> list[tuple[int, dict[str, Any]]]:
+    """The slots and the log's lines of the two correct paths."""
+    lines = [line for line in run.log if line.get("verdict") and line["stated"] == CASE.question.answer]
+    slots = {ids.seed(CASE_ID, "verify", "generated", 0, slot): slot for slot in range(3)}
+    return [(slots[line["seed"]], line) for line in lines]
 
 
 def die(run: Evidence, topic: str, message: Value) -> None:
