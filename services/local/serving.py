@@ -35,6 +35,8 @@ class Scripted:
     """Seconds a call, or `least:most`."""
     seed: int = 1
     data: Path | None = None
+    fault_rate: float = 0.0
+    """Of its replies, so many go wrong on purpose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,14 @@ def server(choice: Choice, folder: Path, env: Mapping[str, str]) -> Server:
 
 def _scripted(choice: Scripted, folder: Path, env: Mapping[str, str]) -> Server:
     port, calls = free_ports(1)[0], folder / "calls.jsonl"
-    options = {"port": port, "slots": choice.slots, "latency": choice.latency, "seed": choice.seed, "log": calls}
+    options: dict[str, object] = {
+        "port": port,
+        "slots": choice.slots,
+        "latency": choice.latency,
+        "seed": choice.seed,
+        "fault-rate": choice.fault_rate,
+        "log": calls,
+    }
     if choice.data is not None:
         options["data"] = choice.data.absolute()
     argv = [part for name, value in options.items() for part in (f"--{name}", str(value))]

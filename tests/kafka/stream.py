@@ -194,7 +194,7 @@ class Stream:
 
     def log(self, questions: Collection[Question] | None = None) -> list[LogLine]:
         """What the model servers were asked, in order; about these questions, or all."""
-        lines = [line for server in self.servers.values() for line in server.lines()]
+        lines = [line for server in self.servers.values() for line in server.lines() if line["event"] != "window"]
         if questions is not None:
             wanted = case_ids(questions)
             lines = [line for line in lines if line["case"] in wanted]

@@ -5,10 +5,12 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
+from typing import get_args
 
 from aiohttp import web
 
 from services.models.scripted import known, recorded_author
+from services.models.scripted.faults import KINDS, WindowKind
 from services.models.scripted.log import Log
 from services.models.scripted.script import Script
 from services.models.scripted.scripted_author import ScriptedAuthor
@@ -22,6 +24,13 @@ It learns what a call is for from two headers, which the services send with ever
   X-Stage     generate, verify, score, refine, reason or summarize
   X-Case-Id   which question it is about (it knows the case ids of its questions)
 Without them it answers as a plain chat. X-Request-Id (the call id) and X-Owner go into the log.
+
+Of its replies, --fault-rate go wrong, by the seed, the call id and the number of times that the call was made:
+  {kinds}
+And a controller can open windows of trouble, for the calls that begin from now on:
+  POST /faults     {{"kind": "429", "seconds": 5, "share": 0.5}}; kinds: {windows}
+                   (slow: "delay_s": 120)
+  DELETE /faults   all windows end now
 """
 
 _EXAMPLES = """\
@@ -31,6 +40,9 @@ examples
   what real models wrote on real questions (a folder with questions.jsonl.gz and recordings.jsonl.gz),
   each call between 0.1 and 20 s, and a log against which the ledger can be held:
     python -m services.models.scripted --port 8100 --data ../shared/data --latency 0.1:20 --log calls.jsonl
+  six calls in a hundred go wrong; and now, for ten seconds, none begins that ever ends:
+    python -m services.models.scripted --port 8100 --fault-rate 0.06
+    curl -d '{"kind": "hang", "seconds": 10}' http://127.0.0.1:8100/faults
   ask it:
     curl -H 'X-Stage: generate' -H 'X-Case-Id: case-…' http://127.0.0.1:8100/v1/chat/completions \\
       -d '{"model": "any", "seed": 1, "messages": [{"role": "user", "content": "…"}]}'
@@ -38,7 +50,8 @@ examples
 the log
   a JSON line when a request starts (event: start) and one when it ends (event: end): n, server, id, owner, stage,
   case; at the end start, end (Unix seconds), status (null and "reset": true where the client went away first), text
-  (SHA-256 of the reply's text, 16 hex digits), finish, usage, and by stage: stated, gold, path, verdict, score.
+  (SHA-256 of the reply's text, 16 hex digits), finish, usage, and by stage: stated, gold, path, verdict, score; of what
+  went wrong on purpose, fault (its kind), and withheld where no whole reply could be read. A window is a line as well.
 """
 
 
@@ -56,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m services.models.scripted",
-        description=_ABOUT,
+        description=_ABOUT.format(kinds=", ".join(KINDS), windows=", ".join(get_args(WindowKind))),
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -70,8 +83,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--questions", type=Path, default=known.SAMPLES, help="known questions, JSON lines (default: the samples)")
     add("--data", type=Path, default=None, help="replay this folder's recordings, of its questions")
     add("--reply-bytes", type=int, default=0, help="pad scripted chains of thought to so many bytes")
+    add("--fault-rate", type=_share, default=0.0, help="of the replies, so many go wrong: 0 to 1 (default: none)")
     add("--log", type=Path, default=None, help="append a line for each start and end of a request to this file")
     return parser
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: give a share from 0 to 1")
+    return share
 
 
 def _script(options: argparse.Namespace) -> Script:
@@ -88,7 +109,7 @@ async def _serve(options: argparse.Namespace, script: Script, log: Log) -> None:
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     load = Load(options.slots, options.latency, options.queue)
-    server = ScriptedServer(script, load, log, seed=options.seed)
+    server = ScriptedServer(script, load, log, seed=options.seed, fault_rate=options.fault_rate)
     runner = web.AppRunner(server.app(), access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, options.host, options.port, backlog=BACKLOG)

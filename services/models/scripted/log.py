@@ -1,4 +1,4 @@
-"""The server's own account of what it was asked: JSON lines, a start and an end for each request.
+"""The server's own account of what it was asked: JSON lines, a start and an end for each request, and its windows.
 
 start: n, id, owner, stage, case, at. end: the same, with `start` and `end` (Unix seconds) for `at`, and
     status   the HTTP status, or null where the client went away or the server stopped first
@@ -12,7 +12,13 @@ start: n, id, owner, stage, case, at. end: the same, with `start` and `end` (Uni
     path     for verify, score, summarize: the digest of the path in the prompt; equal to the `text` of its writing
     verdict  for verify: Correct or Error
     score    for score, and for verify where asked for: 0 to 5
+    fault    what went wrong with the request on purpose (services.models.scripted.faults); absent otherwise
+    withheld true where the client could not have got a whole reply that can be read; absent otherwise. Such a line
+             has no notes on the reply; all others' notes say what the text that was sent holds: no verdict where it
+             states none, or two
 `n` numbers the requests of one process of the server, whose id stands in `server`.
+
+window: kind, at, until (Unix seconds): a time of trouble. One that is ended early has a second line, of the same `at`.
 """
 
 import io
@@ -57,6 +63,10 @@ class Log:
         if status is None:
             line["reset"] = True
         self._write({**line, **notes})
+
+    def window(self, kind: str, at: float, until: float) -> None:
+        """A window of faults was opened, or its end was brought forward."""
+        self._write({"event": "window", "kind": kind, "at": at, "until": until})
 
     def close(self) -> None:
         """No line is written after this."""

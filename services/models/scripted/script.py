@@ -8,7 +8,7 @@ import orjson
 from services.contracts.case import FinishReason
 from services.contracts.question import Question
 from services.core.answers import stated
-from services.models.scripted import texts
+from services.models.scripted import faults, texts
 from services.models.scripted.asks import CHARACTERS_A_TOKEN, Ask, Author, Said
 from services.models.scripted.seeded import fraction, text_digest
 
@@ -20,13 +20,14 @@ _FIELDS: dict[str, tuple[str, ...]] = {"verify": ("verdict", "reason"), "score":
 
 
 class Script:
-    """What the server says to a request: a pure function of the request and the server's seed."""
+    """What the server says to a request: a pure function of the request, the fault in its reply, and the server's
+    seed. The notes say what the text truly holds."""
 
     def __init__(self, questions: Mapping[str, Question], author: Author, *, seed: int) -> None:
         self._questions = questions
         self._author = author
         self._seed = seed
-        self._stages: dict[str, Callable[[Ask], Said]] = {
+        self._stages: dict[str, Callable[[Ask, str | None], Said]] = {
             "generate": self._path,
             "refine": self._path,
             "reason": self._path,
@@ -35,15 +36,15 @@ class Script:
             "summarize": self._summary,
         }
 
-    def reply(self, ask: Ask) -> Said:
-        """The reply to any request."""
-        return self._stages.get(ask.stage, self._chat)(ask)
+    def reply(self, ask: Ask, fault: str | None = None) -> Said:
+        """The reply to any request, with this kind of fault in it (see `faults.Kind`; others leave the text alone)."""
+        return self._stages.get(ask.stage, self._chat)(ask, fault)
 
-    def _path(self, ask: Ask) -> Said:
-        text, finish = _cut(self._author.write(ask), ask)
+    def _path(self, ask: Ask, fault: str | None) -> Said:
+        text, finish = _cut(self._author.write(ask), ask, fault)
         return Said(text, finish, {"stated": self._stated(ask, text), "gold": self._gold(ask)})
 
-    def _judgement(self, ask: Ask) -> Said:
+    def _judgement(self, ask: Ask, fault: str | None) -> Said:
         path = ask.path()
         digest = text_digest(path)
         errs = fraction(self._seed, "judge", ask.case_id, digest, ask.seed) < WRONG_VERDICTS
@@ -55,22 +56,23 @@ class Script:
             "score": score,
             "justification": f"Scripted score of path {digest}.",
         }
-        reply = _in_form(said, ask)
-        judged: dict[str, Any] = {name: reply[name] for name in ("verdict", "score") if name in reply}
-        notes: dict[str, Any] = {"path": digest, "stated": self._stated(ask, path), "gold": self._gold(ask), **judged}
-        return Said(*_cut(orjson.dumps(reply).decode(), ask), notes)
+        whole, clear = faults.judgement(fault, _in_form(said, ask))
+        text, finish = _cut(whole, ask, fault)
+        judged = {name: clear[name] for name in ("verdict", "score") if name in clear and _holds(text, name, clear)}
+        notes = {"path": digest, "stated": self._stated(ask, path), "gold": self._gold(ask), **judged}
+        return Said(text, finish, notes)
 
-    def _summary(self, ask: Ask) -> Said:
+    def _summary(self, ask: Ask, fault: str | None) -> Said:
         path = ask.path()
         letter = self._stated(ask, path)
         key = (self._seed, "summarize", ask.case_id, text_digest(path), ask.seed)
         summary = texts.summary(self._questions.get(ask.case_id), letter, key)
-        return Said(*_cut(summary, ask), {"path": text_digest(path)})
+        return Said(*_cut(summary, ask, fault), {"path": text_digest(path)})
 
-    def _chat(self, ask: Ask) -> Said:
+    def _chat(self, ask: Ask, fault: str | None) -> Said:
         key = (self._seed, "chat", ask.prompt, ask.seed)
         text = texts.chat(key) if ask.schema is None else orjson.dumps(_in_form({}, ask)).decode()
-        return Said(*_cut(text, ask))
+        return Said(*_cut(text, ask, fault))
 
     def _stated(self, ask: Ask, text: str) -> str | None:
         question = self._questions.get(ask.case_id)
@@ -81,10 +83,19 @@ class Script:
         return None if question is None else question.answer
 
 
-def _cut(text: str, ask: Ask) -> tuple[str, FinishReason]:
-    """The text, and why it ends: beyond max_tokens it is cut off."""
+def _cut(text: str, ask: Ask, fault: str | None) -> tuple[str, FinishReason]:
+    """The text, and why it ends: beyond max_tokens it is cut off, or by a fault."""
+    if fault == "cut":
+        return text[: len(text) // 2], "length"
+    if fault == "no_text":
+        return "", "stop"
     room = CHARACTERS_A_TOKEN * ask.max_tokens
     return (text, "stop") if len(text) <= room else (text[:room], "length")
+
+
+def _holds(text: str, name: str, fields: Mapping[str, Any]) -> bool:
+    """Whether a text that may have been cut off still has this field with its whole value."""
+    return orjson.dumps({name: fields[name]}).decode()[1:-1] in text
 
 
 def _in_form(said: Mapping[str, Any], ask: Ask) -> dict[str, Any]:

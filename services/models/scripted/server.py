@@ -1,19 +1,26 @@
-"""The scripted server's HTTP side: slots, latency, log."""
+"""The scripted server's HTTP side: slots, latency, faults, log."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import socket
+import struct
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from aiohttp import web
+from pydantic import ValidationError
 
-from services.models.scripted.asks import CHARACTERS_A_TOKEN, JUDGED_BEGIN, Ask, Said
+from services.contracts.codec import explain
+from services.models.scripted import faults
+from services.models.scripted.asks import CHARACTERS_A_TOKEN, JUDGED_BEGIN, JUDGES, Ask, Said
+from services.models.scripted.faults import Fault, Faults, Window
 from services.models.scripted.log import Entry, Log
 from services.models.scripted.script import Script
 from services.models.scripted.seeded import fraction, text_digest
 
+_REFUSALS = {"401": "invalid_api_key", "429": "rate_limit_exceeded"}
 _LARGEST_REQUEST = 16 * 2**20
 BACKLOG = 4_096
 """A client that opens hundreds of connections at once must not meet the default of 128 and its retries by seconds."""
@@ -50,14 +57,24 @@ class Load:
     """Requests beyond the slots that may wait; None: any number. Further ones are answered 429."""
 
 
-class ScriptedServer:
-    """The HTTP handlers of one server."""
+@dataclass(frozen=True)
+class Answer:
+    """What is sent, and what the log says of it."""
 
-    def __init__(self, script: Script, load: Load, log: Log, *, seed: int) -> None:
+    status: int
+    body: bytes
+    notes: Mapping[str, Any]
+
+
+class ScriptedServer:
+    """The HTTP handlers of one server. `fault_rate`: of the replies, so many go wrong."""
+
+    def __init__(self, script: Script, load: Load, log: Log, *, seed: int, fault_rate: float = 0.0) -> None:
         self._script = script
         self._load = load
         self._log = log
         self._seed = seed
+        self._faults = Faults(fault_rate, log, seed=seed)
         self._slots = asyncio.Semaphore(load.slots)
         self._waiting = 0
 
@@ -67,36 +84,53 @@ class ScriptedServer:
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)
+        app.router.add_post("/faults", self._open_window)
+        app.router.add_delete("/faults", self._close_windows)
         return app
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         headers = request.headers
         stage, case_id = headers.get("X-Stage", ""), headers.get("X-Case-Id", "")
-        entry = self._log.begin(headers.get("X-Request-Id", ""), headers.get("X-Owner", ""), stage, case_id)
+        call_id = headers.get("X-Request-Id", "")
+        entry = self._log.begin(call_id, headers.get("X-Owner", ""), stage, case_id)
+        fault = self._faults.draw(call_id, stage)
         try:
-            status, body, notes = await self._answer(await request.read(), stage, case_id, entry)
-            response = web.Response(status=status, body=body, content_type="application/json")
-            if status == 429:
-                response.headers["Retry-After"] = "1"
-            await response.prepare(request)
-            await response.write_eof()
+            answer = await self._answer(await request.read(), stage, case_id, entry, fault)
+            send = _send_and_reset if fault is not None and fault.kind == "reset" else _send
+            response = await send(request, answer)
         except (asyncio.CancelledError, ConnectionError):
-            self._log.end(entry, None, {})
+            self._log.end(entry, None, fault.notes(stage) if fault is not None else {})
             raise
-        self._log.end(entry, status, notes)
+        self._log.end(entry, answer.status, answer.notes)
         return response
 
-    async def _answer(self, data: bytes, stage: str, case_id: str, entry: Entry) -> tuple[int, bytes, dict[str, Any]]:
+    async def _answer(self, data: bytes, stage: str, case_id: str, entry: Entry, fault: Fault | None) -> Answer:
         try:
             chat = orjson.loads(data)
             ask = _ask(chat, stage, case_id)
         except (ValueError, TypeError, KeyError, AttributeError):
-            return 400, _error("invalid_request_error"), {}
+            return Answer(400, _error("invalid_request_error"), {})
+        if fault is not None and fault.kind in ("401", "429"):
+            return Answer(int(fault.kind), _error(_REFUSALS[fault.kind]), fault.notes(stage))
         if self._is_full():
-            return 429, _error("rate_limit_exceeded"), {}
+            return Answer(429, _error(_REFUSALS["429"]), {"withheld": True})
         async with self._slot():
-            await asyncio.sleep(self._load.latency.of(entry.named["id"], self._seed))
-            return _completion(chat["model"], ask, self._script.reply(ask), entry)
+            latency_s = self._load.latency.of(entry.named["id"], self._seed)
+            await asyncio.sleep(latency_s + (fault.delay_s if fault is not None else 0.0))
+            if fault is None:
+                return _completion(chat["model"], ask, self._script.reply(ask), entry)
+            return _spoilt(_completion(chat["model"], ask, self._script.reply(ask, fault.kind), entry), fault, stage)
+
+    async def _open_window(self, request: web.Request) -> web.Response:
+        try:
+            self._faults.open(Window.model_validate_json(await request.read()))
+        except ValidationError as error:
+            return web.Response(status=400, text=explain(error))
+        return web.Response(status=204)
+
+    async def _close_windows(self, _: web.Request) -> web.Response:
+        self._faults.close()
+        return web.Response(status=204)
 
     def _is_full(self) -> bool:
         return self._load.queue is not None and self._slots.locked() and self._waiting >= self._load.queue
@@ -135,7 +169,7 @@ def _ask(chat: dict[str, Any], stage: str, case_id: str) -> Ask:
     )
 
 
-def _completion(model: str, ask: Ask, said: Said, entry: Entry) -> tuple[int, bytes, dict[str, Any]]:
+def _completion(model: str, ask: Ask, said: Said, entry: Entry) -> Answer:
     prompt, completion, cached = _tokens(ask.prompt), _tokens(said.text), _cached(ask)
     message = {"role": "assistant", "content": said.text}
     reply = {
@@ -153,7 +187,38 @@ def _completion(model: str, ask: Ask, said: Said, entry: Entry) -> tuple[int, by
     }
     usage = {"prompt": prompt, "completion": completion, "cached": cached}
     notes = {"seed": ask.seed, "text": text_digest(said.text), "finish": said.finish, "usage": usage, **said.notes}
-    return 200, orjson.dumps(reply), notes
+    return Answer(200, orjson.dumps(reply), notes)
+
+
+def _spoilt(answer: Answer, fault: Fault, stage: str) -> Answer:
+    notes = fault.notes(stage)
+    if fault.kind == "500":
+        return Answer(500, _error("server_error"), notes)
+    if "withheld" in notes:
+        return Answer(200, faults.body(fault.kind, answer.body), notes)
+    return Answer(200, answer.body, {**answer.notes, **notes})
+
+
+async def _send(request: web.Request, answer: Answer) -> web.StreamResponse:
+    response = web.Response(status=answer.status, body=answer.body, content_type="application/json")
+    if answer.status == 429:
+        response.headers["Retry-After"] = "1"
+    await response.prepare(request)
+    await response.write_eof()
+    return response
+
+
+async def _send_and_reset(request: web.Request, answer: Answer) -> web.StreamResponse:
+    """Half of the body, then a TCP reset, as when a server is killed."""
+    response = web.StreamResponse()
+    response.content_type, response.content_length = "application/json", len(answer.body)
+    await response.prepare(request)
+    await response.write(answer.body[: len(answer.body) // 2])
+    if request.transport is not None:
+        linger_not = struct.pack("ii", 1, 0)
+        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
+        request.transport.abort()
+    return response
 
 
 def _tokens(text: str) -> int:
@@ -163,7 +228,7 @@ def _tokens(text: str) -> int:
 def _cached(ask: Ask) -> int:
     """As if what a question's verification prompts share were always cached: whole blocks of 16 tokens up to the path.
     Which of them comes first would depend on order."""
-    if ask.stage not in ("verify", "score"):
+    if ask.stage not in JUDGES:
         return 0
     return max(ask.prompt.rfind(JUDGED_BEGIN), 0) // CHARACTERS_A_TOKEN // 16 * 16
 
