@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from services.cli import account, demo, recipes, status, submit, topics, up
+from services.cli import account, circuit, dead, demo, ledger, recipes, status, submit, topics, up
 
 HELP = """Medical questions in, verified chains of thought out: ReasonMed as a stream on Kafka.
 
@@ -26,6 +26,9 @@ app.command("submit")(submit.submit)
 app.command("status")(status.status)
 app.add_typer(topics.app, name="topics")
 app.add_typer(recipes.app, name="recipes")
+app.add_typer(dead.app, name="dead")
+app.add_typer(circuit.app, name="circuit")
+app.add_typer(ledger.app, name="ledger")
 app.command("demo")(demo.demo)
 app.command("replay")(demo.replay)
 app.command("account")(account.account)

@@ -66,3 +66,14 @@ def client(bootstrap: str | None, folder: Path) -> KafkaClient:
     if "kafka" not in settings.model_fields_set and (running := load(folder)) is not None:
         return replace(settings.kafka, bootstrap=running.bootstrap)
     return settings.kafka
+
+
+def ledger(folder: Path) -> str:
+    """The ledger's address, which may hold a password: the environment's, else that of the stack in the folder. Raises
+    Failed where there is neither: a ledger of the default's name would be a new one."""
+    settings = environment_settings()
+    if "ledger" in settings.model_fields_set:
+        return settings.ledger.get_secret_value()
+    if (running := load(folder)) is not None:
+        return running.ledger
+    raise Failed(f"no stack runs in {folder}: name the ledger in REASONMED_LEDGER, or the stack's --folder")

@@ -2,7 +2,7 @@
 suite of laws in tests/laws for both."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from services.contracts.base import Message
@@ -19,6 +19,8 @@ class Received:
     key: bytes | None
     value: bytes | None
     headers: Mapping[str, bytes]
+    timestamp_ms: int = field(default=0, compare=False)
+    """When it was written, in Unix time; for people to see, never part of what follows from the message."""
 
 
 @dataclass(frozen=True)

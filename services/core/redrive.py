@@ -41,18 +41,26 @@ class Letter:
 
     @property
     def origin(self) -> str:
-        """Where the message that died had been read."""
+        """Where the message that died had been read: TOPIC/PARTITION/OFFSET."""
         return _origin(self.reason)
+
+
+@dataclass(frozen=True)
+class NewLife:
+    """The life that begins with a redrive."""
+
+    what: str
+    """As in the note, see Redriven."""
+    number: int
+    origin: str
+    """Where the message that died had been read."""
 
 
 @dataclass(frozen=True)
 class Redrive:
     """What a letter's redrive sends."""
 
-    what: str
-    """As in the note, see Redriven."""
-    life: int
-    """The life that begins with it."""
+    begins: NewLife
     message: Outgoing
 
 
@@ -80,11 +88,11 @@ def redrive(letter: Letter) -> Redrive:
             case "case":
                 return _case(letter, decode(Case, letter.original.value))
             case "record":
-                return Redrive(letter.origin, 1, letter.original)
+                return _unchanged(letter)
             case _:
                 raise NotRedrivable(f"nothing is redriven to {letter.reason.topic}: is this command up to date?")
     except UnknownVersion:
-        return Redrive(letter.origin, 1, letter.original)
+        return _unchanged(letter)
     except Malformed as error:
         raise NotRedrivable(f"it can't be read: {error}") from error
 
@@ -94,14 +102,14 @@ def note(letter: Letter, redriven: Redrive) -> Outgoing:
     costs a repeat of the same bytes, never a letter."""
     reason = letter.reason
     said = Redriven(
-        what=redriven.what,
-        life=redriven.life,
+        what=redriven.begins.what,
+        life=redriven.begins.number,
         topic=reason.topic,
         partition=reason.partition,
         offset=reason.offset,
         to=redriven.message.topic,
     )
-    return Outgoing(LETTER_REDRIVEN, redriven.what.encode(), encode(said), {})
+    return Outgoing(LETTER_REDRIVEN, said.what.encode(), encode(said), {})
 
 
 @dataclass
@@ -110,9 +118,9 @@ class Lives:
 
     _latest: dict[str, int] = field(default_factory=dict)
 
-    def take(self, redriven: Redrive) -> None:
-        """A letter is there: the life before its redrive's has been."""
-        self._see(redriven.what, redriven.life - 1)
+    def take(self, new: NewLife) -> None:
+        """A letter is there whose redrive would begin this life: the one before it has been."""
+        self._see(new.what, new.number - 1)
 
     def take_note(self, said: Redriven) -> None:
         """A note is there. Its message may have been unreadable to who wrote it, and be readable now: so where that had
@@ -120,9 +128,9 @@ class Lives:
         self._see(said.what, said.life)
         self._see(_origin(said), 1)
 
-    def begun(self, letter: Letter, redriven: Redrive) -> bool:
-        """Whether the life that this redrive begins, or a later one, has begun already."""
-        return self._latest.get(redriven.what, 0) >= redriven.life or self._latest.get(letter.origin, 0) > 0
+    def begun(self, new: NewLife) -> bool:
+        """Whether this life, or a later one, has begun already."""
+        return self._latest.get(new.what, 0) >= new.number or self._latest.get(new.origin, 0) > 0
 
     def _see(self, what: str, life: int) -> None:
         self._latest[what] = max(life, self._latest.get(what, 0))
@@ -139,7 +147,12 @@ def _case(letter: Letter, case: Case) -> Redrive:
 
 
 def _begun(letter: Letter, what: str, message: Submission | Case, topic: str) -> Redrive:
-    return Redrive(what, message.life, replace(letter.original, topic=topic, value=encode(message)))
+    sent = replace(letter.original, topic=topic, value=encode(message))
+    return Redrive(NewLife(what, message.life, letter.origin), sent)
+
+
+def _unchanged(letter: Letter) -> Redrive:
+    return Redrive(NewLife(letter.origin, 1, letter.origin), letter.original)
 
 
 def _onward(case: Case, topic: str) -> tuple[Case, str]:

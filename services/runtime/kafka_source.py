@@ -294,6 +294,7 @@ def _broker_away() -> Iterator[None]:
 
 def _offsets(commits: Mapping[TopicPartition, tuple[int, str]]) -> dict[Any, Any]:
     return {aiokafka.TopicPartition(*key): aiokafka.OffsetAndMetadata(*value) for key, value in commits.items()}
+        timestamp_ms=record.timestamp,
 
 
 def received(record: Any) -> Received:

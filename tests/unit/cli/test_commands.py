@@ -26,6 +26,12 @@ COMMANDS = (
     ["demo"],
     ["replay"],
     ["account"],
+    ["dead", "list"],
+    ["dead", "show"],
+    ["dead", "redrive"],
+    ["circuit", "list"],
+    ["circuit", "close"],
+    ["ledger", "prune"],
 )
 
 
@@ -65,7 +71,9 @@ def test_help_loads_nothing_heavy() -> None:
     assert not heavy & set(loaded)
 
 
-@pytest.mark.parametrize("command", [["status", "--json"], ["topics", "describe"], ["recipes", "list"]])
+@pytest.mark.parametrize(
+    "command", [["status", "--json"], ["topics", "describe"], ["recipes", "list"], ["dead", "list"]]
+)
 def test_kafka_that_is_away_is_told_in_a_sentence(
     command: list[str], nowhere: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

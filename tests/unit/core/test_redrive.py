@@ -78,10 +78,10 @@ def test_a_case_begins_its_next_life_and_loses_nothing_that_is_known(
     dead = dead.with_(life=life)
     redriven = redrive(of(dead, topic, kind=kind))
     again = decode(Case, redriven.message.value)
-    assert again.life == redriven.life == life + 1
+    assert again.life == redriven.begins.number == life + 1
     assert redriven.message.key == dead.case_id.encode()
     assert redriven.message.headers == {"trace": b"1"}
-    assert redriven.what == dead.work_id
+    assert redriven.begins.what == dead.work_id
     assert set(again.paths) <= set(dead.paths)
     assert all(gone.standing == "unknown" for gone in set(dead.paths) - set(again.paths))
     assert again.with_(paths=(), life=0, rounds=0) == dead.with_(paths=(), life=0, rounds=0)
@@ -136,7 +136,7 @@ def test_a_submission_is_handed_in_anew() -> None:
     assert redriven.message.topic == QUESTION_SUBMITTED
     assert decode(Submission, redriven.message.value) == submission.with_(life=1)
     named = redrive(of(submission.with_(recipe_id=ids.recipe_id(recipe())), QUESTION_SUBMITTED))
-    assert named.what != redriven.what, "asked for under a recipe it is another work"
+    assert named.begins.what != redriven.begins.what, "asked for under a recipe it is another work"
 
 
 @given(value=st.binary(max_size=40), version=st.sampled_from(["2.0", "17.3"]))
@@ -145,7 +145,7 @@ def test_a_record_and_what_a_newer_version_wrote_go_back_as_they_were(value: byt
     for dead in (letter(value, RECORD_COMPLETED, "not_yet"), letter(newer), letter(newer, QUESTION_SUBMITTED)):
         redriven = redrive(dead)
         assert redriven.message == dead.original
-        assert redriven.what == dead.origin
+        assert redriven.begins.what == dead.origin
 
 
 @pytest.mark.parametrize(
@@ -186,43 +186,43 @@ class TestLives:
     def test_a_note_ends_its_letter_and_the_equal_ones(self) -> None:
         one, equal = of(case()), of(case(), offset=8)
         lives = Lives()
-        assert not lives.begun(one, redrive(one))
+        assert not lives.begun(redrive(one).begins)
         lives.take_note(noted(one))
-        assert lives.begun(one, redrive(one))
-        assert lives.begun(equal, redrive(equal))
+        assert lives.begun(redrive(one).begins)
+        assert lives.begun(redrive(equal).begins)
 
     def test_a_later_life_that_died_can_be_redriven_and_an_earlier_one_not(self) -> None:
         first, second = of(case()), of(case(life=1), offset=9)
         lives = Lives()
-        lives.take(redrive(first))
-        assert not lives.begun(first, redrive(first))
-        lives.take(redrive(second))
-        assert lives.begun(first, redrive(first)), "there is a second life, with or without a note"
-        assert not lives.begun(second, redrive(second))
+        lives.take(redrive(first).begins)
+        assert not lives.begun(redrive(first).begins)
+        lives.take(redrive(second).begins)
+        assert lives.begun(redrive(first).begins), "there is a second life, with or without a note"
+        assert not lives.begun(redrive(second).begins)
 
     def test_what_went_back_unchanged_may_die_again_elsewhere(self) -> None:
         first, again = letter(b"{}", RECORD_COMPLETED), letter(b"{}", RECORD_COMPLETED, offset=70)
         lives = Lives()
         lives.take_note(noted(first))
-        assert lives.begun(first, redrive(first))
-        assert not lives.begun(again, redrive(again))
+        assert lives.begun(redrive(first).begins)
+        assert not lives.begun(redrive(again).begins)
 
     def test_what_went_back_unchanged_stays_redriven_for_a_command_that_can_read_it(self) -> None:
         dead = of(case())
         lives = Lives()
         lives.take_note(noted(letter(b'{"version": "2.0"}')))
-        assert lives.begun(dead, redrive(dead))
+        assert lives.begun(redrive(dead).begins)
 
     @given(dead=st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=8))
     def test_only_the_latest_life_can_be_redriven(self, dead: list[tuple[int, bool]]) -> None:
         lives = Lives()
         for life, is_noted in dead:
             one = of(case(life=life), offset=life)
-            lives.take_note(noted(one)) if is_noted else lives.take(redrive(one))
+            lives.take_note(noted(one)) if is_noted else lives.take(redrive(one).begins)
         latest = max((life + is_noted for life, is_noted in dead), default=0)
         for life in range(5):
             one = of(case(life=life), offset=life)
-            assert lives.begun(one, redrive(one)) == (latest > life)
+            assert lives.begun(redrive(one).begins) == (latest > life)
 
 
 def noted(dead: Letter) -> Redriven:

@@ -1,0 +1,112 @@
+"""`reasonmed circuit` and `reasonmed ledger`, on a SQLite ledger."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.cli import circuit, ledger
+from services.cli.__main__ import main
+from services.contracts.case import Usage
+from services.core.calls import Reply
+from services.ledger import open_ledger
+from services.ledger.sqlite import SqliteLedger
+
+DAY_S = 24 * 3600
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    made = f"sqlite://{tmp_path}/ledger.sqlite"
+    monkeypatch.setenv("REASONMED_LEDGER", made)
+    return made
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def why(url: str, service: str) -> str | None:
+    async def ask() -> str | None:
+        async with open_ledger(url) as opened:
+            return await opened.circuit(service)
+
+    return asyncio.run(ask())
+
+
+def open_circuit(url: str, service: str) -> None:
+    async def set_it() -> None:
+        async with open_ledger(url) as opened:
+            await opened.set_circuit(service, "20 dead letters within 3 s")
+
+    asyncio.run(set_it())
+
+
+def test_circuits_are_listed_and_closed(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    open_circuit(url, "refiner-medium")
+    assert run("circuit", "list", "--json") == 0
+    listed = {each["service"]: each["why"] for each in json.loads(capsys.readouterr().out)}
+    assert listed == dict.fromkeys(circuit.services()) | {"refiner-medium": "20 dead letters within 3 s"}
+    assert run("circuit", "close", "refiner-medium") == 0
+    assert "20 dead letters within 3 s" in capsys.readouterr().out
+    assert why(url, "refiner-medium") is None
+    assert run("circuit", "close", "refiner-medium") == 0
+    assert "was closed already" in capsys.readouterr().out
+
+
+def test_only_what_has_a_circuit_can_be_closed(url: str) -> None:
+    assert set(circuit.services()) == {
+        "router", "generator", "verifier", "refiner-medium", "refiner-difficult", "summarizer",
+    }  # fmt: skip
+    assert run("circuit", "close", "refiner") == 2
+
+
+def test_without_a_ledger_none_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("circuit", "list", "--folder", str(tmp_path)) == 1
+    assert "REASONMED_LEDGER" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+class TestPrune:
+    @pytest.fixture(autouse=True)
+    def calls(self, url: str) -> None:
+        """One call of 46 days ago, and one of 44."""
+
+        async def write() -> None:
+            for days in (46, 44):
+                at = time.time() - days * DAY_S
+                path = Path(url.removeprefix("sqlite://"))
+                async with SqliteLedger.open(path, clock=lambda at=at: at) as opened:  # type: ignore[misc]
+                    await opened.complete({f"call-{days}": Reply("text", "stop", Usage())}, owner="me")
+
+        asyncio.run(write())
+
+    def left(self, url: str) -> list[str]:
+        async def ask() -> list[str]:
+            async with open_ledger(url) as opened:
+                return [row.call_id for row in await opened.calls()]
+
+        return asyncio.run(ask())
+
+    def test_what_is_older_goes(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run("ledger", "prune", "--older-than", "45d", "--yes", "--json") == 0
+        said: dict[str, Any] = json.loads(capsys.readouterr().out)
+        assert (said["dry_run"], said["calls"]) == (False, 1)
+        assert self.left(url) == ["call-44"]
+
+    def test_without_yes_all_stays(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run("ledger", "prune", "--older-than", "45d") == 0
+        assert "add --yes" in capsys.readouterr().out
+        assert len(self.left(url)) == 2
+
+    @pytest.mark.parametrize("age", ["29d", "0d", "45", "45h", "-45d", "1000000d"])
+    def test_what_topics_may_bring_again_is_kept(self, url: str, age: str) -> None:
+        assert ledger.kept_days() == 30
+        assert run("ledger", "prune", f"--older-than={age}", "--yes") == 2
+        assert len(self.left(url)) == 2
