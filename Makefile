@@ -4,8 +4,12 @@ BIN := .venv/bin
 DATA ?= ../shared/data
 QUESTIONS ?= 1000
 SEED ?= 1
+CASES ?= 3000
+FAULTS ?= 160
+BROKERS ?= 3
+LEDGER ?= valkey
 
-.PHONY: help install demo test test-quick check fix contract bench replay lock clean
+.PHONY: help install demo test test-quick check fix contract bench replay chaos lock clean
 
 help:  ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +54,10 @@ bench: install  ## The benchmarks; each prints JSON.
 
 replay: install  ## Real questions of a data folder through the stream: DATA=, QUESTIONS=, SEED=.
 	@$(BIN)/reasonmed replay --data $(DATA) --questions $(QUESTIONS) --seed $(SEED)
+
+chaos: install  ## The stream under faults, nothing lost: CASES=, FAULTS=, SEED=, BROKERS=1|3, LEDGER=sqlite|valkey.
+	@$(BIN)/python -m tests.chaos --cases $(CASES) --faults $(FAULTS) --seed $(SEED) --brokers $(BROKERS) \
+		--ledger $(LEDGER)
 
 lock: install  ## Compile requirements.lock anew from pyproject.toml.
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --override overrides.txt \

@@ -1,0 +1,120 @@
+"""`python -m tests.chaos`: the stream under faults, and the proof that nothing was lost."""
+
+import argparse
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+
+from services.local.folders import claimed, emptied
+from services.local.process import Process, sigterm_cancels
+from tests.chaos.controller import inject_all
+from tests.chaos.messages import publish_late
+from tests.chaos.rig import Options, Rig, running
+from tests.chaos.schedule import Kind, schedule
+from tests.chaos.summary import defects, summarise
+
+_ABOUT = """\
+Cases go through the stream while a seeded schedule kills, stops and pauses its processes, brokers, ledger and model
+server, and writes poison into its topics. At the end every case must have ended once, and no paid call may have been
+lost: counted from topics, ledger and the model server's log, in FOLDER/summary.json. Exit 0 if so, 1 if not.
+
+  python -m tests.chaos --cases 3000 --faults 160 --seed 1
+  python -m tests.chaos --cases 60 --faults 8 --seed 7 --kinds kill_worker leader_killed
+"""
+ENDED_WITHIN_S = 600.0
+"""After the last fault, for what is still under way: calls of minutes, and recipes waited for."""
+
+
+def main() -> int:
+    """Run it."""
+    options, kinds = _options()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of each try at a broker that is away
+    with claimed(options.folder) as folder:
+        emptied(folder)
+        return asyncio.run(_run(options, kinds))
+
+
+async def _run(options: Options, kinds: list[Kind]) -> int:
+    plan = schedule(options.seed, options.faults, brokers=options.brokers, kinds=kinds)
+    began = time.time()
+    async with sigterm_cancels(), running(options) as rig:
+        injected = await inject_all(rig, plan, options.cases, began + 60 * options.minutes)
+        await _all_ended(rig)
+        seconds = time.time() - began
+        rig.say("draining, completing the dataset, counting")
+        await rig.stack.drain()
+        await _complete_dataset(rig)
+        summary = await summarise(rig, injected, seconds)
+    file = options.folder / "summary.json"
+    file.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    found = defects(summary)
+    print(
+        f"{file}: {summary['cases']} cases, {summary['ended_once']} ended once, {len(injected)} faults, repeats "
+        f"{summary['repeats']}, in {seconds:.0f} s; " + (f"DEFECTS {found}" if found else "no defects")
+    )
+    return 1 if found else 0
+
+
+async def _all_ended(rig: Rig) -> None:
+    """Wait for every end; redrive, as an operator would, what is dead only because of the faults."""
+    await rig.submitted()
+    for _ in range(3):
+        await rig.until(lambda: rig.known.expected <= rig.progress.ends.keys(), ENDED_WITHIN_S)
+        dead = sorted(case for case in rig.known.expected if rig.progress.ends.get(case) == "dead")
+        rig.say(f"{len(rig.known.expected - rig.progress.ends.keys())} cases open, {len(dead)} dead")
+        if not dead:
+            return
+        await _redrive(rig, dead)
+
+
+async def _redrive(rig: Rig, dead: Sequence[str]) -> None:
+    """What died of the faults, by kind; of the kind `not_yet` the cases alone, for poison stands beside them."""
+    for case in dead:
+        rig.progress.ends.pop(case)
+    for kind in ("killer", "too_many_unknown", "no_summary", "defect"):
+        await rig.command("dead", "redrive", "--kind", kind, "--yes")
+    await publish_late(rig)
+    for case in rig.known.late & set(dead):
+        await rig.command("dead", "redrive", "--case", case, "--yes")
+
+
+async def _complete_dataset(rig: Rig) -> None:
+    """What the exporter had not read when it was stopped."""
+    command = rig.stack.command(("exporter", "--once"), "exporter-once")
+    async with Process("exporter --once", command.argv, log=command.log, env=command.env, cwd=command.cwd) as exporter:
+        await exporter.succeed()
+
+
+def _options() -> tuple[Options, list[Kind]]:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos", description=_ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--cases", type=int, default=3_000, help="questions (default: %(default)s)")
+    add("--faults", type=int, default=160, help="faults of processes, servers and messages (default: %(default)s)")
+    add("--seed", type=int, default=1, help="another seed, another schedule (default: %(default)s)")
+    add("--brokers", type=int, choices=(1, 3), default=3, help="Kafka's brokers (default: %(default)s)")
+    add("--ledger", choices=("sqlite", "valkey"), default="valkey", help="default: %(default)s")
+    add("--minutes", type=float, default=44, help="no fault begins after so many (default: %(default)s)")
+    add("--kinds", nargs="*", type=Kind, default=list(Kind), help="only these kinds of faults", metavar="KIND")
+    add("--folder", type=Path, default=Path("build/chaos"), help="everything of the run (default: %(default)s)")
+    given = parser.parse_args()
+    options = Options(
+        folder=given.folder.absolute(),
+        cases=given.cases,
+        faults=given.faults,
+        seed=given.seed,
+        brokers=given.brokers,
+        ledger=given.ledger,
+        minutes=given.minutes,
+    )
+    return options, given.kinds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""Faults of messages: what anybody can write into a topic."""
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+
+import orjson
+
+from services.contracts.case import Case
+from services.contracts.codec import encode
+from services.contracts.question import Submission
+from services.contracts.topics import QUESTION_ADMITTED, QUESTION_SUBMITTED, RECORD_COMPLETED
+from services.core import ids
+from services.core.examples import examples
+from services.core.ports import Outgoing
+from services.importers.rows import outgoing
+from services.local.process import until
+from services.runtime.circuit import CircuitPolicy
+from services.runtime.publishing import publish_recipe
+from services.runtime.sink import KafkaSink
+from tests.chaos.rig import Rig
+
+READ: dict[str, str] = {
+    "question-submitted": "router",
+    "question-admitted": "generator",
+    "paths-generated": "verifier",
+    "paths-verified": "router",
+    "case-medium": "refiner",
+    "case-difficult": "refiner",
+    "case-accepted": "summarizer",
+    "record-completed": "exporter",
+}
+"""Every topic that a service reads as a queue, and who."""
+TIMES = 100
+CIRCUIT_WITHIN_S = 60.0
+
+
+async def not_json(rig: Rig, chance: Random) -> str:
+    """In each topic: bytes that are no JSON, or no object."""
+    return await _poison(rig, lambda topic: (b"case-x", chance.choice((b"\xff\xfe{", b"{", b"[1]", b"", b"null"))))
+
+
+async def unknown_major(rig: Rig, chance: Random) -> str:
+    """In each topic: a message of a later major version."""
+
+    def later(topic: str) -> tuple[bytes, bytes]:
+        key, value = _good(rig, topic)
+        return key, orjson.dumps({**orjson.loads(value), "version": "2.0"})
+
+    return await _poison(rig, later)
+
+
+async def too_large(rig: Rig, chance: Random) -> str:
+    """In each topic: the largest that a producer may send, and no message of ours."""
+    room = rig.stack.client.max_message_bytes - 4_096
+    return await _poison(rig, lambda topic: (b"case-x", b'{"text": "' + b"x" * room + b'"}'))
+
+
+async def wrong_key(rig: Rig, chance: Random) -> str:
+    """In each topic: a good message under another's key."""
+    return await _poison(rig, lambda topic: (b"case-" + b"0" * 32, _good(rig, topic)[1]))
+
+
+async def unknown_fields(rig: Rig, chance: Random) -> str:
+    """A later minor version's fields, in questions and in cases: they pass through every topic behind."""
+    question = rig.spare()
+    later = orjson.loads(outgoing(question).value) | {"version": "1.9", "urgency": {"level": 3}}
+    await rig.put(Outgoing(QUESTION_SUBMITTED, ids.case_id(question).encode(), orjson.dumps(later), {}))
+    case = _admitted(rig, rig.stack.recipe_id)
+    await rig.put(
+        Outgoing(QUESTION_ADMITTED, case.case_id.encode(), encode(case.with_(version="1.9", urgency=[3, None])), {})
+    )
+    rig.known.expected |= {ids.case_id(question), case.case_id}
+    rig.known.marked[case.case_id] = "urgency"
+    return "question-submitted question-admitted"
+
+
+async def burst(rig: Rig, chance: Random) -> str:
+    """A burst of dead letters opens a service's circuit; an operator closes it, or a probe does."""
+    topic = chance.choice([topic for topic in READ if topic != RECORD_COMPLETED])
+    service = READ[topic]
+    for _ in range(CircuitPolicy().burst + 5):
+        await _put_poison(rig, topic, b"case-x", b"burst")
+    await _until_circuit(rig, service, is_open=True)
+    if chance.random() < 0.5:
+        await rig.command("circuit", "close", service)
+    await _until_circuit(rig, service, is_open=False)
+    return f"{service} ({topic})"
+
+
+async def unknown_recipe(rig: Rig, chance: Random) -> str:
+    """A question and a case of a recipe that nobody has published: dead letters, until it is and they are redriven."""
+    recipe = rig.stack.plan.recipe.with_(name=f"late {chance.randrange(2**32)}")
+    rig.known.recipes.append(recipe)
+    question = rig.spare()
+    case_id, recipe_id = ids.case_id(question), ids.recipe_id(recipe)
+    submission = Submission(case_id=case_id, question=question, recipe_id=recipe_id)
+    await rig.put(Outgoing(QUESTION_SUBMITTED, case_id.encode(), encode(submission), {}))
+    case = _admitted(rig, recipe_id)
+    await rig.put(Outgoing(QUESTION_ADMITTED, case.case_id.encode(), encode(case), {}))
+    rig.known.expected |= {case_id, case.case_id}
+    rig.known.late |= {case_id, case.case_id}
+    return recipe_id
+
+
+async def hundred(rig: Rig, chance: Random) -> str:
+    """The same question a hundred times at once, by both ways in."""
+    question = rig.spare()
+    rig.submit([question] * TIMES, chance)
+    return ids.case_id(question)
+
+
+async def publish_late(rig: Rig) -> None:
+    """What `unknown_recipe` kept back."""
+    async with KafkaSink(rig.stack.client) as sink:
+        for recipe in rig.known.recipes:
+            await publish_recipe(sink, recipe, current=False, max_message_bytes=rig.stack.client.max_message_bytes)
+
+
+async def _poison(rig: Rig, made: Callable[[str], tuple[bytes, bytes]]) -> str:
+    for topic in READ:
+        await _put_poison(rig, topic, *made(topic))
+    return f"{len(READ)} topics"
+
+
+async def _put_poison(rig: Rig, topic: str, key: bytes, value: bytes) -> None:
+    rig.known.poison[await rig.put(Outgoing(topic, key, value, {}))] = value
+
+
+def _good(rig: Rig, topic: str) -> tuple[bytes, bytes]:
+    """A message as the topic's readers expect it, of a question that nobody asked."""
+    if topic == QUESTION_SUBMITTED:
+        message = outgoing(rig.spare())
+        return message.key, message.value
+    if topic == RECORD_COMPLETED:
+        record = examples()["record"]
+        return record.model_dump()["case_id"].encode(), encode(record)
+    case = _admitted(rig, rig.stack.recipe_id)
+    return case.case_id.encode(), encode(case)
+
+
+def _admitted(rig: Rig, recipe_id: str) -> Case:
+    question = rig.spare()
+    case_id = ids.case_id(question)
+    return Case(case_id=case_id, work_id=ids.work_id(case_id, recipe_id), recipe_id=recipe_id, question=question)
+
+
+async def _until_circuit(rig: Rig, service: str, *, is_open: bool) -> None:
+    async def is_so() -> bool:
+        return (await rig.ledger.circuit(service) is not None) == is_open
+
+    async with asyncio.timeout(CIRCUIT_WITHIN_S):
+        await until(is_so, every=0.5)

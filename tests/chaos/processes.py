@@ -1,0 +1,183 @@
+"""Faults of the services' own processes."""
+
+import asyncio
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+
+from services.core import ids
+from services.importers.rows import outgoing
+from services.local.process import Process, until
+from services.local.readiness import READY_WITHIN
+from services.local.stack import SINGLE, STAGES
+from tests.chaos.causes import Pause
+from tests.chaos.rig import DRAIN_S, LEASE_S, SESSION_S, WORKERS, Rig, Tail
+
+KILLER_WITHIN_S = 150.0
+"""A message that kills is dead after five deaths: each costs a lease, a back-off, and a start."""
+
+
+def a_worker(chance: Random) -> str:
+    """Any worker of a stage that waits for models."""
+    return f"{chance.choice(list(STAGES))}-{chance.randint(1, WORKERS)}"
+
+
+async def kill(rig: Rig, name: str) -> str:
+    """kill -9; the supervisor brings it back."""
+    await rig.stack.workers.kill(name)
+    return name
+
+
+async def kill_worker(rig: Rig, chance: Random) -> str:
+    """kill -9 of a worker with calls under way."""
+    return await kill(rig, a_worker(chance))
+
+
+async def kill_router(rig: Rig, chance: Random) -> str:
+    """kill -9 of the router."""
+    return await kill(rig, "router")
+
+
+async def kill_exporter(rig: Rig, chance: Random) -> str:
+    """kill -9 of the exporter."""
+    return await kill(rig, "exporter")
+
+
+async def kill_gateway(rig: Rig, chance: Random) -> str:
+    """kill -9 of the gateway, with requests under way."""
+    return await kill(rig, "gateway")
+
+
+async def drain(rig: Rig, chance: Random) -> str:
+    """SIGTERM; the calls under way end within the deadline. Then it is started again."""
+    name = chance.choice([*SINGLE, *(a_worker(chance) for _ in range(3 * len(SINGLE)))])
+    await _restart(rig, name)
+    return name
+
+
+async def drain_cut(rig: Rig, chance: Random) -> str:
+    """SIGTERM with calls under way that outlast the deadline: they are cancelled, and come back elsewhere."""
+    name = f"{chance.choice(('generator', 'verifier'))}-{chance.randint(1, WORKERS)}"
+    await rig.window("slow", 3.0, share=0.2, delay_s=2 * DRAIN_S)
+    await _restart(rig, name)
+    return name
+
+
+async def join_and_leave(rig: Rig, chance: Random) -> str:
+    """A third worker joins; when it is ready, two leave at once; then there are two again."""
+    stage = chance.choice([*STAGES, "router"])
+    extra = f"{stage}-3"
+    await _start(rig, extra, stage)
+    await _until_ready(rig, extra)
+    leaving = [chance.choice([name for name in _members(rig, stage) if name != extra]), extra]
+    await asyncio.gather(*(rig.stack.workers.stop(name) for name in leaving))
+    await _start(rig, leaving[0], stage)
+    return stage
+
+
+async def rebalances(rig: Rig, chance: Random) -> str:
+    """Members come and go, one after the other, faster than a rebalance may settle."""
+    stage = chance.choice([*STAGES, "router"])
+    extra = f"{stage}-3"
+    for _ in range(3):
+        await _start(rig, extra, stage)
+        await asyncio.sleep(chance.uniform(1.5, 5.0))
+        await rig.stack.workers.stop(extra)
+    return stage
+
+
+async def pause_worker(rig: Rig, chance: Random) -> str:
+    """SIGSTOP past the session time-out (and the lease), then SIGCONT."""
+    return await _pause(rig, a_worker(chance))
+
+
+async def pause_router(rig: Rig, chance: Random) -> str:
+    """The same for the router: another owns nothing then, since it is alone."""
+    return await _pause(rig, "router")
+
+
+async def exporter_disk_full(rig: Rig, chance: Random) -> str:
+    """The exporter can write nothing for a while."""
+    with disk_full(rig.stack.workers.process("exporter")):
+        await asyncio.sleep(chance.uniform(4.0, 10.0))
+    return "exporter"
+
+
+async def killer(rig: Rig, chance: Random) -> str:
+    """A message that kills its process: whoever begins a call for it is killed, until it is a dead letter."""
+    question = rig.spare()
+    case_id = ids.case_id(question)
+    rig.known.expected.add(case_id)
+    log = Tail(rig.log)
+    await rig.put(outgoing(question))
+    dead = asyncio.create_task(rig.until(lambda: case_id in rig.progress.ends, KILLER_WITHIN_S))
+    while not dead.done():
+        for line in log.new():
+            if line["event"] == "start" and line["case"] == case_id:
+                await _kill_owner(rig, line["owner"])
+        await asyncio.wait((dead,), timeout=0.1)
+    if not dead.result():
+        raise AssertionError(f"case {case_id} killed its processes for {KILLER_WITHIN_S:g} s and is no dead letter")
+    return case_id
+
+
+async def _kill_owner(rig: Rig, owner: str) -> None:
+    for name, account in rig.stack.workers.accounts().items():
+        if account.pid is not None and owner.startswith(f"{name}-") and f"-{account.pid}-" in owner:
+            await rig.stack.workers.kill(name)
+
+
+async def _restart(rig: Rig, name: str) -> None:
+    await rig.stack.workers.stop(name)
+    await _start(rig, name, _stage(name))
+
+
+async def _start(rig: Rig, name: str, stage: str) -> None:
+    port = rig.stack.ports.get(name) or rig.extra_port(name)
+    arguments = STAGES.get(stage) or SINGLE[stage]
+    await rig.stack.workers.start(name, rig.stack.command(arguments, name, port=port))
+
+
+def _stage(name: str) -> str:
+    return name if name in SINGLE else name.rpartition("-")[0]
+
+
+def _members(rig: Rig, stage: str) -> list[str]:
+    accounts = rig.stack.workers.accounts()
+    return [name for name, account in accounts.items() if _stage(name) == stage and account.pid is not None]
+
+
+async def _until_ready(rig: Rig, name: str) -> None:
+    async def is_ready() -> bool:
+        return await rig.why_not_ready(name) is None
+
+    async with asyncio.timeout(READY_WITHIN):
+        await until(is_ready, every=0.25)
+
+
+async def _pause(rig: Rig, name: str) -> str:
+    process = rig.stack.workers.process(name)
+    pid, since = process.pid or 0, time.time()
+    process.pause()
+    try:
+        await asyncio.sleep(max(SESSION_S, LEASE_S) + 3.0)
+    finally:
+        process.resume()
+        rig.known.pauses.append(Pause(pid, since, time.time()))
+    return name
+
+
+@contextmanager
+def disk_full(process: Process) -> Iterator[None]:
+    """Within the block every write of the process that makes a file longer fails, as on a full disk (EFBIG for
+    ENOSPC: the limit on file sizes can be set from outside, and needs no rights)."""
+    pid = process.pid or 0
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        yield
+    finally:
+        if process.pid == pid:  # it may have ended of it, and been started again without the limit
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))

@@ -1,0 +1,181 @@
+"""Faults of what the services rest on: brokers, ledger, model server."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from random import Random
+
+from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
+
+from tests.chaos.causes import Outage
+from tests.chaos.processes import a_worker, disk_full
+from tests.chaos.rig import Rig
+
+CALL_OF_MINUTES_S = 120.0
+
+
+# --- brokers --------------------------------------------------------------------------------------------------------
+
+
+async def broker_stopped(rig: Rig, chance: Random) -> str:
+    """An orderly stop, some seconds without it, a start."""
+    index = chance.randrange(rig.options.brokers)
+    await rig.kafka.stop_broker(index)
+    await asyncio.sleep(chance.uniform(2.0, 12.0))
+    await rig.kafka.start_broker(index)
+    return f"kafka-{index + 1}"
+
+
+async def broker_restarted(rig: Rig, chance: Random) -> str:
+    """kill -9 while producing, and at once a start."""
+    index = chance.randrange(rig.options.brokers)
+    await rig.kafka.kill_broker(index)
+    await rig.kafka.start_broker(index)
+    return f"kafka-{index + 1}"
+
+
+async def leader_killed(rig: Rig, chance: Random) -> str:
+    """kill -9 of the leader of a busy partition; of three brokers the others go on. Back after some seconds."""
+    index = await _leader(rig, "paths-generated")
+    await rig.kafka.kill_broker(index)
+    await asyncio.sleep(chance.uniform(5.0, 12.0))
+    await rig.kafka.start_broker(index)
+    return f"kafka-{index + 1}"
+
+
+async def two_killed(rig: Rig, chance: Random) -> str:
+    """kill -9 of two of three: nothing can be written, until one is back."""
+    killed = chance.sample(range(3), 2)
+    await asyncio.gather(*(rig.kafka.kill_broker(index) for index in killed))
+    await asyncio.sleep(chance.uniform(3.0, 8.0))
+    await asyncio.gather(*(rig.kafka.start_broker(index) for index in killed))
+    return " ".join(f"kafka-{index + 1}" for index in sorted(killed))
+
+
+async def kafka_disk_full(rig: Rig, chance: Random) -> str:
+    """A broker's disk is full: it ends, as brokers do, and is started again when there is room."""
+    index = chance.randrange(rig.options.brokers)
+    process = rig.kafka.processes[index]
+    with disk_full(process):
+        ended = asyncio.create_task(process.wait())
+        await asyncio.wait((ended,), timeout=chance.uniform(6.0, 15.0))
+        ended.cancel()
+    await rig.kafka.kill_broker(index)
+    await rig.kafka.start_broker(index)
+    return f"kafka-{index + 1}"
+
+
+async def _leader(rig: Rig, topic: str) -> int:
+    admin = AIOKafkaAdminClient(**rig.stack.client.arguments())
+    await admin.start()
+    try:
+        (described,) = await admin.describe_topics([topic])
+        return int(described["partitions"][0]["leader"]) - 1
+    finally:
+        await admin.close()
+
+
+# --- the ledger -----------------------------------------------------------------------------------------------------
+
+
+async def ledger_away(rig: Rig, chance: Random) -> str:
+    """No ledger for a while, sometimes for longer than a lease: Valkey killed, SQLite locked by somebody else."""
+    seconds = chance.uniform(3.0, 25.0)
+    with _outage(rig):
+        if rig.valkey is None:
+            await asyncio.to_thread(_lock, _file(rig), seconds, 1)
+        else:
+            await rig.valkey.process.kill()
+            await asyncio.sleep(seconds)
+            await rig.valkey.start()
+    return f"{seconds:.0f} s"
+
+
+async def ledger_slow(rig: Rig, chance: Random) -> str:
+    """Every answer of the ledger takes up to a second, for ten seconds."""
+    with _outage(rig):
+        if rig.valkey is None:
+            await asyncio.to_thread(_lock, _file(rig), 0.7, 10)
+        else:
+            for _ in range(10):
+                rig.valkey.process.pause()
+                await asyncio.sleep(0.7)
+                rig.valkey.process.resume()
+                await asyncio.sleep(0.3)
+    return rig.options.ledger
+
+
+async def ledger_disk_full(rig: Rig, chance: Random) -> str:
+    """The ledger can't write: Valkey itself; with SQLite a worker, which writes the file itself (and its log)."""
+    name = a_worker(chance)
+    process = rig.stack.workers.process(name) if rig.valkey is None else rig.valkey.process
+    with _outage(rig), disk_full(process):
+        await asyncio.sleep(chance.uniform(4.0, 12.0))
+    if rig.valkey is not None and not process.running:
+        await rig.valkey.start()
+    return name if rig.valkey is None else "valkey"
+
+
+def _file(rig: Rig) -> str:
+    return rig.stack.ledger.removeprefix("sqlite://")
+
+
+def _lock(file: str, seconds: float, times: int) -> None:
+    with closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as db:
+        for _ in range(times):
+            db.execute("BEGIN EXCLUSIVE")
+            time.sleep(seconds)
+            db.execute("ROLLBACK")
+            time.sleep(0.3)
+
+
+@contextmanager
+def _outage(rig: Rig) -> Iterator[None]:
+    since = time.time()
+    try:
+        yield
+    finally:
+        rig.known.outages.append(Outage(since, time.time()))
+
+
+# --- the model server -----------------------------------------------------------------------------------------------
+
+
+async def model_away(rig: Rig, chance: Random) -> str:
+    """Killed with calls under way; back after some seconds."""
+    await rig.model.kill()
+    await asyncio.sleep(chance.uniform(3.0, 15.0))
+    await rig.model.start()
+    return "llm"
+
+
+async def model_slow(rig: Rig, chance: Random) -> str:
+    """Some calls take minutes."""
+    await rig.window("slow", 4.0, share=0.1, delay_s=CALL_OF_MINUTES_S)
+    return "llm"
+
+
+async def model_401(rig: Rig, chance: Random) -> str:
+    """The key is refused for a while: an operator's error."""
+    await rig.window("401", chance.uniform(3.0, 8.0))
+    return "llm"
+
+
+async def model_429(rig: Rig, chance: Random) -> str:
+    """Too many calls, with Retry-After."""
+    await rig.window("429", chance.uniform(3.0, 8.0), share=chance.choice((0.3, 1.0)))
+    return "llm"
+
+
+async def model_500(rig: Rig, chance: Random) -> str:
+    """Every second call fails."""
+    await rig.window("500", chance.uniform(2.0, 4.0), share=0.5)
+    return "llm"
+
+
+async def model_reset(rig: Rig, chance: Random) -> str:
+    """Every second connection breaks in the middle of the reply."""
+    await rig.window("reset", chance.uniform(2.0, 4.0), share=0.5)
+    return "llm"

@@ -1,0 +1,183 @@
+"""What a run came to: counted from the topics, the ledger and the model server's log, never from our own metrics.
+
+Beside the account that every run has (services.local.account), summary.json holds
+
+    cases                   questions that were to be worked on, and came into the stream
+    ended_once              of these, those whose last life ended in one way
+    faults                  injected, by kind; `reply_faults`: those of single replies, by the server's log
+    recoveries              by kind, seconds from the end of the fault until router and stages wrote, until all were
+                            ready
+    late                    faults of brokers, ledger or model server with no progress within 30 s (a defect)
+    stuck                   faults after which the stream did not move at all within 120 s (a defect)
+    repeats                 starts of a call beyond its first, by cause; `unexplained` is a defect
+    against_ledger          starts while the ledger held the reply or another's live lease (a defect)
+    unfenced                such starts by a process that was stopped between its check and its sending
+    poison, poison_lost     messages written that nothing can read; without a dead letter of the same bytes (a defect)
+    poison_differing        dead letters of poison with other bytes (a defect)
+    marks_lost              cases that lost a field of a later version (a defect)
+    redriven                cases that were dead letters once, and ended otherwise
+"""
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from services.contracts.codec import decode
+from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
+from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, topics
+from services.core.ports import Received
+from services.exporter.dataset import read_dataset
+from services.local.account import Ledger, LogLine, account
+from services.local.topic_counts import Topics
+from services.runtime.reader import read_topic
+from tests.chaos.causes import against_ledger, by_cause, explain
+from tests.chaos.controller import Injected
+from tests.chaos.rig import LEASE_S, Rig
+from tests.chaos.schedule import Kind
+
+PROGRESS_WITHIN_S = 30.0
+"""After a broker, the ledger or a model server is back."""
+SERVERS = frozenset(
+    {
+        Kind.BROKER_STOPPED,
+        Kind.BROKER_RESTARTED,
+        Kind.LEADER_KILLED,
+        Kind.TWO_KILLED,
+        Kind.KAFKA_DISK_FULL,
+        Kind.LEDGER_AWAY,
+        Kind.LEDGER_SLOW,
+        Kind.LEDGER_DISK_FULL,
+        Kind.MODEL_AWAY,
+        Kind.MODEL_SLOW,
+        Kind.MODEL_401,
+        Kind.MODEL_429,
+        Kind.MODEL_500,
+        Kind.MODEL_RESET,
+    }
+)
+ZERO = (
+    "missing",
+    "two_ends",
+    "differing_repeats",
+    "duplicate_records",
+    "untraceable_records",
+    "unexported_records",
+    "route_mismatches",
+    "against_ledger",
+    "unexplained",
+    "late",
+    "stuck",
+    "poison_lost",
+    "poison_differing",
+    "marks_lost",
+    "still_dead",
+)
+"""What a summary must say 0 of."""
+
+
+class Seen:
+    """The topics of a run: what the controller wrote to be refused is counted apart from all else."""
+
+    def __init__(self, poison: Mapping[tuple[str, int, int], bytes]) -> None:
+        self.topics = Topics()
+        self.poison_dead: defaultdict[tuple[str, int, int], set[bytes]] = defaultdict(set)
+        self.marks: defaultdict[str, list[bool]] = defaultdict(list)
+        self.dead_cases: set[str] = set()
+        self._poison = poison
+
+    def take(self, message: Received, marked: Mapping[str, str]) -> None:
+        """Count one message."""
+        if (message.topic, message.partition, message.offset) in self._poison:
+            return
+        key = (message.key or b"").decode(errors="replace")
+        if topics()[message.topic].message == "dead_letter":
+            letter = decode(DeadLetter, message.headers[DEAD_LETTER_HEADER])
+            origin = letter.topic, letter.partition, letter.offset
+            if origin in self._poison:
+                self.poison_dead[origin].add(message.value or b"")
+                return
+            self.dead_cases.add(key)
+        if message.topic in (CASE_ACCEPTED, CASE_REJECTED) and key in marked:
+            self.marks[key].append(marked[key] in orjson.loads(message.value or b"{}"))
+        self.topics.take(message)
+
+
+async def summarise(rig: Rig, injected: Sequence[Injected], seconds: float) -> dict[str, Any]:
+    """The summary of a run whose services have drained."""
+    known = rig.known
+    seen = Seen(known.poison)
+    async for message in read_topic(rig.stack.client, *topics()):
+        seen.take(message, known.marked)
+    held = Ledger(calls=await rig.ledger.calls(), claims=await rig.ledger.claims())
+    log = [orjson.loads(line) for line in rig.log.read_bytes().splitlines()]
+    ids = read_dataset(rig.stack.dataset).column("record_id").to_pylist()
+    said = account(seen.topics, held, log, ids, used=rig.stack.used(), seconds=seconds, dataset=rig.stack.dataset)
+    repeats = explain(log, held.claims, held.calls, known.lives, known.pauses, known.outages, LEASE_S)
+    defects, unfenced = against_ledger(log, held.claims, held.calls, known.pauses)
+    ended = seen.topics.ended_questions()
+    still_dead = _still_dead(seen.topics)
+    return {
+        **said,
+        "seed": rig.options.seed,
+        "brokers": rig.options.brokers,
+        "ledger": rig.options.ledger,
+        "cases": len(known.expected),
+        "ended_once": len(known.expected & ended) - said["two_ends"],
+        "missing": len(known.expected - ended),
+        "still_dead": len(still_dead & known.expected),
+        "redriven": len((seen.dead_cases & known.expected) - still_dead),
+        "faults": dict(Counter(fault.kind.value for fault in injected)),
+        "faults_injected": len(injected),
+        "reply_faults": _reply_faults(log),
+        "recoveries": _recoveries(injected),
+        "late": sum(f.kind in SERVERS and (f.moving_s is None or f.moving_s > PROGRESS_WITHIN_S) for f in injected),
+        "stuck": sum(fault.moving_s is None or fault.ready_s is None for fault in injected),
+        "repeats": by_cause(repeats),
+        "unexplained": sum(repeat.cause == "unexplained" for repeat in repeats),
+        "against_ledger": len(defects),
+        "unfenced": len(unfenced),
+        "poison": len(known.poison),
+        "poison_lost": sum(value not in seen.poison_dead[place] for place, value in known.poison.items()),
+        "poison_differing": sum(len(values) > 1 for values in seen.poison_dead.values()),
+        "marks_lost": sum(not all(seen.marks[case_id] or [False]) for case_id in known.marked),
+        "restarts": {name: account.exit_codes for name, account in rig.stack.workers.accounts().items()},
+    }
+
+
+def defects(summary: Mapping[str, Any]) -> dict[str, int]:
+    """What the summary should say 0 of and doesn't."""
+    return {name: summary[name] for name in ZERO if summary[name]}
+
+
+def _still_dead(seen: Topics) -> set[str]:
+    """Cases whose last life, of any of their works, ended dead."""
+    last: dict[str, int] = {}
+    for work, life in seen.ends():
+        last[work] = max(last.get(work, 0), life)
+    return {seen.case_of[work][0] for work, life in last.items() if seen.ends()[work, life] == {"dead"}}
+
+
+def _reply_faults(log: Sequence[LogLine]) -> dict[str, int]:
+    return dict(Counter(line["fault"] for line in log if line.get("fault") is not None))
+
+
+def _recoveries(injected: Sequence[Injected]) -> dict[str, dict[str, float | int | None]]:
+    by_kind: defaultdict[str, list[Injected]] = defaultdict(list)
+    for fault in injected:
+        by_kind[fault.kind.value].append(fault)
+    return {kind: _spread(those) for kind, those in sorted(by_kind.items())}
+
+
+def _spread(faults: Sequence[Injected]) -> dict[str, float | int | None]:
+    moving = [fault.moving_s for fault in faults if fault.moving_s is not None]
+    ready = [fault.ready_s for fault in faults if fault.ready_s is not None]
+    return {
+        "times": len(faults),
+        "moving_median_s": round(statistics.median(moving), 1) if moving else None,
+        "moving_worst_s": round(max(moving), 1) if moving else None,
+        "ready_median_s": round(statistics.median(ready), 1) if ready else None,
+        "ready_worst_s": round(max(ready), 1) if ready else None,
+    }
