@@ -8,6 +8,7 @@ from itertools import islice
 from random import Random
 
 from services.contracts.question import Question
+from services.local.process import ProcessError
 from services.local.supervisor import WorkerState
 from tests.chaos import messages, processes, servers
 from tests.chaos.questions import questions
@@ -69,7 +70,12 @@ async def _inject(rig: Rig, planned: Planned, before: list[Question], after: lis
     rig.submit(before, chance)
     await asyncio.sleep(chance.uniform(0.0, 2.0))
     began = time.time()
-    target = await injector(planned.kind)(rig, chance)
+    try:
+        target = await injector(planned.kind)(rig, chance)
+    except (AssertionError, TimeoutError, ProcessError) as error:
+        rig.say(f"{planned.kind} did not come about as it should: {type(error).__name__}: {error}")
+        rig.submit(after, chance)
+        return Injected(planned.number, planned.kind, "failed", began, time.time(), None, None)
     healed = time.time()
     rig.submit(after, chance)
     moving, ready = await asyncio.gather(_until_moving(rig, healed), _until_all_ready(rig, healed))

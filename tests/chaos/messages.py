@@ -71,6 +71,7 @@ async def unknown_fields(rig: Rig, chance: Random) -> str:
         Outgoing(QUESTION_ADMITTED, case.case_id.encode(), encode(case.with_(version="1.9", urgency=[3, None])), {})
     )
     rig.known.expected |= {ids.case_id(question), case.case_id}
+    rig.known.admitted.add(case.case_id)
     rig.known.marked[case.case_id] = "urgency"
     return "question-submitted question-admitted"
 
@@ -100,6 +101,7 @@ async def unknown_recipe(rig: Rig, chance: Random) -> str:
     await rig.put(Outgoing(QUESTION_ADMITTED, case.case_id.encode(), encode(case), {}))
     rig.known.expected |= {case_id, case.case_id}
     rig.known.late |= {case_id, case.case_id}
+    rig.known.admitted.add(case.case_id)
     return recipe_id
 
 

@@ -60,7 +60,8 @@ async def drain(rig: Rig, chance: Random) -> str:
 async def drain_cut(rig: Rig, chance: Random) -> str:
     """SIGTERM with calls under way that outlast the deadline: they are cancelled, and come back elsewhere."""
     name = f"{chance.choice(('generator', 'verifier'))}-{chance.randint(1, WORKERS)}"
-    await rig.window("slow", 3.0, share=0.2, delay_s=2 * DRAIN_S)
+    rig.submit([rig.spare() for _ in range(8)], chance)
+    await rig.window("slow", 4.0, share=0.5, delay_s=2 * DRAIN_S)
     await _restart(rig, name)
     return name
 

@@ -97,6 +97,8 @@ class Known:
     """What must end as a dead letter with these very bytes, by topic, partition and offset."""
     expected: set[str] = field(default_factory=set)
     """Case ids that must come to an end."""
+    admitted: set[str] = field(default_factory=set)
+    """Cases that were written as cases: no submission stands for them."""
     marked: dict[str, str] = field(default_factory=dict)
     """Cases that carry a field of a later minor version: its name, by case id."""
     recipes: list[Recipe] = field(default_factory=list)

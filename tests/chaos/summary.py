@@ -8,7 +8,8 @@ Beside the account that every run has (services.local.account), summary.json hol
     recoveries              by kind, seconds from the end of the fault until router and stages wrote, until all were
                             ready
     late                    faults of brokers, ledger or model server with no progress within 30 s (a defect)
-    stuck                   faults after which the stream did not move at all within 120 s (a defect)
+    stuck                   faults after which the stream did not go on whole within 120 s, or that did not come about
+                            as they should: a circuit that stayed open (a defect)
     repeats                 starts of a call beyond its first, by cause; `unexplained` is a defect
     against_ledger          starts while the ledger held the reply or another's live lease (a defect)
     unfenced                such starts by a process that was stopped between its check and its sending
@@ -111,6 +112,7 @@ async def summarise(rig: Rig, injected: Sequence[Injected], seconds: float) -> d
     seen = Seen(known.poison)
     async for message in read_topic(rig.stack.client, *topics()):
         seen.take(message, known.marked)
+    seen.topics.questions |= known.admitted
     held = Ledger(calls=await rig.ledger.calls(), claims=await rig.ledger.claims())
     log = [orjson.loads(line) for line in rig.log.read_bytes().splitlines()]
     ids = read_dataset(rig.stack.dataset).column("record_id").to_pylist()

@@ -1,0 +1,274 @@
+"""Why a model call was started again: each repeat is held against what was done to the processes, ledger and server.
+
+A *repeat* is a start of a call id beyond its first. It is explained by how the start before it came to nothing, and by
+nothing else: a fault counts only where its process and its time fit, so that what is left over is a defect. Pure: from
+the scripted server's log, the ledger's rows and the controller's notes, all in Unix seconds of one machine's clock.
+
+A reply that was sent, or a call still under way, is lost to its process by
+
+    killed        its end by a signal
+    exited        its end by itself, with an error: what was under way was cut off at the end of its own drain
+    drained       its drain's deadline
+    paused        a pause, in which its lease ran out, so that another owner took the call
+    ledger_away   an outage of the ledger, in which its lease ran out for want of a renewal
+
+and where nothing was lost, the server had `withheld` the reply. A start on a lease that ran out while its process was
+paused between the check and the sending can't be fenced off: it is `unfenced`, and other starts are judged as if it
+weren't there. A start against the ledger (below) has no excuse but that.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from services.core.ports import CallRow, ClaimRow
+from services.local.account import LogLine
+from tests.chaos.starts import CLOCK_S, Leases, Start, last_lines, leases_of, own_lease, starts_of
+
+SENT_S = 1.0
+"""A request that was decided before a pause is with the server so soon after it: a connection, on a busy machine."""
+PROMPT_S = 3.0
+"""So late a running process renews its leases after a pause or an outage: a try hangs for 2 s at most, the next comes
+after 1 s. So late, too, the controller sees an exit."""
+WRITTEN_S = 10.0
+"""So late a running process has written a reply, with the ledger there: a try hangs for 5 s at most, the next comes
+after 5 s."""
+
+
+class Cause(StrEnum):
+    """Why a call was started again, as the module says."""
+
+    WITHHELD = "withheld"
+    KILLED = "killed"
+    EXITED = "exited"
+    DRAINED = "drained"
+    PAUSED = "paused"
+    LEDGER_AWAY = "ledger_away"
+    UNFENCED = "unfenced"
+    UNEXPLAINED = "unexplained"
+    """A defect."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """A process of the worker `name`, from its start to when it was seen to have ended (None: it runs)."""
+
+    name: str
+    pid: int
+    began: float
+    ended: float | None
+    how: Literal["killed", "exited", "stopped"]
+    """By a signal; by itself, with an error; by SIGTERM, having drained."""
+    cut: float | None = None
+    """When its drain's deadline came, if it still ran then: SIGTERM's time and the deadline's seconds."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """From before SIGSTOP to after SIGCONT."""
+
+    pid: int
+    since: float
+    until: float
+
+
+@dataclass(frozen=True)
+class Outage:
+    """The ledger away or slow: from before it was, to after it was back."""
+
+    since: float
+    until: float
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A start of a call beyond its first, the owner of the start by which it is judged, and its cause."""
+
+    call_id: str
+    stage: str
+    at: float
+    owner: str
+    previous: str
+    cause: Cause
+
+
+def explain(
+    log: Sequence[LogLine],
+    claims: Sequence[ClaimRow],
+    calls: Sequence[CallRow],
+    lives: Sequence[Life],
+    pauses: Sequence[Pause],
+    outages: Sequence[Outage],
+    lease_s: float,
+) -> list[Repeat]:
+    """Every repeat with its cause, in the order of time. `lease_s`: a lease's seconds; it is renewed thrice in them."""
+    starts = starts_of(log)
+    leases = leases_of(claims)
+    against = set(_against(starts, leases, calls))
+    unfenced = {start for start in starts if _is_unfenced(start, leases[start.call_id], pauses)}
+    evidence = _Evidence(leases, lives, pauses, outages, lease_s, last_lines(log))
+    by_call: defaultdict[str, list[Start]] = defaultdict(list)
+    repeats = []
+    for start in starts:
+        earlier = by_call[start.call_id]
+        if earlier:
+            judged_by = next((other for other in reversed(earlier) if other not in unfenced), None)
+            if start in unfenced:
+                cause = Cause.UNFENCED
+            elif start in against:
+                cause = Cause.UNEXPLAINED
+            elif judged_by is None:
+                cause = Cause.UNFENCED
+            else:
+                cause = evidence.cause(judged_by, start)
+            previous = (judged_by or earlier[-1]).owner
+            repeats.append(Repeat(start.call_id, start.stage, start.at, start.owner, previous, cause))
+        earlier.append(start)
+    return repeats
+
+
+def against_ledger(
+    log: Sequence[LogLine], claims: Sequence[ClaimRow], calls: Sequence[CallRow], pauses: Sequence[Pause]
+) -> tuple[list[Start], list[Start]]:
+    """The starts while the ledger held the reply or another owner's live lease: defects, and those that could not be
+    fenced off. Unfenced is a start within SENT_S of the end of a pause of its process, where its own latest lease held
+    as the pause began and ended in it: whatever was claimed, renewed or given back after the pause makes it a defect.
+    """
+    leases = leases_of(claims)
+    against = _against(starts_of(log), leases, calls)
+    unfenced = [start for start in against if _is_unfenced(start, leases[start.call_id], pauses)]
+    return [start for start in against if start not in unfenced], unfenced
+
+
+def by_cause(repeats: Iterable[Repeat]) -> dict[str, int]:
+    """How many there are of each cause, those of which there is none too."""
+    counts = Counter(repeat.cause for repeat in repeats)
+    return {cause.value: counts[cause] for cause in Cause}
+
+
+# --- against the ledger ----------------------------------------------------------------------------------------------
+
+
+def _against(starts: Iterable[Start], leases: Leases, calls: Iterable[CallRow]) -> list[Start]:
+    held_since = {call.call_id: call.at for call in calls}
+    return [
+        start
+        for start in starts
+        if start.at > held_since.get(start.call_id, math.inf) + CLOCK_S
+        or any(
+            lease.owner != start.owner and lease.since + CLOCK_S < start.at < lease.until - CLOCK_S
+            for lease in leases.get(start.call_id, ())
+        )
+    ]
+
+
+def _is_unfenced(start: Start, leases: Sequence[ClaimRow], pauses: Iterable[Pause]) -> bool:
+    own = own_lease(start, leases)
+    return own is not None and any(
+        pause.pid == start.pid
+        and own.since <= pause.since < own.until <= min(pause.until, start.at)
+        and start.at <= pause.until + SENT_S
+        for pause in pauses
+    )
+
+
+# --- how a start came to nothing -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    leases: Leases
+    lives: Sequence[Life]
+    pauses: Sequence[Pause]
+    outages: Sequence[Outage]
+    lease_s: float
+    last_lines: Mapping[int, float]
+
+    def cause(self, start: Start, repeat: Start) -> Cause:
+        """How the start came to nothing, so that the repeat was due."""
+        if start.end == math.inf and self.last_lines[start.server] < repeat.at:
+            return Cause.WITHHELD  # the server died of something before it could see its client die
+        if start.owner != repeat.owner:
+            lost = self._end_of_process(start, repeat) or self._loss_of_lease(start, repeat)
+            if lost is not None:
+                return lost
+        if start.end <= repeat.at + CLOCK_S and (start.withheld or self._server_stopped(start, repeat)):
+            return Cause.WITHHELD
+        return Cause.UNEXPLAINED
+
+    def _server_stopped(self, start: Start, repeat: Start) -> bool:
+        """Whether it ended without a reply because the server stopped, in order, and another one took its place."""
+        stopped = self.last_lines[start.server] <= start.end + SENT_S
+        return start.status is None and stopped and start.server != repeat.server
+
+    def _end_of_process(self, start: Start, repeat: Start) -> Cause | None:
+        life = self._life(start)
+        if life is None or life.ended is None:
+            return None
+        if life.how == "stopped":
+            return Cause.DRAINED if life.cut is not None and self._is_cut(start, repeat, life.cut) else None
+        if life.ended > repeat.at + PROMPT_S or not self._is_pending(start, life.ended - PROMPT_S):
+            return None
+        return Cause.KILLED if life.how == "killed" else Cause.EXITED
+
+    def _is_cut(self, start: Start, repeat: Start, cut: float) -> bool:
+        return start.at <= cut <= repeat.at + CLOCK_S and self._is_pending(start, cut)
+
+    def _life(self, start: Start) -> Life | None:
+        """The process that sent it, where its end is known of."""
+        return next(
+            (
+                life
+                for life in self.lives
+                if life.pid == start.pid
+                and start.owner.startswith(f"{life.name}-")
+                and life.began - PROMPT_S <= start.at
+                and (life.ended is None or start.at <= life.ended + PROMPT_S)
+            ),
+            None,
+        )
+
+    def _loss_of_lease(self, start: Start, repeat: Start) -> Cause | None:
+        lease = own_lease(start, self.leases.get(start.call_id, ()))
+        ran_out = (
+            lease is not None
+            and lease.ended == "open"
+            and start.at <= lease.until + CLOCK_S
+            and lease.until <= repeat.at + CLOCK_S
+        )
+        if lease is None or not ran_out:
+            return None
+        if any(self._kept_from_renewing(trouble, lease, start) for trouble in self._pauses_of(start)):
+            return Cause.PAUSED
+        gave_up = start.status is None and start.end <= repeat.at  # no reason to, for a process that runs
+        if not gave_up and any(self._kept_from_renewing(trouble, lease, start) for trouble in self.outages):
+            return Cause.LEDGER_AWAY
+        return None
+
+    def _kept_from_renewing(self, trouble: Pause | Outage, lease: ClaimRow, start: Start) -> bool:
+        """A renewal is due two thirds of a lease before its end: a third is granted for it, the rest is the trouble's,
+        which must have lasted until there was no time left for another one."""
+        return (
+            trouble.since <= lease.until - self.lease_s / 3
+            and lease.until <= trouble.until + PROMPT_S
+            and self._is_pending(start, trouble.since)
+        )
+
+    def _is_pending(self, start: Start, by: float) -> bool:
+        """Whether the call was still to be answered by then, or its reply still to be written."""
+        if start.end >= by - CLOCK_S:
+            return True
+        if not start.delivered:
+            return False
+        troubles: list[Pause | Outage] = [*self._pauses_of(start), *self.outages]
+        free = start.end
+        for trouble in sorted(troubles, key=lambda trouble: trouble.since):
+            if trouble.since <= free + WRITTEN_S:
+                free = max(free, trouble.until)
+        return by <= free + WRITTEN_S
+
+    def _pauses_of(self, start: Start) -> list[Pause]:
+        return [pause for pause in self.pauses if pause.pid == start.pid]
