@@ -13,7 +13,12 @@
 `Retry` and `Reject` never leave services.models: they end as a `Failure` in the ledger.
 """
 
+from typing import ClassVar, Literal
+
 from services.contracts.dead import DeadKind
+
+Dependency = Literal["broker", "ledger", "model", "other"]
+"""What a message may have to wait for."""
 
 
 class Trouble(Exception):
@@ -32,6 +37,8 @@ class Dead(Trouble):
 class Away(Trouble):
     """A dependency is away: wait and try again, with the message held."""
 
+    dependency: ClassVar[Dependency] = "other"
+
     def __init__(self, error: str, retry_after: float | None = None) -> None:
         super().__init__(error)
         self.retry_after = retry_after
@@ -41,13 +48,19 @@ class Away(Trouble):
 class BrokerAway(Away):
     """Kafka doesn't answer."""
 
+    dependency = "broker"
+
 
 class LedgerAway(Away):
     """The call ledger doesn't answer."""
 
+    dependency = "ledger"
+
 
 class ModelAway(Away):
     """A model server takes no calls now."""
+
+    dependency = "model"
 
 
 class Retry(Trouble):

@@ -73,6 +73,7 @@ async def _open(settings: ExporterSettings, folder: Path, *, group: str | None) 
     """The exporter and all around it; what is opened last is closed first. A watch that raises cancels the body."""
     client = replace(settings.kafka, name=SERVICE)
     limits, metrics, clock = settings.export.limits, Metrics(), time.monotonic
+    metrics.watch_disk(folder)
     async with AsyncExitStack() as stack:
         sink = await stack.enter_async_context(KafkaSink(client))
         consumer = PositionedConsumer(client, RECORD_COMPLETED, group=group, session_s=settings.export.session_s)

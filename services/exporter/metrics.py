@@ -1,6 +1,8 @@
 """What an exporter counts, since the start of its process. Every name in one place."""
 
+import shutil
 from collections.abc import Iterable
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -31,9 +33,21 @@ class Metrics:
             registry=self.registry,
         )
         self.open_bytes = Gauge("reasonmed_exporter_open_bytes", "Bytes in open parts.", registry=self.registry)
+        self.free_bytes = Gauge(
+            "reasonmed_exporter_disk_free_bytes", "Free bytes where the dataset is written.", registry=self.registry
+        )
         self.lag = Gauge(
             "reasonmed_exporter_lag_offsets", "Offsets not in a closed part yet.", ["partition"], registry=self.registry
         )
+
+    def watch_disk(self, folder: Path) -> None:
+        """Look at the disk of this folder at each scrape; of its nearest parent, while it isn't there."""
+
+        def free() -> float:
+            there = next(path for path in (folder, *folder.parents) if path.exists())
+            return float(shutil.disk_usage(there).free)
+
+        self.free_bytes.set_function(free)
 
     def sealed(self, rows: int, dropped: Dropped) -> None:
         """A manifest moved on: what is new in it."""

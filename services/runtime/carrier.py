@@ -51,6 +51,7 @@ class Carrier:
     async def carry(self, message: Received, finish: Finish) -> None:
         """Return when the message has ended. Raises Draining or CancelledError where it has not: its attempt is closed
         then, and nothing more of it is published."""
+        self.stats.begun_written_ms = message.timestamp_ms
         async with self.gate.together():
             others = await self._open(message)
             if others < self.limits.killed:

@@ -268,3 +268,4 @@ def _received(message: Any) -> Received:
         value=message.value,
         headers={name: value or b"" for name, value in pairs},
     )
+        timestamp_ms=int(message.timestamp * 1000),

@@ -8,6 +8,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from services.runtime.metrics import HealthMetrics
 from services.runtime.watch import Health
 
 
@@ -17,11 +18,12 @@ class HealthServer:
     def __init__(
         self, *, host: str, port: int, health: Callable[[], Health], registry: CollectorRegistry | None = None
     ) -> None:
-        """Port 0: any that is free; see `port` then. Without a registry, /metrics is empty."""
+        """Port 0: any that is free; see `port` then. /metrics: the registry's, and the health itself."""
         self._host = host
         self._port = port
         self._health = health
         self._registry = registry or CollectorRegistry()
+        self._registry.register(HealthMetrics(health))
         self._runner: web.AppRunner | None = None
 
     @property

@@ -34,7 +34,7 @@ class Patience:
             try:
                 return await action()
             except Away as away:
-                self._stats.waited += 1
+                self._stats.waits[away.dependency] += 1
                 wait_s = min(max(wait_s, away.retry_after or 0.0), self._longest_s)
                 log.warning("away", what=what, error=str(away), again_in_s=wait_s)
                 with self._holds.hold(f"{what}: {away}", "away", for_s=wait_s + SLACK_S):

@@ -396,3 +396,9 @@ async def test_a_client_that_alone_gets_no_answer_ends_the_process(tmp_path: Pat
     kafka.now += STILL_S
     with pytest.raises(StandsStill, match="can be reached"):
         await running.watch.look()
+
+
+def test_the_disk_is_looked_at_even_before_the_folder_is_there(tmp_path: Path) -> None:
+    metrics = Metrics()
+    metrics.watch_disk(tmp_path / "not" / "yet")
+    assert (metrics.registry.get_sample_value("reasonmed_exporter_disk_free_bytes") or 0) > 0

@@ -25,8 +25,7 @@ from services.core.ports import Outgoing
 from services.runtime import logs
 from services.runtime.health import HealthServer
 from services.runtime.kafka import KafkaClient
-from services.runtime.kafka_source import _sticky
-from services.runtime.metrics import EngineMetrics, Name, registry
+from services.runtime.metrics import EngineMetrics, HealthMetrics, Name, registry
 from services.runtime.sink import KafkaSink
 from services.runtime.source import TopicPartition
 from services.runtime.stats import EngineStats
@@ -102,11 +101,18 @@ async def test_the_health_server_says_why() -> None:
             assert answer.status == 200
             assert answer.content_type == "text/plain"
 
+            text = await answer.text()
+    assert "reasonmed_live 0.0" in text
+    assert "reasonmed_ready 0.0" in text
 
 def test_every_metric_is_exported() -> None:
     stats = EngineStats(taken=3, lag={TopicPartition("in", 1): 7}, windows={TopicPartition("in", 1): 2})
     stats.dead["poison"] = 2
     holds = Holds()
+    stats.waits["ledger"] = 4
+    assert "begun_written" not in generate_latest(registry(EngineMetrics("toy", stats))).decode()
+    stats.begun_written_ms = 1_779_019_200_500
+    health = HealthMetrics(lambda: Health(live=True, ready=False, why=[]))
     with holds.hold("call-1", "calling", for_s=1):
         text = generate_latest(registry(EngineMetrics("toy", stats, holds))).decode()
     for name in Name:
@@ -117,6 +123,11 @@ def test_every_metric_is_exported() -> None:
     assert 'reasonmed_lag_offsets{partition="1",service="toy",topic="in"} 7.0' in text
     assert 'reasonmed_held{service="toy",state="calling"} 1.0' in text
 
+    assert 'reasonmed_dependency_waits_total{dependency="ledger",service="toy"} 4.0' in text
+    assert 'reasonmed_message_begun_written_timestamp_seconds{service="toy"} 1.7790192005e+09' in text
+    assert "reasonmed_live 1.0" in text
+    assert "reasonmed_ready 0.0" in text
+    assert "process_start_time_seconds" in text
 
 @pytest.fixture
 def _logging_restored() -> object:

@@ -95,6 +95,7 @@ class FakeFaust:
             )
             self.delivered.put_nowait(SimpleNamespace(message=message, ack=partial(self.acked.append, offset)))
 
+                timestamp=1_779_019_200.5,
 
 class Router:
     """An `InOrder` that notes what it carries."""
@@ -276,6 +277,7 @@ async def test_nothing_is_taken_before_the_ledger_was_asked() -> None:
     router = Router()
     router.ledger.away = "stopped"
     async with router.running():
+    assert router.worker.stats.begun_written_ms == 1_779_019_200_500
         router.faust.deliver(0)
         await asyncio.sleep(0.05)
         assert router.carried == []
