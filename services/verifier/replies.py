@@ -32,6 +32,10 @@ VERDICT_SCHEMA = schema("verdict", VERDICT)
 SCORE_SCHEMA = schema("score", SCORE)
 BOTH_SCHEMA = schema("verdict_and_score", VERDICT, SCORE)
 
+_END = r"""(?=\b\w+["']?\s*:|[}\]]|(?<![\w.])\Z)"""
+"""Where a field's value ends: at the next key, at a bracket, or at the text's end, unless a word or number may be cut
+off there: `"Correct` might have become "Correct in part", and `1` a 1.5."""
+
 MAX_TEXT = 4_000
 """Characters of a reason or justification that are kept: a sentence or two are asked for."""
 
@@ -74,22 +78,28 @@ def score(reply: Reply) -> Scored | None:
 
 
 def _fields(reply: Reply, wanted: str) -> dict[str, Any]:
-    """The reply's JSON object, mended where it is broken; empty where it says `wanted` twice, in two ways."""
-    said = re.findall(rf"""["']{wanted}["']\s*:\s*([^,}}\]\n]*)""", reply.text)
-    if len({re.sub(r"[^\w.+-]", "", value).casefold() for value in said}) != 1:
-        return {}
+    """The reply's JSON object, mended where it is broken; empty where the text says `wanted` in two ways, or where what
+    was mended isn't what it says: json-repair makes 3 of `3 or 4`, and "Correct" of `"Correct" is too kind`."""
+    values = re.findall(rf"""(?<=["']){wanted}["']\s*:(.*?){_END}""", reply.text, re.IGNORECASE | re.DOTALL)
     try:
-        value = loads(reply.text)
+        fields = loads(reply.text)
     except Malformed:
-        value = _mended(reply.text)
-    return value if isinstance(value, dict) else {}
+        fields = _mended(reply.text)
+    if not isinstance(fields, dict) or {_bare(value) for value in values} != {_bare(str(fields.get(wanted)))}:
+        return {}
+    return fields
+
+
+def _bare(value: str) -> str:
+    """Without quotes, commas, spaces, and case."""
+    return re.sub(r"[^\w.+-]", "", value).casefold()
 
 
 def _mended(text: str) -> Any:
     """What json-repair makes of the text; of the several things that it finds among prose, the first object."""
     try:
         value = json_repair.loads(text)
-    except RecursionError:  # a model that repeats one bracket
+    except (RecursionError, ValueError):  # a model that repeats one bracket, or one digit
         return None
     return next((item for item in value if isinstance(item, dict)), None) if isinstance(value, list) else value
 

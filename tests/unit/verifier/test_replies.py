@@ -45,6 +45,7 @@ def test_a_score_is_a_whole_number_from_0_to_5(value: int, justification: str) -
         '{"verdict": "ERROR" "reason": "Wrong dose."}',
         '{"verdict": "Error", "reason": "Wrong dose.',
         '{"verdict": "Error", "reason": "Wrong dose."} {"verdict": "error"}',
+        '{"verdict": "Error, "reason": "Wrong dose."}',
     ],
 )
 def test_what_is_broken_but_clear_is_read(text: str) -> None:
@@ -68,6 +69,15 @@ def test_what_is_broken_but_clear_is_read(text: str) -> None:
         '{"verdict": "Partially correct"}',
         '{"verdict": "Incorrect"}',
         '{"verdict": "Not Correct"}',
+        '{"verdict": "Correct" is too kind}',
+        '{"verdict": "Correct" "Error"}',
+        '{"verdict": "Correct"\n"Error"}',
+        '{"verdict": "Correct", "Error"}',
+        '{"verdict": "Correct"; "verdict": "Error"}',
+        '{"verdict": "Correct", "Verdict": "Error"}',
+        '{"verdict": /* not "Error" */ "Correct"}',
+        '{"verdict": "Correct',
+        '{"verdict": Correct',
         '{"reason": "Correct"}',
         '{"judgement": {"verdict": "Correct"}}',
         "[" * 50_000 + '{"verdict": "Correct"}',
@@ -93,7 +103,10 @@ def test_two_verdicts_that_conflict_are_none(one: str, other: str, quote: str, b
 @pytest.mark.parametrize(
     "text",
     ['{"score": 3, "score": 4}', '{"score": 3}\n{"score": 4}', '{"score": 3.5}', '{"score": true}', '{"score": 4/5}',
+     '{"score": 3 or 4}', '{"score": 3 out of 4}', '{"score": 2 5}', '{"score": 3, 4}', '{"score": 3 # or 4\n}',
+     '{"score": 3', '{"score": 3.', '{"score": 3: 4}', 'It is: {"score": 3, "n": ' + "9" * 5_000 + "}",
      '{"score": null}', '{"score": "high"}', '{"score": 1e400}', '{"score": 99999999999999999999}', "score: 3", "3"],
+    ids=lambda text: text[:30],
 )  # fmt: skip
 def test_a_score_that_is_not_clear_is_not_read(text: str) -> None:
     assert score(reply(text)) is None
