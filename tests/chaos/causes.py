@@ -233,13 +233,7 @@ class _Evidence:
 
     def _loss_of_lease(self, start: Start, repeat: Start) -> Cause | None:
         lease = own_lease(start, self.leases.get(start.call_id, ()))
-        ran_out = (
-            lease is not None
-            and lease.ended == "open"
-            and start.at <= lease.until + CLOCK_S
-            and lease.until <= repeat.at + CLOCK_S
-        )
-        if lease is None or not ran_out:
+        if lease is None or lease.ended != "open" or start.at > lease.until + CLOCK_S:
             return None
         if any(self._kept_from_renewing(trouble, lease, start) for trouble in self._pauses_of(start)):
             return Cause.PAUSED
