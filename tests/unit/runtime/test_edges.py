@@ -25,6 +25,7 @@ from services.core.ports import Outgoing
 from services.runtime import logs
 from services.runtime.health import HealthServer
 from services.runtime.kafka import KafkaClient
+from services.runtime.kafka_source import _sticky
 from services.runtime.metrics import EngineMetrics, HealthMetrics, Name, registry
 from services.runtime.sink import KafkaSink
 from services.runtime.source import TopicPartition
