@@ -76,7 +76,7 @@ async def _open(settings: ExporterSettings, folder: Path, *, group: str | None) 
     metrics.watch_disk(folder)
     async with AsyncExitStack() as stack:
         sink = await stack.enter_async_context(KafkaSink(client))
-        consumer = PositionedConsumer(client, RECORD_COMPLETED, group=group, session_s=settings.export.session_s)
+        consumer = PositionedConsumer(client, RECORD_COMPLETED, group=group, session_s=settings.session_s)
         await consumer.start()
         stack.push_async_callback(consumer.stop)
         holding = Holding(consumer, folder, RECORD_COMPLETED, limits=limits, clock=clock)

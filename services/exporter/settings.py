@@ -23,9 +23,6 @@ class ExportSettings(BaseModel):
     dead: Annotated[int, Field(ge=0)] = Field(
         default=100, description="More unreadable messages than this in one part stop the exporter."
     )
-    session_s: Annotated[float, Field(gt=0)] = Field(
-        default=30, description="Without a heartbeat for so many seconds, its partitions go to other exporters."
-    )
 
     @property
     def limits(self) -> Limits:

@@ -10,6 +10,7 @@ from services.runtime.carrier import Handle
 from services.runtime.faust_app import InOrder
 from services.runtime.faust_client import build
 from services.runtime.health import HealthServer
+from services.runtime.kafka_source import GroupTimes
 from services.runtime.limits import Limits
 from services.runtime.metrics import EngineMetrics, registry
 from services.runtime.settings import Settings
@@ -29,7 +30,7 @@ async def work(stop: asyncio.Event) -> None:
     settings = Settings()
     async with parts(SERVICE, settings) as its:
         worker = InOrder(
-            build(SERVICE, its.client),
+            build(SERVICE, its.client, GroupTimes(session_s=settings.session_s)),
             client=its.client,
             service=SERVICE,
             owner=its.owner,

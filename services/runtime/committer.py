@@ -27,7 +27,8 @@ class Committer:
         self._stats = stats
         self._sending: asyncio.Task[None] | None = None
         self._one = asyncio.Lock()
-        self._why: str | None = None
+        self.trouble: str | None = None
+        """Why the latest commit that was due has failed; None where it hasn't."""
 
     async def run(self) -> None:
         """Commit what has changed, every `commit_s` seconds, until cancelled. Raises what a commit should never raise:
@@ -59,6 +60,7 @@ class Committer:
     async def _send_due(self) -> None:
         due = [(key, window, commit) for key, window in self._windows.items() if (commit := window.due())]
         if not due:
+            self.trouble = None
             return
         try:
             taken = await self._source.commit({key: commit for key, _, commit in due})
@@ -69,12 +71,12 @@ class Committer:
             self._failed("the generation has ended")
             return
         self._stats.commits += 1
-        self._why = None
+        self.trouble = None
         for _, window, commit in due:
             window.sent(commit)
 
     def _failed(self, why: str) -> None:
         self._stats.commits_failed += 1
-        if why != self._why:  # once an outage, not twice a second
+        if (why := f"commit failed: {why}") != self.trouble:  # once an outage, not twice a second
             log.warning("commit failed", why=why)
-        self._why = why
+        self.trouble = why

@@ -98,7 +98,14 @@ class Engine:
             limits=self._limits,
             stats=self.stats,
         )
-        self._watch = Watch(source=source, watched=self._taker, limits=self._limits, stats=self.stats, clock=clock)
+        self._watch = Watch(
+            source=source,
+            watched=self._taker,
+            trouble=lambda: self._taker.trouble or self._committer.trouble,
+            limits=self._limits,
+            stats=self.stats,
+            clock=clock,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Carry messages until `stop` is set, then drain: take nothing new, let what is under way end within

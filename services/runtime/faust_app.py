@@ -25,6 +25,7 @@ from services.runtime.in_order import Places
 from services.runtime.kafka import KafkaClient
 from services.runtime.limits import Limits
 from services.runtime.patience import Patience
+from services.runtime.reachable import reachable
 from services.runtime.skipped import between
 from services.runtime.source import TopicPartition
 from services.runtime.standstill import StandsStill
@@ -79,6 +80,7 @@ class InOrder:
         self._idle = asyncio.Event()
         self._idle.set()
         self._looked = asyncio.Condition()
+        self._started = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         gate = Gate()
         for topic, handle in handlers.items():
@@ -112,9 +114,9 @@ class InOrder:
         return Health(live=not overdue, ready=not (overdue or unready), why=overdue + unready)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop`; then finish the messages at hand, commit, leave the group. Raises StandsStill."""
-        await self._app.start()
-        crashed = asyncio.create_task(self._app.wait_until_stopped())
+        """Work until `stop`; then finish the messages at hand, commit, leave the group. Waits for a broker or ledger
+        that is away, at the start too. Raises StandsStill."""
+        crashed = asyncio.create_task(self._live())
         stopping = asyncio.create_task(stop.wait())
         watching = asyncio.create_task(self._watch())
         tasks: list[asyncio.Future[Any]] = [crashed, stopping, watching, self._failed]
@@ -133,6 +135,18 @@ class InOrder:
             if task is not stopping:
                 task.result()
                 raise StandsStill("the Faust app ended by itself")
+
+    async def _live(self) -> None:
+        """Join the group once the broker is there; until the app ends by itself."""
+        await self._patience.until_back("joining the group", self._there)
+        with self._holds.hold("joining the group", "away", for_s=ASK_S):
+            await self._app.start()
+        self._started.set()
+        await self._app.wait_until_stopped()
+
+    async def _there(self) -> None:
+        if not await reachable(self._client):  # Faust would crash, and aiokafka would log each try
+            raise BrokerAway("Kafka: no answer")
 
     async def _at_rest(self) -> None:
         """Wait for the messages at hand, up to the deadline: one that waits for the ledger is left unacknowledged."""
@@ -165,11 +179,15 @@ class InOrder:
     async def _take(self, carrier: Carrier, event: Any) -> None:
         """Carry a message, and before it what Faust has skipped."""
         message, generation = _received(event.message), event.message.generation_id
-        for skipped in await self._skipped(message, generation):
-            await self._carry(carrier, skipped, generation, lambda: None)
+        while skipped := await self._skipped(message, generation):
+            for each in skipped:
+                await self._carry(carrier, each, generation, lambda: None)
         await self._carry(carrier, message, generation, event.ack)
 
     async def _skipped(self, message: Received, generation: int) -> list[Received]:
+        """The next of what lies between the partition's place and the message; none where that is all or another's."""
+        if generation != self._app.consumer_generation_id:
+            return []
         partition = TopicPartition(message.topic, message.partition)
         place = self._places.of(partition, generation)
         if place is None:
@@ -247,6 +265,7 @@ class InOrder:
 
     async def _watch(self) -> None:
         """Ask the ledger for the circuit; notice a client that stands still (rule 10). Raises StandsStill."""
+        await self._started.wait()
         while True:
             await self._patience.until_back("circuit", self._circuit.look)
             self.stats.circuit_open = self._circuit.why is not None
@@ -267,5 +286,5 @@ def _received(message: Any) -> Received:
         key=message.key,
         value=message.value,
         headers={name: value or b"" for name, value in pairs},
-    )
         timestamp_ms=int(message.timestamp * 1000),
+    )

@@ -13,7 +13,7 @@ from services.runtime.kafka import KafkaClient
 from services.runtime.limits import Limits
 from services.runtime.reachable import reachable
 from services.runtime.source import TopicPartition
-from services.runtime.standstill import StandsStill, Standstill
+from services.runtime.standstill import StandsStill, Standstill, over
 
 log = structlog.get_logger(__name__)
 
@@ -63,18 +63,27 @@ class FaustWatch:
     async def look(self, *, waiting: bool, moved: object) -> None:
         """One look. `waiting`: messages are held, with reason. `moved` changes when any ends. Raises StandsStill where
         the process is to be started again; never because the broker is away."""
+        if why := self._over():
+            raise StandsStill(why)
         lag = await self._lag()
         if self._still.lasts(self._clock(), bad=lag > 0 and not waiting, moved=moved):
             raise StandsStill(f"{lag} messages wait, none is read")
-        trouble = not (self.joined and self.reachable)
+        consumer: Any = self._app.consumer
+        trouble = not (self.joined and self.reachable) or consumer.refused
         if self._wedged.lasts(self._clock(), bad=trouble and await reachable(self._client)):
-            raise StandsStill(f"no assignment or answer for {self._limits.wedged_s:g} s, and yet the broker is there")
+            raise StandsStill(
+                f"the broker is there, and no assignment, answer or commit for {self._limits.wedged_s:g} s"
+            )
 
     async def aclose(self) -> None:
         """Ask no more."""
         if self._asked is not None:
             self._asked.cancel()
             await asyncio.gather(self._asked, return_exceptions=True)
+
+    def _over(self) -> str | None:
+        consumer: Any = self._app.consumer
+        return over(consumer._thread._consumer) if consumer._thread and consumer._thread._consumer else None
 
     async def _lag(self) -> int:
         """Messages in our partitions that have not ended; 0 where the broker doesn't say."""

@@ -1,29 +1,20 @@
 """`KafkaSource`: a group member over AIOKafkaConsumer.
 
-Known: a record with a header name that is no UTF-8 can't be read. aiokafka's compiled parser raises UnicodeDecodeError
-and hands out no bytes for a dead letter, so the process ends with that error, again after each start, and nothing is
-committed past the record. No producer of ours can write one. To go on: stop the service, keep the record with another
-client, and set the group's offset past it.
-
 Uses these private parts of aiokafka 0.14.0 (pinned; tests/unit/runtime/test_edges.py and test_kafka_source.py notice a
-change):
-the coordinator's `generation`, `fetch_committed_offsets` (the public `committed` drops the metadata) and
+change): the coordinator's `generation`, `fetch_committed_offsets` (the public `committed` drops the metadata) and
 `_do_commit_offsets`: one request. The public `commit` retries for ever, and each retry goes out under the generation
-of that moment, for partitions that may be another's by then (rule 5).
+of that moment, for partitions that may be another's by then (rule 5). And the tasks that standstill.py looks at.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiokafka  # type: ignore[import-untyped]
 import structlog
 from aiokafka.abc import ConsumerRebalanceListener  # type: ignore[import-untyped]
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import (  # type: ignore[import-untyped]
-    StickyPartitionAssignor,
-)
 from aiokafka.errors import (  # type: ignore[import-untyped]
     IllegalGenerationError,
     KafkaError,
@@ -34,9 +25,12 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
 
 from services.core.errors import BrokerAway
 from services.core.ports import Received
+from services.runtime import tolerant  # noqa: F401 -- for what it does to aiokafka
 from services.runtime.kafka import KafkaClient
 from services.runtime.reachable import reachable
 from services.runtime.source import Listener, TopicPartition
+from services.runtime.standstill import StandsStill, over
+from services.runtime.sticky import sticky
 from services.runtime.window import Committed
 
 log = structlog.get_logger(__name__)
@@ -53,14 +47,22 @@ class GroupTimes:
 
     session_s: float = 30.0
     """Without a heartbeat for so long, a member is dead, and its partitions go to others."""
-    heartbeat_s: float = 3.0
-    """Also how soon a member learns of a rebalance."""
     rebalance_s: float = 30.0
     """How long a rebalance waits for a member: far longer than our callback, which commits once."""
     poll_s: float = 300.0
     """Without a poll for so long, a member leaves. The engine polls twice a second."""
     answer_s: float = 5.0
     """A request that the engine waits for: an offset commit, committed offsets, end offsets."""
+
+    @property
+    def heartbeat_s(self) -> float:
+        """A tenth of the session, so that nine may be lost; also how soon a member learns of a rebalance."""
+        return self.session_s / 10
+
+    @property
+    def request_s(self) -> float:
+        """Any request: longer than a rebalance, at whose end only the broker answers a join; and than a session."""
+        return max(self.rebalance_s, self.session_s) + 10
 
 
 class KafkaSource:
@@ -130,6 +132,8 @@ class KafkaSource:
     async def lag(self) -> Mapping[TopicPartition, int]:
         if self._consumer is None:
             raise BrokerAway("Kafka: not connected yet")
+        if why := over(self._consumer):
+            raise StandsStill(why)
         assigned = [aiokafka.TopicPartition(*partition) for partition in self._assigned]
         with _broker_away():
             async with asyncio.timeout(self._times.answer_s):
@@ -237,7 +241,7 @@ class KafkaSource:
         return {
             **self._client.arguments(),
             "group_id": self._group,
-            "partition_assignment_strategy": (_sticky(self._current_generation),),
+            "partition_assignment_strategy": (sticky(self._current_generation),),
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
             "isolation_level": "read_committed",
@@ -245,8 +249,7 @@ class KafkaSource:
             "heartbeat_interval_ms": int(times.heartbeat_s * 1000),
             "rebalance_timeout_ms": int(times.rebalance_s * 1000),
             "max_poll_interval_ms": int(times.poll_s * 1000),
-            # Longer than a rebalance, which the broker answers a join with only when it is over.
-            "request_timeout_ms": int((times.rebalance_s + 10) * 1000),
+            "request_timeout_ms": int(times.request_s * 1000),
             "metadata_max_age_ms": int(self._metadata_s * 1000),
             # Small buffers (rule 2): what is fetched ahead of the permits, by partition and broker. A single message
             # that is larger still comes through (KIP-74).
@@ -269,19 +272,6 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
         self._source._on_assigned(assigned)
 
 
-def _sticky(generation: Callable[[], int]) -> type:
-    """A sticky assignor of one consumer's own. aiokafka's keeps its state in the class, where two consumers mix their
-    claims, and never learns generations, without which a returning member's old claims weigh as much as new ones."""
-
-    class Sticky(StickyPartitionAssignor):  # type: ignore[misc]
-        @classmethod
-        def on_assignment(cls, assignment: Any) -> None:
-            super().on_assignment(assignment)
-            cls.generation = generation()
-
-    return Sticky
-
-
 @contextlib.contextmanager
 def _broker_away() -> Iterator[None]:
     try:
@@ -294,7 +284,6 @@ def _broker_away() -> Iterator[None]:
 
 def _offsets(commits: Mapping[TopicPartition, tuple[int, str]]) -> dict[Any, Any]:
     return {aiokafka.TopicPartition(*key): aiokafka.OffsetAndMetadata(*value) for key, value in commits.items()}
-        timestamp_ms=record.timestamp,
 
 
 def received(record: Any) -> Received:
@@ -305,4 +294,5 @@ def received(record: Any) -> Received:
         key=record.key,
         value=record.value,
         headers={name: value or b"" for name, value in record.headers},
+        timestamp_ms=record.timestamp,
     )

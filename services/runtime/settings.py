@@ -38,6 +38,11 @@ class Settings(BaseSettings):
     drain_s: Annotated[float, Field(ge=0)] = Field(
         default=150, description="Seconds that calls under way have to end after SIGTERM."
     )
+    session_s: Annotated[float, Field(gt=0)] = Field(
+        default=30,
+        description="Seconds without a heartbeat until a dead worker's partitions go to others: within the brokers' "
+        "group.min.session.timeout.ms (6 by default) and .max.",
+    )
     host: str = Field(default="127.0.0.1", description="Address of health and metrics.")
     port: Annotated[int | None, BeforeValidator(_blank_is_none)] = Field(
         default=None,

@@ -53,7 +53,8 @@ class Source(Protocol):
 
     async def lag(self) -> Mapping[TopicPartition, int]:
         """How many offsets lie between our position and the end, by assigned partition. Asks the broker each time, so
-        it says as well whether that is reachable. Raises BrokerAway, also before `start`."""
+        it says as well whether that is reachable. Raises BrokerAway, also before `start`; StandsStill where the client
+        will never fetch, or belong to its group, again."""
         ...
 
     async def reachable(self) -> bool:

@@ -1,4 +1,6 @@
-"""Noticing that nothing moves although it should (rule 10). Pure."""
+"""Noticing that nothing moves although it should (rule 10)."""
+
+from typing import Any
 
 
 class StandsStill(Exception):
@@ -20,3 +22,11 @@ class Standstill:
             self._since = now if bad else None
         self._moved = moved
         return self._since is not None and now - self._since >= self._limit_s
+
+
+def over(consumer: Any) -> str | None:
+    """Which of an aiokafka consumer's two background tasks has ended; None while both run. It never starts them again:
+    without one nothing is fetched, without the other it is no member of its group, and may not know it."""
+    tasks = {"fetcher": consumer._fetcher._fetch_task, "coordinator": consumer._coordinator._coordination_task}
+    ended = [name for name, task in tasks.items() if task.done()]
+    return f"aiokafka's {ended[0]} has ended by itself" if ended else None

@@ -38,20 +38,25 @@ class Watched(Protocol):
         """How often nothing was wanted."""
         ...
 
-    @property
-    def trouble(self) -> str | None:
-        """Why nothing can be taken at all: no assignment, a poll that failed. None while all is well."""
-        ...
-
 
 class Watch:
     """Looks at lag and broker every `watch_s` seconds."""
 
     def __init__(
-        self, *, source: Source, watched: Watched, limits: Limits, stats: EngineStats, clock: Callable[[], float]
+        self,
+        *,
+        source: Source,
+        watched: Watched,
+        trouble: Callable[[], str | None],
+        limits: Limits,
+        stats: EngineStats,
+        clock: Callable[[], float],
     ) -> None:
+        """`trouble`: why nothing can be taken or committed at all: no assignment, a poll or a commit that failed. None
+        while all is well."""
         self._source = source
         self._watched = watched
+        self._trouble = trouble
         self._limits = limits
         self._stats = stats
         self._clock = clock
@@ -74,7 +79,7 @@ class Watch:
 
     async def look(self) -> None:
         """One look."""
-        trouble = self._watched.trouble
+        trouble = self._trouble()
         try:
             self._stats.lag = dict(await self._source.lag())
             self._answered = self._clock()

@@ -8,7 +8,7 @@ from services.models.dispatcher import Dispatcher
 from services.models.pace import Pace
 from services.runtime.engine import Engine
 from services.runtime.health import HealthServer
-from services.runtime.kafka_source import KafkaSource
+from services.runtime.kafka_source import GroupTimes, KafkaSource
 from services.runtime.limits import Limits
 from services.runtime.metrics import EngineMetrics, registry
 from services.runtime.settings import Settings
@@ -44,7 +44,7 @@ async def _work(
         engine = Engine(
             service=group,
             owner=its.owner,
-            source=KafkaSource(its.client, topics=[topic], group=group),
+            source=KafkaSource(its.client, topics=[topic], group=group, times=GroupTimes(session_s=settings.session_s)),
             sink=its.sink,
             handle=stage(handler, its.recipes, models),
             attempts=its.ledger,

@@ -43,7 +43,7 @@ def with_defect(handle: Handle) -> Handle:
 
 
 def app(client: KafkaClient) -> faust.App:
-    built = build(SERVICE, client, GroupTimes(session_s=TOLD["session_s"], heartbeat_s=0.3, rebalance_s=10.0))
+    built = build(SERVICE, client, GroupTimes(session_s=TOLD["session_s"], rebalance_s=10.0))
     built.conf.stream_recovery_delay = TOLD.get("recovery_s", 0.0)
     if TOLD.get("faust_seeks"):
         built.transport.Consumer = aiokafka.Consumer  # type: ignore[misc]

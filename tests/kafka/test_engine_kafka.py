@@ -59,7 +59,7 @@ class Stage:
             "dead": f"{self.name}-dead",
             "ledger": str(folder / "ledger"),
             "starts": str(folder / "starts"),
-            "times": {"session_s": 2.0, "heartbeat_s": 0.2},
+            "times": {"session_s": 2.0},
             "limits": {"watch_s": 1.0},
         }
 

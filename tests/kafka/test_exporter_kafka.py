@@ -63,8 +63,9 @@ class Stand:
         """Start one; returned while it is still connecting."""
         self._started += 1
         name = f"exporter-{self._started}"
-        chosen = {"rows": 20, "age_s": 1, "session_s": 2} | settings
+        chosen = {"rows": 20, "age_s": 1} | settings
         env = {**os.environ, "PYTHONPATH": str(PROJECT), "REASONMED_KAFKA__BOOTSTRAP": self.client.bootstrap}
+        env |= {"REASONMED_SESSION_S": "2"}
         env |= {f"REASONMED_EXPORT__{key.upper()}": str(value) for key, value in chosen.items()}
         argv = [sys.executable, "-m", "services.exporter", "--out", str(self.folder), *arguments]
         if ulimit is not None:

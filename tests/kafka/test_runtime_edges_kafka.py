@@ -177,7 +177,7 @@ async def test_an_engine_passes_transactions_markers_and_aborted_messages(client
         return [Outgoing(out, message.key or b"", message.value or b"", {})]
 
     async with KafkaSink(client) as sink:
-        source = KafkaSource(client, topics=[topic], group=topic, times=GroupTimes(session_s=6.0, heartbeat_s=0.2))
+        source = KafkaSource(client, topics=[topic], group=topic, times=GroupTimes(session_s=6.0))
         engine = Engine(
             service="toy",
             owner="me",
@@ -208,7 +208,7 @@ async def test_two_topics_in_one_group_and_one_declared_late(client: KafkaClient
         return []
 
     async with KafkaSink(client) as sink:
-        times = GroupTimes(session_s=6.0, heartbeat_s=0.2)
+        times = GroupTimes(session_s=6.0)
         engine = Engine(
             service="toy",
             owner="me",

@@ -57,7 +57,7 @@ async def main() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    times = GroupTimes(**{"session_s": 6.0, "heartbeat_s": 0.5, "rebalance_s": 10.0, **SETTINGS.get("times", {})})
+    times = GroupTimes(**{"session_s": 6.0, "rebalance_s": 10.0, **SETTINGS.get("times", {})})
     async with KafkaSink(client) as sink, SqliteLedger.open(Path(SETTINGS["ledger"])) as ledger:
         holds = Holds()
         engine = Engine(

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
 PARTITIONS = 2
 NAMES = (f"law-{number}" for number in itertools.count())
-TIMES = GroupTimes(session_s=6.0, heartbeat_s=0.2, rebalance_s=6.0)
+TIMES = GroupTimes(session_s=6.0, rebalance_s=6.0)
 
 
 class Place(Protocol):

@@ -25,11 +25,11 @@ from services.core.ports import Outgoing
 from services.runtime import logs
 from services.runtime.health import HealthServer
 from services.runtime.kafka import KafkaClient
-from services.runtime.kafka_source import _sticky
 from services.runtime.metrics import EngineMetrics, HealthMetrics, Name, registry
 from services.runtime.sink import KafkaSink
 from services.runtime.source import TopicPartition
 from services.runtime.stats import EngineStats
+from services.runtime.sticky import sticky
 from services.runtime.watch import Health
 
 NOWHERE = KafkaClient(bootstrap="127.0.0.1:1", max_message_bytes=1_000)
@@ -47,7 +47,7 @@ def test_the_private_parts_of_aiokafka_are_as_they_were() -> None:
 
 
 def test_each_consumer_has_a_sticky_assignor_of_its_own_that_knows_generations() -> None:
-    one, other = _sticky(lambda: 7), _sticky(lambda: 9)
+    one, other = sticky(lambda: 7), sticky(lambda: 9)
     one.on_assignment(ConsumerProtocolMemberAssignment(0, [("in", [1, 2])], b""))  # type: ignore[attr-defined]
     assert one.generation == 7  # type: ignore[attr-defined]
     assert one.member_assignment == [("in", 1), ("in", 2)]  # type: ignore[attr-defined]
@@ -101,21 +101,21 @@ async def test_the_health_server_says_why() -> None:
         async with http.get(f"{base}/metrics") as answer:
             assert answer.status == 200
             assert answer.content_type == "text/plain"
-
             text = await answer.text()
     assert "reasonmed_live 0.0" in text
     assert "reasonmed_ready 0.0" in text
 
+
 def test_every_metric_is_exported() -> None:
     stats = EngineStats(taken=3, lag={TopicPartition("in", 1): 7}, windows={TopicPartition("in", 1): 2})
     stats.dead["poison"] = 2
-    holds = Holds()
     stats.waits["ledger"] = 4
     assert "begun_written" not in generate_latest(registry(EngineMetrics("toy", stats))).decode()
     stats.begun_written_ms = 1_779_019_200_500
     health = HealthMetrics(lambda: Health(live=True, ready=False, why=[]))
+    holds = Holds()
     with holds.hold("call-1", "calling", for_s=1):
-        text = generate_latest(registry(EngineMetrics("toy", stats, holds))).decode()
+        text = generate_latest(registry(EngineMetrics("toy", stats, holds), health)).decode()
     for name in Name:
         assert f"# HELP {name}" in text
     assert 'reasonmed_messages_taken_total{service="toy"} 3.0' in text
@@ -123,12 +123,12 @@ def test_every_metric_is_exported() -> None:
     assert 'reasonmed_messages_dead_total{kind="killer",service="toy"} 0.0' in text
     assert 'reasonmed_lag_offsets{partition="1",service="toy",topic="in"} 7.0' in text
     assert 'reasonmed_held{service="toy",state="calling"} 1.0' in text
-
     assert 'reasonmed_dependency_waits_total{dependency="ledger",service="toy"} 4.0' in text
     assert 'reasonmed_message_begun_written_timestamp_seconds{service="toy"} 1.7790192005e+09' in text
     assert "reasonmed_live 1.0" in text
     assert "reasonmed_ready 0.0" in text
     assert "process_start_time_seconds" in text
+
 
 @pytest.fixture
 def _logging_restored() -> object:

@@ -18,6 +18,7 @@ from services.ledger.memory import MemoryLedger
 from services.runtime import faust_app, faust_watch
 from services.runtime.circuit import CircuitPolicy
 from services.runtime.faust_app import InOrder
+from services.runtime.faust_client import build
 from services.runtime.in_order import Places
 from services.runtime.kafka import KafkaClient
 from services.runtime.limits import Limits
@@ -35,6 +36,9 @@ class FakeFaust:
         self.consumer_generation_id = 1
         self.rebalancing = False
         self._assignment: set[TopicPartition] | None = {IN}
+        self._thread: Any = None
+        self.refused = False
+        self.started = False
         self._committed_offset: dict[Any, int | None] = {}
         self.earliest: dict[Any, int] = {IN: 0}
         self.ends: dict[Any, int] = {IN: 0}
@@ -54,6 +58,7 @@ class FakeFaust:
         return self._agents.append
 
     async def start(self) -> None:
+        self.started = True
         self._running = [asyncio.ensure_future(agent(self)) for agent in self._agents]
 
     async def stop(self) -> None:
@@ -91,11 +96,11 @@ class FakeFaust:
                 key=b"k",
                 value=str(offset).encode(),
                 headers=[],
+                timestamp=1_779_019_200.5,
                 generation_id=self.consumer_generation_id if generation is None else generation,
             )
             self.delivered.put_nowait(SimpleNamespace(message=message, ack=partial(self.acked.append, offset)))
 
-                timestamp=1_779_019_200.5,
 
 class Router:
     """An `InOrder` that notes what it carries."""
@@ -144,16 +149,18 @@ class Router:
 def _quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faust_app, "LOOK_S", 0.01)
     monkeypatch.setattr(faust_watch, "ANSWER_S", 0.05)
-    monkeypatch.setattr(faust_watch, "reachable", AsyncMock(return_value=True))
+    for module in (faust_app, faust_watch):
+        monkeypatch.setattr(module, "reachable", AsyncMock(return_value=True))
 
 
 @pytest.fixture
 def gaps(monkeypatch: pytest.MonkeyPatch) -> dict[int, bytes]:
-    """What reading a gap finds: value by offset."""
+    """What reading a gap finds, two at a time: value by offset."""
     there: dict[int, bytes] = {}
 
     async def between(client: KafkaClient, partition: TopicPartition, begin: int, end: int) -> list[Received]:
-        return [Received(*partition, at, b"k", value, {}) for at, value in sorted(there.items()) if begin <= at < end]
+        found = [Received(*partition, at, b"k", value, {}) for at, value in sorted(there.items()) if begin <= at < end]
+        return found[:2]
 
     monkeypatch.setattr(faust_app, "between", between)
     return there
@@ -181,11 +188,26 @@ async def test_each_is_acknowledged_once_it_is_published() -> None:
 async def test_what_faust_skips_is_carried_before_what_follows(gaps: dict[int, bytes]) -> None:
     router = Router()
     router.faust._committed_offset[IN] = 5
-    gaps.update({6: b"six", 8: b"eight"})  # 7 is a transaction's marker
+    gaps.update({6: b"six", 8: b"eight", 9: b"nine"})  # 7 and 10 are transactions' markers
     async with router.running():
-        router.faust.deliver(5, 9, 10)
-        await until(lambda: router.faust.acked == [5, 9, 10])
-    assert router.carried == [5, 6, 8, 9, 10]
+        router.faust.deliver(5, 11, 12)
+        await until(lambda: router.faust.acked == [5, 11, 12])
+    assert router.carried == [5, 6, 8, 9, 11, 12]
+
+
+async def test_a_gap_is_left_alone_once_the_partition_is_handed_out_anew(gaps: dict[int, bytes]) -> None:
+    router = Router()
+    router.faust._committed_offset[IN] = 5
+    gaps.update({5: b"five", 6: b"six", 7: b"seven"})
+    router.go.clear()
+    async with router.running():
+        router.faust.deliver(8)
+        await until(lambda: router.carried == [5])
+        router.faust.consumer_generation_id = 2
+        router.go.set()
+        router.faust.deliver(5)
+        await until(lambda: router.faust.acked == [5])
+    assert router.carried == [5, 5]
 
 
 async def test_nothing_behind_a_gap_is_acknowledged_before_it_is_closed(gaps: dict[int, bytes]) -> None:
@@ -256,6 +278,7 @@ async def test_a_dead_letter_is_acknowledged() -> None:
         await until(lambda: router.faust.acked == [0])
     assert router.published == [("router-dead", b"0")]
     assert router.worker.stats.dead["defect"] == 1
+    assert router.worker.stats.begun_written_ms == 1_779_019_200_500
 
 
 async def test_the_open_circuit_holds_all_but_its_probe() -> None:
@@ -277,7 +300,6 @@ async def test_nothing_is_taken_before_the_ledger_was_asked() -> None:
     router = Router()
     router.ledger.away = "stopped"
     async with router.running():
-    assert router.worker.stats.begun_written_ms == 1_779_019_200_500
         router.faust.deliver(0)
         await asyncio.sleep(0.05)
         assert router.carried == []
@@ -344,6 +366,55 @@ async def test_lag_without_movement_ends_the_process() -> None:
             await asyncio.wait_for(run, 5)
 
 
+async def test_a_broker_that_is_away_at_the_start_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faust_app, "reachable", AsyncMock(side_effect=[False, True]))
+    router = Router()
+    router.faust.deliver(0)
+    async with router.running():
+        await until(lambda: router.worker.stats.waited)
+        assert not router.faust.started
+        assert router.worker.health().live
+        assert not router.worker.health().ready
+        await until(lambda: router.faust.acked == [0])
+
+
+async def test_it_can_be_told_to_go_while_it_waits_for_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faust_app, "reachable", AsyncMock(return_value=False))
+    router = Router()
+    async with router.running() as run:
+        await until(lambda: router.worker.stats.waited)
+        router.stop.set()
+        await asyncio.wait_for(run, 5)
+    assert not router.faust.started
+
+
+async def test_a_client_whose_background_task_has_ended_ends_the_process() -> None:
+    router = Router()
+    ended = asyncio.get_running_loop().create_future()
+    ended.cancel()
+    router.faust._thread = SimpleNamespace(
+        _consumer=SimpleNamespace(
+            _fetcher=SimpleNamespace(_fetch_task=ended), _coordinator=SimpleNamespace(_coordination_task=ended)
+        )
+    )
+    async with router.running() as run:
+        with pytest.raises(StandsStill, match="fetcher has ended"):
+            await asyncio.wait_for(run, 5)
+
+
+async def test_a_member_whose_commit_was_refused_and_who_is_not_assigned_anew_ends_the_process() -> None:
+    clock = Clock()
+    router = Router(clock=clock)
+    async with router.running() as run:
+        await until(lambda: router.worker.health().ready)
+        router.faust.refused = True
+        asked = router.faust.asked
+        await until(lambda: router.faust.asked > asked + 1)
+        clock.now += 120
+        with pytest.raises(StandsStill, match="commit"):
+            await asyncio.wait_for(run, 5)
+
+
 async def test_a_share_of_none_is_an_assignment() -> None:
     """More workers than partitions: it is ready to take over."""
     router = Router()
@@ -404,6 +475,18 @@ async def test_a_ledger_that_is_away_is_waited_for_with_the_message_held() -> No
         await until(lambda: router.faust.acked == [0])
     assert router.published == [("out", b"0")]
     assert router.worker.stats.waited == 2
+
+
+async def test_what_was_carried_in_fausts_stead_is_committed_too() -> None:
+    """Faust knows nothing of it: its own would wait for it, and never commit the partition again."""
+    consumer: Any = build("router", KafkaClient(bootstrap="nowhere:1")).consumer
+    consumer._committed_offset[IN] = 33
+    consumer._acked[IN] += [37, 38]
+    assert consumer._filter_committable_offsets([IN]) == {IN: 39}
+    assert consumer._filter_committable_offsets([IN]) == {}
+    consumer._acked[IN] += [39]
+    assert consumer._filter_committable_offsets([IN]) == {IN: 40}
+    consumer._thread.thread_loop.close()
 
 
 class Clock:

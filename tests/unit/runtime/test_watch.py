@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from services.core.holds import Holds
-from services.runtime.standstill import StandsStill, Standstill
+from services.runtime.standstill import StandsStill, Standstill, over
 
 Eventually = Callable[..., Awaitable[None]]
 
@@ -75,6 +76,33 @@ async def test_a_broker_that_others_reach_and_we_dont_ends_the_process(bench: An
         async with worker:
             await asyncio.wait({worker.running}, timeout=5)
     assert raised.group_contains(StandsStill, match="the broker is there")
+
+
+async def test_a_member_whose_commits_are_refused_for_good_ends_the_process(bench: Any, eventually: Eventually) -> None:
+    """It goes on fetching, and does not know that its partitions are others': nothing else would notice."""
+
+    async def refused(commits: Any) -> bool:
+        return False
+
+    bench.send(b"0")
+    worker = bench.worker(limits={"wedged_s": 0.05})
+    worker.source.commit = refused
+    with pytest.raises(ExceptionGroup) as raised:
+        async with worker:
+            await asyncio.wait({worker.running}, timeout=5)
+    assert raised.group_contains(StandsStill, match="the generation has ended")
+
+
+@pytest.mark.parametrize("name", ["fetcher", "coordinator"])
+async def test_a_client_whose_background_task_has_ended_is_over(name: str) -> None:
+    ended, runs = asyncio.get_running_loop().create_future(), asyncio.get_running_loop().create_future()
+    consumer = SimpleNamespace(
+        _fetcher=SimpleNamespace(_fetch_task=ended if name == "fetcher" else runs),
+        _coordinator=SimpleNamespace(_coordination_task=ended if name == "coordinator" else runs),
+    )
+    assert over(consumer) is None
+    ended.cancel()
+    assert over(consumer) == f"aiokafka's {name} has ended by itself"
 
 
 async def test_what_is_held_too_long_makes_the_worker_red(bench: Any, eventually: Eventually) -> None:
