@@ -1,4 +1,5 @@
-"""Logs: one JSON object a line on stderr, with service and owner; no payloads, no secrets."""
+"""Logs: one JSON object a line on stderr, with service and owner; no payloads, no secrets. A line that can't be
+written, as on a full disk, is lost, and nothing else: /metrics and /readyz go on telling."""
 
 import logging
 import sys
