@@ -1,0 +1,333 @@
+"""Rule 10 on Apache Kafka itself: whatever a broker, or the client in it, does to a worker, the worker goes on by
+itself, or ends with an error and goes on once it is started again, as a supervisor starts it here.
+
+The stalls that aiokafka and Faust are known for are provoked as nearly as they can be: brokers killed under commits and
+joins (aiokafka #703, #847), one that stands still past every request's time-out (#1037, #1017), a worker that does so
+past its session, a client whose background tasks are over, a member that doesn't notice that it was put out, a Faust
+that waits longer than its poll interval (faust-streaming #138).
+"""
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
+
+from services.contracts.question import Question
+from services.contracts.recipe import Generation, Model, Routing, Slot
+from services.contracts.topics import PATHS_GENERATED, QUESTION_ADMITTED, QUESTION_SUBMITTED, dead_topic
+from services.core import ids
+from services.core.holds import Holds
+from services.core.ports import Outgoing, Received
+from services.ledger.memory import MemoryLedger
+from services.recipes import load
+from services.runtime.carrier import Handle
+from services.runtime.cluster import committed, held
+from services.runtime.engine import Engine
+from services.runtime.faust_app import InOrder
+from services.runtime.faust_client import build
+from services.runtime.kafka_source import GroupTimes, KafkaSource
+from services.runtime.limits import Limits
+from services.runtime.standstill import StandsStill
+from services.runtime.stats import EngineStats
+from tests.kafka.stream import Stream, ask_until, case_ids, running
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+
+SESSION_S = 2
+NUMBERS = itertools.count()
+GROUPS = {"router": [QUESTION_SUBMITTED], "generator": [QUESTION_ADMITTED]}
+DEFAULT = load("default")
+RECIPE = DEFAULT.with_(
+    models={**DEFAULT.models, "quick": Model(served="quick")},
+    generate=Generation(
+        prompt=DEFAULT.generate.prompt, plan=3 * (Slot(alias="quick", temperature=0.7),), max_tokens=2_000
+    ),
+    routing=Routing(easy=2, medium=1),
+)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stream(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stream]:
+    """The router on Faust and the generator on the engine, one behind the other, as they are."""
+    aliases = dict.fromkeys(RECIPE.models, "quick")
+    async with running(
+        tmp_path_factory.mktemp("liveness"),
+        recipes=[RECIPE],
+        servers={"quick": "0.05"},
+        aliases=aliases,
+        settings={"REASONMED_SESSION_S": str(SESSION_S), "REASONMED_DRAIN_S": "5"},
+        properties={"group.min.session.timeout.ms": "500"},
+    ) as stream:
+        await stream.servers["quick"].process.start()
+        await stream.start("router-1", "generator-1")
+        yield stream
+
+
+def questions(count: int) -> Sequence[Question]:
+    """New ones each time."""
+    numbers = [next(NUMBERS) for _ in range(count)]
+    options = {letter: f"Option {letter}" for letter in "ABCD"}
+    return [Question(question=f"Which of {number} is it?", options=options, answer="C") for number in numbers]
+
+
+async def until_through(stream: Stream, asked: Sequence[Question], within_s: float = 150.0) -> None:
+    """Wait until each question has passed the router and the generator, and both have committed all they have read."""
+    wanted = case_ids(asked)
+
+    def left() -> set[str]:
+        return wanted - {(message.key or b"").decode() for message in stream.tap.messages[PATHS_GENERATED]}
+
+    await stream.tap.until(lambda: not left(), within_s, lambda: f"{len(left())} of {len(wanted)} are missing")
+    await ask_until(lambda: all_committed(stream), bool, within_s)
+
+
+async def until_some_are_under_way(stream: Stream, asked: Sequence[Question]) -> None:
+    some = ids.case_id(asked[len(asked) // 10])
+    await stream.tap.until(lambda: bool(stream.tap.values(QUESTION_ADMITTED, some)), 60, str)
+
+
+async def until_unassigned(stream: Stream, name: str) -> None:
+    await ask_until(lambda: stream.why_not_ready(name), lambda why: "no assignment" in why)
+
+
+async def all_committed(stream: Stream) -> bool:
+    done = await committed(stream.client, GROUPS)
+    for group, topics in GROUPS.items():
+        ends = {place: offsets.stop for place, offsets in (await held(stream.client, topics)).items() if offsets}
+        if {place: at for place, at in done[group].items() if at and place.topic in topics} != ends:
+            return False
+    return True
+
+
+@asynccontextmanager
+async def supervised(stream: Stream, *names: str) -> AsyncIterator[Counter[str]]:
+    """Start workers again that end by themselves, for which their exit code may not be 0; how often, by name."""
+    again: Counter[str] = Counter()
+
+    async def supervise(name: str) -> None:
+        while True:
+            assert await stream.worker(name).wait() != 0, f"{name} has gone as if it had been told to"
+            again[name] += 1
+            await stream.begin(name)
+
+    watching = [asyncio.create_task(supervise(name)) for name in names]
+    try:
+        yield again
+    finally:
+        for task in watching:
+            task.cancel()
+        ended = await asyncio.gather(*watching, return_exceptions=True)
+    assert {type(error) for error in ended} == {asyncio.CancelledError}, ended
+
+
+async def test_a_broker_killed_again_and_again_while_groups_commit(stream: Stream) -> None:
+    async with supervised(stream, "router-1", "generator-1") as again:
+        for _ in range(3):
+            asked = questions(30)
+            await stream.submit(asked)
+            await until_some_are_under_way(stream, asked)
+            await stream.kafka.kill_broker(0)
+            await stream.kafka.start_broker(0)
+            await until_through(stream, asked)
+        print("restarts", again)
+
+
+async def test_a_broker_killed_while_groups_join(stream: Stream) -> None:
+    workers = ("router-1", "generator-1", "router-2", "generator-2")
+    for name in workers[2:]:
+        await stream.begin(name)
+    async with supervised(stream, *workers) as again:
+        await asyncio.gather(*(until_unassigned(stream, name) for name in workers[:2]))
+        await stream.kafka.kill_broker(0)
+        await stream.kafka.start_broker(0)
+        asked = questions(20)
+        await stream.submit(asked)
+        await until_through(stream, asked)
+        await asyncio.gather(*(stream.until_ready(name, 150) for name in workers))
+        print("restarts", again)
+
+
+async def test_workers_that_stood_still_past_their_session_come_back(stream: Stream) -> None:
+    """Others have their partitions then; and when those are gone, they are theirs again."""
+    first, others = ("router-1", "generator-1"), ("router-2", "generator-2")
+    async with supervised(stream, *first) as again:
+        for name in first:
+            stream.worker(name).pause()
+        asked = questions(20)
+        await stream.submit(asked)
+        await until_through(stream, asked)
+        for name in first:
+            stream.worker(name).resume()
+        for name in others:
+            await stream.until_ready(name)
+            assert await stream.worker(name).terminate(30.0) == 0
+        asked = questions(20)
+        await stream.submit(asked)
+        await until_through(stream, asked)
+        print("restarts", again)
+
+
+async def test_a_broker_that_stands_still_past_every_time_out(stream: Stream) -> None:
+    """Its connections stay open, and nothing is answered: 40 s is what a request may take."""
+    asked = questions(30)
+    async with supervised(stream, "router-1", "generator-1") as again:
+        await stream.submit(asked[:20])
+        stream.kafka.pause_broker(0)
+        try:
+            await asyncio.sleep(45.0)
+        finally:
+            stream.kafka.resume_broker(0)
+        await stream.submit(asked[20:])
+        await until_through(stream, asked)
+        print("restarts", again)
+
+
+async def test_workers_started_while_the_broker_is_away_wait_for_it(stream: Stream) -> None:
+    names = ("router-1", "generator-1")
+    for name in names:
+        assert await stream.worker(name).terminate(30.0) == 0
+    await stream.kafka.stop_broker(0)
+    pids = [(await stream.begin(name)).pid for name in names]
+    for name in names:
+        await until_unassigned(stream, name)
+        assert await stream.answers(name), "it waits, and is alive"
+    await stream.kafka.start_broker(0)
+    asked = questions(10)
+    await stream.submit(asked)
+    await until_through(stream, asked)
+    assert [stream.worker(name).pid for name in names] == pids
+
+
+# --- broken from within, and so in this process ----------------------------------------------------------------------
+
+
+async def ignore(message: Received) -> list[Outgoing]:
+    return []
+
+
+LIMITS = Limits(watch_s=0.5, wedged_s=3.0)
+"""Quicker to see it than in production, where it is 5 and 120 s."""
+
+
+@asynccontextmanager
+async def an_engine(stream: Stream, group: str) -> AsyncIterator[tuple[Engine, Any, "asyncio.Task[None]"]]:
+    """One that reads what the router reads; with its aiokafka consumer. It has begun to work."""
+    source = KafkaSource(stream.client, topics=[QUESTION_SUBMITTED], group=group, times=GroupTimes(session_s=SESSION_S))
+    engine = Engine(
+        service=group,
+        owner="me",
+        source=source,
+        sink=stream.sink,
+        handle=ignore,
+        attempts=MemoryLedger(),
+        holds=Holds(),
+        dead_topic=dead_topic("router"),
+        limits=LIMITS,
+    )
+    running = asyncio.create_task(engine.run(asyncio.Event()))
+    try:
+        await stream.submit(questions(5))
+        await ask_until(lambda: finished(engine.stats), lambda count: count >= 5)
+        yield engine, source._consumer, running
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+
+
+@asynccontextmanager
+async def a_router(
+    stream: Stream, group: str, handle: Handle = ignore, **conf: float
+) -> AsyncIterator[tuple[InOrder, Any, "asyncio.Task[None]"]]:
+    """As `an_engine`, on Faust."""
+    app = build(group, stream.client, GroupTimes(session_s=SESSION_S))
+    for name, value in conf.items():
+        setattr(app.conf, name, value)
+    worker = InOrder(
+        app,
+        client=stream.client,
+        service=group,
+        owner="me",
+        handlers={QUESTION_SUBMITTED: handle},
+        sink=stream.sink,
+        attempts=MemoryLedger(),
+        holds=Holds(),
+        dead_topic=dead_topic("router"),
+        limits=LIMITS,
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    try:
+        await stream.submit(questions(5))
+        await ask_until(lambda: taken(worker.stats), bool)
+        yield worker, app.consumer._thread._consumer, running  # type: ignore[attr-defined]
+    finally:
+        stop.set()
+        await asyncio.wait({running})
+
+
+async def finished(stats: EngineStats) -> int:
+    return stats.finished
+
+
+async def taken(stats: EngineStats) -> int:
+    return stats.taken
+
+
+BACKGROUND = {
+    "fetcher": lambda consumer: consumer._fetcher._fetch_task,
+    "coordinator": lambda consumer: consumer._coordinator._coordination_task,
+}
+
+
+@pytest.mark.parametrize("name", BACKGROUND)
+@pytest.mark.parametrize("begun", [an_engine, a_router])
+async def test_a_client_whose_background_task_is_over_ends_the_process(
+    stream: Stream, begun: Callable[..., Any], name: str
+) -> None:
+    async with begun(stream, f"over-{name}-{begun.__name__}") as (_, consumer, running):
+        task = BACKGROUND[name](consumer)
+        task.get_loop().call_soon_threadsafe(task.cancel)
+        await asyncio.wait({running}, timeout=60)
+        assert stands_still(running) == f"aiokafka's {name} has ended by itself"
+
+
+def stands_still(running: "asyncio.Task[None]") -> str:
+    """What a worker that has ended says of its client."""
+    assert running.done()
+    error = running.exception()
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, StandsStill)
+    return str(error)
+
+
+async def test_a_member_that_was_put_out_and_does_not_notice_ends_the_process(stream: Stream) -> None:
+    """It sends no heartbeats and joins no more, but goes on fetching: only its commits are refused."""
+    async with an_engine(stream, "put-out") as (_, consumer, running):
+
+        async def never(*_: object) -> None:
+            await asyncio.Event().wait()
+
+        coordinator = consumer._coordinator
+        coordinator.ensure_active_group = never
+        coordinator._heartbeat_task.cancel()
+        await ask_until(lambda: members(stream, "put-out"), lambda count: count == 0)
+        await stream.submit(questions(5))
+        await asyncio.wait({running}, timeout=60)
+        assert "commit failed: the generation has ended" in stands_still(running)
+
+
+async def members(stream: Stream, group: str) -> int:
+    admin = AIOKafkaAdminClient(**stream.client.arguments())
+    await admin.start()
+    try:
+        (answer,) = await admin.describe_consumer_groups([group])
+    finally:
+        await admin.close()
+    return len(answer.groups[0][-2])
