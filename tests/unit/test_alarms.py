@@ -1,0 +1,101 @@
+"""The alarms: each asks for metrics that there are, and has its page; the pages' commands are real."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+from prometheus_client import CollectorRegistry
+
+from services.cli.__main__ import app
+from services.core.holds import Holds
+from services.exporter.metrics import Metrics as ExporterMetrics
+from services.gateway.metrics import Metrics as GatewayMetrics
+from services.models.stats import Stats
+from services.runtime.metrics import EngineMetrics, HealthMetrics, registry
+from services.runtime.source import TopicPartition
+from services.runtime.stats import EngineStats
+from services.runtime.watch import Health
+from services.worker.metrics import ModelMetrics
+
+ROOT = Path(__file__).parents[2]
+RUNBOOK = ROOT / "docs/runbook"
+PAGES = sorted(RUNBOOK.glob("*.md"))
+RULES: list[dict[str, Any]] = [
+    rule
+    for group in yaml.safe_load((ROOT / "deploy/prometheus/alerts.yaml").read_text())["groups"]
+    for rule in group["rules"]
+]
+PROMETHEUS_OWN = {"instance", "job"}
+"""Labels that Prometheus gives to all that it scrapes."""
+
+
+def exported() -> dict[str, set[str]]:
+    """Every name that can be asked for, with its labels."""
+    partition = TopicPartition("t", 0)
+    stats = EngineStats(lag={partition: 1}, windows={partition: 1}, begun_written_ms=1)
+    models: Any = SimpleNamespace(
+        stats=Stats(), limits=lambda: {"a": 1}, status=lambda: {"a": SimpleNamespace(for_s=1.0)}
+    )
+    health = HealthMetrics(lambda: Health(live=True, ready=True, why=[]))
+    worker = registry(EngineMetrics("s", stats, Holds()), ModelMetrics("s", models), health)
+    gateway, exporter = GatewayMetrics(), ExporterMetrics()
+    gateway.refuse("kafka_away")
+    exporter.dropped.labels("dead")
+    return {"up": set()} | {
+        sample.name: set(sample.labels)
+        for each in (worker, gateway.registry, exporter.registry)
+        for sample in samples(each)
+    }
+
+
+def samples(of: CollectorRegistry) -> Iterator[Any]:
+    for metric in of.collect():
+        yield from metric.samples
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_a_rule_asks_for_what_there_is(rule: dict[str, Any]) -> None:
+    names = exported()
+    expr = rule["expr"]
+    found = re.findall(r"\b((?:reasonmed|process)_\w+|up)\b(?:\{([^}]*)\})?", expr)
+    assert found
+    labels = set()
+    for name, matchers in found:
+        assert name in names
+        assert set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers)) <= names[name] | PROMETHEUS_OWN
+        labels |= names[name]
+    for grouped in re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", expr):
+        assert set(re.findall(r"\w+", grouped)) <= labels | PROMETHEUS_OWN
+    assert rule["labels"]["severity"] in ("warning", "critical")
+    assert rule["annotations"]["summary"]
+
+
+def test_every_alarm_has_its_page_and_every_page_its_alarm() -> None:
+    named = {rule["annotations"]["runbook_url"] for rule in RULES}
+    assert named == {f"docs/runbook/{page.name}" for page in PAGES if page.name != "README.md"}
+    index = (RUNBOOK / "README.md").read_text()
+    assert set(re.findall(r"\]\(([a-z-]+\.md)\)", index)) == {Path(url).name for url in named}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_are_real(page: Path) -> None:
+    for line in re.findall(r"(?m)^\s{4,}(reasonmed .*)$|`(reasonmed [^`]*)`", page.read_text()):
+        words = shlex.split(next(filter(None, line)), comments=True)[1:]
+        command: Any = typer.main.get_command(app)
+        while words and words[0] in getattr(command, "commands", {}):
+            command = command.commands[words.pop(0)]
+        assert not hasattr(command, "commands"), f"no such command: {line}"
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= options, line
