@@ -158,6 +158,16 @@ def test_letters_are_counted_and_listed(broker: Broker, capsys: pytest.CaptureFi
     }
 
 
+def test_the_table_shows_each_letter_and_obeys_none(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
+    bury(broker, encode(undecided()), error="\x1b[31m")
+    bury(broker, b"{", kind="poison")
+    said(capsys, "redrive", "--yes")
+    shown = run(capsys, "list")
+    assert "router  too_many_unknown: 1, 1 of them redriven" in shown
+    assert "stuck" in shown
+    assert "\x1b[31m" not in shown
+
+
 @pytest.mark.parametrize(
     ("filters", "offsets"),
     [
