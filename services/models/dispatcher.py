@@ -25,6 +25,10 @@ from services.models.troubles import TooLarge
 
 T = TypeVar("T")
 
+FRESH_S = 0.25
+"""A lease that the ledger confirmed so long ago is asked for again before the call is sent: hardly more often than a
+call waits for its permit, and much sooner than a lost lease would be noticed."""
+
 _TICK_S = 5.0
 """Who stands in line looks up so often, to say what it waits for: a permit, or an alias that is away."""
 
@@ -179,16 +183,29 @@ class Dispatcher:
                     assert_never(claim)
 
     async def _make(self, call: Running) -> Outcome | None:
-        """How the call ended; none if its lease doesn't surely hold any more, and it must be claimed anew."""
+        """How the call ended; none if it is not surely ours any more, and must be claimed anew."""
         gate = self._permits.gate(call.request.alias)
         while True:
             permit = await self._permit(call, gate)
-            if self._leases.left(call.call_id) < self._pace.lease_s / 3:  # two renewals have failed
+            if not await self._is_surely_ours(call, gate, permit):
                 gate.drop(permit)
                 return None
             outcome = await self._send(call, gate, permit)
             if outcome is not None:
                 return outcome
+
+    async def _is_surely_ours(self, call: Running, gate: Gate, permit: Permit) -> bool:
+        """Whether the ledger said so a moment ago. While a call waited, an earlier owner that had lost its lease may
+        have brought the reply after all: that ends ours, and the next renewal would be late to tell."""
+        if self._leases.left(call.call_id) > self._pace.lease_s - FRESH_S:
+            return True
+        try:
+            return isinstance(await self._leases.claim(call.call_id), Mine)
+        except LedgerAway:
+            return False
+        except BaseException:
+            gate.drop(permit)
+            raise
 
     async def _permit(self, call: Running, gate: Gate) -> Permit:
         self._go_on_if_wanted(call)

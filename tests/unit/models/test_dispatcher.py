@@ -459,6 +459,23 @@ def test_no_call_starts_on_a_lease_that_may_be_over(living, client, request_of):
     living(story)
 
 
+def test_no_call_starts_whose_reply_came_while_it_waited_for_a_permit(living, client, request_of):
+    async def story(world: World) -> None:
+        async with world.dispatcher() as models:
+            busy = await started(models, request_of(1), request_of(2))
+            waits = await started(models, request_of(3))
+            await asyncio.sleep(1)
+            late = Reply("of an owner whose lease had run out", "stop", Usage())
+            await world.ledger.complete({request_of(3).call_id: late}, owner="two")
+            client.reply()
+            client.reply()
+            await busy
+            assert [answer.outcome for answer in await waits] == [late]
+            assert len(client.sent) == 2
+
+    living(story)
+
+
 def test_a_short_absence_of_the_ledger_loses_no_lease(living, client, request_of):
     async def story(world: World) -> None:
         async with world.dispatcher() as models:
