@@ -62,6 +62,7 @@ async def _run(options: Options, kinds: list[Kind]) -> int:
 
 async def _all_ended(rig: Rig) -> None:
     """Wait for every end; redrive, as an operator would, what is dead only because of the faults."""
+    await asyncio.gather(*rig.background)
     await rig.submitted()
     for _ in range(3):
         await rig.until(lambda: rig.known.expected <= rig.progress.ends.keys(), ENDED_WITHIN_S)

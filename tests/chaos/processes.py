@@ -15,7 +15,7 @@ from services.local.stack import SINGLE, STAGES
 from tests.chaos.causes import Pause
 from tests.chaos.rig import DRAIN_S, LEASE_S, SESSION_S, WORKERS, Rig, Tail
 
-KILLER_WITHIN_S = 150.0
+KILLER_WITHIN_S = 600.0
 """A message that kills is dead after five deaths: each costs a lease, a back-off, and a start."""
 
 
@@ -107,12 +107,17 @@ async def exporter_disk_full(rig: Rig, chance: Random) -> str:
 
 
 async def killer(rig: Rig, chance: Random) -> str:
-    """A message that kills its process: whoever begins a call for it is killed, until it is a dead letter."""
+    """A message that kills its process: whoever begins a call for it is killed, until it is a dead letter. That takes a
+    minute or two, and other faults go on meanwhile."""
     question = rig.spare()
     case_id = ids.case_id(question)
     rig.known.expected.add(case_id)
-    log = Tail(rig.log)
+    rig.background.append(asyncio.create_task(_kill_until_dead(rig, case_id, Tail(rig.log))))
     await rig.put(outgoing(question))
+    return case_id
+
+
+async def _kill_until_dead(rig: Rig, case_id: str, log: Tail) -> None:
     dead = asyncio.create_task(rig.until(lambda: case_id in rig.progress.ends, KILLER_WITHIN_S))
     while not dead.done():
         for line in log.new():
@@ -121,7 +126,6 @@ async def killer(rig: Rig, chance: Random) -> str:
         await asyncio.wait((dead,), timeout=0.1)
     if not dead.result():
         raise AssertionError(f"case {case_id} killed its processes for {KILLER_WITHIN_S:g} s and is no dead letter")
-    return case_id
 
 
 async def _kill_owner(rig: Rig, owner: str) -> None:

@@ -129,6 +129,8 @@ class Rig:
         self.ledger = ledger
         self.known = known
         self.progress = Progress()
+        self.background: list[asyncio.Task[None]] = []
+        """Faults that go on while others come."""
         self.http = httpx.AsyncClient(trust_env=False, timeout=10.0)
         self._producer = producer
         self._spare = questions(SPARE, first=options.cases + 1)
