@@ -16,7 +16,10 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
+from aiokafka.producer import message_accumulator, producer  # type: ignore[import-untyped]
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy  # type: ignore[import-untyped]
 
 from services.contracts.question import Question
 from services.contracts.recipe import Generation, Model, Routing, Slot
@@ -33,14 +36,16 @@ from services.runtime.faust_app import InOrder
 from services.runtime.faust_client import build
 from services.runtime.kafka_source import GroupTimes, KafkaSource
 from services.runtime.limits import Limits
+from services.runtime.source import TopicPartition
 from services.runtime.standstill import StandsStill
 from services.runtime.stats import EngineStats
-from tests.kafka.stream import Stream, ask_until, case_ids, running
+from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 SESSION_S = 2
 NUMBERS = itertools.count()
+WORKERS = ("router-1", "generator-1")
 GROUPS = {"router": [QUESTION_SUBMITTED], "generator": [QUESTION_ADMITTED]}
 DEFAULT = load("default")
 RECIPE = DEFAULT.with_(
@@ -65,7 +70,7 @@ async def stream(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stre
         properties={"group.min.session.timeout.ms": "500"},
     ) as stream:
         await stream.servers["quick"].process.start()
-        await stream.start("router-1", "generator-1")
+        await stream.start(*WORKERS)
         yield stream
 
 
@@ -127,7 +132,7 @@ async def supervised(stream: Stream, *names: str) -> AsyncIterator[Counter[str]]
 
 
 async def test_a_broker_killed_again_and_again_while_groups_commit(stream: Stream) -> None:
-    async with supervised(stream, "router-1", "generator-1") as again:
+    async with supervised(stream, *WORKERS):
         for _ in range(3):
             asked = questions(30)
             await stream.submit(asked)
@@ -135,14 +140,13 @@ async def test_a_broker_killed_again_and_again_while_groups_commit(stream: Strea
             await stream.kafka.kill_broker(0)
             await stream.kafka.start_broker(0)
             await until_through(stream, asked)
-        print("restarts", again)
 
 
 async def test_a_broker_killed_while_groups_join(stream: Stream) -> None:
-    workers = ("router-1", "generator-1", "router-2", "generator-2")
+    workers = (*WORKERS, "router-2", "generator-2")
     for name in workers[2:]:
         await stream.begin(name)
-    async with supervised(stream, *workers) as again:
+    async with supervised(stream, *workers):
         await asyncio.gather(*(until_unassigned(stream, name) for name in workers[:2]))
         await stream.kafka.kill_broker(0)
         await stream.kafka.start_broker(0)
@@ -150,13 +154,12 @@ async def test_a_broker_killed_while_groups_join(stream: Stream) -> None:
         await stream.submit(asked)
         await until_through(stream, asked)
         await asyncio.gather(*(stream.until_ready(name, 150) for name in workers))
-        print("restarts", again)
 
 
 async def test_workers_that_stood_still_past_their_session_come_back(stream: Stream) -> None:
     """Others have their partitions then; and when those are gone, they are theirs again."""
-    first, others = ("router-1", "generator-1"), ("router-2", "generator-2")
-    async with supervised(stream, *first) as again:
+    first, others = WORKERS, ("router-2", "generator-2")
+    async with supervised(stream, *first):
         for name in first:
             stream.worker(name).pause()
         asked = questions(20)
@@ -170,13 +173,12 @@ async def test_workers_that_stood_still_past_their_session_come_back(stream: Str
         asked = questions(20)
         await stream.submit(asked)
         await until_through(stream, asked)
-        print("restarts", again)
 
 
 async def test_a_broker_that_stands_still_past_every_time_out(stream: Stream) -> None:
     """Its connections stay open, and nothing is answered: 40 s is what a request may take."""
     asked = questions(30)
-    async with supervised(stream, "router-1", "generator-1") as again:
+    async with supervised(stream, *WORKERS):
         await stream.submit(asked[:20])
         stream.kafka.pause_broker(0)
         try:
@@ -185,11 +187,10 @@ async def test_a_broker_that_stands_still_past_every_time_out(stream: Stream) ->
             stream.kafka.resume_broker(0)
         await stream.submit(asked[20:])
         await until_through(stream, asked)
-        print("restarts", again)
 
 
 async def test_workers_started_while_the_broker_is_away_wait_for_it(stream: Stream) -> None:
-    names = ("router-1", "generator-1")
+    names = WORKERS
     for name in names:
         assert await stream.worker(name).terminate(30.0) == 0
     await stream.kafka.stop_broker(0)
@@ -202,6 +203,31 @@ async def test_workers_started_while_the_broker_is_away_wait_for_it(stream: Stre
     await stream.submit(asked)
     await until_through(stream, asked)
     assert [stream.worker(name).pid for name in names] == pids
+
+
+class Odd(str):
+    """A header's name as no producer of ours writes it."""
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return b"\xff\xfe"
+
+
+async def test_a_header_name_that_is_no_utf_8_stops_nobody(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiokafka as it is fails at it for good. Among good messages, one that is poison as well."""
+    asked = questions(8)
+    for module in (producer, message_accumulator):
+        monkeypatch.setattr(module, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
+    async with supervised(stream, *WORKERS) as again, AIOKafkaProducer(**stream.client.arguments()) as odd:
+        for topic in (QUESTION_SUBMITTED, QUESTION_ADMITTED):
+            await odd.send_and_wait(topic, b"no message", key=b"odd", headers=[(Odd("odd"), b"value")])
+        for each in map(submission, asked):
+            await odd.send_and_wait(each.topic, each.value, key=each.key, headers=[(Odd("odd"), b"value")])
+        await until_through(stream, asked)
+    assert not again
+    for service in ("router", "generator"):
+        assert ("poison", b"no message") in stream.dead(service)
+        letters = stream.tap.messages[dead_topic(service)]
+        assert any(message.headers.get("\\xff\\xfe") == b"value" for message in letters)
 
 
 # --- broken from within, and so in this process ----------------------------------------------------------------------
@@ -305,6 +331,34 @@ def stands_still(running: "asyncio.Task[None]") -> str:
         error = error.exceptions[0]
     assert isinstance(error, StandsStill)
     return str(error)
+
+
+async def test_a_faust_that_waits_longer_than_its_poll_interval_ends_and_goes_on(stream: Stream) -> None:
+    """Its client leaves the group, and will not join again. Ours never does: the interval is a week."""
+    go = asyncio.Event()
+
+    async def wait(message: Received) -> list[Outgoing]:
+        await go.wait()
+        return []
+
+    asked = questions(40)
+    await stream.submit(asked)
+    async with a_router(stream, "waits", wait, broker_max_poll_interval=2.0) as (worker, _, running):
+        await ask_until(lambda: unready(worker), lambda why: "no assignment" in why)
+        go.set()
+        await asyncio.wait({running}, timeout=60)
+        assert stands_still(running), "for what it sees first: the lag, or no assignment"
+    async with a_router(stream, "waits") as (worker, _, running):
+        ends = await held(stream.client, [QUESTION_SUBMITTED])
+        await ask_until(lambda: progress(stream, "waits"), lambda done: done == {p: at.stop for p, at in ends.items()})
+
+
+async def unready(worker: InOrder) -> list[str]:
+    return worker.health().why
+
+
+async def progress(stream: Stream, group: str) -> dict[TopicPartition, int]:
+    return dict((await committed(stream.client, [group]))[group])
 
 
 async def test_a_member_that_was_put_out_and_does_not_notice_ends_the_process(stream: Stream) -> None:
