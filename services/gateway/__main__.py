@@ -6,18 +6,23 @@ import signal
 from dataclasses import replace
 from functools import partial
 
+import structlog
 import uvicorn
 
 from services.gateway.app import PUBLISH_WITHIN_S, create_app
+from services.gateway.body import READ_WITHIN_S
+from services.gateway.connections import BACKLOG, HEAD_WITHIN_S, Connection
+from services.gateway.settings import GatewaySettings
 from services.runtime import logs
 from services.runtime.reachable import reachable
-from services.runtime.settings import Settings
 from services.runtime.sink import KafkaSink
 
 SERVICE = "gateway"
 PORT = 8080
-DRAIN_S = PUBLISH_WITHIN_S + 5
-"""Seconds for requests under way after SIGTERM: the longest wait for Kafka, and a body still on its way."""
+DRAIN_S = READ_WITHIN_S + PUBLISH_WITHIN_S
+"""Seconds for requests under way after SIGTERM: a body still on its way, then the longest wait for Kafka."""
+
+log = structlog.get_logger(__name__)
 
 
 def main() -> None:
@@ -25,22 +30,31 @@ def main() -> None:
     # uvicorn raises the signal again when it has drained; by default that would end the process before its exit 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    settings = Settings()
+    settings = GatewaySettings()
     logs.configure(service=SERVICE, owner=settings.name or f"{SERVICE}-{os.getpid()}")
     asyncio.run(serve(settings))
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: GatewaySettings) -> None:
     """Until a signal ends it. Starts without Kafka too: not ready then, and answering 503."""
     client = replace(settings.kafka, name=SERVICE)
+    port = PORT if settings.port is None else settings.port
+    log.info("starting", host=settings.host, port=port, keys=len(settings.gateway.keys))
+    if not settings.gateway.keys:
+        log.warning("no API keys are set: whoever reaches the gateway may hand in questions")
     async with KafkaSink(client, confirm_s=PUBLISH_WITHIN_S) as sink:
         config = uvicorn.Config(
-            create_app(sink, partial(reachable, client)),
+            create_app(sink, partial(reachable, client), keys=settings.gateway.keys),
             host=settings.host,
-            port=PORT if settings.port is None else settings.port,
+            port=port,
             log_config=None,  # ours
+            log_level="error",  # a warning for each client that speaks no HTTP: anybody could fill a disk
             access_log=False,
             server_header=False,
+            http=Connection,
+            ws="none",
+            backlog=BACKLOG,
+            timeout_keep_alive=HEAD_WITHIN_S,
             timeout_graceful_shutdown=int(DRAIN_S),
         )
         await uvicorn.Server(config).serve()

@@ -1,20 +1,22 @@
 """The HTTP interface: POST /questions, and what Kubernetes and Prometheus ask."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from starlette.exceptions import HTTPException
 
 from services.contracts.base import CaseId, RecipeId
 from services.contracts.question import Question
 from services.core.errors import BrokerAway
 from services.core.ports import Outgoing, Sink
 from services.gateway.body import read_json
+from services.gateway.keys import needs_key
 from services.gateway.metrics import Metrics
 from services.gateway.readiness import Readiness
 from services.gateway.refusals import Refusal, Refused, field_errors, malformed
@@ -52,13 +54,22 @@ _QUESTION_BODY: dict[str, Any] = {
         "content": {"application/json": {"schema": Question.model_json_schema(), "example": EXAMPLE}},
     }
 }
-_REFUSALS: dict[int | str, dict[str, Any]] = {
+Responses = dict[int | str, dict[str, Any]]
+
+_REFUSALS: Responses = {
     400: {"model": Refusal, "description": "The body ended early."},
     408: {"model": Refusal, "description": "The body came too slowly."},
     413: {"model": Refusal, "description": "The question is larger than 256 KiB."},
-    415: {"model": Refusal, "description": "The content type isn't application/json."},
+    415: {"model": Refusal, "description": "The content isn't application/json, or is compressed."},
     422: {"model": Refusal, "description": "Not a question: `fields` lists each field and what is wrong with it."},
-    503: {"model": Refusal, "description": "Kafka is away, or the gateway busy: send it again after Retry-After."},
+    503: {
+        "model": Refusal,
+        "description": "Kafka is away, or the gateway busy: send it again.",
+        "headers": {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
+    },
+}
+_NO_KEY: Responses = {
+    401: {"model": Refusal, "description": "This deployment asks for an API key: none, or a wrong one."}
 }
 
 
@@ -80,11 +91,18 @@ def create_app(
     sink: Sink,
     reachable: Callable[[], Awaitable[bool]],
     *,
+    keys: Sequence[SecretStr] = (),
     publish_within_s: float = PUBLISH_WITHIN_S,
     under_way: int = UNDER_WAY,
 ) -> FastAPI:
-    """The application. `reachable` says whether Kafka answers now; it is asked once a second at most."""
-    app = FastAPI(title="ReasonMed as a stream", version="1.0", description=DESCRIPTION)
+    """The application. `reachable` says whether Kafka answers now; it is asked once a second at most.
+    With `keys`, questions are taken only with one of them; health and metrics are open to everyone."""
+    app = FastAPI(
+        title="ReasonMed as a stream",
+        version="1.0",
+        description=DESCRIPTION.strip(),
+        generate_unique_id_function=lambda route: route.name,
+    )
     metrics = Metrics()
     ready = Readiness(reachable)
     gate = _Gate(sink, metrics, publish_within_s, under_way)
@@ -98,18 +116,21 @@ def create_app(
     async def query_refused(request: Request, error: RequestValidationError) -> JSONResponse:
         return await refused(request, malformed(field_errors(error.errors())))
 
+    @app.exception_handler(HTTPException)
+    async def elsewhere(_: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse(Refusal(error=error.detail).model_dump(), error.status_code, headers=error.headers)
+
     @app.post(
         "/questions",
         status_code=202,
         summary="Hand in a question",
         tags=["questions"],
-        responses=_REFUSALS,
+        dependencies=[Depends(needs_key(keys))] if keys else [],
+        response_description="Kafka holds the question.",
+        responses=_REFUSALS | (_NO_KEY if keys else {}),
         openapi_extra=_QUESTION_BODY,
     )
-    async def submit(
-        request: Request,
-        choice: Annotated[Choice, Query()],
-    ) -> Accepted:
+    async def submit(request: Request, choice: Annotated[Choice, Query()]) -> Accepted:
         """Takes one multiple-choice question with its gold answer, and returns its case id once Kafka has confirmed it.
 
         The case id is a digest of the question itself (stem, options, answer, context): the same question always has
@@ -131,7 +152,9 @@ def create_app(
         response_class=PlainTextResponse,
         summary="Kafka can be reached",
         tags=["operation"],
-        responses={503: {"description": "Kafka can't be reached."}},
+        responses={
+            503: {"description": "Kafka can't be reached.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+        },
     )
     async def readyz(response: Response) -> str:
         """200 where a new connection reaches Kafka, else 503. An answer holds for a second."""

@@ -4,9 +4,10 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-Reason = Literal["malformed", "too_large", "content_type", "body_not_read", "busy", "kafka_away"]
-"""Why a question was refused. malformed: no question (422). too_large: 413. content_type: 415. body_not_read: it ended
-early or came too slowly (400, 408). busy: too many at once (503). kafka_away: no confirmation in time (503)."""
+Reason = Literal["malformed", "too_large", "content_type", "body_not_read", "no_key", "busy", "kafka_away"]
+"""Why a question was refused. malformed: no question (422). too_large: 413. content_type: not JSON, or compressed
+(415). body_not_read: it ended early or came too slowly (400, 408). no_key: no API key, or a wrong one (401). busy: too
+many at once (503). kafka_away: no confirmation in time (503)."""
 
 
 class Metrics:

@@ -109,11 +109,27 @@ async def test_kafka_stops_and_starts_and_the_gateway_goes_on_by_itself(gateway:
     assert accepted.json()["case_id"] in await gateway.submitted()
 
 
+async def test_what_is_acknowledged_while_kafka_goes_is_held(gateway: Gateway, kafka: KafkaCluster) -> None:
+    assert (await gateway.post("first")).status_code == 202  # whatever is made once is made
+    posting = [asyncio.create_task(gateway.post(f"load {number}")) for number in range(50)]
+    await asyncio.wait(posting, return_when=asyncio.FIRST_COMPLETED)
+    await kafka.kill_broker(0)
+    answers = await asyncio.gather(*posting, gateway.post("last"))
+    assert {answer.status_code for answer in answers} == {202, 503}
+
+    await kafka.start_broker(0)
+    await until_status(lambda: gateway.client.get("/readyz"), 200)
+    assert {answer.json()["case_id"] for answer in answers if answer.status_code == 202} <= (
+        await gateway.submitted()
+    ).keys()
+
+
 async def test_it_starts_without_kafka_and_says_so(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         gateway = await start(stack, KafkaClient(bootstrap="127.0.0.1:9"), tmp_path)
         assert (await gateway.client.get("/readyz")).status_code == 503
         assert (await gateway.post("nowhere")).status_code == 503
+        assert "no API keys are set" in gateway.process.log_tail()
         assert await gateway.process.terminate() == 0, gateway.process.log_tail()
 
 

@@ -199,3 +199,12 @@ async def test_too_many_at_once_are_told_so_at_once(client: httpx.AsyncClient, k
 
     kafka.silent = False
     assert (await client.post("/questions", json=QUESTION)).status_code == 202
+
+
+async def test_of_keys_that_stand_twice_the_last_counts_for_every_reader(client: httpx.AsyncClient, kafka: Any) -> None:
+    twice = orjson.dumps(QUESTION)[:-1] + b',"answer":"A","options":{"A":"last","B":"that"}}'
+    answer = await client.post("/questions", content=twice, headers={"content-type": "application/json"})
+
+    held = decode(Submission, kafka.published[0].value)
+    assert (held.question.answer, held.question.options["A"]) == ("A", "last")
+    assert answer.json() == {"case_id": ids.case_id(held.question)}
