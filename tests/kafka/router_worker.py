@@ -3,7 +3,7 @@
     raise_on        with a handler that has a defect: for the message with this key
     recovery_s      with a Faust that takes so long from an assignment to its first message, and drops what is fetched
                     in the meantime
-    faust_seeks     without our own consumer: what was dropped is only found missing
+    faust_seeks     with Faust's own seeking after an assignment: what was dropped is only found missing
 
     python router_worker.py '{"session_s": 2.0, "raise_on": "case-…"}'
 
@@ -22,7 +22,7 @@ from services.core.ports import Outgoing, Received
 from services.router.__main__ import SERVICE, handlers
 from services.runtime.carrier import Handle
 from services.runtime.faust_app import InOrder
-from services.runtime.faust_client import build
+from services.runtime.faust_client import Consumer, build
 from services.runtime.health import HealthServer
 from services.runtime.kafka import KafkaClient
 from services.runtime.kafka_source import GroupTimes
@@ -42,11 +42,15 @@ def with_defect(handle: Handle) -> Handle:
     return handled
 
 
+class FaustSeeks(Consumer):
+    seek_to_committed = aiokafka.Consumer.seek_to_committed
+
+
 def app(client: KafkaClient) -> faust.App:
     built = build(SERVICE, client, GroupTimes(session_s=TOLD["session_s"], rebalance_s=10.0))
     built.conf.stream_recovery_delay = TOLD.get("recovery_s", 0.0)
     if TOLD.get("faust_seeks"):
-        built.transport.Consumer = aiokafka.Consumer  # type: ignore[misc]
+        built.transport.Consumer = FaustSeeks  # type: ignore[misc]
     return built
 
 

@@ -157,11 +157,11 @@ async def disturb(stream: Stream, seeded: random.Random) -> list[int | None]:
 
 @pytest.mark.parametrize("faust_seeks", [False, True])
 async def test_what_comes_while_partitions_are_handed_out(tmp_path: Path, faust_seeks: bool) -> None:
-    """Faust drops what it has fetched between an assignment and its own being ready, here for 1.5 s, and seeks to the
+    """Faust drops what it has fetched between an assignment and its own being ready, here for 4 s, and seeks to the
     commits: of which there are none yet. Unmended, a quarter of these messages are lost, and committed."""
     work = Work(0, 60)
     random.Random(1).shuffle(work.messages)
-    told = {"session_s": SESSION_S, "recovery_s": 1.5, "faust_seeks": faust_seeks}
+    told = {"session_s": SESSION_S, "recovery_s": 4.0, "faust_seeks": faust_seeks}
     programs = {"router": [WORKER, json.dumps(told)]}
     async with running(
         tmp_path, recipes=[RECIPE], servers={}, aliases={}, programs=programs, properties=PROPERTIES
