@@ -34,6 +34,7 @@ from services.local.kafka import KafkaCluster
 from services.local.ports import free_ports
 from services.local.process import Process
 from services.local.topic_counts import Topics
+from services.models.scripted import known
 from services.runtime.declared import specs
 from services.runtime.kafka import KafkaClient
 from services.runtime.kafka_source import received
@@ -104,18 +105,23 @@ class Tap:
 class ModelServer:
     """A scripted server, with its log."""
 
-    def __init__(self, name: str, latency: str, folder: Path) -> None:
+    def __init__(self, name: str, latency: str, folder: Path, questions: Path) -> None:
         (self.port,) = free_ports(1)
         self._log = folder / f"{name}.jsonl"
+        self._read = 0
+        self._lines: list[LogLine] = []
         argv = [sys.executable, "-m", "services.models.scripted", "--port", str(self.port), "--latency", latency]
-        argv += ["--slots", "256", "--seed", "1", "--log", str(self._log)]
+        argv += ["--slots", "256", "--seed", "1", "--log", str(self._log), "--questions", str(questions)]
         self.process = Process(name, argv, log=folder / f"{name}.log", cwd=PROJECT, ready=self._answers)
 
     def lines(self) -> list[LogLine]:
-        if not self._log.exists():
-            return []
-        whole = self._log.read_bytes().rpartition(b"\n")[0]
-        return [json.loads(line) for line in whole.splitlines()]
+        if self._log.exists():
+            with self._log.open("rb") as file:
+                file.seek(self._read)
+                whole, end, _ = file.read().rpartition(b"\n")
+            self._read += len(whole + end)
+            self._lines += [json.loads(line) for line in whole.splitlines()]
+        return self._lines
 
     async def _answers(self) -> None:
         await ask_until(lambda: _why_not(f"http://127.0.0.1:{self.port}/health"), lambda why: not why)
@@ -144,16 +150,17 @@ class Stream:
         self._workers: dict[str, Process] = {}
         self._ports: dict[str, int] = {}
 
-    async def start(self, *names: str) -> None:
-        """Start workers (again), by name: generator-1, refiner-medium-1. Return once all of them are ready."""
+    async def start(self, *names: str, tree: Path = PROJECT) -> None:
+        """Start workers (again), by name: generator-1, refiner-medium-1. Return once all of them are ready. `tree`: the
+        folder whose code they run."""
         for name in names:
-            await self.begin(name)
+            await self.begin(name, tree)
         await asyncio.gather(*(self.until_ready(name) for name in names))
 
-    async def begin(self, name: str) -> Process:
+    async def begin(self, name: str, tree: Path = PROJECT) -> Process:
         """Start a worker (again), and don't wait for it."""
-        if name not in self._workers:
-            self._workers[name] = self._worker(name)
+        if name not in self._workers or self._workers[name].cwd != tree:
+            self._workers[name] = self._worker(name, tree)
         await self._workers[name].start()
         return self._workers[name]
 
@@ -238,14 +245,14 @@ class Stream:
         said = await self.account()
         return {name: said[name] for name in DEFECTS if said[name]}
 
-    def _worker(self, name: str) -> Process:
+    def _worker(self, name: str, tree: Path) -> Process:
         service, *rest = name.rpartition("-")[0].split("-")
         lane = ["--lane", *rest] if rest else []
         (self._ports[name],) = free_ports(1)
-        env = {**self._env, "REASONMED_PORT": str(self._ports[name]), "REASONMED_NAME": name}
+        own = {"PYTHONPATH": str(tree), "REASONMED_PORT": str(self._ports[name]), "REASONMED_NAME": name}
         program = self._programs.get(service, ["-m", f"services.{service}"])
         argv = [sys.executable, *program, *lane]
-        return Process(name, argv, log=self._folder / f"{name}.log", env=env, cwd=PROJECT)
+        return Process(name, argv, log=self._folder / f"{name}.log", env={**self._env, **own}, cwd=tree)
 
     async def aclose(self) -> None:
         await asyncio.gather(*(worker.terminate(10.0) for worker in self._workers.values()))
@@ -263,19 +270,20 @@ async def running(
     ledger: str | None = None,
     programs: Mapping[str, Sequence[str]] | None = None,
     properties: Mapping[str, str] | None = None,
+    questions: Path = known.SAMPLES,
 ) -> AsyncIterator[Stream]:
     """Kafka, its topics and recipes (the first is the current one), and no worker yet. `servers`: the latency of each
     scripted server, by name; they are started by the test. `aliases`: the server of each alias. `programs`: Python's
-    arguments for a service that isn't to run as it is. `properties`: the broker's."""
+    arguments for a service that isn't to run as it is. `properties`: the broker's. `questions`: those that the servers
+    know."""
     async with AsyncExitStack() as stack:
         kafka = await stack.enter_async_context(KafkaCluster(folder / "kafka", properties=properties))
-        models = {name: ModelServer(name, latency, folder) for name, latency in servers.items()}
+        models = {name: ModelServer(name, latency, folder, questions) for name, latency in servers.items()}
         for server in models.values():
             stack.push_async_callback(server.process.terminate)
         endpoints = {alias: {"base_url": f"http://127.0.0.1:{models[name].port}/v1"} for alias, name in aliases.items()}
         env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("REASONMED_")},
-            "PYTHONPATH": str(PROJECT),
             "REASONMED_KAFKA__BOOTSTRAP": kafka.bootstrap,
             "REASONMED_LEDGER": ledger or f"sqlite://{folder}/ledger.sqlite",
             "REASONMED_MODELS": json.dumps(endpoints),
