@@ -1,6 +1,6 @@
 """What the verifier makes of a small real model's replies when nothing constrains them: no schema is sent.
 
-    .venv/bin/python tests/bench/bench_verdicts.py [--replies 30] [--save replies.jsonl.gz]
+    .venv/bin/python tests/bench/bench_verdicts.py [--replies 16] [--save replies.jsonl.gz]
 
 Half are verdicts, half scores: the demo recipe's prompts on the sample questions with scripted paths, at its own
 temperature and at others, some replies cut short. Prints JSON, of each kind: replies; crashed; read (a verdict, a
@@ -46,7 +46,7 @@ MAX_TOKENS = (120, 60, 40, 24)
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--replies", type=int, default=30)
+    parser.add_argument("--replies", type=int, default=16)
     parser.add_argument("--save", type=Path, help="where the replies go, as gzip-compressed JSON lines")
     options = parser.parse_args()
     said = await asked(requests(options.replies))
