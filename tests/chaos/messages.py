@@ -25,12 +25,12 @@ READ: dict[str, str] = {
     "question-admitted": "generator",
     "paths-generated": "verifier",
     "paths-verified": "router",
-    "case-medium": "refiner",
-    "case-difficult": "refiner",
+    "case-medium": "refiner-medium",
+    "case-difficult": "refiner-difficult",
     "case-accepted": "summarizer",
     "record-completed": "exporter",
 }
-"""Every topic that a service reads as a queue, and who."""
+"""Every topic that is read as a queue, and the group that does: circuits are a group's."""
 TIMES = 100
 CIRCUIT_WITHIN_S = 100.0
 """A probe comes every 30 s, and is a dead letter itself where others of the burst are still to be read."""
@@ -80,14 +80,14 @@ async def unknown_fields(rig: Rig, chance: Random) -> str:
 async def burst(rig: Rig, chance: Random) -> str:
     """A burst of dead letters opens a service's circuit; an operator closes it, or a probe does."""
     topic = chance.choice([topic for topic in READ if topic != RECORD_COMPLETED])
-    service = READ[topic]
+    group = READ[topic]
     for _ in range(CircuitPolicy().burst):
         await _put_poison(rig, topic, b"case-x", b"burst")
-    await _until_circuit(rig, service, is_open=True)
+    await _until_circuit(rig, group, is_open=True)
     if chance.random() < 0.5:
-        await rig.command("circuit", "close", service)
-    await _until_circuit(rig, service, is_open=False)
-    return f"{service} ({topic})"
+        await rig.command("circuit", "close", group)
+    await _until_circuit(rig, group, is_open=False)
+    return f"{group} ({topic})"
 
 
 async def unknown_recipe(rig: Rig, chance: Random) -> str:
@@ -148,9 +148,9 @@ def _admitted(rig: Rig, recipe_id: str) -> Case:
     return Case(case_id=case_id, work_id=ids.work_id(case_id, recipe_id), recipe_id=recipe_id, question=question)
 
 
-async def _until_circuit(rig: Rig, service: str, *, is_open: bool) -> None:
+async def _until_circuit(rig: Rig, group: str, *, is_open: bool) -> None:
     async def is_so() -> bool:
-        return (await rig.ledger.circuit(service) is not None) == is_open
+        return (await rig.ledger.circuit(group) is not None) == is_open
 
     async with asyncio.timeout(CIRCUIT_WITHIN_S):
         await until(is_so, every=0.5)
