@@ -46,7 +46,7 @@ fix: install  ## What can be mended by itself.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-contract: install  ## Schemas, examples and diagram from the types and topics.
+contract: install  ## Schemas, examples, asyncapi.yaml and diagram from the types and topics.
 	@$(BIN)/python -m services.core.generate
 
 bench: install  ## The benchmarks; each prints JSON.

@@ -1,4 +1,4 @@
-"""Writes what follows from the types and the topics: schemas, golden examples, the diagram in README.md.
+"""Writes what follows from the types and the topics: schemas, golden examples, asyncapi.yaml, the diagram in README.md.
 
     python -m services.core.generate           write what is missing or out of date
     python -m services.core.generate --check   change nothing; say what differs, and exit 1 if anything does
@@ -13,6 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
+from services.contracts.asyncapi import document
 from services.contracts.base import VERSION
 from services.contracts.codec import encode
 from services.contracts.compatibility import shape
@@ -43,6 +46,7 @@ def wanted(root: Path) -> dict[Path, str]:
         files[path] = _pretty(json.loads(encode(value)))
         if path.exists() and path.read_text() != files[path]:
             raise Promised(_refusal(path, root))
+    files[root / "proto" / "asyncapi.yaml"] = asyncapi()
     readme = root / "README.md"
     files[readme] = with_diagram(readme.read_text() if readme.exists() else "")
     return files
@@ -61,6 +65,12 @@ def write(root: Path) -> dict[Path, str]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return files
+
+
+def asyncapi() -> str:
+    """proto/asyncapi.yaml."""
+    head = "# Generated from topics.yaml and services.contracts: do not edit.\n"
+    return head + yaml.dump(document(topics().values()), Dumper=_Readable, sort_keys=False, width=110)
 
 
 def with_diagram(readme: str) -> str:
@@ -85,6 +95,20 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     for path in paths:
         sys.stdout.write(f"{'differs' if check else 'written'}: {path.relative_to(root)}\n")
     return 1 if check and paths else 0
+
+
+class _Readable(yaml.SafeDumper):
+    """Long texts as blocks, and each thing said where it stands: YAML's anchors are for machines."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Readable.add_representer(str, _text)
 
 
 def _pretty(value: object) -> str:
