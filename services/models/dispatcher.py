@@ -200,12 +200,15 @@ class Dispatcher:
         if self._leases.left(call.call_id) > self._pace.lease_s - FRESH_S:
             return True
         try:
-            return isinstance(await self._leases.claim(call.call_id), Mine)
+            with self._holds.hold(_what(call), "away", self._pace.ledger_most_s + MARGIN_S):
+                is_ours = isinstance(await self._leases.claim(call.call_id), Mine)
+            self._go_on_if_wanted(call)
         except LedgerAway:
             return False
         except BaseException:
             gate.drop(permit)
             raise
+        return is_ours
 
     async def _permit(self, call: Running, gate: Gate) -> Permit:
         self._go_on_if_wanted(call)

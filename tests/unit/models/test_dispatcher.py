@@ -476,6 +476,33 @@ def test_no_call_starts_whose_reply_came_while_it_waited_for_a_permit(living, cl
     living(story)
 
 
+def test_no_call_starts_that_was_drained_while_the_ledger_was_asked_once_more(living, client, request_of):
+    async def story(world: World) -> None:
+        async with world.dispatcher() as models:
+            busy = await started(models, request_of(1), request_of(2))
+            waits = await started(models, request_of(3))
+            await asyncio.sleep(1)
+            answers, claim = asyncio.Event(), world.ledger.claim
+
+            async def slow(*call_ids, **how):
+                await answers.wait()
+                return await claim(*call_ids, **how)
+
+            world.ledger.claim = slow
+            client.reply()
+            await settled()
+            assert world.holds.counts() == Counter(calling=1, away=1)
+            models.drain()
+            answers.set()
+            with pytest.raises(Draining):
+                await waits
+            client.reply()
+            await busy
+        assert len(client.sent) == 2
+
+    living(story)
+
+
 def test_a_short_absence_of_the_ledger_loses_no_lease(living, client, request_of):
     async def story(world: World) -> None:
         async with world.dispatcher() as models:
