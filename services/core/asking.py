@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from services.contracts.case import Call
-from services.core.calls import Failure, Reply, Request
+from services.core.calls import Answer, Failure, Reply, Request
 from services.core.ports import Models
 
 T = TypeVar("T")
@@ -13,11 +13,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Reading(Generic[T]):
-    """What came of a request: what was read, or why nothing could be; and every call that was paid for."""
+    """What came of a request: what was read, or why nothing could be; and the answer of every ask that was paid for."""
 
     value: T | None
     why_not: str
-    calls: tuple[Call, ...]
+    answers: tuple[Answer, ...]
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The answers' calls, for a path's lineage."""
+        return tuple(answer.call for answer in self.answers)
 
 
 async def ask_until_read(
@@ -34,13 +39,13 @@ async def ask_until_read(
             break
         asked = {index: replace(request, ask=(request.ask[0], number)) for index, request in open_.items()}
         for index, answer in zip(asked, await models.ask(list(asked.values())), strict=True):
-            calls = (*readings[index].calls, answer.call)
+            answers = (*readings[index].answers, answer)
             if isinstance(answer.outcome, Failure):
-                readings[index] = Reading(None, answer.outcome.reason, calls)
+                readings[index] = Reading(None, answer.outcome.reason, answers)
                 del open_[index]
             elif (value := read(answer.outcome)) is not None:
-                readings[index] = Reading(value, "", calls)
+                readings[index] = Reading(value, "", answers)
                 del open_[index]
             else:
-                readings[index] = Reading(None, f"no reply could be read in {number + 1} asks", calls)
+                readings[index] = Reading(None, f"no reply could be read in {number + 1} asks", answers)
     return readings

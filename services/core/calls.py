@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from services.contracts.case import Call, FinishReason, Stage, Usage
 from services.contracts.recipe import Model, Sampling
 from services.core import ids
+
+Purpose = Literal[Stage, "evaluate"]
+"""What a request is for: a stage of a case, or the evaluation of a record, which is no part of any case."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Request:
     which recipe asked and which alias was used are not."""
 
     case_id: str
-    stage: Stage
+    stage: Purpose
     alias: str
     model: Model
     prompt: str
@@ -80,6 +83,7 @@ class Answer:
     @property
     def call(self) -> Call:
         """The call as a path's lineage names it."""
+        assert self.request.stage != "evaluate", "an evaluation is in nobody's lineage"
         return Call(
             call_id=self.request.call_id,
             stage=self.request.stage,

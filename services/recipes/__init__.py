@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -11,27 +11,33 @@ from services.contracts.base import Value
 from services.contracts.codec import explain
 from services.contracts.recipe import Recipe
 
+V = TypeVar("V", bound=Value)
+
 FOLDER = Path(__file__).parent
 """The recipes that ship: default.yaml (the paper's figures) and demo.yaml (short answers of one small model)."""
 
 
 class BadRecipe(ValueError):
-    """The file is no recipe; the message says which field of it, and why."""
+    """The file is no recipe (or no evaluation); the message says which field of it, and why."""
 
 
 def load(source: str | Path) -> Recipe:
     """The recipe in a file, or the shipped one of that name. Raises BadRecipe."""
-    path = FOLDER / f"{source}.yaml" if str(source).isidentifier() else Path(source)
+    return read(FOLDER / f"{source}.yaml" if str(source).isidentifier() else Path(source), Recipe)
+
+
+def read(path: Path, kind: type[V]) -> V:
+    """The value of this kind that a file holds, its prompts as texts. Raises BadRecipe."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        recipe = Recipe.model_validate(_with_prompts(data, path.parent))
+        found = kind.model_validate(_with_prompts(data, path.parent))
     except ValidationError as error:
         raise BadRecipe(f"{path}: {explain(error)}") from error
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadRecipe(f"{path}: {error}") from error
-    if unknown := list(_unknown(recipe)):
+    if unknown := list(_unknown(found)):
         raise BadRecipe(f"{path}: unknown: {', '.join(unknown)}")
-    return recipe
+    return found
 
 
 def _with_prompts(data: Any, folder: Path) -> Any:

@@ -56,7 +56,7 @@ async def _judge_and_score(case: Case, paths: Sequence[Path], recipe: Recipe, mo
     done = []
     for path, reading in zip(paths, readings, strict=True):
         judged, scored = reading.value if reading.value is not None else (None, None)
-        path = _with_verdict(path, case, Reading(judged, reading.why_not, reading.calls))
+        path = _with_verdict(path, case, Reading(judged, reading.why_not, reading.answers))
         done.append(_with_score(path, scored, reading.why_not) if path.standing == "correct" else path)
     return done
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from services.evaluator.replies import CRITERIA
+
 SERVICES = Path(__file__).parents[2] / "services"
 PLACEHOLDER = re.compile(r"\{([A-Za-z_]+)\}")
 
@@ -17,6 +19,7 @@ EXPECTED: dict[str, set[str]] = {
     "verifier/score": JUDGE,
     "verifier/score_short": JUDGE,
     "verifier/verify_and_score": JUDGE,
+    "evaluator/evaluate": JUDGE,
     "refiner/refine": {"question", "gold", "path", "own_reason", "other_reasons"},
     "refiner/refine_short": {"question", "gold", "path", "own_reason", "other_reasons"},
     "refiner/reason_anew": {"question", "gold", "reasons"},
@@ -24,7 +27,7 @@ EXPECTED: dict[str, set[str]] = {
     "summarizer/summarize": {"question", "path"},
     "summarizer/summarize_short": {"question", "path"},
 }
-VERIFIER = [name for name in EXPECTED if name.startswith("verifier/")]
+JUDGES = [name for name in EXPECTED if name.startswith(("verifier/", "evaluator/"))]
 UNAIDED = [name for name in EXPECTED if name.startswith(("generator/", "summarizer/"))]
 ANSWERING = [name for name in EXPECTED if name.startswith(("generator/", "refiner/"))]
 SIX_PARTS = ["generator/generate", "refiner/refine", "refiner/reason_anew"]
@@ -82,7 +85,7 @@ def test_generator_and_summarizer_know_of_no_gold_answer(name: str) -> None:
         assert word not in text
 
 
-@pytest.mark.parametrize("name", VERIFIER)
+@pytest.mark.parametrize("name", JUDGES)
 def test_the_shared_part_comes_before_the_path(name: str) -> None:
     assert where(name, "question") < where(name, "gold") < where(name, "path")
     assert where(name, "path") >= 0.85
@@ -115,6 +118,7 @@ def test_the_six_parts_are_the_same_everywhere(name: str) -> None:
         ("verifier/score", ["score", "justification"]),
         ("verifier/score_short", ["score", "justification"]),
         ("verifier/verify_and_score", ["verdict", "reason", "score", "justification"]),
+        ("evaluator/evaluate", [*CRITERIA, "justification"]),
     ],
 )
 def test_the_reply_has_its_fields_in_order(name: str, fields: list[str]) -> None:

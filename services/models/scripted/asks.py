@@ -9,7 +9,7 @@ from services.contracts.case import FinishReason
 CHARACTERS_A_TOKEN = 4
 """As in English, about: by it usage is counted and texts are cut off."""
 
-JUDGES = ("verify", "score")
+JUDGES = ("verify", "score", "evaluate")
 """The stages whose replies are JSON."""
 
 JUDGED_BEGIN, JUDGED_END = "<reasoning>", "</reasoning>"

@@ -15,7 +15,14 @@ from services.models.scripted.seeded import fraction, text_digest
 WRONG_VERDICTS = 0.05
 """How often the judge errs."""
 
-_FIELDS: dict[str, tuple[str, ...]] = {"verify": ("verdict", "reason"), "score": ("score", "justification")}
+_CRITERIA = ("clinical_accuracy", "logic", "factual_correctness", "completeness")
+"""The evaluator's."""
+
+_FIELDS: dict[str, tuple[str, ...]] = {
+    "verify": ("verdict", "reason"),
+    "score": ("score", "justification"),
+    "evaluate": (*_CRITERIA, "justification"),
+}
 """What a judge's reply holds where no schema says so."""
 
 
@@ -34,6 +41,7 @@ class Script:
             "verify": self._judgement,
             "score": self._judgement,
             "summarize": self._summary,
+            "evaluate": self._evaluation,
         }
 
     def reply(self, ask: Ask, fault: str | None = None) -> Said:
@@ -61,6 +69,15 @@ class Script:
         judged = {name: clear[name] for name in ("verdict", "score") if name in clear and _holds(text, name, clear)}
         notes = {"path": digest, "stated": self._stated(ask, path), "gold": self._gold(ask), **judged}
         return Said(text, finish, notes)
+
+    def _evaluation(self, ask: Ask, fault: str | None) -> Said:
+        """Ratings from 6 to 10 by text and criterion."""
+        digest = text_digest(ask.path())
+        said: dict[str, Any] = {
+            name: 6 + int(5 * fraction(self._seed, "evaluate", name, ask.case_id, digest)) for name in _CRITERIA
+        }
+        whole, _ = faults.judgement(fault, _in_form({**said, "justification": f"Scripted ratings of {digest}."}, ask))
+        return Said(*_cut(whole, ask, fault), {"path": digest})
 
     def _summary(self, ask: Ask, fault: str | None) -> Said:
         path = ask.path()

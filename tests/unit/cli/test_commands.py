@@ -26,6 +26,7 @@ COMMANDS = (
     ["demo"],
     ["replay"],
     ["account"],
+    ["evaluate"],
     ["dead", "list"],
     ["dead", "show"],
     ["dead", "redrive"],

@@ -1,0 +1,40 @@
+"""Reading an evaluator's reply: four ratings, or nothing. Never a guess."""
+
+from dataclasses import dataclass
+
+from services.core.calls import Reply
+from services.core.replies import fields, prose, schema, whole
+
+CRITERIA = ("clinical_accuracy", "logic", "factual_correctness", "completeness")
+"""The paper's four."""
+
+LEAST, MOST = 1, 10
+"""The paper's scale."""
+
+SCHEMA = schema(
+    "evaluation",
+    {criterion: {"type": "integer", "minimum": LEAST, "maximum": MOST} for criterion in CRITERIA},
+    {"justification": {"type": "string", "maxLength": 1000}},
+)
+
+
+@dataclass(frozen=True)
+class Rated:
+    """What the evaluator said of a text."""
+
+    ratings: dict[str, int]
+    """By criterion; all four."""
+    justification: str
+
+    @property
+    def overall(self) -> float:
+        """The mean of the four: ours; the paper doesn't say how it sums them up."""
+        return sum(self.ratings.values()) / len(self.ratings)
+
+
+def rated(reply: Reply) -> Rated | None:
+    """The ratings that the reply states, if it states all four."""
+    said = fields(reply, *CRITERIA)
+    ratings = {criterion: whole(said.get(criterion), LEAST, MOST) for criterion in CRITERIA}
+    clear = {criterion: value for criterion, value in ratings.items() if value is not None}
+    return Rated(clear, prose(said.get("justification"))) if len(clear) == len(CRITERIA) else None

@@ -1,0 +1,110 @@
+"""A seeded, stratified sample of a dataset's records."""
+
+import hashlib
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+from services.contracts.question import Question
+
+BATCH = 1_024
+"""Rows read at once: some ten megabytes of chains."""
+
+Stratum = tuple[str, str]
+"""Difficulty and model."""
+
+_TEXTS = ["case_id", "record_index", "question", "options", "answer", "context", "chain", "summary"]
+_STRATA = ["record_id", "difficulty", "model"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A record, as far as an evaluator needs it."""
+
+    record_id: str
+    case_id: str
+    index: int
+    """Which of its case's records it is."""
+    question: Question
+    chain: str
+    summary: str
+    difficulty: str
+    model: str
+
+
+def draw(files: Sequence[Path], size: int, seed: int) -> list[Item]:
+    """So many records of these parts (all, where there are fewer), by record id.
+
+    Each difficulty and model has its share of the sample as of the dataset, so that a plain mean stands for the whole.
+    Which records of a stratum are drawn depends on their ids and the seed alone: a larger sample holds what a smaller
+    one held, save for a record a stratum at most, and so pays only for the rest. Reads every part twice, by batches.
+    """
+    counts, ranked = _ranked(files, size, seed)
+    drawn = {record_id for stratum, share in shares(counts, size).items() for _, record_id in ranked[stratum][:share]}
+    items = (_item(row) for row in _rows(files, [*_STRATA, *_TEXTS]) if row["record_id"] in drawn)
+    return sorted(items, key=lambda item: item.record_id)
+
+
+def shares(counts: Mapping[Stratum, int], size: int) -> dict[Stratum, int]:
+    """How many of each stratum: in proportion, what is left over to the largest remainders."""
+    total = sum(counts.values())
+    if size >= total:
+        return dict(counts)
+    given = {stratum: size * count // total for stratum, count in counts.items()}
+    left = size - sum(given.values())
+    for stratum in sorted(counts, key=lambda stratum: (-(size * counts[stratum] % total), stratum))[:left]:
+        given[stratum] += 1
+    return given
+
+
+def _ranked(
+    files: Sequence[Path], size: int, seed: int
+) -> tuple[Counter[Stratum], dict[Stratum, list[tuple[str, str]]]]:
+    """The size of each stratum, and its records that come first by the seed: no more than could be drawn."""
+    counts = Counter[Stratum]()
+    first: defaultdict[Stratum, list[tuple[str, str]]] = defaultdict(list)
+    for batch in _batches(files, _STRATA):
+        new: defaultdict[Stratum, list[tuple[str, str]]] = defaultdict(list)
+        for row in batch:
+            place = hashlib.sha256(f"{seed} {row['record_id']}".encode()).hexdigest()
+            new[row["difficulty"], row["model"]].append((place, row["record_id"]))
+        for stratum, records in new.items():
+            counts[stratum] += len(records)
+            first[stratum] = heapq.nsmallest(size, chain(first[stratum], records))
+    return counts, first
+
+
+def _batches(files: Sequence[Path], columns: list[str]) -> Iterator[list[dict[str, Any]]]:
+    for path in files:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH, columns=columns):
+                yield batch.to_pylist()
+
+
+def _rows(files: Sequence[Path], columns: list[str]) -> Iterator[dict[str, Any]]:
+    return chain.from_iterable(_batches(files, columns))
+
+
+def _item(row: Mapping[str, Any]) -> Item:
+    question = Question(
+        question=row["question"],
+        options={option["letter"]: option["text"] for option in row["options"]},
+        answer=row["answer"],
+        context=tuple(row["context"]),
+    )
+    return Item(
+        record_id=row["record_id"],
+        case_id=row["case_id"],
+        index=row["record_index"],
+        question=question,
+        chain=row["chain"],
+        summary=row["summary"],
+        difficulty=row["difficulty"],
+        model=row["model"],
+    )
