@@ -49,7 +49,7 @@ async def _run(options: Options, kinds: list[Kind]) -> int:
         rig.say("draining, completing the dataset, counting")
         await rig.stack.drain()
         await _complete_dataset(rig)
-        summary = await summarise(rig, injected, seconds)
+        summary = await summarise(rig, plan, injected, seconds)
     file = options.folder / "summary.json"
     file.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     found = defects(summary)
@@ -62,7 +62,10 @@ async def _run(options: Options, kinds: list[Kind]) -> int:
 
 async def _all_ended(rig: Rig) -> None:
     """Wait for every end; redrive, as an operator would, what is dead only because of the faults."""
-    await asyncio.gather(*rig.background)
+    for error in await asyncio.gather(*rig.background, return_exceptions=True):
+        if error is not None:
+            rig.say(f"a fault in the background failed: {error!r}")
+            rig.known.failed += 1
     await rig.submitted()
     for _ in range(3):
         await rig.until(lambda: rig.known.expected <= rig.progress.ends.keys(), ENDED_WITHIN_S)
@@ -74,10 +77,11 @@ async def _all_ended(rig: Rig) -> None:
 
 
 async def _redrive(rig: Rig, dead: Sequence[str]) -> None:
-    """What died of the faults, by kind; of the kind `not_yet` the cases alone, for poison stands beside them."""
+    """What died of the faults, by kind; of the kind `not_yet` the cases alone, for poison stands beside them. A defect
+    stays dead."""
     for case in dead:
         rig.progress.ends.pop(case)
-    for kind in ("killer", "too_many_unknown", "no_summary", "defect"):
+    for kind in ("killer", "too_many_unknown", "no_summary"):
         await rig.command("dead", "redrive", "--kind", kind, "--yes")
     await publish_late(rig)
     for case in rig.known.late & set(dead):

@@ -33,9 +33,10 @@ SENT_S = 1.0
 PROMPT_S = 3.0
 """So late a running process renews its leases after a pause or an outage: a try hangs for 2 s at most, the next comes
 after 1 s. So late, too, the controller sees an exit."""
+QUICK_S = 2.0
+"""So late a running process on a busy machine has written a reply where nothing was in its way."""
 WRITTEN_S = 10.0
-"""So late a running process has written a reply, with the ledger there: a try hangs for 5 s at most, the next comes
-after 5 s."""
+"""So late it has after a pause or an outage: a try hangs for 5 s at most, the next comes after 5 s."""
 
 
 class Cause(StrEnum):
@@ -81,6 +82,8 @@ class Outage:
 
     since: float
     until: float
+    pid: int | None = None
+    """For this process alone; None: for all."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,25 @@ def against_ledger(
     against = _against(starts_of(log), leases, calls)
     unfenced = [start for start in against if _is_unfenced(start, leases[start.call_id], pauses)]
     return [start for start in against if start not in unfenced], unfenced
+
+
+def unleased(log: Sequence[LogLine], claims: Sequence[ClaimRow], pauses: Sequence[Pause]) -> list[Start]:
+    """The starts of a process that had no lease of its own then, or one that had run out: defects, but for those that
+    could not be fenced off."""
+    leases = leases_of(claims)
+    return [
+        start
+        for start in starts_of(log)
+        if ((own := own_lease(start, leases[start.call_id])) is None or start.at > own.until + CLOCK_S)
+        and not _is_unfenced(start, leases[start.call_id], pauses)
+    ]
+
+
+def unkept(log: Sequence[LogLine], calls: Sequence[CallRow]) -> list[Start]:
+    """The last starts of calls whose reply was sent and stands nowhere in the ledger: paid for, and lost."""
+    kept = {call.call_id for call in calls}
+    last = {start.call_id: start for start in starts_of(log)}
+    return [start for start in last.values() if start.delivered and start.call_id not in kept]
 
 
 def by_cause(repeats: Iterable[Repeat]) -> dict[str, int]:
@@ -238,7 +260,7 @@ class _Evidence:
         if any(self._kept_from_renewing(trouble, lease, start) for trouble in self._pauses_of(start)):
             return Cause.PAUSED
         gave_up = start.status is None and start.end <= repeat.at  # no reason to, for a process that runs
-        if not gave_up and any(self._kept_from_renewing(trouble, lease, start) for trouble in self.outages):
+        if not gave_up and any(self._kept_from_renewing(trouble, lease, start) for trouble in self._outages_of(start)):
             return Cause.LEDGER_AWAY
         return None
 
@@ -257,12 +279,15 @@ class _Evidence:
             return True
         if not start.delivered:
             return False
-        troubles: list[Pause | Outage] = [*self._pauses_of(start), *self.outages]
-        free = start.end
+        troubles: list[Pause | Outage] = [*self._pauses_of(start), *self._outages_of(start)]
+        free, grace = start.end, QUICK_S
         for trouble in sorted(troubles, key=lambda trouble: trouble.since):
-            if trouble.since <= free + WRITTEN_S:
-                free = max(free, trouble.until)
-        return by <= free + WRITTEN_S
+            if trouble.since <= free + grace and trouble.until >= free:
+                free, grace = trouble.until, WRITTEN_S
+        return by <= free + grace
+
+    def _outages_of(self, start: Start) -> list[Outage]:
+        return [outage for outage in self.outages if outage.pid in (None, start.pid)]
 
     def _pauses_of(self, start: Start) -> list[Pause]:
         return [pause for pause in self.pauses if pause.pid == start.pid]

@@ -9,7 +9,7 @@ import orjson
 from services.contracts.case import Case
 from services.contracts.codec import encode
 from services.contracts.question import Submission
-from services.contracts.topics import QUESTION_ADMITTED, QUESTION_SUBMITTED, RECORD_COMPLETED
+from services.contracts.topics import QUESTION_ADMITTED, QUESTION_SUBMITTED, RECORD_COMPLETED, topics
 from services.core import ids
 from services.core.examples import examples
 from services.core.ports import Outgoing
@@ -21,14 +21,11 @@ from services.runtime.sink import KafkaSink
 from tests.chaos.rig import Rig
 
 READ: dict[str, str] = {
-    "question-submitted": "router",
-    "question-admitted": "generator",
-    "paths-generated": "verifier",
-    "paths-verified": "router",
-    "case-medium": "refiner-medium",
-    "case-difficult": "refiner-difficult",
-    "case-accepted": "summarizer",
-    "record-completed": "exporter",
+    name: topic.group or reader
+    for name, topic in topics().items()
+    if topic.message in ("submission", "case", "record")
+    for reader in topic.read_by
+    if reader not in ("taps", "command-line")
 }
 """Every topic that is read as a queue, and the group that does: circuits are a group's."""
 TIMES = 100
@@ -63,7 +60,8 @@ async def wrong_key(rig: Rig, chance: Random) -> str:
 
 
 async def unknown_fields(rig: Rig, chance: Random) -> str:
-    """A later minor version's fields, in questions and in cases: they pass through every topic behind."""
+    """A later minor version's fields, in a submission and in a case: neither is refused, and the case keeps its own
+    through every topic behind."""
     question = rig.spare()
     later = orjson.loads(outgoing(question).value) | {"version": "1.9", "urgency": {"level": 3}}
     await rig.put(Outgoing(QUESTION_SUBMITTED, ids.case_id(question).encode(), orjson.dumps(later), {}))

@@ -15,6 +15,8 @@ from services.local.stack import SINGLE, STAGES
 from tests.chaos.causes import Pause
 from tests.chaos.rig import DRAIN_S, LEASE_S, SESSION_S, WORKERS, Rig, Tail
 
+ENDS_WITHIN_S = 60.0
+"""What can't write ends within so long: a case has to come as far as its records."""
 KILLER_WITHIN_S = 600.0
 """A message that kills is dead after five deaths: each costs a lease, a back-off, and a start."""
 
@@ -100,10 +102,13 @@ async def pause_router(rig: Rig, chance: Random) -> str:
 
 
 async def exporter_disk_full(rig: Rig, chance: Random) -> str:
-    """The exporter can write nothing for a while."""
-    with disk_full(rig.stack.workers.process("exporter")):
-        await asyncio.sleep(chance.uniform(4.0, 10.0))
-    return "exporter"
+    """The exporter can write nothing: it ends of it, and is started again when there is room."""
+    process = rig.stack.workers.process("exporter")
+    with disk_full(process):
+        rig.submit([rig.spare() for _ in range(4)], chance)  # what it is to write
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            code = await process.wait()
+    return f"exporter, exit {code}"
 
 
 async def killer(rig: Rig, chance: Random) -> str:
@@ -112,6 +117,7 @@ async def killer(rig: Rig, chance: Random) -> str:
     question = rig.spare()
     case_id = ids.case_id(question)
     rig.known.expected.add(case_id)
+    rig.known.killers.add(case_id)
     rig.background.append(asyncio.create_task(_kill_until_dead(rig, case_id, Tail(rig.log))))
     await rig.put(outgoing(question))
     return case_id
@@ -124,7 +130,7 @@ async def _kill_until_dead(rig: Rig, case_id: str, log: Tail) -> None:
             if line["event"] == "start" and line["case"] == case_id:
                 await _kill_owner(rig, line["owner"])
         await asyncio.wait((dead,), timeout=0.1)
-    if not dead.result():
+    if not dead.result() or rig.progress.ends[case_id] != "dead":
         raise AssertionError(f"case {case_id} killed its processes for {KILLER_WITHIN_S:g} s and is no dead letter")
 
 
@@ -176,8 +182,9 @@ async def _pause(rig: Rig, name: str) -> str:
 
 @contextmanager
 def disk_full(process: Process) -> Iterator[None]:
-    """Within the block every write of the process that makes a file longer fails, as on a full disk (EFBIG for
-    ENOSPC: the limit on file sizes can be set from outside, and needs no rights)."""
+    """Within the block every write of the process beyond a file's first byte fails (EFBIG for a full disk's ENOSPC: the
+    limit on file sizes can be set from outside, and needs no rights). A process that doesn't ignore SIGXFSZ dies of it
+    instead: Python and Java ignore it, and the rig has Valkey do so."""
     pid = process.pid or 0
     _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, hard))

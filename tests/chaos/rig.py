@@ -18,6 +18,7 @@ from typing import Any, Literal
 import aiokafka  # type: ignore[import-untyped]
 import httpx
 import orjson
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from services import recipes
 from services.cli import coordinates
@@ -65,6 +66,8 @@ LEASE_S = 15.0
 """A killed process's calls wait for so long; the default of 60 s would only make the run longer."""
 SPARE = 2_000
 """Questions that the model server knows beyond the cases: what faults bring in."""
+EXPORT_AGE_S = 3
+"""The exporter writes what is so many seconds old: often enough for a disk to be full just then."""
 WORKERS = 2
 """Of each stage that waits for models."""
 BY_ROUTER = (QUESTION_ADMITTED, CASE_MEDIUM, CASE_DIFFICULT, CASE_ACCEPTED, CASE_REJECTED)
@@ -103,6 +106,10 @@ class Known:
     """Cases that carry a field of a later minor version: its name, by case id."""
     recipes: list[Recipe] = field(default_factory=list)
     """Published only at the end: until then cases of them are dead letters."""
+    killers: set[str] = field(default_factory=set)
+    """The case ids of messages that kill."""
+    failed: int = 0
+    """Faults in the background that did not go as they should."""
     late: set[str] = field(default_factory=set)
     """The case ids of those."""
 
@@ -192,18 +199,29 @@ class Rig:
             await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
 
     async def _publish(self, question: Question) -> None:
-        await self.put(outgoing(question))
+        while True:
+            try:
+                await self.put(outgoing(question))
+            except KafkaError:
+                await asyncio.sleep(1.0)
+                continue
+            return
 
     # --- what has come ------------------------------------------------------------------------------------------------
 
     async def follow(self) -> None:
-        """Count what the topics say, as it comes; a follower that Kafka's absence breaks begins again."""
+        """Count what the topics say, as it comes; it outlives a Kafka that is away."""
         async for message in follow_topic(self.stack.client, *FOLLOWED):
             self.progress.take(message)
             if (message.topic, message.partition, message.offset) not in self.known.poison:
-                self._last_message[message.topic] = time.time()
+                self._last_message[message.topic] = message.timestamp_ms / 1000
             async with self._news:
                 self._news.notify_all()
+
+    def follower_ended(self, following: "asyncio.Task[None]") -> None:
+        """Without it the run would wait for what has long happened."""
+        if not following.cancelled():
+            self.say(f"the follower ended: {following.exception()!r}")
 
     async def until(self, holds: Callable[[], bool], within_s: float) -> bool:
         """Wait until something holds that the topics can bring about; whether it does."""
@@ -265,7 +283,9 @@ async def running(options: Options) -> AsyncIterator[Rig]:
         kafka = await ends.enter_async_context(KafkaCluster(folder / "kafka", brokers=options.brokers))
         valkey = None
         if options.ledger == "valkey":
-            valkey = await ends.enter_async_context(ValkeyServer(folder / "valkey"))
+            valkey = ValkeyServer(folder / "valkey")
+            valkey.process.argv = ["/bin/sh", "-c", 'trap "" XFSZ; exec "$0" "$@"', *valkey.process.argv]
+            await ends.enter_async_context(valkey)
         model = await ends.enter_async_context(_model_server(options, port := free_ports(1)[0]))
         recipe = recipes.load("default")
         endpoint = Endpoint(f"http://{LOOPBACK}:{port}/v1")
@@ -276,7 +296,12 @@ async def running(options: Options) -> AsyncIterator[Rig]:
             kafka=KafkaClient(bootstrap=kafka.bootstrap),
             ledger=valkey.url if valkey else f"sqlite://{folder / 'ledger.sqlite'}",
             workers=WORKERS,
-            env={**inherited(), "REASONMED_LEASE_S": str(LEASE_S), "REASONMED_SESSION_S": str(SESSION_S)},
+            env={
+                **inherited(),
+                "REASONMED_LEASE_S": str(LEASE_S),
+                "REASONMED_SESSION_S": str(SESSION_S),
+                "REASONMED_EXPORT__AGE_S": str(EXPORT_AGE_S),
+            },
             drain_s=DRAIN_S,
         )
         running = await ends.enter_async_context(stack.running(plan, say=print, on_event=recorder.hear))
@@ -291,6 +316,7 @@ async def running(options: Options) -> AsyncIterator[Rig]:
         ends.push_async_callback(rig.aclose)
         following = asyncio.create_task(rig.follow())
         ends.callback(following.cancel)
+        following.add_done_callback(rig.follower_ended)
         _announce(rig)
         yield rig
 

@@ -9,9 +9,10 @@ from random import Random
 
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 
-from services.local.process import ProcessError
+from services.core.errors import LedgerAway
+from services.local.process import ProcessError, until
 from tests.chaos.causes import Outage
-from tests.chaos.processes import a_worker, disk_full
+from tests.chaos.processes import ENDS_WITHIN_S, a_worker, disk_full
 from tests.chaos.rig import Rig
 
 CALL_OF_MINUTES_S = 120.0
@@ -60,12 +61,10 @@ async def kafka_disk_full(rig: Rig, chance: Random) -> str:
     index = chance.randrange(rig.options.brokers)
     process = rig.kafka.processes[index]
     with disk_full(process):
-        ended = asyncio.create_task(process.wait())
-        await asyncio.wait((ended,), timeout=chance.uniform(6.0, 15.0))
-        ended.cancel()
-    await rig.kafka.kill_broker(index)
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            code = await process.wait()
     await _start_broker(rig, index)
-    return f"kafka-{index + 1}"
+    return f"kafka-{index + 1}, exit {code}"
 
 
 async def _start_broker(rig: Rig, index: int) -> None:
@@ -119,13 +118,26 @@ async def ledger_slow(rig: Rig, chance: Random) -> str:
 
 async def ledger_disk_full(rig: Rig, chance: Random) -> str:
     """The ledger can't write: Valkey itself; with SQLite a worker, which writes the file itself (and its log)."""
-    name = a_worker(chance)
-    process = rig.stack.workers.process(name) if rig.valkey is None else rig.valkey.process
-    with _outage(rig), disk_full(process):
-        await asyncio.sleep(chance.uniform(4.0, 12.0))
-    if rig.valkey is not None and not process.running:
-        await rig.valkey.start()
-    return name if rig.valkey is None else "valkey"
+    if rig.valkey is None:
+        name = a_worker(chance)
+        process = rig.stack.workers.process(name)
+        with _outage(rig, process.pid), disk_full(process):
+            await asyncio.sleep(chance.uniform(4.0, 12.0))
+        return name
+    with _outage(rig), disk_full(rig.valkey.process):
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            await until(lambda: _refuses(rig), every=0.5)
+        await asyncio.sleep(chance.uniform(3.0, 8.0))
+    return "valkey"
+
+
+async def _refuses(rig: Rig) -> bool:
+    """Whether the ledger takes no write any more."""
+    try:
+        await rig.ledger.set_circuit("chaos", "is the disk full?")
+    except LedgerAway:
+        return True
+    return False
 
 
 def _file(rig: Rig) -> str:
@@ -142,12 +154,12 @@ def _lock(file: str, seconds: float, times: int) -> None:
 
 
 @contextmanager
-def _outage(rig: Rig) -> Iterator[None]:
+def _outage(rig: Rig, pid: int | None = None) -> Iterator[None]:
     since = time.time()
     try:
         yield
     finally:
-        rig.known.outages.append(Outage(since, time.time()))
+        rig.known.outages.append(Outage(since, time.time(), pid))
 
 
 # --- the model server -----------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ class Start:
 
     call_id: str
     stage: str
+    case_id: str
     owner: str
     server: int
     n: int
@@ -60,6 +61,7 @@ def _start(line: LogLine, end: Mapping[str, Any]) -> Start:
     return Start(
         call_id=line["id"],
         stage=line["stage"],
+        case_id=line["case"],
         owner=line["owner"],
         server=line["server"],
         n=line["n"],

@@ -16,6 +16,12 @@ Beside the account that every run has (services.local.account), summary.json hol
     poison, poison_lost     messages written that nothing can read; without a dead letter of the same bytes (a defect)
     poison_differing        dead letters of poison with other bytes (a defect)
     marks_lost              cases that lost a field of a later version (a defect)
+    unleased                starts of a process without a lease of its own that lives (a defect)
+    unkept                  replies that were sent, are not in the ledger, and were not asked for again (a defect); of
+                            cases that were dead letters it can't be told
+    dead_letters            of good cases, by kind; defect_letters are defects
+    innocent_killers        cases taken for killers that were none (a defect)
+    left_out                planned faults for which there was no time (a defect)
     redriven                cases that were dead letters once, and ended otherwise
 """
 
@@ -34,10 +40,10 @@ from services.exporter.dataset import read_dataset
 from services.local.account import Ledger, LogLine, account
 from services.local.topic_counts import Topics
 from services.runtime.reader import read_topic
-from tests.chaos.causes import against_ledger, by_cause, explain
+from tests.chaos.causes import against_ledger, by_cause, explain, unkept, unleased
 from tests.chaos.controller import Injected
 from tests.chaos.rig import LEASE_S, Rig
-from tests.chaos.schedule import Kind
+from tests.chaos.schedule import Kind, Planned
 
 PROGRESS_WITHIN_S = 30.0
 """After a broker, the ledger or a model server is back."""
@@ -68,7 +74,12 @@ ZERO = (
     "unexported_records",
     "route_mismatches",
     "against_ledger",
+    "unleased",
+    "unkept",
     "unexplained",
+    "defect_letters",
+    "innocent_killers",
+    "left_out",
     "late",
     "stuck",
     "poison_lost",
@@ -79,6 +90,10 @@ ZERO = (
 """What a summary must say 0 of."""
 
 
+COUNTED_ANEW = ("ended", "missing", "dead_letters", "calls_against_ledger", "call_repeats")
+"""Of the account: here they are counted against what the controller did."""
+
+
 class Seen:
     """The topics of a run: what the controller wrote to be refused is counted apart from all else."""
 
@@ -87,6 +102,8 @@ class Seen:
         self.poison_dead: defaultdict[tuple[str, int, int], set[bytes]] = defaultdict(set)
         self.marks: defaultdict[str, list[bool]] = defaultdict(list)
         self.dead_cases: set[str] = set()
+        self.letters: Counter[str] = Counter()
+        self.killers: set[str] = set()
         self._poison = poison
 
     def take(self, message: Received, marked: Mapping[str, str]) -> None:
@@ -101,12 +118,15 @@ class Seen:
                 self.poison_dead[origin].add(message.value or b"")
                 return
             self.dead_cases.add(key)
+            self.letters[letter.kind] += 1
+            if letter.kind == "killer":
+                self.killers.add(key)
         if message.topic in (CASE_ACCEPTED, CASE_REJECTED) and key in marked:
             self.marks[key].append(marked[key] in orjson.loads(message.value or b"{}"))
         self.topics.take(message)
 
 
-async def summarise(rig: Rig, injected: Sequence[Injected], seconds: float) -> dict[str, Any]:
+async def summarise(rig: Rig, plan: Sequence[Planned], injected: Sequence[Injected], seconds: float) -> dict[str, Any]:
     """The summary of a run whose services have drained."""
     known = rig.known
     seen = Seen(known.poison)
@@ -122,13 +142,16 @@ async def summarise(rig: Rig, injected: Sequence[Injected], seconds: float) -> d
     ended = seen.topics.ended_questions()
     still_dead = _still_dead(seen.topics)
     return {
-        **said,
+        **{name: value for name, value in said.items() if name not in COUNTED_ANEW},
         "seed": rig.options.seed,
         "brokers": rig.options.brokers,
         "ledger": rig.options.ledger,
         "cases": len(known.expected),
         "ended_once": len(known.expected & ended) - said["two_ends"],
         "missing": len(known.expected - ended),
+        "dead_letters": dict(seen.letters),
+        "defect_letters": seen.letters["defect"],
+        "innocent_killers": len(seen.killers - known.killers),
         "still_dead": len(still_dead & known.expected),
         "redriven": len((seen.dead_cases & known.expected) - still_dead),
         "faults": dict(Counter(fault.kind.value for fault in injected)),
@@ -136,11 +159,14 @@ async def summarise(rig: Rig, injected: Sequence[Injected], seconds: float) -> d
         "reply_faults": _reply_faults(log),
         "recoveries": _recoveries(injected),
         "late": sum(f.kind in SERVERS and (f.moving_s is None or f.moving_s > PROGRESS_WITHIN_S) for f in injected),
-        "stuck": sum(fault.moving_s is None or fault.ready_s is None for fault in injected),
+        "stuck": known.failed + sum(fault.moving_s is None or fault.ready_s is None for fault in injected),
+        "left_out": len(plan) - len(injected),
         "repeats": by_cause(repeats),
         "unexplained": sum(repeat.cause == "unexplained" for repeat in repeats),
         "against_ledger": len(defects),
         "unfenced": len(unfenced),
+        "unleased": len(unleased(log, held.claims, known.pauses)),
+        "unkept": len([start for start in unkept(log, held.calls) if start.case_id not in seen.dead_cases]),
         "poison": len(known.poison),
         "poison_lost": sum(value not in seen.poison_dead[place] for place, value in known.poison.items()),
         "poison_differing": sum(len(values) > 1 for values in seen.poison_dead.values()),

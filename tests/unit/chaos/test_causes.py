@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.contracts.case import Usage
 from services.core.calls import Reply
 from services.core.ports import CallRow, ClaimRow
-from tests.chaos.causes import Cause, Life, Outage, Pause, Repeat, against_ledger, by_cause, explain
+from tests.chaos.causes import Cause, Life, Outage, Pause, Repeat, against_ledger, by_cause, explain, unkept, unleased
 
 LEASE_S = 15.0
 A, A_PID = "generator-1-generator-101-aaaa", 101
@@ -598,3 +598,63 @@ def test_windows_of_faults_are_passed_over() -> None:
     run = retried()
     run.log.insert(0, {"event": "window", "kind": "500", "at": 0.0, "until": 4.0})
     assert run.cause() is Cause.WITHHELD
+
+
+# --- without a lease, without a row ----------------------------------------------------------------------------------
+
+
+def test_a_start_on_a_lease_of_its_own_is_leased() -> None:
+    run = taken_over(end=3.0, until=15.0)
+    assert unleased(run.log, run.claims, run.pauses) == []
+
+
+@pytest.mark.parametrize("claim", [None, (B, 0.0, 9.0), (A, 0.0, 0.5), (A, 2.0, 9.0)])
+def test_a_start_without_a_lease_of_its_own_that_lives_is_unleased(claim: tuple[str, float, float] | None) -> None:
+    run = Run()
+    run.start(A, 1, 3)
+    if claim is not None:
+        run.lease(*claim)
+    assert [start.owner for start in unleased(run.log, run.claims, run.pauses)] == [A]
+
+
+def test_a_pause_between_check_and_sending_excuses_it() -> None:
+    run = Run(pauses=[Pause(A_PID, 0.5, 20.0)])
+    run.lease(A, 0, 15)
+    run.start(A, 20.1, 21)
+    assert unleased(run.log, run.claims, run.pauses) == []
+
+
+def test_a_reply_that_was_sent_and_stands_nowhere_is_unkept() -> None:
+    run = Run()
+    run.start(A, 1, 3)
+    assert [start.call_id for start in unkept(run.log, run.calls)] == [CALL]
+
+
+def test_a_reply_is_kept_by_its_row_and_one_that_was_withheld_was_none() -> None:
+    kept = taken_over(end=3.0)
+    assert unkept(kept.log, kept.calls) == []
+    withheld = Run()
+    withheld.start(A, 1, 3, 500, withheld=True)
+    withheld.start(B, 4, None)
+    assert unkept(withheld.log, withheld.calls) == []
+
+
+def test_a_reply_that_lay_for_seconds_with_nothing_in_its_way_was_not_lost_to_a_kill() -> None:
+    def killed(ended: float) -> Cause:
+        run = taken_over(end=3.0)
+        run.lives.append(Life("generator-1", A_PID, -10.0, ended, "killed"))
+        return run.cause()
+
+    assert killed(4.0) is Cause.KILLED
+    assert killed(12.0) is Cause.UNEXPLAINED
+
+
+def test_one_process_s_outage_excuses_no_other() -> None:
+    def away(pid: int | None) -> Cause:
+        run = taken_over(end=3.0)
+        run.outages.append(Outage(2.0, 15.5, pid))
+        return run.cause()
+
+    assert away(None) is Cause.LEDGER_AWAY
+    assert away(A_PID) is Cause.LEDGER_AWAY
+    assert away(B_PID) is Cause.UNEXPLAINED

@@ -30,6 +30,11 @@ def test_one_broker_never_loses_two() -> None:
     assert not THREE_BROKERS & {planned.kind for planned in schedule(1, 100, brokers=1)}
 
 
+def test_the_seed_of_ci_hits_router_worker_ledger_model_one_broker_and_two() -> None:
+    kinds = {planned.kind for planned in schedule(1668, 8, brokers=3)}
+    assert kinds >= {Kind.KILL_ROUTER, Kind.PAUSE_WORKER, Kind.LEDGER_AWAY, Kind.LEADER_KILLED, Kind.TWO_KILLED}
+
+
 def test_two_seeds_differ() -> None:
     assert schedule(1, 40, brokers=3) != schedule(2, 40, brokers=3)
 
