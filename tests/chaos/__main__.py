@@ -14,7 +14,8 @@ from services.local.folders import claimed, emptied
 from services.local.process import Process, sigterm_cancels
 from tests.chaos.controller import inject_all
 from tests.chaos.messages import publish_late
-from tests.chaos.rig import Options, Rig, running
+from tests.chaos.rig import Options, Rig
+from tests.chaos.running import running
 from tests.chaos.schedule import Kind, schedule
 from tests.chaos.summary import defects, summarise
 

@@ -5,23 +5,18 @@ supervisor that users have.
 """
 
 import asyncio
-import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-import aiokafka  # type: ignore[import-untyped]
 import httpx
 import orjson
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
-from services import recipes
-from services.cli import coordinates
 from services.contracts.question import Question
 from services.contracts.recipe import Recipe
 from services.contracts.topics import (
@@ -35,29 +30,20 @@ from services.contracts.topics import (
     RECORD_COMPLETED,
 )
 from services.core import ids
-from services.core.endpoint import Endpoint
 from services.core.ports import Outgoing
 from services.importers.rows import outgoing
-from services.ledger import Ledger, open_ledger
-from services.local import serving, stack
+from services.ledger import Ledger
 from services.local.kafka import KafkaCluster
 from services.local.ports import LOOPBACK, free_ports
-from services.local.process import Process, until
+from services.local.process import Process
 from services.local.progress import FOLLOWED, Progress
-from services.local.stack import Plan, Stack
-from services.local.supervisor import Event, WorkerState
+from services.local.stack import Stack
 from services.local.valkey import ValkeyServer
-from services.runtime.kafka import KafkaClient
 from services.runtime.reader import follow_topic
-from services.runtime.settings import inherited
 from tests.chaos.causes import Life, Outage, Pause
 from tests.chaos.questions import questions
 
 PROJECT = Path(__file__).parents[2]
-LATENCY = "0.2:4"
-"""Seconds a call: a case takes some 15, so that each fault finds hundreds of calls under way."""
-REPLY_FAULTS = 0.02
-"""Of the model server's replies, so many go wrong by themselves."""
 DRAIN_S = 20.0
 """After SIGTERM: longer than a call, shorter than a slow one, so that both kinds of draining happen."""
 SESSION_S = 10.0
@@ -66,8 +52,6 @@ LEASE_S = 15.0
 """A killed process's calls wait for so long; the default of 60 s would only make the run longer."""
 SPARE = 2_000
 """Questions that the model server knows beyond the cases: what faults bring in."""
-EXPORT_AGE_S = 3
-"""The exporter writes what is so many seconds old: often enough for a disk to be full just then."""
 WORKERS = 2
 """Of each stage that waits for models."""
 BY_ROUTER = (QUESTION_ADMITTED, CASE_MEDIUM, CASE_DIFFICULT, CASE_ACCEPTED, CASE_REJECTED)
@@ -273,105 +257,6 @@ class Rig:
         await self.http.aclose()
 
 
-@asynccontextmanager
-async def running(options: Options) -> AsyncIterator[Rig]:
-    """The stream, ready, until the block ends."""
-    folder = options.folder
-    known = Known()
-    recorder = _Recorder(known)
-    async with AsyncExitStack() as ends:
-        kafka = await ends.enter_async_context(KafkaCluster(folder / "kafka", brokers=options.brokers))
-        valkey = None
-        if options.ledger == "valkey":
-            valkey = ValkeyServer(folder / "valkey")
-            valkey.process.argv = ["/bin/sh", "-c", 'trap "" XFSZ; exec "$0" "$@"', *valkey.process.argv]
-            await ends.enter_async_context(valkey)
-        model = await ends.enter_async_context(_model_server(options, port := free_ports(1)[0]))
-        recipe = recipes.load("default")
-        endpoint = Endpoint(f"http://{LOOPBACK}:{port}/v1")
-        plan = Plan(
-            folder=folder,
-            recipe=recipe,
-            model=serving.Own(endpoint=endpoint),
-            kafka=KafkaClient(bootstrap=kafka.bootstrap),
-            ledger=valkey.url if valkey else f"sqlite://{folder / 'ledger.sqlite'}",
-            workers=WORKERS,
-            env={
-                **inherited(),
-                "REASONMED_LEASE_S": str(LEASE_S),
-                "REASONMED_SESSION_S": str(SESSION_S),
-                "REASONMED_EXPORT__AGE_S": str(EXPORT_AGE_S),
-            },
-            drain_s=DRAIN_S,
-        )
-        running = await ends.enter_async_context(stack.running(plan, say=print, on_event=recorder.hear))
-        recorder.watch(running)
-        producer = aiokafka.AIOKafkaProducer(
-            **running.client.arguments(), enable_idempotence=True, max_request_size=running.client.max_message_bytes
-        )
-        await producer.start()
-        ends.push_async_callback(producer.stop)
-        ledger = await ends.enter_async_context(open_ledger(running.ledger))
-        rig = Rig(options, running, kafka, valkey, model, producer, ledger, known)
-        ends.push_async_callback(rig.aclose)
-        following = asyncio.create_task(rig.follow())
-        ends.callback(following.cancel)
-        following.add_done_callback(rig.follower_ended)
-        _announce(rig)
-        yield rig
-
-
-def _announce(rig: Rig) -> None:
-    """Where things are, for the commands that users have: `reasonmed status --folder …` works on this run too."""
-    running = rig.stack
-    coordinates.save(
-        rig.options.folder,
-        coordinates.Coordinates(
-            pid=os.getpid(),
-            bootstrap=running.client.bootstrap,
-            gateway=running.gateway,
-            ledger=running.ledger,
-            dataset=running.dataset,
-            calls_log=rig.log,
-            recipe_id=running.recipe_id,
-            metrics={name: f"http://{LOOPBACK}:{port}/metrics" for name, port in running.ports.items()},
-        ),
-    )
-
-
-def _model_server(options: Options, port: int) -> Process:
-    file = options.folder / "questions.jsonl"
-    with file.open("wb") as lines:
-        for question in questions(options.cases + SPARE):
-            lines.write(orjson.dumps(question.model_dump(mode="json"), option=orjson.OPT_APPEND_NEWLINE))
-    logs = options.folder / "logs"
-    logs.mkdir(exist_ok=True)
-    given = {
-        "port": port,
-        "slots": 1_024,
-        "latency": LATENCY,
-        "seed": options.seed,
-        "questions": file,
-        "fault-rate": REPLY_FAULTS,
-        "log": logs / "calls.jsonl",
-    }
-    argv = [sys.executable, "-m", "services.models.scripted"]
-    argv += [part for name, value in given.items() for part in (f"--{name}", str(value))]
-    return Process("llm", argv, log=logs / "llm.log", cwd=PROJECT, ready=lambda: _listens(port))
-
-
-async def _listens(port: int) -> None:
-    async def answers() -> bool:
-        try:
-            _, writer = await asyncio.open_connection(LOOPBACK, port)
-        except OSError:
-            return False
-        writer.close()
-        return True
-
-    await until(answers, every=0.1)
-
-
 class Tail:
     """What is appended to a file of JSON lines from now on."""
 
@@ -386,33 +271,3 @@ class Tail:
             whole = file.read().rpartition(b"\n")[0]
         self._read += len(whole) + bool(whole)
         return [orjson.loads(line) for line in whole.splitlines()]
-
-
-class _Recorder:
-    """Notes each life of each worker."""
-
-    def __init__(self, known: Known) -> None:
-        self._known = known
-        self._stack: Stack | None = None
-        self._open: dict[str, tuple[int, float]] = {}
-        self._stopping: dict[str, float] = {}
-
-    def watch(self, running: Stack) -> None:
-        self._stack = running
-        for name, account in running.workers.accounts().items():
-            self._open[name] = (account.pid or 0, time.time())
-
-    def hear(self, event: Event) -> None:
-        if self._stack is None:
-            return
-        if event.state is WorkerState.STOPPING:
-            self._stopping[event.name] = time.time()
-        elif event.state is WorkerState.RUNNING:
-            self._open[event.name] = (self._stack.workers.accounts()[event.name].pid or 0, time.time())
-        elif event.exit_code is not None:
-            pid, began = self._open.pop(event.name)
-            how: Literal["killed", "exited", "stopped"]
-            how = "killed" if event.exit_code < 0 else "exited" if event.exit_code else "stopped"
-            cut = self._stopping.pop(event.name, time.time()) + DRAIN_S
-            ended = time.time()
-            self._known.lives.append(Life(event.name, pid, began, ended, how, cut if cut <= ended else None))
