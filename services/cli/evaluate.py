@@ -178,12 +178,15 @@ def _show(report: dict[str, Any], to: Path) -> None:
 
     from services.evaluator.replies import CRITERIA
 
-    table = Table("variant", "", title="Ratings from 1 to 10: mean [95% interval]", title_justify="left")
-    for name in ("records", "overall", *(criterion.replace("_", " ") for criterion in CRITERIA)):
-        table.add_column(name, justify="right")
+    table = Table("variant", "", title="Ratings from 1 to 10 (every interval is in the file)", title_justify="left")
+    table.add_column("records", justify="right")
+    table.add_column("overall, 95%", no_wrap=True)
+    for criterion in CRITERIA:
+        table.add_column(criterion.replace("_", " "), justify="right")
     for group in report["groups"]:
-        cells = [_cell(group[name]) for name in ("overall", *CRITERIA)]
-        table.add_row(group["variant"], group["of"], str(group["records"]), *cells)
+        overall = _mean(group["overall"]) + _interval(group["overall"])
+        means = [_mean(group[name]) for name in CRITERIA]
+        table.add_row(group["variant"], group["of"], str(group["records"]), overall, *means)
     out.print(table)
     used, unread = report["tokens"], sum(1 for rating in report["ratings"] if rating["ratings"] is None)
     out.print(f"{used['calls']} calls, {used['in']:,} tokens in, {used['out']:,} out, ${report['cost']:.2f}; {to}")
@@ -191,8 +194,9 @@ def _show(report: dict[str, Any], to: Path) -> None:
         out.print(f"{unread} ratings could not be had, and are in no mean: see {to}", style="red", highlight=False)
 
 
-def _cell(found: dict[str, float | None]) -> str:
-    if found["mean"] is None:
-        return "–"
-    interval = "" if found["low"] is None else f" [{found['low']:.2f}, {found['high']:.2f}]"
-    return f"{found['mean']:.2f}{interval}".replace("[", "\\[")
+def _mean(found: dict[str, float | None]) -> str:
+    return "–" if found["mean"] is None else f"{found['mean']:.2f}"
+
+
+def _interval(found: dict[str, float | None]) -> str:
+    return "" if found["low"] is None else f", {found['low']:.2f} to {found['high']:.2f}"
