@@ -35,8 +35,6 @@ class Scripted:
     """Seconds a call, or `least:most`."""
     seed: int = 1
     data: Path | None = None
-    fault_rate: float = 0.0
-    """Of its replies, so many go wrong on purpose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +89,6 @@ def _scripted(choice: Scripted, folder: Path, env: Mapping[str, str]) -> Server:
         "slots": choice.slots,
         "latency": choice.latency,
         "seed": choice.seed,
-        "fault-rate": choice.fault_rate,
         "log": calls,
     }
     if choice.data is not None:

@@ -2,7 +2,6 @@
 stream's handlers come through them."""
 
 import asyncio
-import os
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -35,7 +34,6 @@ from services.core.holds import Holds
 from services.core.ports import Emit, Models, Received
 from services.generator.handler import generate
 from services.ledger.memory import MemoryLedger
-from services.local import serving
 from services.local.account import Ledger, calls_against_ledger, route_mismatches
 from services.local.topic_counts import Topics
 from services.models.client import ChatClient
@@ -203,17 +201,6 @@ def test_a_fault_follows_from_the_call_and_its_repeats_alone():
     tries = [fault for by_call in once.values() for fault in by_call]
     assert 0.27 < sum(fault is not None for fault in tries) / len(tries) < 0.33
     assert any(first is not None and second is None for first, second, *_ in once.values()), "a retry may go well"
-
-
-async def test_a_local_stack_can_have_a_server_with_faults(tmp_path, request_of):
-    server = serving.server(serving.Scripted(latency="0", fault_rate=1.0), tmp_path, os.environ)
-    await server.start()
-    try:
-        await outcomes(server.endpoint, [request_of(number) for number in range(5)])
-    finally:
-        await server.stop()
-    lines = map(orjson.loads, (tmp_path / "calls.jsonl").read_bytes().splitlines())
-    assert [line["fault"] in KINDS for line in lines if line["event"] == "end"] == [True] * 5
 
 
 # --- windows ---------------------------------------------------------------------------------------------------------
