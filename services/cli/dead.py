@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.console import UP, Bootstrap, Folder, Json, emit, err
+from services.cli.since import moment
 
 if TYPE_CHECKING:
     from services.cli.dead_letters import Filter, Step, Survey
@@ -20,10 +20,12 @@ app = typer.Typer(no_args_is_help=True, help="Look at dead letters, and send the
 KINDS = ("poison", "not_yet", "too_many_unknown", "no_summary", "killer", "defect")
 """As in services.contracts.dead, which --help is not to load."""
 
-Service = Annotated[str | None, typer.Option(help="Only of this service: generator, verifier, router …")]
+Service = Annotated[str | None, typer.Option(help="Only of this service, or group: router, refiner-medium …")]
 Kind = Annotated[str | None, typer.Option(help=f"Only of this kind: {', '.join(KINDS)}.")]
 OfCase = Annotated[str | None, typer.Option("--case", help="Only of the case with this id.")]
-Since = Annotated[str | None, typer.Option(help="Only what died since: 2026-05-17, 2026-05-17T09:30+02:00 (else UTC).")]
+Since = Annotated[
+    str | None, typer.Option(help="Only what died since: 15m, 2026-05-17, 2026-05-17T09:30+02:00 (else UTC).")
+]
 
 
 @app.command("list")
@@ -38,7 +40,7 @@ def list_(
 ) -> None:
     """List dead letters: counts by service and kind, then each with its place, its case, and what was wrong.
 
-    Where each stands is what `show` takes. `redriven`: it is on its way again, or was. `stuck`: it can't be redriven.
+    Its place is what `show` takes. `redriven`: it is on its way again, or was. `stuck`: it can't be redriven.
 
     Example:  reasonmed dead list --kind too_many_unknown --since 2026-05-17
     """
@@ -52,14 +54,14 @@ def list_(
         letters = [view.plain(row) for row in rows]
         emit({"counts": view.counts(rows), "unreadable": found.unreadable, "letters": letters})
         return
-    view.show_list(rows)
+    view.show_list(rows) if rows else view.show_none(found)
     view.tell_unreadable(found)
 
 
 @app.command("show")
 def show(
     service: Annotated[str, typer.Argument(help="Whose dead letter: the first column of `reasonmed dead list`.")],
-    partition: Annotated[int, typer.Argument(min=0, help="Where it stands: PARTITION/OFFSET in the second column.")],
+    partition: Annotated[int, typer.Argument(min=0, help="Its place: PARTITION/OFFSET in the second column.")],
     offset: Annotated[int, typer.Argument(min=0)],
     raw: Annotated[Path | None, typer.Option(help="Write the original's bytes to this file.")] = None,
     bootstrap: Bootstrap = None,
@@ -89,12 +91,13 @@ def redrive(
     kind: Kind = None,
     case: OfCase = None,
     since: Since = None,
+    every: Annotated[bool, typer.Option("--all", help="All that stand there: instead of a filter.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do it. Without, only say what would go where.")] = False,
     bootstrap: Bootstrap = None,
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
-    """Send dead letters on their way again, each once: a dry run, unless --yes is given.
+    """Send dead letters on their way again, each once: a dry run, unless --yes is given, with a filter or --all.
 
     A case begins a new life, in which what is asked again is a new call: paid for, like any. Its unknown paths are
     written anew; what is known is kept. A record, and what only a newer version reads, goes back as it was. Ctrl-C is
@@ -107,6 +110,7 @@ def redrive(
     from services.cli.coordinates import client
 
     meant, kafka = _filter(service, kind, case, since), client(bootstrap, folder)
+    _refuse_unmeant(meant, every=every, yes=yes)
     found = asyncio.run(_survey(kafka, quiet=json))
     rows = [row for row in found.rows if meant.takes(row)]
     chosen = dead_letters.to_send(rows)
@@ -119,7 +123,10 @@ def redrive(
         "already_redriven": sum(row.redriven for row in rows),
         "stuck": view.by([row for row in rows if row.why_not is not None], "why_not"),
     }
-    emit(said) if json else view.show_redrive(said)
+    if json:
+        emit(said)
+    else:
+        view.show_redrive(said) if rows else view.show_none(found)
     view.tell_unreadable(found)
 
 
@@ -140,18 +147,19 @@ def _progress(doing: str, total: int, *, quiet: bool) -> Iterator["Step"]:
 
 
 def _filter(service: str | None, kind: str | None, case: str | None, since: str | None) -> "Filter":
-    from services.cli.dead_letters import Filter
+    from services.cli.dead_letters import SERVICES, Filter
 
+    if service not in (None, *SERVICES):
+        raise typer.BadParameter(f"one of {', '.join(SERVICES)}", param_hint="--service")
     if kind not in (None, *KINDS):
         raise typer.BadParameter(f"one of {', '.join(KINDS)}", param_hint="--kind")
-    return Filter(service=service, kind=kind, case=case, since=_moment(since))
+    return Filter(service=service, kind=kind, case=case, since=moment(since))
 
 
-def _moment(since: str | None) -> datetime | None:
-    if since is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(since)
-    except ValueError:
-        raise typer.BadParameter("a date or time as in 2026-05-17T09:30+02:00", param_hint="--since") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def _refuse_unmeant(meant: "Filter", *, every: bool, yes: bool) -> None:
+    """What is sent begins new lives, paid for anew: nobody is to send all of it by leaving a filter out."""
+    from services.cli.dead_letters import Filter
+
+    unfiltered = meant == Filter()
+    if (yes and unfiltered and not every) or (every and not unfiltered):
+        raise typer.BadParameter("either a filter (--service, --kind, --case, --since) or --all", param_hint="--yes")

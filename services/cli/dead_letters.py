@@ -22,6 +22,9 @@ from services.runtime.source import TopicPartition
 DEAD_TOPICS = {topic.name: topic.written_by[0] for topic in topics().values() if topic.message == "dead_letter"}
 """The service of each topic of dead letters."""
 
+SERVICES = (*DEAD_TOPICS.values(), *(topic.group for topic in topics().values() if topic.group is not None))
+"""What a letter can be chosen by: its service; or its group, where a service has several."""
+
 BATCH = 16
 """Letters that are sent before their notes are: so many an interruption may repeat, of 4 MB each at most."""
 
@@ -37,7 +40,7 @@ class Row:
     """Whose topic it stands in."""
     partition: int
     offset: int
-    at: datetime
+    died: datetime
     case_id: str | None
     reason: DeadLetter
     begins: NewLife | None
@@ -53,7 +56,7 @@ class Filter:
     """Which letters are meant: all that is given must hold."""
 
     service: str | None = None
-    """As in the topic's name; or the group, where a service has several: refiner-medium."""
+    """One of SERVICES."""
     kind: str | None = None
     case: str | None = None
     since: datetime | None = None
@@ -64,7 +67,7 @@ class Filter:
             self.service in (None, row.service, row.reason.service)
             and self.kind in (None, row.reason.kind)
             and self.case in (None, row.case_id)
-            and (self.since is None or row.at >= self.since)
+            and (self.since is None or row.died >= self.since)
         )
 
 
@@ -114,7 +117,7 @@ def row_of(message: Received) -> Row:
         service=DEAD_TOPICS[message.topic],
         partition=message.partition,
         offset=message.offset,
-        at=datetime.fromtimestamp(message.timestamp_ms / 1000, UTC),
+        died=datetime.fromtimestamp(message.timestamp_ms / 1000, UTC),
         case_id=letter.case_id,
         reason=letter.reason,
         begins=begins,
@@ -192,4 +195,4 @@ def _with_lives(rows: list[Row], lives: Lives) -> list[Row]:
         if row.begins is not None:
             lives.take(row.begins)
     done = [replace(row, redriven=row.begins is not None and lives.begun(row.begins)) for row in rows]
-    return sorted(done, key=lambda row: (row.at, row.service, row.partition, row.offset))
+    return sorted(done, key=lambda row: (row.died, row.service, row.partition, row.offset))

@@ -57,7 +57,7 @@ def plain(row: Row) -> dict[str, Any]:
         "service": row.service,
         "partition": row.partition,
         "offset": row.offset,
-        "at": row.at.isoformat(timespec="seconds"),
+        "died": row.died.isoformat(timespec="seconds"),
         "case_id": row.case_id,
         "kind": row.reason.kind,
         "error": row.reason.error,
@@ -105,15 +105,18 @@ def _safe(text: str) -> str:
     return re.sub(r"[^\n\x20-\x7e]", lambda found: found[0] if found[0].isprintable() else repr(found[0])[1:-1], text)
 
 
+def show_none(found: Survey) -> None:
+    """None is meant: because there is none, or because none matches the filter."""
+    of = len(found.rows)
+    out.print(f"None of {of} dead letters match." if of else "No dead letters.", highlight=False)
+
+
 def show_list(rows: Sequence[Row]) -> None:
     """Counts, and a table of the latest."""
-    if not rows:
-        out.print("No dead letters.")
-        return
     for count in counts(rows):
         redriven = f", {count['redriven']} of them redriven" if count["redriven"] else ""
         out.print(f"{count['service']}  {count['kind']}: {count['count']}{redriven}", highlight=False)
-    table = Table("service", "at", "kind", "case", "read from", "died", "attempts", "state", "error")
+    table = Table("service", "place", "kind", "case", "read from", "died", "attempts", "state", "error")
     for row in rows[-SHOWN:]:
         reason = row.reason
         cells = [
@@ -122,7 +125,7 @@ def show_list(rows: Sequence[Row]) -> None:
             reason.kind,
             row.case_id or "",
             f"{reason.topic}/{reason.partition}/{reason.offset}",
-            row.at.isoformat(timespec="seconds"),
+            row.died.isoformat(timespec="seconds"),
             str(reason.attempts),
             "redriven" if row.redriven else "open" if row.why_not is None else "stuck",
             reason.error[:ERROR_CHARACTERS],
@@ -146,7 +149,7 @@ def show_redrive(said: dict[str, Any]) -> None:
     if said["already_redriven"]:
         out.print(f"{said['already_redriven']} have been redriven already.", highlight=False)
     if said["dry_run"] and said["redrives"]:
-        out.print("Nothing was sent: add --yes to do it.")
+        out.print("Nothing was sent: add --yes to do it; and --all, where no filter is given.")
 
 
 def tell_unreadable(found: Survey) -> None:

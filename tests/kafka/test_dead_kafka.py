@@ -98,7 +98,7 @@ async def test_dead_letters_are_redriven_once_and_end_in_their_new_life(tmp_path
 
         await publish_recipe(stream.sink, LATER, current=False, max_message_bytes=stream.client.max_message_bytes)
         assert (await reasonmed(stream, "dead", "redrive"))["dry_run"] is True
-        sent = await reasonmed(stream, "dead", "redrive", "--yes")
+        sent = await reasonmed(stream, "dead", "redrive", "--all", "--yes")
         assert {(each["kind"], each["to"]) for each in sent["redrives"]} == {
             ("too_many_unknown", QUESTION_ADMITTED), ("not_yet", "question-submitted"),
         }  # fmt: skip
@@ -113,7 +113,7 @@ async def test_dead_letters_are_redriven_once_and_end_in_their_new_life(tmp_path
         assert (starts.count("generate"), starts.count("verify")) == (4, 4), "what was known is not paid for again"
 
         before = len(stream.tap.messages[QUESTION_ADMITTED])
-        again = await reasonmed(stream, "dead", "redrive", "--yes")
+        again = await reasonmed(stream, "dead", "redrive", "--all", "--yes")
         assert (again["redrives"], again["already_redriven"]) == ([], 2)
         await ask_until(lambda: asyncio.sleep(0, len(stream.tap.messages[LETTER_REDRIVEN])), lambda count: count == 2)
         assert len(stream.tap.messages[QUESTION_ADMITTED]) == before == 2

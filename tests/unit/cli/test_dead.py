@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 import pytest
+from rich.console import Console
 
 from services.cli import dead, dead_letters, dead_view
 from services.cli.__main__ import main
@@ -146,7 +147,7 @@ def test_letters_are_counted_and_listed(broker: Broker, capsys: pytest.CaptureFi
         "service": "router",
         "partition": 0,
         "offset": 0,
-        "at": "2026-05-17T12:00:00+00:00",
+        "died": "2026-05-17T12:00:00+00:00",
         "case_id": undecided().case_id,
         "kind": "too_many_unknown",
         "error": "4 of 9 paths are unknown",
@@ -161,7 +162,7 @@ def test_letters_are_counted_and_listed(broker: Broker, capsys: pytest.CaptureFi
 def test_the_table_shows_each_letter_and_obeys_none(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     bury(broker, encode(undecided()), error="\x1b[31m")
     bury(broker, b"{", kind="poison")
-    said(capsys, "redrive", "--yes")
+    said(capsys, "redrive", "--all", "--yes")
     shown = run(capsys, "list")
     assert "router  too_many_unknown: 1, 1 of them redriven" in shown
     assert "stuck" in shown
@@ -233,14 +234,14 @@ def test_each_letter_is_redriven_once(broker: Broker, capsys: pytest.CaptureFixt
     for number in range(dead_letters.BATCH + 3):  # more than are sent at once
         bury(broker, encode(undecided(number)))
     bury(broker, b"{", kind="poison")
-    sent = said(capsys, "redrive", "--yes")
+    sent = said(capsys, "redrive", "--all", "--yes")
     assert [each["count"] for each in sent["redrives"]] == [dead_letters.BATCH + 3]
     assert [each["count"] for each in sent["stuck"]] == [1]
     redriven = [decode(Case, value) for value in broker.values(QUESTION_ADMITTED)]
     assert {made.life for made in redriven} == {1}
     assert [made.case_id for made in redriven] == [undecided(n).case_id for n in range(dead_letters.BATCH + 3)]
 
-    again = said(capsys, "redrive", "--yes")
+    again = said(capsys, "redrive", "--all", "--yes")
     assert (again["redrives"], again["already_redriven"]) == ([], dead_letters.BATCH + 3)
     assert len(broker.messages[QUESTION_ADMITTED]) == dead_letters.BATCH + 3
     assert said(capsys, "list")["counts"][1]["redriven"] == dead_letters.BATCH + 3
@@ -249,9 +250,9 @@ def test_each_letter_is_redriven_once(broker: Broker, capsys: pytest.CaptureFixt
 def test_a_letter_that_stands_twice_is_sent_once(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     bury(broker, encode(undecided()))
     bury(broker, encode(undecided()))
-    said(capsys, "redrive", "--yes")
+    said(capsys, "redrive", "--all", "--yes")
     assert len(broker.messages[QUESTION_ADMITTED]) == 1
-    assert said(capsys, "redrive", "--yes")["already_redriven"] == 2
+    assert said(capsys, "redrive", "--all", "--yes")["already_redriven"] == 2
 
 
 def test_what_an_interruption_leaves_unnoted_is_sent_again_with_the_same_bytes(
@@ -259,9 +260,9 @@ def test_what_an_interruption_leaves_unnoted_is_sent_again_with_the_same_bytes(
 ) -> None:
     bury(broker, encode(undecided()))
     broker.refuses = LETTER_REDRIVEN
-    run(capsys, "redrive", "--yes", code=1)
+    run(capsys, "redrive", "--all", "--yes", code=1)
     broker.refuses = None
-    said(capsys, "redrive", "--yes")
+    said(capsys, "redrive", "--all", "--yes")
     first, repeat = broker.values(QUESTION_ADMITTED)
     assert first == repeat
     assert said(capsys, "redrive")["redrives"] == []
@@ -272,7 +273,7 @@ def test_a_life_that_was_followed_by_another_is_not_redriven(
 ) -> None:
     bury(broker, encode(undecided()))
     bury(broker, encode(undecided().with_(life=1)))
-    said(capsys, "redrive", "--yes")
+    said(capsys, "redrive", "--all", "--yes")
     (value,) = broker.values(QUESTION_ADMITTED)
     assert decode(Case, value).life == 2
 
@@ -286,3 +287,68 @@ def test_messages_that_are_no_letters_are_counted(broker: Broker, capsys: pytest
 def test_notes_of_a_newer_command_are_not_passed_over(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     broker.write(Outgoing(LETTER_REDRIVEN, b"work-1", b'{"version": "2.0"}', {}))
     run(capsys, "redrive", code=1)
+
+
+@pytest.mark.parametrize("name", ["router", "refiner", "refiner-medium", "exporter"])
+def test_services_and_groups_can_be_chosen(broker: Broker, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert said(capsys, "list", "--service", name)["letters"] == []
+
+
+def test_a_group_is_chosen_alone(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
+    for group in ("refiner-medium", "refiner-difficult"):
+        reason = DeadLetter(service=group, kind="poison", error="x", attempts=1, topic="t", partition=0, offset=0)
+        broker.write(Outgoing(dead_topic("refiner"), b"key", b"{", {DEAD_LETTER_HEADER: encode(reason)}))
+    assert [each["offset"] for each in said(capsys, "list", "--service", "refiner-difficult")["letters"]] == [1]
+    assert [each["offset"] for each in said(capsys, "list", "--service", "refiner")["letters"]] == [0, 1]
+
+
+@pytest.mark.parametrize("command", ["list", "redrive"])
+def test_a_service_that_is_none_is_refused_with_the_list(
+    broker: Broker, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["dead", command, "--service", "verifyer"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert all(name in told for name in dead_letters.SERVICES)
+
+
+@pytest.mark.parametrize("command", ["list", "redrive"])
+def test_a_filter_that_matches_nothing_is_told_apart_from_no_letters(
+    broker: Broker, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert "No dead letters." in run(capsys, command, "--kind", "defect")
+    bury(broker, encode(undecided()))
+    bury(broker, b"{", kind="poison")
+    assert "None of 2 dead letters match." in run(capsys, command, "--kind", "defect")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--yes"], ["--all", "--kind", "too_many_unknown", "--yes"], ["--all", "--service", "router"]]
+)
+def test_all_are_sent_only_where_that_is_said(
+    broker: Broker, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    bury(broker, encode(undecided()))
+    run(capsys, "redrive", *arguments, code=2)
+    assert not broker.messages[QUESTION_ADMITTED]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--all"], ["--kind", "too_many_unknown"], ["--case", undecided().case_id], ["--service", "router"]]
+)
+def test_what_is_meant_is_sent(broker: Broker, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    bury(broker, encode(undecided()), key=undecided().case_id.encode())
+    run(capsys, "redrive", *arguments, "--yes")
+    assert len(broker.messages[QUESTION_ADMITTED]) == 1
+
+
+def test_the_table_tells_place_and_time_apart(
+    broker: Broker, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_view, "out", Console(width=300))
+    bury(broker, encode(undecided()))
+    header, row = [line.split() for line in run(capsys, "list").splitlines() if "service" in line or "0/0" in line]
+    assert header.index("place") < header.index("died")
+    assert "at" not in header
+    assert "2026-05-17T12:00:00+00:00" in row
