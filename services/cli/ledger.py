@@ -2,34 +2,45 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.console import UP, Folder, Json, emit, err, out
+from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, err, out
+
+if TYPE_CHECKING:
+    from services.runtime.kafka import KafkaClient
 
 app = typer.Typer(no_args_is_help=True, help="The call ledger: each paid call, each question admitted.")
+
+_DAY_MS = 24 * 3600 * 1000
+_FOR_EVER = -1
+"""As Kafka writes it in retention.ms."""
 
 
 @app.command("prune")
 def prune(
-    older_than: Annotated[str, typer.Option(help="In days: 45d. Never less than the topics keep cases.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without, only say what would be dropped.")] = False,
+    older_than: Annotated[str, typer.Option(help="In days: 45d. Never less than Kafka's topics keep cases.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without, only say from when back.")] = False,
+    bootstrap: Bootstrap = None,
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
     """Drop what ended so long ago: calls, leases, admissions, attempts. A dry run, unless --yes is given.
 
     A call that is dropped is paid for again if it is asked again, and a question that is submitted again is worked on
-    again. Services may go on meanwhile; Ctrl-C leaves the rest for the next time.
+    again. So Kafka is asked how long its topics keep cases: without its answer nothing is dropped. Services may go on
+    meanwhile; Ctrl-C leaves the rest for the next time.
 
     Example:  reasonmed ledger prune --older-than 45d --yes
     """
-    from services.cli.coordinates import ledger
+    from services.cli.coordinates import client, ledger
 
     age = _age(older_than)
     url = ledger(folder)
+    _refuse_kept(age, asyncio.run(_kept_ms(client(bootstrap, folder))))
     before = (datetime.now(UTC) - age).isoformat(timespec="seconds")
     calls = None
     if yes:
@@ -43,24 +54,48 @@ def prune(
         out.print(f"Would drop what ended before {before}: add --yes to do it.", highlight=False)
 
 
-def kept_days() -> int:
-    """How long a message that may be worked on again is kept, by the topics' declaration: the least age to prune."""
-    from services.contracts.topics import topics
-
-    queues = [topic for topic in topics().values() if topic.message in ("submission", "case")]
-    return max(topic.retention_days or 0 for topic in queues if set(topic.read_by) != {"taps"})
-
-
 def _age(older_than: str) -> timedelta:
     if not re.fullmatch(r"\d{1,5}d", older_than):
         raise typer.BadParameter("days, as in 45d", param_hint="--older-than")
-    days = int(older_than.removesuffix("d"))
-    if days < kept_days():
-        raise typer.BadParameter(
-            f"topics keep cases for {kept_days()} days, and one that is read again must find its calls: no fewer days",
-            param_hint="--older-than",
+    return timedelta(days=int(older_than.removesuffix("d")))
+
+
+def _refuse_kept(age: timedelta, kept_ms: Mapping[str, int]) -> None:
+    topic, longest = max(kept_ms.items(), key=lambda kept: float("inf") if kept[1] == _FOR_EVER else kept[1])
+    if longest != _FOR_EVER and age >= timedelta(milliseconds=longest):
+        return
+    kept = "for ever" if longest == _FOR_EVER else f"for {longest / _DAY_MS:g} days"
+    raise typer.BadParameter(
+        f"{topic} keeps cases {kept} (retention.ms={longest}), and one that is read again must find its calls",
+        param_hint="--older-than",
+    )
+
+
+async def _kept_ms(kafka: "KafkaClient") -> dict[str, int]:
+    """How long the cluster keeps each topic from which work may be read again: retention.ms. Raises Failed."""
+    from services.contracts.topics import topics
+    from services.core.errors import BrokerAway
+    from services.runtime import topics as on_cluster
+    from services.runtime.cluster import brokers
+
+    queues = [
+        topic.name
+        for topic in topics().values()
+        if topic.message in ("submission", "case") and set(topic.read_by) != {"taps"}
+    ]
+    try:
+        await brokers(kafka)  # says clearly where there is none
+        found = await on_cluster.describe(kafka, queues)
+    except BrokerAway as error:
+        raise Failed(
+            f"{error}. How long its topics keep cases is the least age to prune: start it, or name it with --bootstrap"
+        ) from error
+    if missing := set(queues) - set(found):
+        raise Failed(
+            f"Kafka at {kafka.bootstrap} has no {', '.join(sorted(missing))}: is it this ledger's? "
+            "Name that with --bootstrap, or run `reasonmed topics declare`"
         )
-    return timedelta(days=days)
+    return {name: int(spec.config["retention.ms"]) for name, spec in found.items()}
 
 
 async def _prune(url: str, age: timedelta) -> int:

@@ -3,19 +3,25 @@
 import asyncio
 import json
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
-from services.cli import circuit, ledger
+from services.cli import circuit
 from services.cli.__main__ import main
 from services.contracts.case import Usage
+from services.contracts.topics import CASE_REJECTED, PATHS_GENERATED, topics
 from services.core.calls import Reply
 from services.ledger import open_ledger
 from services.ledger.sqlite import SqliteLedger
+from services.local.ports import LOOPBACK, free_ports
+from services.runtime.topics import TopicSpec
 
 DAY_S = 24 * 3600
+DAY_MS = DAY_S * 1000
 
 
 @pytest.fixture
@@ -75,6 +81,26 @@ def test_without_a_ledger_none_is_made(tmp_path: Path, capsys: pytest.CaptureFix
 
 class TestPrune:
     @pytest.fixture(autouse=True)
+    def cluster(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+        """The retention.ms of each topic on the cluster."""
+        kept = {
+            name: 30 * DAY_MS
+            for name, topic in topics().items()
+            if topic.message in ("submission", "case") and name != CASE_REJECTED
+        }
+
+        async def describe(_: object, names: Collection[str]) -> dict[str, TopicSpec]:
+            return {
+                name: TopicSpec(name=name, partitions=1, replication=1, config={"retention.ms": str(kept[name])})
+                for name in names
+                if name in kept
+            }
+
+        monkeypatch.setattr("services.runtime.topics.describe", describe)
+        monkeypatch.setattr("services.runtime.cluster.brokers", AsyncMock(return_value=1))
+        return kept
+
+    @pytest.fixture(autouse=True)
     def calls(self, url: str) -> None:
         """One call of 46 days ago, and one of 44."""
 
@@ -105,8 +131,60 @@ class TestPrune:
         assert "add --yes" in capsys.readouterr().out
         assert len(self.left(url)) == 2
 
-    @pytest.mark.parametrize("age", ["29d", "0d", "45", "45h", "-45d", "1000000d"])
-    def test_what_topics_may_bring_again_is_kept(self, url: str, age: str) -> None:
-        assert ledger.kept_days() == 30
+    @pytest.mark.parametrize("age", ["45", "45h", "-45d", "1000000d"])
+    def test_what_is_no_number_of_days_is_refused(self, url: str, age: str) -> None:
         assert run("ledger", "prune", f"--older-than={age}", "--yes") == 2
         assert len(self.left(url)) == 2
+
+    @pytest.mark.parametrize(
+        ("kept_ms", "age", "code"),
+        [
+            (30 * DAY_MS, "30d", 0),
+            (30 * DAY_MS, "29d", 2),
+            (30 * DAY_MS + 1, "30d", 2),
+            (7 * DAY_MS, "30d", 0),
+            (7 * DAY_MS, "29d", 2),  # the other topics' retention is 30 days
+            (90 * DAY_MS, "89d", 2),
+            (90 * DAY_MS, "90d", 0),
+            (-1, "99999d", 2),
+        ],
+    )
+    @pytest.mark.parametrize("flags", [[], ["--yes"]], ids=["dry", "yes"])
+    def test_what_the_cluster_keeps_is_kept(
+        self, url: str, cluster: dict[str, int], kept_ms: int, age: str, code: int, flags: list[str]
+    ) -> None:
+        cluster[PATHS_GENERATED] = kept_ms
+        assert run("ledger", "prune", f"--older-than={age}", *flags) == code
+        if code:
+            assert len(self.left(url)) == 2
+
+    def test_the_topic_that_forbids_it_is_named(
+        self, cluster: dict[str, int], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        cluster[PATHS_GENERATED] = 90 * DAY_MS
+        assert run("ledger", "prune", "--older-than", "45d", "--yes") == 2
+        told = capsys.readouterr().err
+        assert PATHS_GENERATED in told
+        assert str(90 * DAY_MS) in told
+
+    def test_what_taps_alone_read_does_not_count(self, cluster: dict[str, int]) -> None:
+        assert CASE_REJECTED not in cluster
+        cluster[CASE_REJECTED] = 90 * DAY_MS
+        assert run("ledger", "prune", "--older-than", "45d") == 0
+
+    def test_another_kafka_is_not_asked(
+        self, url: str, cluster: dict[str, int], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        del cluster[PATHS_GENERATED]
+        assert run("ledger", "prune", "--older-than", "45d", "--yes") == 1
+        assert PATHS_GENERATED in capsys.readouterr().err
+        assert len(self.left(url)) == 2
+
+
+class TestPruneWithoutKafka:
+    def test_nothing_is_pruned_unasked(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        nowhere = f"{LOOPBACK}:{free_ports(1)[0]}"
+        assert run("ledger", "prune", "--older-than", "45d", "--yes", "--bootstrap", nowhere) == 1
+        told = capsys.readouterr().err
+        assert nowhere in told
+        assert "--bootstrap" in told
