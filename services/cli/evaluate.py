@@ -178,11 +178,13 @@ def _show(report: dict[str, Any], to: Path) -> None:
 
     from services.evaluator.replies import CRITERIA
 
-    table = Table("variant", "", title="Ratings from 1 to 10 (every interval is in the file)", title_justify="left")
+    table = Table(title="Ratings from 1 to 10 (every interval is in the file)", title_justify="left")
+    table.add_column("variant", no_wrap=True)
+    table.add_column("of")
     table.add_column("records", justify="right")
     table.add_column("overall, 95%", no_wrap=True)
     for criterion in CRITERIA:
-        table.add_column(criterion.replace("_", " "), justify="right")
+        table.add_column(criterion.partition("_")[0], justify="right")  # in full it would not fit a terminal
     for group in report["groups"]:
         overall = _mean(group["overall"]) + _interval(group["overall"])
         means = [_mean(group[name]) for name in CRITERIA]
