@@ -53,6 +53,7 @@ class Watch:
             await self._look_from_outside()
             return
         self._wedged.lasts(self._clock(), bad=False)
+        self._metrics.lag.clear()  # a partition that another took is that one's to tell of
         for number, partition in partitions.items():
             self._metrics.lag.labels(str(number)).set(bounds[number].stop - partition.manifest.next_offset)
         behind = any(partition.next_offset < bounds[number].stop for number, partition in partitions.items())

@@ -35,10 +35,10 @@ PROMETHEUS_OWN = {"instance", "job"}
 """Labels that Prometheus gives to all that it scrapes."""
 
 
-def exported() -> dict[str, set[str]]:
-    """Every name that can be asked for, with its labels."""
+def exported(*, begun: bool = True) -> dict[str, set[str]]:
+    """Every name that can be asked for, with its labels; of a worker that has begun something, or nothing yet."""
     partition = TopicPartition("t", 0)
-    stats = EngineStats(lag={partition: 1}, windows={partition: 1}, begun_written_ms=1)
+    stats = EngineStats(lag={partition: 1}, windows={partition: 1}, begun_written_ms=int(begun))
     models: Any = SimpleNamespace(
         stats=Stats(), limits=lambda: {"a": 1}, status=lambda: {"a": SimpleNamespace(for_s=1.0)}
     )
@@ -47,6 +47,7 @@ def exported() -> dict[str, set[str]]:
     gateway, exporter = GatewayMetrics(), ExporterMetrics()
     gateway.refuse("kafka_away")
     exporter.dropped.labels("dead")
+    exporter.lag.labels("0")
     return {"up": set()} | {
         sample.name: set(sample.labels)
         for each in (worker, gateway.registry, exporter.registry)
@@ -74,6 +75,24 @@ def test_a_rule_asks_for_what_there_is(rule: dict[str, Any]) -> None:
         assert set(re.findall(r"\w+", grouped)) <= labels | PROMETHEUS_OWN
     assert rule["labels"]["severity"] in ("warning", "critical")
     assert rule["annotations"]["summary"]
+
+
+def test_a_worker_that_has_begun_nothing_is_not_silent() -> None:
+    there = exported(begun=False)
+    speaks = []
+    for rule in RULES:
+        needed, _, silences = rule["expr"].partition("unless")
+        asked = set(re.findall(r"\breasonmed_\w+", needed))
+        silenced = any(name in silences for name in there)
+        if "reasonmed_lag_offsets" in asked and asked <= set(there) and not silenced:
+            speaks.append(rule["alert"])
+    assert speaks == ["ReasonmedNothingBegun"]
+
+
+def test_whatever_lags_has_an_alarm() -> None:
+    lags = {name for name in exported() if name.endswith("_lag_offsets")}
+    assert len(lags) == 2
+    assert all(any(re.search(rf"\b{name}\b", rule["expr"]) for rule in RULES) for name in lags)
 
 
 def test_every_alarm_has_its_page_and_every_page_its_alarm() -> None:

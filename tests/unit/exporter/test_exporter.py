@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
 from services.contracts.record import Record
 from services.core.errors import BrokerAway, Trouble
@@ -386,6 +387,18 @@ async def test_lag_without_a_step_ends_the_process(tmp_path: Path) -> None:
     with pytest.raises(StandsStill, match="none was read"):
         await running.watch.look()
     running.holding.release()
+
+
+async def test_the_lag_of_a_partition_that_went_to_another_is_told_no_more(tmp_path: Path) -> None:
+    kafka = FakeKafka()
+    kafka.write(record(0))
+    running = Running(kafka, tmp_path)
+    await running.holding.follow()
+    await running.watch.look()
+    assert 'reasonmed_exporter_lag_offsets{partition="0"} 1.0' in generate_latest(running.metrics.registry).decode()
+    running.holding.release()
+    await running.watch.look()
+    assert "reasonmed_exporter_lag_offsets{" not in generate_latest(running.metrics.registry).decode()
 
 
 async def test_a_client_that_alone_gets_no_answer_ends_the_process(tmp_path: Path) -> None:
