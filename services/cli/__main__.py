@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from services.cli import account, circuit, dead, demo, evaluate, ledger, recipes, status, submit, topics, up
+from services.cli import account, circuit, dead, demo, evaluate, export, ledger, recipes, status, submit, topics, up
 
 HELP = """Medical questions in, verified chains of thought out: ReasonMed as a stream on Kafka.
 
@@ -32,6 +32,7 @@ app.add_typer(ledger.app, name="ledger")
 app.command("demo")(demo.demo)
 app.command("replay")(demo.replay)
 app.command("account")(account.account)
+app.command("export")(export.export)
 app.command("evaluate")(evaluate.evaluate)
 
 

@@ -33,6 +33,7 @@ COMMANDS = (
     ["circuit", "list"],
     ["circuit", "close"],
     ["ledger", "prune"],
+    ["export"],
 )
 
 

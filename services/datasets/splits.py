@@ -1,0 +1,57 @@
+"""A deterministic split by question: all records of a question, under any recipe, are in one split."""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Self
+
+_DIGITS = 15
+"""Hex digits of a question's digest that are compared with a split's bound: 2**60 places, finer than any share."""
+
+
+class BadSplit(ValueError):
+    """These are no splits; the message says why."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Names with their shares, which sum to 1. A seed draws others of the same shares."""
+
+    shares: tuple[tuple[str, Fraction], ...]
+    seed: str
+
+    @classmethod
+    def parse(cls, text: str, seed: str) -> Self:
+        """Read `train=0.98,test=0.02`. Raises BadSplit."""
+        shares = tuple(_share(part) for part in text.split(","))
+        names = [name for name, _ in shares]
+        if len(set(names)) < len(names):
+            raise BadSplit(f"a split is named twice: {text}")
+        if (total := sum(share for _, share in shares)) != 1:
+            raise BadSplit(f"the shares must sum to 1, not to {float(total):g}")
+        return cls(shares, seed)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """In the order given."""
+        return tuple(name for name, _ in self.shares)
+
+    @property
+    def sql(self) -> str:
+        """The split of `case_id`, under the parameter $seed: where sha256(seed:case_id) falls among the shares."""
+        place = f"left(sha256($seed || ':' || case_id), {_DIGITS})"
+        bounds, reached = [], Fraction(0)
+        for name, share in self.shares[:-1]:
+            reached += share
+            bounds.append(f"WHEN {place} < '{int(reached * 16**_DIGITS):0{_DIGITS}x}' THEN '{name}'")
+        last = self.names[-1]
+        return f"CASE {' '.join(bounds)} ELSE '{last}' END" if bounds else f"if($seed IS NULL, NULL, '{last}')"
+
+
+def _share(part: str) -> tuple[str, Fraction]:
+    name, _, share = part.strip().partition("=")
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name):
+        raise BadSplit(f"a split is NAME=SHARE, its name of small letters, digits and _: {part!r}")
+    if not re.fullmatch(r"\d?\.\d{1,9}|1", share) or not 0 < Fraction(share) <= 1:
+        raise BadSplit(f"a share is a number above 0 and up to 1, as in {name}=0.98: {part!r}")
+    return name, Fraction(share)

@@ -1,0 +1,76 @@
+"""Folders of parts, written by the exporter's own partitions."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from services.contracts.case import Score
+from services.contracts.record import Record
+from services.datasets.parts import Filters
+from services.datasets.splits import Splits
+from services.datasets.summary import Request
+from services.exporter.partition import Partition
+from tests.unit.exporter.world import TOPIC, message, record
+
+DIFFICULTIES = ("easy", "medium", "difficult")
+SOURCES = ("medqa", "medmcqa", None)
+
+
+def records(count: int) -> list[Record]:
+    """So many questions, a record each; of every difficulty, source and score, a tenth of them disputed."""
+    return [varied(number) for number in range(count)]
+
+
+def varied(number: int) -> Record:
+    made = record(number)
+    return made.with_(
+        question=made.question.with_(source=SOURCES[number % 3]),
+        difficulty=DIFFICULTIES[number // 3 % 3],
+        score=Score(value=None if number % 7 == 6 else number % 6, justification="good"),
+        gold_disputed=number % 10 == 0,
+    )
+
+
+def write_parts(folder: Path, dealt: Iterable[Iterable[Record]], *, rows: int = 10) -> Path:
+    """A folder with a partition for each list of records, in parts of so many rows."""
+    for partition, of_it in enumerate(dealt):
+        opened = Partition.open(folder, TOPIC, partition)
+        assert opened is not None
+        for offset, one in enumerate(of_it):
+            opened.accept(message(offset, one, partition), 0.0)
+            if offset % rows == rows - 1:
+                opened.seal()
+        opened.seal()
+        opened.release()
+    return folder
+
+
+def request(**changes: Any) -> Request:
+    fields: dict[str, Any] = {
+        "variant": "ReasonMed",
+        "form": "messages",
+        "splits": Splits.parse("train=0.8,test=0.2", "0"),
+        "filters": Filters(),
+        "lineage": True,
+        "licences": {},
+        "recipe_names": {},
+    }
+    return Request(**fields | changes)
+
+
+def rows_of(out: Path, split: str) -> list[dict[str, Any]]:
+    """What the Parquet shards of a split hold, in order; the JSON lines are seen to hold the same."""
+    shards = sorted((out / "data").glob(f"{split}-*.parquet"))
+    rows: list[dict[str, Any]] = pa.concat_tables(pq.read_table(shard) for shard in shards).to_pylist()
+    lines = [line for path in sorted((out / "jsonl").glob(f"{split}-*")) for line in path.read_bytes().splitlines()]
+    assert rows == [orjson.loads(line) for line in lines]
+    return rows
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file's bytes, by its path in the folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
