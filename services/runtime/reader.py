@@ -19,10 +19,11 @@ STALLED_S = 30.0
 """Seconds without a message, short of the end, after which a bounded read gives up."""
 
 
-async def read_topic(client: KafkaClient, *topics: str) -> AsyncGenerator[Received, None]:
+async def read_topic(client: KafkaClient, *topics: str, since_ms: int | None = None) -> AsyncGenerator[Received, None]:
     """Every message from the beginning to what is the end now, in order by partition; nothing of a topic that doesn't
-    exist. Raises BrokerAway, also where the broker goes away in between."""
-    async with _reading(client, topics) as (consumer, partitions):
+    exist. With `since_ms` (Unix time) from each partition's first message of then or later. Raises BrokerAway, also
+    where the broker goes away in between."""
+    async with _reading(client, topics, since_ms) as (consumer, partitions):
         left = await _unread(consumer, partitions)
         moved = time.monotonic()
         while left:
@@ -40,12 +41,12 @@ async def read_topic(client: KafkaClient, *topics: str) -> AsyncGenerator[Receiv
 
 
 async def follow_topic(
-    client: KafkaClient, *topics: str, caught_up: asyncio.Event | None = None
+    client: KafkaClient, *topics: str, caught_up: asyncio.Event | None = None, since_ms: int | None = None
 ) -> AsyncGenerator[Received, None]:
-    """Every message from the beginning, then those to come, until it is closed. `caught_up` is set once what is the
-    end now has been passed. Outlives a broker that is away later on; raises BrokerAway where it is so at the start,
-    or a topic doesn't exist."""
-    async with _reading(client, topics) as (consumer, partitions):
+    """Every message from the beginning, then those to come, until it is closed; `since_ms` as in read_topic.
+    `caught_up` is set once what is the end now has been passed. Outlives a broker that is away later on; raises
+    BrokerAway where it is so at the start, or a topic doesn't exist."""
+    async with _reading(client, topics, since_ms) as (consumer, partitions):
         if missing := set(topics) - {key.topic for key in partitions}:
             raise BrokerAway(f"there is no topic {', '.join(sorted(missing))}: declare the topics")
         left = await _unread(consumer, partitions)
@@ -59,7 +60,9 @@ async def follow_topic(
 
 
 @asynccontextmanager
-async def _reading(client: KafkaClient, topics: Sequence[str]) -> AsyncIterator[tuple[Any, list[Any]]]:
+async def _reading(
+    client: KafkaClient, topics: Sequence[str], since_ms: int | None
+) -> AsyncIterator[tuple[Any, list[Any]]]:
     consumer = aiokafka.AIOKafkaConsumer(
         **client.arguments(),
         auto_offset_reset="earliest",
@@ -78,11 +81,21 @@ async def _reading(client: KafkaClient, topics: Sequence[str]) -> AsyncIterator[
         if partitions:
             consumer.assign(partitions)
             await consumer.seek_to_beginning(*partitions)
+            if since_ms is not None:
+                await _seek(consumer, partitions, since_ms)
         yield consumer, partitions
     except (KafkaError, OSError, TimeoutError) as error:
         raise BrokerAway(f"Kafka: {type(error).__name__}: {error}") from error
     finally:
         await consumer.stop()
+
+
+async def _seek(consumer: Any, partitions: list[Any], since_ms: int) -> None:
+    """To the first messages of that time or later; to the end where there is none."""
+    found = await consumer.offsets_for_times(dict.fromkeys(partitions, since_ms))
+    ends = await consumer.end_offsets(partitions)
+    for key in partitions:
+        consumer.seek(key, ends[key] if found[key] is None else found[key].offset)
 
 
 async def _unread(consumer: Any, partitions: list[Any]) -> dict[Any, int]:
