@@ -1,8 +1,8 @@
 """A row of a question file becomes a submission; what is none says which field is wrong, and why. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -13,17 +13,46 @@ from services.core import ids
 from services.core.ports import Outgoing
 from services.core.sizes import QUESTION_BYTES
 
+Fields = dict[str, Any]
+"""A question's, by the names of the contract."""
+
+Parse = Callable[[Any], Fields]
+"""What a format makes of a row. Raises Unfit. What it returns is validated against the contract afterwards."""
+
+
+class Unfit(ValueError):
+    """A row that is no question."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field}: {why}")
+        self.field = field
+        self.why = why
+
+
+class Refused(Exception):
+    """A file, or a topic, of which no row may be taken: why, and what to do."""
+
+
+class Row(NamedTuple):
+    """A row as it was read."""
+
+    line: int | str
+    """From 1: the line, of a CSV record its first; in Parquet and JSON the number; in a topic PARTITION/OFFSET."""
+    value: Any
+    """Bytes of JSON, a CSV's cells, a mapping by column; or Unfit, where it could not be read."""
+
 
 @dataclass(frozen=True)
 class Rejected:
     """A row that is no question."""
 
-    line: int
-    """From 1."""
+    line: int | str
+    """As in Row."""
     field: str
     """The first field that is wrong, such as `options.C`; `row` for the whole."""
     why: str
-    row: bytes
+    row: Any
+    """As it came; None where it could not be read."""
 
 
 def submissions(lines: Iterable[bytes], *, recipe_id: str | None = None) -> Iterator[Outgoing | Rejected]:
@@ -38,16 +67,42 @@ def submission(row: bytes, line: int = 1, *, recipe_id: str | None = None) -> Ou
 
     Beyond the contract a row may give its one context passage as a string, and null for an absent field.
     """
+    return message(Row(line, row), contract, recipe_id)
+
+
+def message(row: Row, parse: Parse, recipe_id: str | None = None) -> Outgoing | Rejected:
+    """What a row of this format comes to."""
     try:
-        return outgoing(_question(row), recipe_id)
+        return _message(row.value, parse, recipe_id)
+    except Unfit as unfit:
+        return Rejected(row.line, unfit.field, unfit.why, None if unfit is row.value else row.value)
     except Malformed as error:
-        return Rejected(line, "row", str(error), row)
+        return Rejected(row.line, "row", str(error), row.value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "row"
-        return Rejected(line, where, first["msg"].removeprefix("Value error, "), row)
+        return Rejected(row.line, where, first["msg"].removeprefix("Value error, "), row.value)
     except (TypeError, RecursionError):  # orjson reads 1,024 levels and writes 254
-        return Rejected(line, "row", "nested too deeply", row)
+        return Rejected(row.line, "row", "nested too deeply", row.value)
+
+
+def loaded(value: Any) -> Any:
+    """A row's value, parsed where it is bytes. Raises Malformed, and Unfit where it could not be read."""
+    if isinstance(value, Unfit):
+        raise value
+    return loads(value) if isinstance(value, bytes) else value
+
+
+def contract(row: Any) -> Fields:
+    """A question in the contract's own form: fields that the contract doesn't know travel along."""
+    if not isinstance(row, dict):
+        raise Unfit("row", "a row is a JSON object, this is not")
+    if "recipe_id" in row:  # kept as an unknown field it would name a recipe in vain
+        raise Unfit("row", "recipe_id: name a recipe for the whole file instead, with --recipe")
+    given = {name: value for name, value in row.items() if value is not None}
+    if isinstance(context := given.get("context"), str):
+        given["context"] = [context] if context else []
+    return given
 
 
 def outgoing(question: Question, recipe_id: str | None = None) -> Outgoing:
@@ -57,19 +112,15 @@ def outgoing(question: Question, recipe_id: str | None = None) -> Outgoing:
     return Outgoing(topic=QUESTION_SUBMITTED, key=case_id.encode(), value=value, headers={})
 
 
-def _question(row: bytes) -> Question:
-    if len(row) > QUESTION_BYTES:
-        raise Malformed(f"a question is at most {QUESTION_BYTES:,} bytes of JSON, this is {len(row):,}")
-    fields = loads(row)
-    if not isinstance(fields, dict):
-        raise Malformed("a row is a JSON object, this is not")
-    if "recipe_id" in fields:  # kept as an unknown field it would name a recipe in vain
-        raise Malformed("recipe_id: name a recipe for the whole file instead, with --recipe")
-    return Question.model_validate(_as_contract(fields))
+def _message(value: Any, parse: Parse, recipe_id: str | None) -> Outgoing:
+    if isinstance(value, bytes):
+        _check_size(len(value))
+    made = outgoing(Question.model_validate(parse(loaded(value))), recipe_id)
+    if not isinstance(value, bytes):
+        _check_size(len(made.value))
+    return made
 
 
-def _as_contract(fields: dict[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in fields.items() if value is not None}
-    if isinstance(context := given.get("context"), str):
-        given["context"] = [context] if context else []
-    return given
+def _check_size(size: int) -> None:
+    if size > QUESTION_BYTES:
+        raise Malformed(f"a question is at most {QUESTION_BYTES:,} bytes of JSON, this is {size:,}")

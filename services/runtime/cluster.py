@@ -23,6 +23,12 @@ async def brokers(client: KafkaClient) -> int:
         return len((await admin.describe_cluster())["brokers"])
 
 
+async def cluster_id(client: KafkaClient) -> str:
+    """What the cluster calls itself: another one, also at the same address, has another. Raises BrokerAway."""
+    async with _away(client), _admin(client) as admin:
+        return str((await admin.describe_cluster())["cluster_id"])
+
+
 async def held(client: KafkaClient, topics: Collection[str]) -> dict[TopicPartition, range]:
     """The offsets that each partition of these topics holds; nothing of topics that don't exist. Raises BrokerAway."""
     async with _away(client):

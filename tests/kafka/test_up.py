@@ -74,7 +74,8 @@ async def test_questions_go_in_and_records_come_out_and_sigterm_drains(
     # The good rows go in, twice; the bad one is told and kept.
     submitted = await reasonmed.json("submit", str(file), code=1)
     assert (submitted["submitted"], submitted["rejected"]) == (QUESTIONS + 1, 1)
-    assert Path(submitted["rejected_file"]).read_bytes() == b'{"question": "no options"}\n'
+    (account,) = submitted["files"]
+    assert json.loads(Path(account["rejected_file"]).read_bytes())["row"] == {"question": "no options"}
     assert (await reasonmed.json("submit", "-", stdin=b"\n".join(rows)))["submitted"] == QUESTIONS
 
     status = await _until_ended(reasonmed, QUESTIONS)

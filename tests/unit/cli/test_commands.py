@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from services.cli import console, coordinates, submit
+from services.cli import console, coordinates
 from services.cli.__main__ import main
 from services.cli.errors import sentence
 from services.core.errors import BrokerAway
-from services.importers.rows import Rejected
 from services.local.ports import LOOPBACK, free_ports
 
 COMMANDS = (
@@ -155,19 +154,3 @@ class TestWhereKafkaIs:
         (folder / coordinates.FILE).write_text("{}")
         with pytest.raises(console.Failed, match="delete it"):
             coordinates.load(folder)
-
-
-def test_rejected_rows_are_kept_as_they_came(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    rejects = submit._Rejects(tmp_path / "q.jsonl.rejected.jsonl")
-    for number in range(1, submit.SHOWN + 3):
-        rejects.take(Rejected(number, "answer", "Field required", b'{"n": %d}' % number))
-    rejects.close()
-    assert len(rejects.path.read_bytes().splitlines()) == submit.SHOWN + 2
-    said = capsys.readouterr().err
-    assert "line 1: answer: Field required" in said
-    assert said.count("Field required") == submit.SHOWN
-
-
-def test_without_a_rejected_row_no_file_is_made(tmp_path: Path) -> None:
-    submit._Rejects(tmp_path / "none.rejected.jsonl").close()
-    assert not list(tmp_path.iterdir())

@@ -1,0 +1,72 @@
+"""Rejected rows, kept in a file: a JSON object a line, with line, field, why and row."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from services.importers.rows import Rejected
+
+ENDING = ".rejected.jsonl"
+
+
+class Rejects:
+    """The file of rejected rows; it comes to be with the first of them. Close it in the end."""
+
+    def __init__(self, path: Path, *, keep: int | None, tell: Callable[[Rejected], None] = lambda row: None) -> None:
+        """Of a file that is there already, `keep` bytes are kept; None: all. `tell` hears of each row."""
+        self.path = path
+        self._tell = tell
+        self._file: BinaryIO | None = None
+        if keep == 0:
+            path.unlink(missing_ok=True)
+        elif path.exists():
+            self._file = path.open("r+b")
+            if keep is not None:
+                self._file.truncate(keep)
+            self._file.seek(0, os.SEEK_END)
+
+    def take(self, row: Rejected) -> None:
+        """One more."""
+        self._tell(row)
+        if self._file is None:
+            self._file = self.path.open("wb")
+        self._file.write(_line(row))
+
+    def flush(self) -> int:
+        """What was taken is in the file from now on; returns its size in bytes."""
+        if self._file is None:
+            return 0
+        self._file.flush()
+        return self._file.tell()
+
+    def close(self) -> None:
+        """The file is whole after this."""
+        if self._file is not None:
+            self._file.close()
+
+
+def beside(file: Path) -> Path:
+    """Where the rejected rows of a file are kept."""
+    return file.with_name(file.name + ENDING)
+
+
+def _line(row: Rejected) -> bytes:
+    told = {"line": row.line, "field": row.field, "why": row.why}
+    try:
+        return orjson.dumps({**told, "row": _plain(row.row)}, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    except (TypeError, RecursionError):  # broken Unicode, or too deep: a row that JSON can't hold
+        text = str(row.row).encode(errors="backslashreplace").decode()
+        return orjson.dumps({**told, "row": text}, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _plain(row: Any) -> Any:
+    """An object where the bytes are one, else their text."""
+    if not isinstance(row, bytes):
+        return row
+    try:
+        return orjson.loads(row)
+    except orjson.JSONDecodeError:
+        return row.decode(errors="backslashreplace")

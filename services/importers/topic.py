@@ -1,0 +1,111 @@
+"""A topic of the user's own into the stream: each message a row of JSON."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from services.core.errors import BrokerAway
+from services.core.ports import Outgoing, Received, Sink
+from services.importers.files import Asked, Ears, Result
+from services.importers.formats import of_stream
+from services.importers.rejects import Rejects
+from services.importers.rows import Parse, Refused, Rejected, Row, message
+from services.importers.submit import BATCH, Counts, Stop, submit, until_back
+from services.runtime.source import Source, TopicPartition
+from services.runtime.window import Committed
+
+POLL_S = 0.5
+"""Seconds that a poll waits for messages: so soon Ctrl-C is heard."""
+
+
+def group(topic: str) -> str:
+    """The consumer group that remembers how far the topic has been submitted."""
+    return f"reasonmed-submit-{topic}"
+
+
+async def take_topic(
+    topic: str, source: Source, asked: Asked, sink: Sink, rejects: Rejects, *, ears: Ears, stop: Stop, follow: bool
+) -> Result:
+    """Submit what the group hasn't yet: up to the end, or, to follow, until the end is wanted. A batch is committed
+    once Kafka has confirmed all of it; one that a crash or a rebalance repeats is known by its questions' ids, while
+    its rejected rows are told twice. Following, a broker that is away is waited for. Raises BrokerAway."""
+    member = _Member()
+    counts, parse, name = Counts(), None, None
+
+    async def fetched() -> Sequence[Received] | None:
+        """None at the end."""
+        messages = await source.poll(member.ours, limit=BATCH, timeout_s=POLL_S)
+        if messages or follow or not member.settled:
+            return messages
+        return messages if any((await source.lag()).values()) else None
+
+    async def committed(messages: Sequence[Received]) -> None:
+        try:
+            await source.commit(_ends(messages))
+        except BrokerAway as away:  # the next commit says this one too
+            if not follow:
+                raise
+            ears.trouble(str(away))
+
+    try:
+        await source.start(member)
+        while not stop:
+            messages = await (until_back(fetched, stop, ears.trouble) if follow else fetched())
+            if messages is None:
+                break
+            if not messages:
+                continue
+            term = member.term
+            if parse is None:
+                how = of_stream(topic, asked.format, asked.columns, "jsonl", list(_rows(messages)))
+                parse, name = how.parse, how.format.name
+                ears.opened(topic, name, 0)
+            got = await submit(_submissions(messages, parse, asked.recipe_id), sink, on_rejected=rejects.take)
+            rejects.flush()
+            counts.submitted += got.submitted
+            counts.rejected += got.rejected
+            ears.progress(None, counts)
+            if term == member.term:  # else they are another's by now, or will come again
+                await committed(messages)
+    except Refused as refused:
+        ears.trouble(f"{topic}: {refused}")
+        return Result(topic, "refused", why=str(refused))
+    finally:
+        await source.stop()
+    return Result(
+        topic,
+        "stopped" if stop and not follow else "done",
+        format=name,
+        submitted=counts.submitted,
+        rejected=counts.rejected,
+        rejected_file=str(rejects.path) if counts.rejected else None,
+    )
+
+
+class _Member:
+    """Which partitions are ours, and since which rebalance."""
+
+    def __init__(self) -> None:
+        self.ours: frozenset[TopicPartition] = frozenset()
+        self.term = 0
+        self.settled = False
+
+    def assigned(self, partitions: Mapping[TopicPartition, Committed | None]) -> None:
+        self.ours, self.settled = frozenset(partitions), True
+        self.term += 1
+
+    async def revoked(self, partitions: Collection[TopicPartition]) -> None:
+        self.ours, self.settled = frozenset(), False
+        self.term += 1
+
+
+def _rows(messages: Sequence[Received]) -> Iterator[Row]:
+    for one in messages:
+        if value := (one.value or b"").strip():
+            yield Row(f"{one.partition}/{one.offset}", value)
+
+
+def _submissions(messages: Sequence[Received], parse: Parse, recipe_id: str | None) -> Iterator[Outgoing | Rejected]:
+    return (message(row, parse, recipe_id) for row in _rows(messages))
+
+
+def _ends(messages: Sequence[Received]) -> dict[TopicPartition, Committed]:
+    return {TopicPartition(one.topic, one.partition): Committed(one.offset + 1) for one in messages}

@@ -1,0 +1,131 @@
+"""`reasonmed submit` without Kafka: what is refused before it starts, and what is told."""
+
+import json
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from services.cli import submit
+from services.cli.__main__ import main
+from services.core.ports import Sink
+from services.importers.files import Asked, Ears, Result
+from services.importers.formats import AUTO, FORMATS
+from services.importers.rows import Rejected
+from services.importers.submit import Stop
+from tests.unit.importers.sources import ROW, ListSink, lines, written
+
+
+def run(*arguments: str) -> int:
+    """The exit code."""
+    with pytest.raises(SystemExit) as ended:
+        main(["submit", *arguments])
+    code = ended.value.code
+    assert isinstance(code, int)
+    return code
+
+
+def test_the_help_names_every_format() -> None:
+    assert set(get_args(submit.Format)) == {AUTO, *FORMATS}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ([], "name files, folders or -"),
+        (["a.jsonl", "--topic", "mine"], "and then no file"),
+        (["-", "a.jsonl"], "comes alone"),
+        (["a.jsonl", "--watch"], "wants a folder"),
+        (["-", "--recipe", "mine"], "recipes list"),
+        (["a.jsonl", "--format", "medqa", "--columns", "question=stem"], "not with medqa"),
+        (["a.jsonl", "--columns", "stem=question"], "NAME=COLUMN"),
+        (["a.jsonl", "--format", "excel"], "excel"),
+    ],
+)
+def test_what_makes_no_sense_is_said_so(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == 2
+    assert why in re.sub(r"[\s│]+", " ", capsys.readouterr().err)
+
+
+def test_one_of_several_files_that_is_missing_is_named_before_anything_goes_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = written(tmp_path / "a.jsonl", lines([ROW]))
+    assert run(str(there), str(tmp_path / "none.jsonl")) == 1
+    assert "none.jsonl" in capsys.readouterr().err
+
+
+class TestFilesAndFolders:
+    async def taken(self, paths: list[Path], sink: Sink, *, watch: bool = False, stop: Stop) -> list[Result]:
+        ears = Ears(opened=lambda name, format, line: self.opened.append(Path(name).name))
+        return await submit.hand_in(paths, Asked(), "c", sink, ears=ears, stop=stop, watch=watch)
+
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path: Path) -> Path:
+        self.opened: list[str] = []
+        for number, name in enumerate(["b.jsonl", "a.jsonl"]):
+            written(tmp_path / name, lines([{**ROW, "id": str(number)}]))
+        written(tmp_path / "c.csv", b"no,questions\n1,2\n")
+        return tmp_path
+
+    async def test_a_folders_files_go_in_and_one_that_is_refused_keeps_none_away(self, folder: Path) -> None:
+        sink = ListSink()
+        results = await self.taken([folder], sink, stop=Stop())
+        assert [(Path(result.name).name, result.state) for result in results] == [
+            ("a.jsonl", "done"), ("b.jsonl", "done"), ("c.csv", "refused")
+        ]  # fmt: skip
+        assert [question.id for question in sink.questions] == ["1", "0"]
+        again = await self.taken([folder], sink, stop=Stop())
+        assert [result.state for result in again] == ["already", "already", "refused"]
+        assert len(sink.questions) == 2
+
+    async def test_watched_it_takes_what_arrives_until_it_is_to_end(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("services.importers.arrivals.arrivals.__kwdefaults__", {"look_s": 0.001})
+        stop = Stop()
+
+        class Arriving(ListSink):
+            """A file arrives with each that goes in."""
+
+            async def publish(self, messages: object) -> None:
+                await super().publish(messages)  # type: ignore[arg-type]
+                if len(self.batches) == 3:
+                    stop.set()
+                written(folder / f"d{len(self.batches)}.jsonl", lines([ROW]))
+
+        results = await self.taken([folder], Arriving(), watch=True, stop=stop)
+        assert self.opened[:2] == ["a.jsonl", "b.jsonl"]
+        assert self.opened[2].startswith("d")
+        assert results[-1].state == "stopped"
+
+
+def test_the_first_rejected_rows_are_told_with_their_file() -> None:
+    said: list[str] = []
+    told = submit._Rejections(said.append)
+    told.begin("q.jsonl")
+    for number in range(1, submit.SHOWN + 4):
+        told.take(Rejected(number, "answer", "Field required", b"{}"))
+    assert said[0] == "q.jsonl: line 1: answer: Field required"
+    assert len(said) == submit.SHOWN + 1
+    told.begin("other.jsonl")
+    told.take(Rejected("2/17", "row", "not JSON", None))
+    assert said[-1] == "other.jsonl: line 2/17: row: not JSON"
+
+
+def test_the_account_counts_this_run(capsys: pytest.CaptureFixture[str]) -> None:
+    results = [
+        Result("a.jsonl", "done", format="medqa", submitted=3, rejected=1, rejected_file="a.jsonl.rejected.jsonl"),
+        Result("b.jsonl", "already", after_line=9),
+        Result("c.jsonl", "stopped", format="questions", submitted=2),
+    ]
+    account = submit._account(results)
+    assert (account["submitted"], account["rejected"]) == (5, 1)
+    assert json.loads(json.dumps(account))["files"][0]["format"] == "medqa"
+    submit._print(results, "here:1")
+    said = capsys.readouterr()
+    assert "5 questions are in Kafka (here:1)" in said.out
+    assert "a.jsonl: 1 rows are no questions: see a.jsonl.rejected.jsonl" in said.err
+    assert "b.jsonl; to submit a file again, delete its .submitted.json" in said.err
+    assert "c.jsonl: broken off" in said.err

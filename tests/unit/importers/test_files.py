@@ -1,0 +1,239 @@
+"""A file goes in once, whatever interrupts it; what is in is not read again, and what is no question is kept."""
+
+import asyncio
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from services.core.errors import BrokerAway
+from services.core.ports import Outgoing
+from services.importers import positions
+from services.importers.arrivals import arrivals, complete, files_in
+from services.importers.files import Asked, Ears, Result, take, take_stream
+from services.importers.rejects import Rejects
+from services.importers.rows import Rejected
+from services.importers.submit import BATCH, PatientSink, Stop
+from tests.unit.importers import sources
+from tests.unit.importers.sources import ROW, STEM, TEXTS, ListSink, lines, table, written
+
+CLUSTER = "cluster-1"
+
+
+async def took(
+    file: Path, sink: ListSink, *, asked: Asked | None = None, cluster: str = CLUSTER, ears: Ears | None = None
+) -> Result:
+    return await take(file, asked or Asked(), cluster, sink, ears=ears or Ears(), stop=Stop())
+
+
+def numbered(count: int, bad: int = 0) -> list[Any]:
+    """Rows of which each `bad`th is none."""
+    return [{"question": n} if bad and n % bad == 0 else {**ROW, "id": str(n)} for n in range(count)]
+
+
+def ids(sink: ListSink) -> list[str | None]:
+    return [question.id for question in sink.questions]
+
+
+def told(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+async def test_good_rows_go_in_and_bad_ones_are_kept_with_the_reason(tmp_path: Path) -> None:
+    file = written(tmp_path / "q.jsonl", lines([ROW, {"question": "?"}, ROW]) + b"not json\n\xff\n")
+    heard: list[Rejected] = []
+    result = await took(file, ListSink(), ears=Ears(rejected=heard.append))
+    assert result == Result(
+        str(file), "done", None, "questions", 0, 2, 3, str(tmp_path / "q.jsonl.rejected.jsonl")
+    )  # fmt: skip
+    first, second, third = told(tmp_path / "q.jsonl.rejected.jsonl")
+    assert (first["line"], first["field"], first["row"]) == (2, "options", {"question": "?"})
+    assert (second["line"], second["field"], second["row"]) == (4, "row", "not json")
+    assert (third["line"], third["row"]) == (5, "\\xff")
+    assert [row.line for row in heard] == [2, 4, 5]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "keyed"])
+async def test_what_is_interrupted_goes_on_where_it_was(kind: str, tmp_path: Path) -> None:
+    count = 3 * BATCH + 7
+    file = tmp_path / {"keyed": "q.json"}.get(kind, f"q.{kind}")
+    if kind == "parquet":
+        parquet.write_table(pa.Table.from_pylist([{**ROW, "id": str(n)} for n in range(count)]), file)
+    elif kind == "csv":
+        header = ["id", "question", *"ABCD", "answer"]
+        file.write_bytes(table([header, *([str(n), STEM + "\n", *TEXTS, "C"] for n in range(count))]))
+    elif kind == "keyed":
+        file.write_text(json.dumps({str(n): sources.pubmedqa() for n in range(count)}))
+    else:
+        file.write_bytes(lines(numbered(count)))
+    first, second = ListSink(away_from=2), ListSink()
+    with pytest.raises(BrokerAway):
+        await took(file, first)
+    result = await took(file, second)
+    assert ids(first) + ids(second) == [str(n) for n in range(count)]
+    assert (result.state, result.submitted) == ("done", BATCH + 7)
+    assert result.after_line > 0
+
+
+async def test_rejected_rows_of_an_interrupted_run_are_kept_once(tmp_path: Path) -> None:
+    file = written(tmp_path / "q.jsonl", lines(numbered(3 * BATCH, bad=10)))
+    with pytest.raises(BrokerAway):
+        await took(file, ListSink(away_from=1))
+    result = await took(file, ListSink())
+    kept = told(Path(result.rejected_file or ""))
+    assert [row["row"]["question"] for row in kept] == list(range(0, 3 * BATCH, 10))
+    assert result.rejected == 2 * BATCH // 10
+
+
+async def test_a_file_that_is_in_is_left_alone_until_anything_changes(tmp_path: Path) -> None:
+    file = written(tmp_path / "q.jsonl", lines(numbered(3, bad=3)))
+    await took(file, ListSink())
+    again = ListSink()
+    assert (await took(file, again)).state == "already"
+    assert again.batches == []
+    assert told(tmp_path / "q.jsonl.rejected.jsonl")
+
+    for change in (
+        {"cluster": "cluster-2"},
+        {"asked": Asked(recipe_id="recipe-" + "0" * 32)},
+        {"asked": Asked(format="questions")},
+    ):
+        sink = ListSink()
+        assert (await took(file, sink, **change)).state == "done"  # type: ignore[arg-type]
+        assert ids(sink) == ["1", "2"]
+
+    os.utime(file, ns=(0, 0))
+    assert (await took(file, ListSink())).state == "done"
+    file.write_bytes(lines(numbered(4)))
+    sink = ListSink()
+    assert (await took(file, sink)).state == "done"
+    assert len(ids(sink)) == 4
+    assert not (tmp_path / "q.jsonl.rejected.jsonl").exists()  # the new file has none
+
+    positions.beside(file).write_text("{")
+    assert (await took(file, ListSink())).state == "done"
+    positions.beside(file).unlink()
+    assert (await took(file, ListSink())).state == "done"
+
+
+async def test_where_no_position_can_be_kept_it_is_said_once_and_all_goes_in(tmp_path: Path) -> None:
+    file = written(tmp_path / "q.jsonl", lines(numbered(2 * BATCH)))
+    positions.beside(file).mkdir()  # whoever runs the test may be allowed to write everywhere
+    said: list[str] = []
+    sink = ListSink()
+    assert (await took(file, sink, ears=Ears(trouble=said.append))).state == "done"
+    assert len(ids(sink)) == 2 * BATCH
+    assert len(said) == 1
+
+
+async def test_a_file_that_cannot_be_told_is_refused_whole(tmp_path: Path) -> None:
+    file = written(tmp_path / "train.json", lines([sources.medmcqa(cop) for cop in (1, 2, 3)]))
+    sink, said = ListSink(), list[str]()
+    result = await took(file, sink, ears=Ears(trouble=said.append))
+    assert (result.state, sink.batches) == ("refused", [])
+    assert "medmcqa-from-1" in (result.why or "")
+    assert said
+    assert not positions.beside(file).exists()
+
+
+async def test_ctrl_c_ends_after_the_batch_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    file = written(tmp_path / "q.jsonl", lines(numbered(3 * BATCH)))
+    stop, first, second = Stop(), ListSink(), ListSink()
+    ears = Ears(progress=lambda fraction, counts: stop.set())
+    result = await take(file, Asked(), CLUSTER, first, ears=ears, stop=stop)
+    assert (result.state, result.submitted) == ("stopped", BATCH)
+    assert (await took(file, second)).state == "done"
+    assert ids(first) + ids(second) == [str(n) for n in range(3 * BATCH)]
+
+
+async def test_progress_comes_batch_by_batch_up_to_all(tmp_path: Path) -> None:
+    file = written(tmp_path / "q.jsonl", lines(numbered(20 * BATCH, bad=2)))
+    seen: list[tuple[float | None, int, int]] = []
+    ears = Ears(progress=lambda fraction, counts: seen.append((fraction, counts.submitted, counts.rejected)))
+    await took(file, ListSink(), ears=ears)
+    assert len(seen) == 20
+    assert seen == sorted(seen)
+    assert seen[-1] == (1.0, 10 * BATCH, 10 * BATCH)
+
+
+@pytest.mark.parametrize(
+    ("format", "data", "count"),
+    [("auto", lines([ROW, ROW]), 2), ("mmlu", table([[STEM, *TEXTS, "C"]]), 1),
+     ("pubmedqa", json.dumps({"1": sources.pubmedqa()}).encode(), 1), ("auto", lines([sources.medmcqa(4)]), None),
+     ("parquet", b"PAR1", None)],
+)  # fmt: skip
+async def test_standard_input(
+    format: str, data: bytes, count: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with written(tmp_path / "in", data).open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        sink, rejects = ListSink(), Rejects(tmp_path / "stdin.rejected.jsonl", keep=0)
+        result = await take_stream(Asked(format), sink, rejects, ears=Ears(), stop=Stop())
+    assert (result.state, result.submitted) == (("refused", 0) if count is None else ("done", count))
+    assert sum(map(len, sink.batches)) == (count or 0)
+
+
+class TestAFolderThatIsWatched:
+    def test_a_file_is_complete_once_it_stays_as_it_is(self) -> None:
+        q = Path("q")
+        assert complete({}, {q: (1, 1)}, {}) == []
+        assert complete({q: (1, 1)}, {q: (2, 1)}, {}) == []
+        assert complete({q: (2, 1)}, {q: (2, 1)}, {}) == [q]
+        assert complete({q: (2, 1)}, {q: (2, 1)}, {q: (2, 1)}) == []
+        assert complete({q: (3, 2)}, {q: (3, 2)}, {q: (2, 1)}) == [q]
+
+    def test_only_question_files_are_taken(self, tmp_path: Path) -> None:
+        for name in ("b.csv", "a.jsonl.gz", "a.jsonl.gz.rejected.jsonl", "b.csv.submitted.json", ".c.csv", "d.csv.part",
+                     "readme.txt", "b.csv.submitted.json.new"):  # fmt: skip
+            (tmp_path / name).touch()
+        (tmp_path / "folder.csv").mkdir()
+        assert [file.name for file in files_in(tmp_path)] == ["a.jsonl.gz", "b.csv"]
+
+    async def test_files_are_taken_as_they_come_and_again_when_they_change(self, tmp_path: Path) -> None:
+        stop, seen = Stop(), list[str]()
+        written(tmp_path / "a.jsonl", b"1")
+        async for file in arrivals([tmp_path], stop, look_s=0.001):
+            seen.append(file.name)
+            match len(seen):
+                case 1:
+                    written(tmp_path / "b.jsonl", b"1")
+                case 2:
+                    written(tmp_path / "a.jsonl", b"12")
+                case 3:
+                    stop.set()
+        assert seen == ["a.jsonl", "b.jsonl", "a.jsonl"]
+
+
+class AwayOnce:
+    """A sink that is away the first time."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        self.tries += 1
+        if self.tries == 1:
+            raise BrokerAway("away")
+
+
+async def test_a_patient_sink_waits_for_the_broker_unless_it_is_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.importers.submit.AWAY_S", 0.001)
+    inner, said, stop = AwayOnce(), list[str](), Stop()
+    await PatientSink(inner, stop, said.append).publish([])
+    assert (inner.tries, said) == (2, ["away"])
+    stop.set()
+    with pytest.raises(BrokerAway):
+        await PatientSink(AwayOnce(), stop, said.append).publish([])
+
+
+async def test_a_stop_wakes_who_waits() -> None:
+    stop = Stop()
+    waiting = asyncio.create_task(stop.within(3600))
+    await asyncio.sleep(0)
+    stop.set()
+    assert await waiting
