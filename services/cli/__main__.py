@@ -8,7 +8,23 @@ from collections.abc import Sequence
 
 import typer
 
-from services.cli import account, circuit, dead, demo, evaluate, export, ledger, recipes, status, submit, topics, up
+from services.cli import (
+    account,
+    analyse,
+    circuit,
+    dead,
+    demo,
+    evaluate,
+    export,
+    ledger,
+    recipes,
+    sql,
+    status,
+    submit,
+    tap,
+    topics,
+    up,
+)
 
 HELP = """Medical questions in, verified chains of thought out: ReasonMed as a stream on Kafka.
 
@@ -32,6 +48,9 @@ app.add_typer(ledger.app, name="ledger")
 app.command("demo")(demo.demo)
 app.command("replay")(demo.replay)
 app.command("account")(account.account)
+app.command("tap")(tap.tap)
+app.command("sql")(sql.sql)
+app.command("analyse")(analyse.analyse)
 app.command("export")(export.export)
 app.command("evaluate")(evaluate.evaluate)
 

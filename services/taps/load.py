@@ -1,0 +1,19 @@
+"""Topics of a cluster into DuckDB."""
+
+from contextlib import aclosing
+
+import duckdb
+
+from services.runtime.kafka import KafkaClient
+from services.runtime.reader import read_topic
+from services.taps.database import Tables
+from services.taps.tables import TOPICS
+
+
+async def load(db: duckdb.DuckDBPyConnection, kafka: KafkaClient) -> None:
+    """Make the tables of all that the topics hold now. Joins no consumer group. Raises BrokerAway."""
+    tables = Tables(db)
+    async with aclosing(read_topic(kafka, *TOPICS)) as messages:
+        async for message in messages:
+            tables.take(message)
+    tables.finish()

@@ -1,0 +1,205 @@
+"""Topics as tables: their columns, and the rows of a message. Pure.
+
+cases    one row a work: a case under its recipe, as it was last seen
+paths    one row a path of these cases
+calls    one row a paid call of a work, by whichever path, round, life or record it is known
+models   one row a model alias of a recipe
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from services.contracts.case import Call, Case, Path
+from services.contracts.codec import Malformed, UnknownVersion, decode
+from services.contracts.recipe import Recipe
+from services.contracts.record import Record
+from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, CURRENT, PATHS_VERIFIED, RECIPES, RECORD_COMPLETED
+from services.core.ports import Received
+
+TOPICS = (RECIPES, PATHS_VERIFIED, CASE_ACCEPTED, CASE_REJECTED, RECORD_COMPLETED)
+"""The topics that tell all of it: a case travels whole, so those on its way between these would say nothing new."""
+
+_ENDS = {CASE_ACCEPTED: "accepted", CASE_REJECTED: "rejected", PATHS_VERIFIED: None}
+
+_TEXT, _INT, _FLOAT, _BOOL, _AT = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("ms")
+_TEXTS = pa.list_(_TEXT)
+_OPTIONS = pa.list_(pa.struct([("letter", _TEXT), ("text", _TEXT)]))
+
+Row = dict[str, Any]
+Columns = tuple[tuple[str, pa.DataType, str], ...]
+
+CASES: Columns = (
+    ("work_id", _TEXT, "The case under its recipe: one row each."),
+    ("case_id", _TEXT, "Digest of the normalised question, gold answer and context included."),
+    ("recipe_id", _TEXT, "The recipe it is worked on by."),
+    ("life", _INT, "0; more after redrives. The last one seen."),
+    ("rounds", _INT, "Refining rounds done."),
+    ("ended", _TEXT, "accepted or rejected; null: still under way, or dead."),
+    ("difficulty", _TEXT, "easy, medium or difficult; null until it is routed."),
+    ("gold_disputed", _BOOL, "Every path that states an answer states the same other one than gold."),
+    ("rejected", _TEXT, "Why it was rejected; null where it wasn't."),
+    ("source", _TEXT, "Where the question comes from, if known."),
+    ("source_question_id", _TEXT, "The source's own id of it, if known."),
+    ("subject", _TEXT, "Speciality, if known."),
+    ("question", _TEXT, "The stem."),
+    ("options", _OPTIONS, "The options, in order."),
+    ("answer", _TEXT, "The gold answer's letter."),
+    ("written_at", _AT, "When Kafka took the message that says so; UTC."),
+)
+
+PATHS: Columns = (
+    ("path_id", _TEXT, "Digest of work id, origin, round and slot."),
+    ("work_id", _TEXT, "Whose path it is."),
+    ("case_id", _TEXT, "Of which question."),
+    ("recipe_id", _TEXT, "By which recipe."),
+    ("origin", _TEXT, "generated, refined (rewritten from its parent) or regenerated (by the strong model)."),
+    ("round", _INT, "0 for generated; the refining round, from 1, otherwise."),
+    ("slot", _INT, "Its place in the plan, or in the round."),
+    ("alias", _TEXT, "The recipe's alias of the model that wrote it."),
+    ("temperature", _FLOAT, "That it was drawn at."),
+    ("parents", _TEXTS, "The paths it was rewritten from or told of."),
+    ("text", _TEXT, "The chain of thought."),
+    ("finish_reason", _TEXT, "stop, length (cut off) or other; null where the call failed."),
+    ("failure", _TEXT, "Why its call failed for good; null where it answered."),
+    ("standing", _TEXT, "correct, error, or unknown (its call failed, or nobody could judge)."),
+    ("reason", _TEXT, "The judge's words, or the check's."),
+    ("verdict_by", _TEXT, "judge, stated_answer, cut_off, empty, leak or failure."),
+    ("judged", _TEXT, "What the judge said: correct or error; null where none was asked or could be read."),
+    ("stated", _TEXT, "The option letter that the path itself states, if any."),
+    ("gold", _TEXT, "The gold answer's letter."),
+    ("score", _INT, "0 to 5; null where it isn't correct, or no score could be read."),
+    ("kept", _BOOL, "Whether it becomes a record."),
+    ("call_ids", _TEXTS, "The calls paid for it."),
+)
+
+CALLS: Columns = (
+    ("call_id", _TEXT, "Digest of the exact request and the number of the ask."),
+    ("work_id", _TEXT, "For which work. What two recipes share was paid once: count(DISTINCT call_id)."),
+    ("case_id", _TEXT, "For which question."),
+    ("recipe_id", _TEXT, "By which recipe."),
+    ("stage", _TEXT, "generate, verify, score, refine, reason or summarize."),
+    ("alias", _TEXT, "The recipe's model alias."),
+    ("prompt", _INT, "Tokens read, cached ones included."),
+    ("completion", _INT, "Tokens written, thinking included."),
+    ("cached", _INT, "Of `prompt`, those that the server had in its prefix cache."),
+)
+
+MODELS: Columns = (
+    ("recipe_id", _TEXT, "The recipe."),
+    ("alias", _TEXT, "The name that this recipe has for the model."),
+    ("served", _TEXT, "The name that the server knows."),
+    ("revision", _TEXT, "Of the weights."),
+    ("price_in", _FLOAT, "USD a million prompt tokens."),
+    ("price_out", _FLOAT, "USD a million completion tokens."),
+)
+
+TABLES: dict[str, Columns] = {"cases": CASES, "paths": PATHS, "calls": CALLS, "models": MODELS}
+"""By name. `calls` has one more column in the end: cost_usd, from `models`."""
+
+COST = ("cost_usd", _FLOAT, "By the recipe's prices, cached tokens at the full one; null where its recipe isn't there.")
+
+
+def schema(columns: Columns) -> pa.Schema:
+    """As Arrow has it."""
+    return pa.schema([pa.field(name, kind) for name, kind, _ in columns])
+
+
+def rows(message: Received) -> dict[str, list[Row]]:
+    """What a message of TOPICS adds, by table; nothing where it can't be read."""
+    try:
+        return _rows(message)
+    except (Malformed, UnknownVersion):
+        return {}
+
+
+def _rows(message: Received) -> dict[str, list[Row]]:
+    value = message.value or b""
+    if message.topic == RECIPES:
+        key = (message.key or b"").decode(errors="replace")
+        return {} if key == CURRENT else {"models": list(_models(key, decode(Recipe, value)))}
+    if message.topic == RECORD_COMPLETED:
+        record = decode(Record, value)
+        return {"calls": list(_calls(record, record.calls))}
+    case = decode(Case, value)
+    return {
+        "cases": [_case(case, message)],
+        "paths": [_path(case, path) for path in case.paths],
+        "calls": list(_calls(case, (call for path in case.paths for call in path.calls))),
+    }
+
+
+def _case(case: Case, message: Received) -> Row:
+    question = case.question
+    return {
+        **_ids(case),
+        "life": case.life,
+        "rounds": case.rounds,
+        "ended": _ENDS[message.topic],
+        "difficulty": case.difficulty,
+        "gold_disputed": case.gold_disputed,
+        "rejected": case.rejected,
+        "source": question.source,
+        "source_question_id": question.id,
+        "subject": question.subject,
+        "question": question.question,
+        "options": [{"letter": letter, "text": text} for letter, text in question.options.items()],
+        "answer": question.answer,
+        "written_at": message.timestamp_ms,
+    }
+
+
+def _path(case: Case, path: Path) -> Row:
+    verdict = path.verdict
+    return {
+        **_ids(case),
+        "path_id": path.path_id,
+        "origin": path.origin,
+        "round": path.round,
+        "slot": path.slot,
+        "alias": path.alias,
+        "temperature": path.temperature,
+        "parents": list(path.parents),
+        "text": path.text,
+        "finish_reason": path.finish_reason,
+        "failure": path.failure,
+        "standing": path.standing,
+        "reason": verdict.reason if verdict else None,
+        "verdict_by": verdict.by if verdict else None,
+        "judged": verdict.judged if verdict else None,
+        "stated": verdict.stated if verdict else None,
+        "gold": case.question.answer,
+        "score": path.score.value if path.score else None,
+        "kept": path.path_id in case.kept,
+        "call_ids": [call.call_id for call in path.calls],
+    }
+
+
+def _calls(of: Case | Record, calls: Iterable[Call]) -> Iterator[Row]:
+    for call in calls:
+        yield {
+            **_ids(of),
+            "call_id": call.call_id,
+            "stage": call.stage,
+            "alias": call.alias,
+            "prompt": call.usage.prompt,
+            "completion": call.usage.completion,
+            "cached": call.usage.cached,
+        }
+
+
+def _models(recipe_id: str, recipe: Recipe) -> Iterator[Row]:
+    for alias, model in recipe.models.items():
+        yield {
+            "recipe_id": recipe_id,
+            "alias": alias,
+            "served": model.served,
+            "revision": model.revision,
+            "price_in": model.price_in,
+            "price_out": model.price_out,
+        }
+
+
+def _ids(of: Case | Record) -> Row:
+    return {"work_id": of.work_id, "case_id": of.case_id, "recipe_id": of.recipe_id}
