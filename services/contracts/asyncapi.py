@@ -102,7 +102,7 @@ def _message(topic: Topic) -> dict[str, Any]:
 def _dead_letter(topic: Topic) -> dict[str, Any]:
     return {
         "title": topic.message,
-        "summary": f"Why it is dead stands as JSON in the header `{DEAD_LETTER_HEADER}`; the original's headers are kept.",
+        "summary": f"Why it is dead is JSON in the header `{DEAD_LETTER_HEADER}`; the original's headers are kept.",
         "contentType": "application/octet-stream",
         "headers": {
             "type": "object",
