@@ -30,8 +30,8 @@ READ: dict[str, str] = {
 """Every topic that is read as a queue, and the group that does: circuits are a group's."""
 TIMES = 100
 CIRCUIT_WITHIN_S = 240.0
-"""A probe comes every 30 s, lasts as long as its message (at times a call of minutes), and is a dead letter itself where
-others of the burst are still to be read."""
+"""A probe comes every 30 s and lasts as long as its message, at times a call of minutes; it is a dead letter itself
+where others of the burst are still to be read."""
 
 
 async def not_json(rig: Rig, chance: Random) -> str:
