@@ -201,7 +201,8 @@ def _parquet(file: Path | None) -> Iterator[Reading]:
     if file is None:
         raise Refused("Parquet can't be read from standard input: name a file")
     try:
-        table = parquet.ParquetFile(file)
+        # Pre-buffered, what was read is held to the end: 85 MB of a file of 76, instead of 12.
+        table = parquet.ParquetFile(file, pre_buffer=False)
     except ArrowException as error:
         raise Refused(f"is no Parquet: {error}") from error
     done = 0

@@ -24,7 +24,7 @@ class Rejects:
             path.unlink(missing_ok=True)
         elif path.exists():
             self._file = path.open("r+b")
-            if keep is not None:
+            if keep is not None and keep < path.stat().st_size:
                 self._file.truncate(keep)
             self._file.seek(0, os.SEEK_END)
 

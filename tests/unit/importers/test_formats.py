@@ -4,6 +4,7 @@ import gzip
 import json
 import tracemalloc
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -263,8 +264,10 @@ def test_csv_comes_as_it_was_written(cells: list[list[str]], tmp_path: Path) -> 
 
 def many(count: int, container: Container, path: Path) -> Path:
     stem = "x" * 500
-    if container == "parquet":
-        return as_parquet(path, [{**ROW, "question": f"{stem} {n}"} for n in range(count)], row_group_size=1_000)
+    if container == "parquet":  # of what can't be compressed
+        random = Random(count)
+        rows = [{**ROW, "question": random.randbytes(500).hex()} for _ in range(count)]
+        return as_parquet(path, rows, row_group_size=1_000)
     if container == "keyed":
         return written(path, json.dumps({str(n): sources.pubmedqa(question=stem) for n in range(count)}).encode())
     if container == "jsonl":
