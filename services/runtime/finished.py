@@ -18,7 +18,7 @@ _MOST = 65_536
 
 
 def encode(committed: int, finished: Iterable[int], limit: int = LIMIT) -> str:
-    """The finished offsets (ascending, all above `committed`) as metadata of at most `limit` characters; the lowest
+    """The finished offsets (ascending, from `committed` on) as metadata of at most `limit` characters; the lowest
     are kept where not all fit. Empty for none."""
     room = (limit - len(PREFIX)) * 3 // 4
     data = bytearray()
