@@ -22,6 +22,9 @@ log = structlog.get_logger(__name__)
 BATCH_BYTES = 256 * 2**10
 """Uncompressed. Below every topic's limit, so that a batch is never refused for its size but for a single message."""
 
+KEPT_S = 60.0
+"""Longer than anyone waits before a publish is tried again."""
+
 _Key = tuple[str, bytes, bytes, tuple[tuple[str, bytes], ...]]
 
 
@@ -29,7 +32,8 @@ class KafkaSink:
     """The port `Sink`. Connects at the first publish; `async with` closes it.
 
     The producer itself tries again for ever, without repeats. So a publish that was given up here (BrokerAway, or
-    cancelled) and comes again takes over the send that is still on its way: an outage doesn't multiply messages.
+    cancelled) and comes again takes over the send that is still on its way, or has been confirmed since: an outage
+    doesn't multiply messages.
     """
 
     def __init__(self, client: KafkaClient, *, confirm_s: float = 30.0) -> None:
@@ -50,20 +54,13 @@ class KafkaSink:
         """As the port says. Raises Dead('defect') where a message is larger than the client's limit allows."""
         for message in messages:
             self._refuse_too_large(message)
-        sent: list[asyncio.Future[None]] = []
         try:
             async with asyncio.timeout(self._confirm_s):
-                for message in messages:
-                    sent.append(await self._send(message))
-                # Shielded: who stops waiting doesn't stop the send.
-                await asyncio.gather(*(asyncio.shield(future) for future in sent))
+                await self._publish(messages)
         except TimeoutError as error:
             raise BrokerAway(f"Kafka has not confirmed within {self._confirm_s:g} s") from error
         except (KafkaError, OSError) as error:
             raise BrokerAway(f"Kafka: {type(error).__name__}: {error}") from error
-        finally:
-            for message, future in zip(messages, sent, strict=False):
-                self._leave(_key(message), future)
 
     async def aclose(self) -> None:
         """Flush and disconnect, within `confirm_s` seconds."""
@@ -81,6 +78,18 @@ class KafkaSink:
     ) -> None:
         await self.aclose()
 
+    async def _publish(self, messages: Sequence[Outgoing]) -> None:
+        sent: list[asyncio.Future[None]] = []
+        try:
+            for message in messages:
+                sent.append(await self._send(message))
+            # Shielded: who stops waiting doesn't stop the send.
+            await asyncio.gather(*(asyncio.shield(future) for future in sent))
+        except BaseException:
+            for message, future in zip(messages, sent, strict=False):
+                self._leave(_key(message), future)
+            raise
+
     async def _send(self, message: Outgoing) -> asyncio.Future[None]:
         """Hand it to the producer, or take over the send of an equal message that was left. The future ends as the
         send does."""
@@ -95,15 +104,18 @@ class KafkaSink:
         return task
 
     def _leave(self, key: _Key, future: asyncio.Future[None]) -> None:
-        """Nobody waits for this send any more; keep it while it is on its way."""
-        if future.done():
-            _seen(future)
-            return
+        """Nobody waits for this send any more; keep it while it is on its way. And `KEPT_S` seconds beyond: who gave
+        it up just before it was confirmed comes again."""
         self._left.setdefault(key, []).append(future)
-        future.add_done_callback(partial(self._forget, key))
+        future.add_done_callback(partial(self._left_send_ended, key))
+
+    def _left_send_ended(self, key: _Key, future: asyncio.Future[None]) -> None:
+        if future.cancelled() or future.exception() is not None:
+            self._forget(key, future)
+        else:
+            asyncio.get_running_loop().call_later(KEPT_S, self._forget, key, future)
 
     def _forget(self, key: _Key, future: asyncio.Future[None]) -> None:
-        _seen(future)
         left = self._left.get(key, [])
         if future in left:
             left.remove(future)
@@ -170,12 +182,6 @@ class KafkaSink:
 
 def _key(message: Outgoing) -> _Key:
     return (message.topic, message.key, message.value, tuple(sorted(message.headers.items())))
-
-
-def _seen(future: asyncio.Future[None]) -> None:
-    """Asyncio complains of an exception that nobody has looked at."""
-    if not future.cancelled():
-        future.exception()
 
 
 async def _stop(producer: Any, within_s: float) -> None:
