@@ -85,6 +85,8 @@ async def burst(rig: Rig, chance: Random) -> str:
     await _until_circuit(rig, group, is_open=True)
     if chance.random() < 0.5:
         await rig.command("circuit", "close", group)
+    else:
+        rig.submit([rig.spare() for _ in range(12)], chance)  # near the end nothing else may come by to be let through
     await _until_circuit(rig, group, is_open=False)
     return f"{group} ({topic})"
 
