@@ -66,7 +66,11 @@ class Carrier:
         try:
             kind = await self._end(message, others)
             finish(kind)
-            await self._ledger(message, lambda: self.attempts.forget_attempts(self.service, _position(message)))
+            if kind == "killer":
+                # Not yet committed: whoever reads it again must find what condemned it, or it would live after all.
+                await self._close(message)
+            else:
+                await self._ledger(message, lambda: self.attempts.forget_attempts(self.service, _position(message)))
         except (asyncio.CancelledError, Draining):
             await self._let_go(message)
             raise

@@ -579,7 +579,20 @@ async def test_a_message_that_killed_even_alone_is_dead(bench: Any, eventually: 
     assert (reason.kind, reason.attempts, letter.value) == ("killer", 5, b"0")
     assert reason.error.startswith("4 attempts at it were left open"), "who looks at it learns what was counted"
     assert b"0" not in bench.begun
-    assert await bench.left_open(0) == 0
+
+
+async def test_a_killer_that_is_read_again_is_as_dead_as_before(bench: Any, eventually: Eventually) -> None:
+    """Its dead letter was confirmed, its offset's commit was lost with the broker: once it lived after all, and its case
+    had two ends."""
+    bench.send(*names(2))
+    await leave_open(bench, 0, 4)
+    for _ in range(2):
+        async with bench.worker():
+            await eventually(lambda: bench.committed() == Committed(2))
+        bench.broker.commits.clear()
+    (_, first), (_, again) = bench.dead()
+    assert (again.key, again.value, again.headers) == (first.key, first.value, first.headers)
+    assert b"0" not in bench.begun
 
 
 async def test_two_that_may_kill_run_one_after_the_other(bench: Any, eventually: Eventually) -> None:
