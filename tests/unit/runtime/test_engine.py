@@ -582,8 +582,8 @@ async def test_a_message_that_killed_even_alone_is_dead(bench: Any, eventually: 
 
 
 async def test_a_killer_that_is_read_again_is_as_dead_as_before(bench: Any, eventually: Eventually) -> None:
-    """Its dead letter was confirmed, its offset's commit was lost with the broker: once it lived after all, and its case
-    had two ends."""
+    """Its dead letter was confirmed, its offset's commit lost with the broker: it lived after all once, and its
+    case had two ends."""
     bench.send(*names(2))
     await leave_open(bench, 0, 4)
     for _ in range(2):
