@@ -12,6 +12,7 @@ from services.contracts.question import Question, Submission
 from services.contracts.recipe import Recipe
 from services.contracts.record import Record
 from services.contracts.redriven import Redriven
+from services.contracts.refused import Refused
 
 MESSAGES: dict[str, type[Value]] = {
     "question": Question,
@@ -24,6 +25,7 @@ MESSAGES: dict[str, type[Value]] = {
     "recipe": Recipe,
     "dead_letter": DeadLetter,
     "redriven": Redriven,
+    "refused": Refused,
 }
 """Every type that has a schema and an example of its own, by the name that topics.yaml uses: the topics' messages, and
 the parts that people ask for by name."""

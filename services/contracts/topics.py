@@ -11,6 +11,7 @@ PROTO = Path(__file__).resolve().parents[2] / "proto"
 """The contract's folder beside services/, in a checkout and in the image alike."""
 
 QUESTION_SUBMITTED = "question-submitted"
+QUESTION_REFUSED = "question-refused"
 QUESTION_ADMITTED = "question-admitted"
 PATHS_GENERATED = "paths-generated"
 PATHS_VERIFIED = "paths-verified"

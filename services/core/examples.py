@@ -11,6 +11,7 @@ from services.contracts.question import Question, Submission
 from services.contracts.recipe import Generation, Model, Recipe, Routing, Sampling, Slot, Task
 from services.contracts.record import Record
 from services.contracts.redriven import Redriven
+from services.contracts.refused import Match, Refused
 from services.core import ids, prompts
 from services.core.calls import Answer, Reply, Request
 from services.core.paths import from_answer
@@ -99,6 +100,12 @@ def examples() -> dict[str, Value]:
         ),
         "redriven": Redriven(
             what=case.work_id, life=1, topic="paths-verified", partition=7, offset=4_211, to="question-admitted"
+        ),
+        "refused": Refused(
+            case_id=CASE_ID,
+            question=QUESTION,
+            reason="evaluation_set",
+            match=Match(where="exam_test.jsonl", id="0017", text=QUESTION.question[:120], similarity=1.0),
         ),
     }
 

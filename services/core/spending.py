@@ -1,0 +1,89 @@
+"""What model calls cost, and the sum that they may come to: values, and the ports of the store that keeps them, which
+is the call ledger's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.contracts.case import Usage
+from services.contracts.recipe import Model
+
+NANO = 1_000_000_000
+"""Nano-USD in a USD: money is summed in whole ones, so that it sums to the same in any order."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """Whom a call is put down to, and by which prices: the recipe's, USD a million tokens, cached ones at the full
+    price."""
+
+    case_id: str
+    alias: str
+    stage: str
+    price_in: float
+    price_out: float
+
+    def nano_usd(self, usage: Usage) -> int:
+        """What this usage costs."""
+        return round((usage.prompt * self.price_in + usage.completion * self.price_out) * NANO / 1_000_000)
+
+
+def price(model: Model, *, case_id: str, alias: str, stage: str) -> Price:
+    """By this model's prices."""
+    return Price(case_id, alias, stage, model.price_in, model.price_out)
+
+
+@dataclass(frozen=True)
+class Spending:
+    """The finished calls of one model alias and stage; each paid call once, failed ones too."""
+
+    alias: str
+    stage: str
+    calls: int
+    usage: Usage
+    nano_usd: int
+
+
+@dataclass(frozen=True)
+class BudgetState:
+    """The budget as the store has it."""
+
+    limit_nano_usd: int | None
+    """None: none is set, and nothing ever waits."""
+    spent_nano_usd: int
+    """By all finished calls, of whatever case."""
+    reserved_nano_usd: int
+    """What the open cases will probably still cost: of each its estimate less what its calls have cost, not below 0."""
+    open: int
+    """Cases with a reservation."""
+    waiting: bool
+    """The last question that asked for a reservation was told to wait."""
+
+
+class Spendings(Protocol):
+    """What was spent. Raises LedgerAway. It is written by `Calls.complete`, with the reply, in one transaction."""
+
+    async def spendings(self) -> Sequence[Spending]:
+        """By alias and stage; pruning takes nothing from it."""
+        ...
+
+
+class Budgets(Protocol):
+    """The sum at which admission stops. All raise LedgerAway."""
+
+    async def budget(self) -> BudgetState:
+        """As it stands."""
+        ...
+
+    async def set_budget(self, limit_nano_usd: int | None) -> None:
+        """Set the sum, or none. Kept over restarts; it holds for every worker at once."""
+        ...
+
+    async def reserve(self, case_id: str, work_id: str, life: int, *, estimate_nano_usd: int) -> bool:
+        """Reserve for a case that is to be admitted, if spent, reserved and this together don't exceed the sum, in one
+        transaction. True for one that has its reservation, or has ended: asked again, it is told the same."""
+        ...
+
+    async def settle(self, work_id: str, life: int) -> None:
+        """The case has ended: its reservation goes. May be repeated, and come before `reserve`."""
+        ...
