@@ -7,6 +7,8 @@ from pydantic import Field
 from services.contracts.base import CaseId, Message, Value
 from services.contracts.question import Question
 
+Reason = Literal["near_duplicate", "evaluation_set"]
+
 
 class Match(Value):
     """What a refused question is too like."""
@@ -26,7 +28,7 @@ class Refused(Message):
     case_id: CaseId
     question: Question = Field(description="The question itself.")
     life: int = Field(default=0, ge=0, description="The submission's life.")
-    reason: Literal["near_duplicate", "evaluation_set"] = Field(
+    reason: Reason = Field(
         description="near_duplicate: like a question that was admitted before. evaluation_set: like one of a set "
         "that tests models."
     )

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from services.contracts.base import Message
+from services.contracts.refused import Match, Reason
 from services.core.calls import Answer, Outcome, Request
+from services.core.sketches import Newcomer
 
 
 @dataclass(frozen=True)
@@ -122,21 +124,47 @@ class Position:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why a question is not admitted, and what it is too like."""
+
+    reason: Reason
+    match: Match
+
+
+@dataclass(frozen=True)
 class Admission:
     """What admission said, and the recipe that the question was given (then, not now)."""
 
     verdict: Literal["first", "same", "duplicate"]
     recipe_id: str
+    refusal: Refusal | None = None
+    """Of 'first' and 'same': why the question was refused when it came first. None: it was let in."""
 
 
 class Admissions(Protocol):
     """Each question becomes a case once: the first writer wins."""
 
-    async def admit(self, case_id: str, *, named: str | None, current: str, life: int, position: Position) -> Admission:
+    async def admit(
+        self,
+        case_id: str,
+        *,
+        named: str | None,
+        current: str,
+        life: int,
+        position: Position,
+        refusal: Refusal | None = None,
+        newcomer: Newcomer | None = None,
+    ) -> Admission:
         """Admit a question. `named` is the recipe that the submission asks for, if any: a question is admitted once for
         each named recipe, and once for none. 'first': it is new. 'same': this very message was admitted before (a
         redelivery), with the recipe given then. 'duplicate': another message was first. A life above 0 (a redrive) is
-        admitted once for itself. Raises LedgerAway."""
+        admitted once for itself.
+
+        A question that comes first is refused where the caller says so (`refusal`), or where one that was let in before
+        is too like it (`newcomer`; the most similar one is named); and what was said then is said again to 'same'. All
+        in one step: of two that are alike and come at once, exactly one is let in. Who is let in as a newcomer is one
+        that later ones are held against. Its own earlier admissions are no reason to refuse a question, and a life
+        above 0 is never refused for its likeness: people have decided. Raises LedgerAway."""
         ...
 
 

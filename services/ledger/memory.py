@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from services.core.calls import Outcome
 from services.core.errors import LedgerAway
-from services.core.ports import Admission, CallRow, Claim, ClaimRow, Done, Elsewhere, Mine, Position
+from services.core.ports import Admission, CallRow, Claim, ClaimRow, Done, Elsewhere, Mine, Position, Refusal
+from services.core.sketches import Newcomer
+from services.ledger.known_memory import MemoryKnown
 
 _Submission = tuple[str, str, int]
 _Message = tuple[str, Position]
@@ -23,6 +25,8 @@ class MemoryLedger:
         self._latest: dict[str, int] = {}
         self._first: dict[_Submission, tuple[Position, str, float]] = {}
         self._duplicates: dict[tuple[_Submission, Position], float] = {}
+        self._refusals: dict[_Submission, Refusal] = {}
+        self._known = MemoryKnown()
         self._attempts: dict[_Message, dict[str, float]] = {}
         self._circuits: dict[str, str] = {}
 
@@ -45,18 +49,32 @@ class MemoryLedger:
         now = self._now()
         return [self._complete(call_id, outcome, owner, now) for call_id, outcome in outcomes.items()]
 
-    async def admit(self, case_id: str, *, named: str | None, current: str, life: int, position: Position) -> Admission:
+    async def admit(
+        self,
+        case_id: str,
+        *,
+        named: str | None,
+        current: str,
+        life: int,
+        position: Position,
+        refusal: Refusal | None = None,
+        newcomer: Newcomer | None = None,
+    ) -> Admission:
         now = self._now()
         submission = (case_id, named or "", life)
-        first = self._first.get(submission)
-        if first is None:
-            self._first[submission] = (position, named or current, now)
-            self._duplicates.pop((submission, position), None)  # left from a first that was pruned
-            return Admission("first", named or current)
-        if first[0] == position:
-            return Admission("same", first[1])
-        self._duplicates.setdefault((submission, position), now)
-        return Admission("duplicate", first[1])
+        if first := self._first.get(submission):
+            if first[0] == position:
+                return Admission("same", first[1], self._refusals.get(submission))
+            self._duplicates.setdefault((submission, position), now)
+            return Admission("duplicate", first[1])
+        if refusal is None and newcomer is not None:
+            refusal = self._known.let_in(case_id, newcomer, now, anyway=life > 0)
+        self._first[submission] = (position, named or current, now)
+        self._duplicates.pop((submission, position), None)  # left from a first that was pruned
+        self._refusals.pop(submission, None)
+        if refusal is not None:
+            self._refusals[submission] = refusal
+        return Admission("first", named or current, refusal)
 
     async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:
         now = self._now()
@@ -103,6 +121,8 @@ class MemoryLedger:
         self._claims = [row for row in self._claims if row.until >= cutoff]
         self._latest = {row.call_id: at for at, row in enumerate(self._claims)}
         self._first = {key: first for key, first in self._first.items() if first[2] >= cutoff}
+        self._refusals = {key: refusal for key, refusal in self._refusals.items() if key in self._first}
+        self._known.prune(cutoff)
         self._duplicates = {key: at for key, at in self._duplicates.items() if at >= cutoff}
         self._attempts = {
             key: opened for key, opened in self._attempts.items() if max(opened.values(), default=0) >= cutoff

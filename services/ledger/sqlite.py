@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from services.core.calls import Outcome
-from services.core.ports import Admission, CallRow, Claim, ClaimRow, Done, Position
+from services.core.ports import Admission, CallRow, Claim, ClaimRow, Done, Position, Refusal
+from services.core.sketches import Newcomer
 from services.ledger import sqlite_statements as statements
 from services.ledger.outcomes import decode, encode
 from services.ledger.sqlite_commits import SqliteCommits
@@ -56,9 +57,25 @@ class SqliteLedger:
         stands = await self._commits.run(partial(statements.complete, outcomes=written, owner=owner), durable=True)
         return [decode(held) if held else mine for held, mine in zip(stands, outcomes.values(), strict=True)]
 
-    async def admit(self, case_id: str, *, named: str | None, current: str, life: int, position: Position) -> Admission:
-        submission = (case_id, named or "", life)
-        work = partial(statements.admit, submission=submission, recipe_id=named or current, position=position)
+    async def admit(
+        self,
+        case_id: str,
+        *,
+        named: str | None,
+        current: str,
+        life: int,
+        position: Position,
+        refusal: Refusal | None = None,
+        newcomer: Newcomer | None = None,
+    ) -> Admission:
+        work = partial(
+            statements.admit,
+            submission=(case_id, named or "", life),
+            recipe_id=named or current,
+            position=position,
+            refusal=refusal,
+            newcomer=newcomer,
+        )
         return await self._commits.run(work, durable=True)
 
     async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:

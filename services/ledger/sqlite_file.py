@@ -38,6 +38,20 @@ CREATE TABLE attempt (
 CREATE TABLE circuit (service TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
 """
 
+_LATER_TABLES = """
+CREATE TABLE IF NOT EXISTS refusal (
+    case_id TEXT, named TEXT, life INTEGER, at REAL NOT NULL, refusal BLOB NOT NULL, PRIMARY KEY (case_id, named, life)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS known (
+    id INTEGER PRIMARY KEY, case_id TEXT NOT NULL UNIQUE, at REAL NOT NULL, signature BLOB NOT NULL,
+    shown_id TEXT NOT NULL, shown_text TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS band (
+    key INTEGER, known INTEGER, at REAL NOT NULL, PRIMARY KEY (key, known)
+) WITHOUT ROWID;
+"""
+"""Added where they are missing, without another SCHEMA: older workers leave them alone, and go on beside newer ones."""
+
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _AWAY = _DAMAGED | {
     sqlite3.SQLITE_BUSY,
@@ -108,15 +122,21 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     application, version = _pragma(db, "application_id"), _pragma(db, "user_version")
     tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if (application, version, tables) == (0, 0, 0):
-        for statement in _TABLES.split(";\n"):
-            db.execute(statement)
+        _execute(db, _TABLES)
         db.execute(f"PRAGMA application_id = {_APPLICATION}")
         db.execute(f"PRAGMA user_version = {SCHEMA}")
     elif application != _APPLICATION:
         raise LedgerUnusable(f"{path} is another program's database: give the ledger a file of its own")
     elif version != SCHEMA:
         raise LedgerUnusable(f"{path} has schema {version}, this code knows {SCHEMA}: deploy the version that wrote it")
+    _execute(db, _LATER_TABLES)
     db.execute("COMMIT")
+
+
+def _execute(db: sqlite3.Connection, statements: str) -> None:
+    """One by one: sqlite3's own executescript would commit first."""
+    for statement in statements.split(";\n"):
+        db.execute(statement)
 
 
 def _into_wal(db: sqlite3.Connection) -> None:

@@ -2,9 +2,11 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Final
 
-from services.core.ports import Admission, Elsewhere, Mine, Position
+from services.core.ports import Admission, Elsewhere, Mine, Position, Refusal
+from services.core.sketches import Newcomer
+from services.ledger import sqlite_known
 
 Submission = tuple[str, str, int]
 """Case id, named recipe or "", life."""
@@ -26,6 +28,7 @@ PRUNED: Final = {
     "claim": "DELETE FROM claim WHERE id IN (SELECT id FROM claim WHERE until < ? LIMIT ?)",
     "admission": 'DELETE FROM admission WHERE (case_id, named, life, topic, partition, "offset") IN '
     '(SELECT case_id, named, life, topic, partition, "offset" FROM admission WHERE at < ? LIMIT ?)',
+    **sqlite_known.PRUNED,
     "attempt": 'DELETE FROM attempt WHERE (service, topic, partition, "offset") IN '
     '(SELECT service, topic, partition, "offset" FROM attempt GROUP BY 1, 2, 3, 4 HAVING max(at) < ? LIMIT ?)',
 }
@@ -57,9 +60,16 @@ def complete(db: sqlite3.Connection, now: float, *, outcomes: Mapping[str, bytes
 
 
 def admit(
-    db: sqlite3.Connection, now: float, *, submission: Submission, recipe_id: str, position: Position
+    db: sqlite3.Connection,
+    now: float,
+    *,
+    submission: Submission,
+    recipe_id: str,
+    position: Position,
+    refusal: Refusal | None,
+    newcomer: Newcomer | None,
 ) -> Admission:
-    """First, the same message again, or a duplicate."""
+    """First, the same message again, or a duplicate; and whether it was refused."""
     here = (position.topic, position.partition, position.offset)
     query = (
         'SELECT recipe_id, topic, partition, "offset" FROM admission '
@@ -67,13 +77,16 @@ def admit(
     )
     first = db.execute(query, submission).fetchone()
     if first and first[1:] == here:
-        return Admission("same", first[0])
-    verdict: Literal["first", "duplicate"] = "duplicate" if first else "first"
-    given = first[0] if first else recipe_id
-    # A first may replace a duplicate whose own first was pruned; a duplicate that comes again replaces nothing.
-    insert = _INSERT_DUPLICATE if first else _INSERT_FIRST
-    db.execute(insert, (*submission, *here, verdict == "first", given, now))
-    return Admission(verdict, given)
+        return Admission("same", first[0], sqlite_known.refusal(db, submission))
+    if first:  # a duplicate that comes again replaces nothing
+        db.execute(_INSERT_DUPLICATE, (*submission, *here, False, first[0], now))
+        return Admission("duplicate", first[0])
+    if refusal is None and newcomer is not None:
+        refusal = sqlite_known.let_in(db, now, submission[0], newcomer, anyway=submission[2] > 0)
+    # It may replace a duplicate whose own first was pruned.
+    db.execute(_INSERT_FIRST, (*submission, *here, True, recipe_id, now))
+    sqlite_known.keep_refusal(db, now, submission, refusal)
+    return Admission("first", recipe_id, refusal)
 
 
 def open_attempt(db: sqlite3.Connection, now: float, *, message: Message, owner: str) -> int:

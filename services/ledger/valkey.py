@@ -13,17 +13,22 @@ from typing import Any, Final, Literal
 
 from services.contracts.codec import canonical
 from services.core.calls import Outcome
-from services.core.ports import Admission, CallRow, Claim, ClaimRow, Done, Elsewhere, Mine, Position
+from services.core.ports import Admission, CallRow, Claim, ClaimRow, Done, Elsewhere, Mine, Position, Refusal
+from services.core.sketches import Newcomer
+from services.ledger import refusals, valkey_known
 from services.ledger.outcomes import decode, encode
 from services.ledger.valkey_server import ValkeyServer
 
 _KEYS: Final = [
     f"reasonmed{{ledger}}:{name}"
-    for name in ("calls", "leases", "history", "admissions", "duplicates", "attempts", "numbers")
+    for name in (
+        *("calls", "leases", "history", "admissions", "duplicates", "attempts", "numbers"),
+        *("refusals", "known", "bands"),
+    )
 ]
-_CALLS, _LEASES, _HISTORY, _ADMISSIONS, _DUPLICATES, _ATTEMPTS, _NUMBERS = _KEYS
+_CALLS, _LEASES, _HISTORY, _ADMISSIONS, _DUPLICATES, _ATTEMPTS, _NUMBERS, _REFUSALS, _KNOWN, _BANDS = _KEYS
 _CIRCUITS: Final = "reasonmed{ledger}:circuits"
-_PRUNED: Final = (_CALLS, _LEASES, _HISTORY, _ADMISSIONS, _DUPLICATES, _ATTEMPTS)
+_PRUNED: Final = (_CALLS, _LEASES, _HISTORY, _ADMISSIONS, _DUPLICATES, _ATTEMPTS, _REFUSALS, _KNOWN, _BANDS)
 _ENDED: Final[dict[str, Literal["completed", "released", "open"]]] = {
     "completed": "completed",
     "released": "released",
@@ -62,10 +67,23 @@ class ValkeyLedger:
             _call("", held).outcome if held else mine for held, mine in zip(answers, outcomes.values(), strict=True)
         ]
 
-    async def admit(self, case_id: str, *, named: str | None, current: str, life: int, position: Position) -> Admission:
+    async def admit(
+        self,
+        case_id: str,
+        *,
+        named: str | None,
+        current: str,
+        life: int,
+        position: Position,
+        refusal: Refusal | None = None,
+        newcomer: Newcomer | None = None,
+    ) -> Admission:
         submission = canonical([case_id, named or "", life])
-        verdict, recipe_id = await self._run("admit", submission, _place(position), named or current)
-        return Admission(verdict.decode(), recipe_id.decode())
+        given = b"" if refusal is None else refusals.encode(refusal)
+        told = () if newcomer is None else valkey_known.arguments(case_id, newcomer, anyway=life > 0)
+        answer = await self._run("admit", submission, _place(position), named or current, given, *told)
+        verdict, recipe_id, kept = answer
+        return Admission(verdict.decode(), recipe_id.decode(), refusals.decode(kept) if kept else None)
 
     async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:
         others: int = await self._run("open_attempt", _message(service, position), owner)

@@ -7,11 +7,14 @@
 -- duplicates  hash  submission and position -> AT
 -- attempts    hash  service and position -> LATEST {owner: AT}
 -- numbers     the number of the last lease given
+-- refusals    hash  submission -> AT JSON                   why it was refused when it came first
+-- known       hash  case id -> AT SIGNATURE JSON            questions that were let in, for newcomers to be held against
+-- bands       hash  band -> LATEST CASE_ID CASE_ID...       the known ones that share it; some may be pruned already
 --
 -- Each value begins with the moment by which prune goes. Times are written as integers: Lua's own notation of a
 -- number keeps 14 digits, microseconds need 16. KEYS all share a hash tag, for a cluster's sake.
 
-local calls, leases, history, admissions, duplicates, attempts, numbers = unpack(KEYS)
+local calls, leases, history, admissions, duplicates, attempts, numbers, refusals, known, bands = unpack(KEYS)
 
 local function time_us()
   if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
