@@ -16,6 +16,7 @@ from services.cli import (
     demo,
     evaluate,
     export,
+    index,
     ledger,
     recipes,
     sql,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("submit")(submit.submit)
+app.command("index")(index.index)
 app.command("status")(status.status)
 app.add_typer(topics.app, name="topics")
 app.add_typer(recipes.app, name="recipes")

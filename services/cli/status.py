@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -38,7 +38,7 @@ def status(
 async def look(kafka: "KafkaClient", limit: int) -> dict[str, Any]:
     """The whole status as data; `cases`, `ends` and `open` are null beyond the limit. Raises BrokerAway."""
     from services.contracts.topics import QUESTION_SUBMITTED, topics
-    from services.local.progress import FOLLOWED
+    from services.local.progress import FOLLOWED, End
     from services.runtime.cluster import committed, held, lag
 
     holds = await held(kafka, list(topics()))
@@ -59,7 +59,7 @@ async def look(kafka: "KafkaClient", limit: int) -> dict[str, Any]:
             for name in FOLLOWED
             if any(key.topic == name for key in holds)
         },
-        "ends": {kind: progress.by_end()[kind] for kind in ("accepted", "rejected", "dead")} if progress else None,
+        "ends": {kind: progress.by_end()[kind] for kind in get_args(End)} if progress else None,
         "open": len(progress.open(progress.cases[QUESTION_SUBMITTED])) if progress else None,
         "records": len(progress.records) if progress else None,
         "dead_letters": sum(count for name, count in messages.items() if name.endswith("-dead")),

@@ -182,25 +182,27 @@ def _told() -> "Iterator[Ears]":
     shown = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[counts]}"))
     with Progress(*shown, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", total=None, counts="")
-        told = _Rejections()
+        told = Rejections()
 
         def opened(name: str, format: str, line: int) -> None:
             told.begin(name)
             bar.reset(task, total=None, description=name, counts="")
-            _say(f"{name}: taken for {format}" + (f", goes on after line {line}" if line else ""))
+            say(f"{name}: taken for {format}" + (f", goes on after line {line}" if line else ""))
 
         def progress(fraction: float | None, counts: "Counts") -> None:
             said = f"{counts.submitted:,} submitted, {counts.rejected:,} rejected"
             bar.update(task, total=None if fraction is None else 1, completed=fraction, counts=said)
 
-        yield Ears(opened=opened, progress=progress, rejected=told.take, trouble=_say)
+        yield Ears(opened=opened, progress=progress, rejected=told.take, trouble=say)
 
 
-class _Rejections:
+class Rejections:
     """Tells of a file's first rejected rows."""
 
-    def __init__(self, say: Callable[[str], None] | None = None) -> None:
-        self._say = say or _say
+    def __init__(self, tell: Callable[[str], None] | None = None, *, more: str = ", see its .rejected.jsonl") -> None:
+        """`more`: where the rest of them are."""
+        self._say = tell or say
+        self._more = more
         self.begin("")
 
     def begin(self, name: str) -> None:
@@ -213,10 +215,11 @@ class _Rejections:
         if self._count <= SHOWN:
             self._say(f"{self._name}: line {row.line}: {row.field}: {row.why}")
         elif self._count == SHOWN + 1:
-            self._say(f"{self._name}: and more, see its .rejected.jsonl")
+            self._say(f"{self._name}: and more{self._more}")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """Tell it on stderr, as it is."""
     err.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -231,12 +234,12 @@ def _account(results: "Sequence[Result]") -> dict[str, object]:
 def _print(results: "Sequence[Result]", bootstrap: str) -> None:
     for result in results:
         if result.state == "stopped":
-            _say(f"{result.name}: broken off; the same command goes on from there")
+            say(f"{result.name}: broken off; the same command goes on from there")
         if result.rejected:
-            _say(f"{result.name}: {result.rejected} rows are no questions: see {result.rejected_file}")
+            say(f"{result.name}: {result.rejected} rows are no questions: see {result.rejected_file}")
     if known := [result.name for result in results if result.state == "already"]:
         shown = ", ".join(known[:3]) + (" …" if len(known) > 3 else "")
-        _say(f"in since an earlier run: {shown}; to submit a file again, delete its .submitted.json")
+        say(f"in since an earlier run: {shown}; to submit a file again, delete its .submitted.json")
     total = sum(result.submitted for result in results)
     out.print(f"{total} questions are in Kafka ({bootstrap}).", highlight=False)
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +34,15 @@ def up(
     ] = None,
     scripted: Annotated[bool, typer.Option("--scripted", help="Scripted answers instead of a model's.")] = False,
     workers: Annotated[int, typer.Option(min=1, max=4, help="Processes of each stage that asks models.")] = 1,
+    evaluation_index: Annotated[
+        Path | None, typer.Option(help="Refuse questions of these evaluation sets: what `reasonmed index` wrote.")
+    ] = None,
+    near_duplicates: Annotated[
+        float | None,
+        typer.Option(
+            min=0.7, max=1, help="Refuse questions that share so much (0.85, say) with one admitted before; see ADR 11."
+        ),
+    ] = None,
     folder: Annotated[Path, typer.Option(help="Kafka's data, ledger, logs, dataset; kept from run to run.")] = UP,
 ) -> None:
     """Start the whole stream on this machine, every service a process of its own; Ctrl-C drains and ends it.
@@ -51,6 +61,7 @@ def up(
         raise typer.BadParameter("with --bootstrap say which recipe that cluster's new cases are to get: --recipe")
     with claimed(folder) as ours:
         plan = _plan(ours, recipe or ("default" if scripted else "demo"), bootstrap, llm_url, scripted, workers)
+        plan = replace(plan, admission=_admission(evaluation_index, near_duplicates))
         try:
             asyncio.run(_run(plan))
         except (KeyboardInterrupt, asyncio.CancelledError):
@@ -136,6 +147,19 @@ def _plan(
         drain_s=settings.drain_s,
         gateway_port=GATEWAY_PORT if is_free(GATEWAY_PORT) else None,
     )
+
+
+def _admission(evaluation_index: Path | None, near_duplicates: float | None) -> dict[str, str]:
+    """The router's settings. Raises BadIndex: better before anything is started."""
+    given = {}
+    if evaluation_index is not None:
+        from services.core.evaluation_file import read
+
+        read(evaluation_index)
+        given["EVALUATION_INDEX"] = str(evaluation_index.absolute())
+    if near_duplicates is not None:
+        given["NEAR_DUPLICATES"] = str(near_duplicates)
+    return given
 
 
 def _model(llm_url: str | None, scripted: bool, elsewhere: "Sequence[Endpoint]") -> "serving.Choice":

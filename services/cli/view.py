@@ -106,7 +106,7 @@ def summary(console: Console, title: str, result: Result, folder: str) -> None:
 
 def _rows(account: Mapping[str, Any], folder: str) -> list[tuple[str, str]]:
     routes = ", ".join(f"{count} {route}" for route, count in account["routes"].items())
-    ends = ", ".join(f"{account[kind]} {kind}" for kind in ("accepted", "rejected", "dead"))
+    ends = ", ".join(f"{account[kind]} {kind}" for kind in ("accepted", "rejected", "dead", "refused"))
     tokens = account["tokens"]
     return [
         ("questions", f"{account['questions']}, of which {account['ended']} ended: {ends}"),

@@ -8,6 +8,7 @@
     │   └── ModelAway      refused connection, 429, 503, and an operator's errors (401, 403, unknown model)
     ├── Retry              a call went wrong once (time-out, 500, reset, broken body): a few times, then final
     ├── Reject             a call that will never work (400, context too long, content refused)
+    ├── BadIndex           a file is no evaluation index that this code reads: make it again
     └── Draining           the process is going: take nothing new, acknowledge nothing more
 
 `Retry` and `Reject` never leave services.models: they end as a `Failure` in the ledger.
@@ -69,6 +70,10 @@ class Retry(Trouble):
 
 class Reject(Trouble):
     """This request will never work."""
+
+
+class BadIndex(Trouble):
+    """What should be an evaluation index is none of this version: why, and what to do."""
 
 
 class Draining(Trouble):

@@ -3,8 +3,9 @@
 Never from our own metrics. Written as summary.json by demo, replay and chaos alike:
 
     questions             distinct questions submitted
-    ended                 of these, those that came to an end: all records completed, or rejected, or dead
+    ended                 of these, those that came to an end: all records completed, or rejected, dead, or refused
     accepted, rejected, dead    ends by kind, of a work (a question under a recipe) in its life
+    refused               questions that admission refused: near-duplicates, and those of evaluation sets
     missing               questions without an end, or with a work whose last life has none
     two_ends              works that ended in two different ways in one life (a defect)
     equal_repeats         messages that repeat one of the same id, byte for byte (allowed, recognised by readers)
@@ -86,6 +87,7 @@ def account(
         "accepted": ends["accepted"],
         "rejected": ends["rejected"],
         "dead": ends["dead"],
+        "refused": len(seen.refused),
         "missing": len(seen.questions - seen.ended_questions()),
         "two_ends": seen.two_ends(),
         "equal_repeats": seen.equal_repeats,

@@ -7,10 +7,10 @@ from typing import Literal
 
 from services.contracts.codec import Malformed, UnknownVersion, decode, loads
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
-from services.contracts.topics import CASE_REJECTED, RECORD_COMPLETED, topics
+from services.contracts.topics import CASE_REJECTED, QUESTION_REFUSED, RECORD_COMPLETED, topics
 from services.core.ports import Received
 
-End = Literal["accepted", "rejected", "dead"]
+End = Literal["accepted", "rejected", "dead", "refused"]
 
 FOLLOWED = tuple(name for name, topic in topics().items() if not topic.compacted)
 """Every topic that says something of a case, in the order of its way."""
@@ -60,6 +60,8 @@ class Progress:
             return self._record(message)
         if message.topic == CASE_REJECTED:
             return "rejected"
+        if message.topic == QUESTION_REFUSED:
+            return "refused"
         return self._dead(message) if topics()[message.topic].message == "dead_letter" else None
 
     def _record(self, message: Received) -> End | None:

@@ -74,6 +74,8 @@ class Plan:
     """The environment under the services' own settings."""
     drain_s: float = 150.0
     """Seconds that calls under way have to end after SIGTERM."""
+    admission: Mapping[str, str] = field(default_factory=dict)
+    """The router's REASONMED_ADMISSION__ settings by the rest of their names, over those of `env`."""
     gateway_port: int | None = None
     """None: any free one."""
 
@@ -139,7 +141,11 @@ class Stack:
             models={alias: self.plan.endpoints.get(alias, self.model.endpoint) for alias in self.plan.recipe.models},
             port=port,
             name=name,
-            more={"DRAIN_S": str(self.plan.drain_s), "EXPORT__OUT": str(self.dataset)},
+            more={
+                "DRAIN_S": str(self.plan.drain_s),
+                "EXPORT__OUT": str(self.dataset),
+                **{f"ADMISSION__{name}": value for name, value in self.plan.admission.items()},
+            },
         )
         argv = [sys.executable, "-m", f"services.{service}", *options]
         return Command(argv, log=self.plan.folder / "logs" / f"{name}.log", env=env, cwd=_PROJECT)

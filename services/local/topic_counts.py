@@ -10,7 +10,16 @@ from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.question import Submission
 from services.contracts.recipe import Recipe
 from services.contracts.record import Record
-from services.contracts.topics import CASE_REJECTED, CURRENT, QUESTION_SUBMITTED, RECIPES, RECORD_COMPLETED, topics
+from services.contracts.refused import Refused
+from services.contracts.topics import (
+    CASE_REJECTED,
+    CURRENT,
+    QUESTION_REFUSED,
+    QUESTION_SUBMITTED,
+    RECIPES,
+    RECORD_COMPLETED,
+    topics,
+)
 from services.core import ids
 from services.core.ports import Received
 
@@ -33,6 +42,8 @@ class Topics:
     """Case id and recipe id by work id."""
     calls: dict[str, tuple[Call, str]] = field(default_factory=dict)
     """Every call that a case or record names, by id, with the recipe's id."""
+    refused: set[str] = field(default_factory=set)
+    """Case ids of the questions that admission refused."""
     _seen: dict[tuple[object, ...], bytes] = field(default_factory=dict)
     _ends: defaultdict[Work, set[str]] = field(default_factory=lambda: defaultdict(set))
     _places: defaultdict[Work, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
@@ -55,6 +66,8 @@ class Topics:
             self._recipe(message)
         elif message.topic == QUESTION_SUBMITTED:
             self._submission(decode(Submission, message.value or b""))
+        elif message.topic == QUESTION_REFUSED:
+            self._refused(message)
         elif message.topic == RECORD_COMPLETED:
             self._record(message)
         elif topics()[message.topic].message == "dead_letter":
@@ -73,15 +86,21 @@ class Topics:
 
     def ended_questions(self) -> set[str]:
         """The case ids that came to any end, and whose works all have, in their last life."""
-        ended = {self.case_of[work][0] for work, _ in self._ends} | self._dead_cases
+        without_work = self._dead_cases | self.refused
+        ended = {self.case_of[work][0] for work, _ in self._ends} | without_work
         open_ = {self.case_of[work][0] for work, life in self._life.items() if (work, life) not in self._ends}
         never_begun = {case for case, recipe in self._named if ids.work_id(case, recipe) not in self._life}
-        return ended - open_ - (never_begun - self._dead_cases)
+        return ended - open_ - (never_begun - without_work)
 
     def _submission(self, submission: Submission) -> None:
         self.questions.add(submission.case_id)
         if submission.recipe_id is not None:
             self._named.add((submission.case_id, submission.recipe_id))
+
+    def _refused(self, message: Received) -> None:
+        refused = decode(Refused, message.value or b"")
+        self._count(message, refused.case_id, refused.life)
+        self.refused.add(refused.case_id)
 
     def _records_clash(self, work: Work) -> bool:
         places = self._places.get(work, {}).values()

@@ -2,10 +2,16 @@
 
 import asyncio
 
+from prometheus_client import Counter
+
+from services.contracts.refused import Refused
 from services.contracts.topics import PATHS_VERIFIED, QUESTION_SUBMITTED, dead_topic
 from services.core.ports import Outgoing, Received
 from services.router.admission import admit
+from services.router.checks import NONE, Checks, checks
+from services.router.metrics import refusals
 from services.router.rules import route
+from services.router.settings import RouterSettings
 from services.runtime.carrier import Handle
 from services.runtime.faust_app import InOrder
 from services.runtime.faust_client import build
@@ -13,7 +19,6 @@ from services.runtime.health import HealthServer
 from services.runtime.kafka_source import GroupTimes
 from services.runtime.limits import Limits
 from services.runtime.metrics import EngineMetrics, registry
-from services.runtime.settings import Settings
 from services.runtime.stage import outgoing, read_case
 from services.worker.parts import Parts, parts, run
 
@@ -27,30 +32,35 @@ def main() -> None:
 
 async def work(stop: asyncio.Event) -> None:
     """Admit and route until `stop`."""
-    settings = Settings()
+    settings = RouterSettings()
+    held_against, refused = checks(settings.admission), refusals()
     async with parts(SERVICE, settings) as its:
         worker = InOrder(
             build(SERVICE, its.client, GroupTimes(session_s=settings.session_s)),
             client=its.client,
             service=SERVICE,
             owner=its.owner,
-            handlers=handlers(its),
+            handlers=handlers(its, held_against, refused),
             sink=its.sink,
             attempts=its.ledger,
             holds=its.holds,
             dead_topic=dead_topic(SERVICE),
             limits=Limits(drain_s=settings.drain_s),
         )
-        exported = registry(EngineMetrics(SERVICE, worker.stats, its.holds))
+        exported = registry(EngineMetrics(SERVICE, worker.stats, its.holds), refused)
         async with HealthServer(host=settings.host, port=settings.port or 0, health=worker.health, registry=exported):
             await worker.run(stop)
 
 
-def handlers(its: Parts) -> dict[str, Handle]:
+def handlers(its: Parts, held_against: Checks = NONE, refused: Counter | None = None) -> dict[str, Handle]:
     """What is done with a message, by topic: a question is admitted, a verified case routed."""
 
     async def admission(received: Received) -> list[Outgoing]:
-        return [outgoing(emit) for emit in await admit(received, its.recipes, its.ledger)]
+        emits = await admit(received, its.recipes, its.ledger, held_against)
+        for emit in emits:
+            if isinstance(emit.message, Refused) and refused is not None:
+                refused.labels(emit.message.reason).inc()
+        return [outgoing(emit) for emit in emits]
 
     async def routing(received: Received) -> list[Outgoing]:
         case = read_case(received)

@@ -3,10 +3,12 @@
 from services.contracts.case import Case
 from services.contracts.codec import Malformed, UnknownVersion, decode
 from services.contracts.question import Submission
-from services.contracts.topics import QUESTION_ADMITTED
+from services.contracts.refused import Refused
+from services.contracts.topics import QUESTION_ADMITTED, QUESTION_REFUSED
 from services.core import ids
 from services.core.errors import Dead
-from services.core.ports import Admissions, Emit, Position, Received
+from services.core.ports import Admissions, Emit, Position, Received, Refusal
+from services.router.checks import NONE, Checks
 from services.runtime.recipes import Recipes
 from services.runtime.stage import check_key
 
@@ -15,11 +17,13 @@ NAMED_S = 5.0
 that names a recipe which isn't there holds up everyone behind it."""
 
 
-async def admit(received: Received, recipes: Recipes, ledger: Admissions) -> list[Emit]:
-    """The case of a submitted question, under the recipe it was given when it first came; nothing for a duplicate.
+async def admit(received: Received, recipes: Recipes, ledger: Admissions, checks: Checks = NONE) -> list[Emit]:
+    """The case of a submitted question, under the recipe it was given when it first came; or that it is refused, and
+    why; nothing for a duplicate.
 
-    The message that was first is admitted again when it is read again: what follows from it is the same, byte for byte.
-    Raises Dead for what can't be read, or names a recipe that nobody has published.
+    The message that was first is admitted, or refused, again when it is read again: what follows from it is the same,
+    byte for byte, whatever is checked by then. A redrive is not checked: people have decided. Raises Dead for what
+    can't be read, or names a recipe that nobody has published.
     """
     submission = _read(received)
     current = submission.recipe_id or await recipes.current()
@@ -30,9 +34,13 @@ async def admit(received: Received, recipes: Recipes, ledger: Admissions) -> lis
         current=current,
         life=submission.life,
         position=Position(received.topic, received.partition, received.offset),
+        refusal=checks.refusal(submission) if submission.life == 0 else None,
+        newcomer=checks.newcomer(submission),
     )
     if admission.verdict == "duplicate":
         return []
+    if admission.refusal is not None:
+        return [Emit(QUESTION_REFUSED, submission.case_id, refused(submission, admission.refusal))]
     return [Emit(QUESTION_ADMITTED, submission.case_id, new_case(submission, admission.recipe_id))]
 
 
@@ -44,6 +52,17 @@ def new_case(submission: Submission, recipe_id: str) -> Case:
         recipe_id=recipe_id,
         life=submission.life,
         question=submission.question,
+    )
+
+
+def refused(submission: Submission, refusal: Refusal) -> Refused:
+    """The message with which a question's way ends before it begins."""
+    return Refused(
+        case_id=submission.case_id,
+        question=submission.question,
+        life=submission.life,
+        reason=refusal.reason,
+        match=refusal.match,
     )
 
 

@@ -20,6 +20,8 @@ from faust.transport.drivers import aiokafka
 from services.contracts.topics import dead_topic
 from services.core.ports import Outgoing, Received
 from services.router.__main__ import SERVICE, handlers
+from services.router.checks import checks
+from services.router.settings import RouterSettings
 from services.runtime.carrier import Handle
 from services.runtime.faust_app import InOrder
 from services.runtime.faust_client import Consumer, build
@@ -27,7 +29,6 @@ from services.runtime.health import HealthServer
 from services.runtime.kafka import KafkaClient
 from services.runtime.kafka_source import GroupTimes
 from services.runtime.limits import Limits
-from services.runtime.settings import Settings
 from services.worker.parts import parts, run
 
 TOLD = json.loads(sys.argv[1])
@@ -55,14 +56,16 @@ def app(client: KafkaClient) -> faust.App:
 
 
 async def work(stop: asyncio.Event) -> None:
-    settings = Settings()
+    settings = RouterSettings()
     async with parts(SERVICE, settings) as its:
         worker = InOrder(
             app(its.client),
             client=its.client,
             service=SERVICE,
             owner=its.owner,
-            handlers={topic: with_defect(handle) for topic, handle in handlers(its).items()},
+            handlers={
+                topic: with_defect(handle) for topic, handle in handlers(its, checks(settings.admission)).items()
+            },
             sink=its.sink,
             attempts=its.ledger,
             holds=its.holds,

@@ -17,6 +17,7 @@ from services.core.holds import Holds
 from services.exporter.metrics import Metrics as ExporterMetrics
 from services.gateway.metrics import Metrics as GatewayMetrics
 from services.models.stats import Stats
+from services.router.metrics import refusals
 from services.runtime.metrics import EngineMetrics, HealthMetrics, registry
 from services.runtime.source import TopicPartition
 from services.runtime.stats import EngineStats
@@ -43,8 +44,10 @@ def exported(*, begun: bool = True) -> dict[str, set[str]]:
         stats=Stats(), limits=lambda: {"a": 1}, status=lambda: {"a": SimpleNamespace(for_s=1.0)}
     )
     health = HealthMetrics(lambda: Health(live=True, ready=True, why=[]))
-    worker = registry(EngineMetrics("s", stats, Holds()), ModelMetrics("s", models), health)
+    refused = refusals()
+    worker = registry(EngineMetrics("s", stats, Holds()), ModelMetrics("s", models), refused, health)
     gateway, exporter = GatewayMetrics(), ExporterMetrics()
+    refused.labels("near_duplicate")
     gateway.refuse("kafka_away")
     exporter.dropped.labels("dead")
     exporter.lag.labels("0")

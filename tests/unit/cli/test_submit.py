@@ -103,7 +103,7 @@ class TestFilesAndFolders:
 
 def test_the_first_rejected_rows_are_told_with_their_file() -> None:
     said: list[str] = []
-    told = submit._Rejections(said.append)
+    told = submit.Rejections(said.append)
     told.begin("q.jsonl")
     for number in range(1, submit.SHOWN + 4):
         told.take(Rejected(number, "answer", "Field required", b"{}"))

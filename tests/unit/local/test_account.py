@@ -20,6 +20,7 @@ from services.contracts.topics import (
     CURRENT,
     PATHS_GENERATED,
     QUESTION_ADMITTED,
+    QUESTION_REFUSED,
     QUESTION_SUBMITTED,
     RECIPES,
     RECORD_COMPLETED,
@@ -404,3 +405,15 @@ def test_the_example_is_what_these_tests_take_it_for() -> None:
     assert isinstance(CASE, Case)
     assert isinstance(RECORD, Record)
     assert (CASE.difficulty, RECORD.of, RECORD.index) == ("medium", 2, 0)
+
+
+def test_a_refused_question_has_ended_and_cost_nothing(run: Evidence) -> None:
+    """Also one that named its recipe: it never becomes a work. Its account is in order."""
+    refused: Any = EXAMPLES["refused"]
+    submission = Submission(case_id=refused.case_id, question=refused.question, recipe_id=RECIPE_ID)
+    run.put(QUESTION_SUBMITTED, refused.case_id, submission)
+    for _ in range(2):
+        run.put(QUESTION_REFUSED, refused.case_id, refused)
+    said = run.count()
+    assert run.defects() == {}
+    assert (said["questions"], said["ended"], said["refused"], said["equal_repeats"]) == (2, 2, 1, 1)

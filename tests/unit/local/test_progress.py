@@ -42,8 +42,9 @@ def test_rejected_and_dead_cases_have_ended_and_a_dead_record_has_not_ended_its_
     progress.take(message("verifier-dead", "two", letter=letter("paths-generated")))
     progress.take(message("router-dead", "three", letter=letter("question-submitted")))
     progress.take(message("exporter-dead", "four", letter=letter("record-completed")))
-    assert progress.ends == {"one": "rejected", "two": "dead", "three": "dead"}
-    assert dict(progress.by_end()) == {"rejected": 1, "dead": 2}
+    progress.take(message("question-refused", "five"))
+    assert progress.ends == {"one": "rejected", "two": "dead", "three": "dead", "five": "refused"}
+    assert dict(progress.by_end()) == {"rejected": 1, "dead": 2, "refused": 1}
     assert progress.dead_letters == 3
 
 

@@ -1,0 +1,55 @@
+"""What a question is held against before it is admitted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.contracts.question import Submission
+from services.core.ports import Refusal
+from services.core.sketches import Newcomer
+from services.router.settings import Admission
+
+
+def _none(submission: Submission) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Checks:
+    """Two checks; none unless given."""
+
+    refusal: Callable[[Submission], Refusal | None] = field(default=_none)
+    """Why a question is refused for what it is."""
+    newcomer: Callable[[Submission], Newcomer | None] = field(default=_none)
+    """The question as one that may be too like an earlier one."""
+
+
+NONE = Checks()
+
+
+def checks(settings: Admission) -> Checks:
+    """The checks that are set. What they need is imported only then: it costs a worker's start seconds. Raises
+    BadIndex, with the file's name, where the evaluation index can't be read."""
+    return Checks(_evaluation(settings.evaluation_index), _likeness(settings.near_duplicates))
+
+
+def _evaluation(path: Path | None) -> Callable[[Submission], Refusal | None]:
+    if path is None:
+        return _none
+    from services.core.evaluation_file import read
+
+    index = read(path)
+
+    def refusal(submission: Submission) -> Refusal | None:
+        match = index.find(submission.question)
+        return None if match is None else Refusal("evaluation_set", match)
+
+    return refusal
+
+
+def _likeness(threshold: float | None) -> Callable[[Submission], Newcomer | None]:
+    if threshold is None:
+        return _none
+    from services.core.likeness import newcomer
+
+    return lambda submission: newcomer(submission.case_id, submission.question, threshold)

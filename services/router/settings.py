@@ -1,0 +1,34 @@
+"""The router's own settings, beside those of every service."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from services.core.sketches import LEAST
+from services.runtime.settings import Settings
+
+
+def _blank_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+class Admission(BaseModel):
+    """Which questions are refused before anything is paid for them. Both are off unless they are set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    evaluation_index: Annotated[Path | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None, description="What `reasonmed index` wrote: questions of these sets are refused."
+    )
+    near_duplicates: Annotated[float | None, BeforeValidator(_blank_is_none), Field(ge=LEAST, le=1)] = Field(
+        default=None,
+        description="Share of word pairs in common, from 0.7 to 1, from which on a question is refused as one that was "
+        "admitted before. 0.85 is a good one.",
+    )
+
+
+class RouterSettings(Settings):
+    """REASONMED_ADMISSION__EVALUATION_INDEX and so on."""
+
+    admission: Admission = Admission()
