@@ -18,12 +18,15 @@ import numpy.typing as npt
 
 from services.contracts.question import Question
 from services.contracts.refused import Match
-from services.core.words import hashed, option_grams, stem_grams, text_digest
+from services.core.words import hashed, option_grams, shown, stem_grams, text_digest
 
 RUN: Final = 8
 """Words in a row."""
 SHARE: Final = 0.7
 """Of an evaluation question's runs that a submitted one must hold to be refused."""
+
+FILE: Final = 400
+"""Characters of a file's name: what the contract's Match takes."""
 
 Hashes = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.uint32]
@@ -36,6 +39,11 @@ class Entry:
     file: str
     id: str
     text: str
+
+    @classmethod
+    def of(cls, file: str, question: Question, line: int | str) -> "Entry":
+        """As people know it: by the source's id, or else by the line in its file."""
+        return cls(file[-FILE:], question.id or str(line), shown(question))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from datasketch import MinHash  # type: ignore[import-untyped]
 
 from services.contracts.question import Question
 from services.core.sketches import BYTES, OPTIONS, WHOLE, Newcomer, Sketch
-from services.core.words import Gram, option_grams, stem_grams, words
+from services.core.words import Gram, option_grams, shown, stem_grams, words
 
 PAIR: Final = 2
 ROWS: Final = 5
@@ -24,9 +24,6 @@ ROWS: Final = 5
 in 9,999 of 10,000; what shares 0.3, as short questions of a kind do, is looked at in 6 of 100. One banding for all
 thresholds, so that the threshold may change on a ledger in use, and differ between workers while they are replaced."""
 BANDS: Final = WHOLE // ROWS
-
-SHOWN: Final = 500
-"""Characters of a stem that are shown to people: what the contract's Match takes."""
 
 _SEED: Final = 1
 """Fixed for good, as the scheme is: sketches of other permutations can't be compared with those in the ledgers."""
@@ -46,11 +43,6 @@ _WHOLE, _OPTIONS = _empty(WHOLE), _empty(OPTIONS)
 def newcomer(case_id: str, question: Question, threshold: float) -> Newcomer:
     """A question as it asks to be let in."""
     return Newcomer(sketch(question), threshold, question.id or case_id, shown(question))
-
-
-def shown(question: Question) -> str:
-    """The beginning of a stem, for people."""
-    return question.question[:SHOWN]
 
 
 def sketch(question: Question) -> Sketch:

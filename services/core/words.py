@@ -8,8 +8,12 @@ what matters.
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from services.contracts.question import Question
+
+SHOWN: Final = 500
+"""Characters of a stem that people see of it: what the contract's Match takes."""
 
 Gram = tuple[str, ...]
 """Words in a row."""
@@ -47,6 +51,11 @@ def grams(text: Sequence[str], n: int) -> Iterator[Gram]:
     if text:
         for start in range(max(1, len(text) - n + 1)):
             yield tuple(text[start : start + n])
+
+
+def shown(question: Question) -> str:
+    """The beginning of a stem, for people."""
+    return question.question[:SHOWN]
 
 
 def stem_grams(question: Question, n: int) -> set[Gram]:

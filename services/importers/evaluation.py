@@ -13,8 +13,6 @@ from services.importers.readers import reading
 from services.importers.rows import Refused, Rejected, message
 from services.importers.submit import Counts
 
-SHOWN = 500
-"""Characters of a stem that people see of a match: what the contract takes."""
 _TELL = 200
 """Rows between two words on how far it is."""
 
@@ -49,7 +47,7 @@ def _questions(file: Path, asked: Asked, counts: Counts, ears: Ears) -> Iterator
                     continue
                 counts.submitted += 1
                 question = decode(Submission, made.value).question
-                yield Entry(file.name[-400:], question.id or str(row.line), question.question[:SHOWN]), question
+                yield Entry.of(file.name, question, row.line), question
                 if number % _TELL == 0:
                     ears.progress(read.fraction(), counts)
     except Refused as refused:

@@ -13,6 +13,9 @@ def _blank_is_none(value: object) -> object:
     return None if value == "" else value
 
 
+Share = Annotated[float, Field(ge=LEAST, le=1)]
+
+
 class Admission(BaseModel):
     """Which questions are refused before anything is paid for them. Both are off unless they are set."""
 
@@ -21,7 +24,7 @@ class Admission(BaseModel):
     evaluation_index: Annotated[Path | None, BeforeValidator(_blank_is_none)] = Field(
         default=None, description="What `reasonmed index` wrote: questions of these sets are refused."
     )
-    near_duplicates: Annotated[float | None, BeforeValidator(_blank_is_none), Field(ge=LEAST, le=1)] = Field(
+    near_duplicates: Annotated[Share | None, BeforeValidator(_blank_is_none)] = Field(
         default=None,
         description="Share of word pairs in common, from 0.7 to 1, from which on a question is refused as one that was "
         "admitted before. 0.85 is a good one.",

@@ -1,0 +1,112 @@
+"""Admission with its checks: what is refused, what is not even looked at, and how it is set."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from services.contracts.codec import encode
+from services.contracts.question import Question, Submission
+from services.contracts.refused import Match, Refused
+from services.contracts.topics import CURRENT, QUESTION_ADMITTED, QUESTION_REFUSED, QUESTION_SUBMITTED, RECIPES
+from services.core import ids
+from services.core.errors import BadIndex
+from services.core.evaluation_file import dump
+from services.core.evaluation_index import Entry, build
+from services.core.ports import Emit, Received, Refusal
+from services.ledger.memory import MemoryLedger
+from services.router.admission import admit
+from services.router.checks import NONE, Checks, checks
+from services.router.settings import Admission, RouterSettings
+from services.runtime.recipes import Recipes
+from tests.strategies import recipe
+
+RECIPE = recipe()
+STEM = "Which of these enzymes is missing in classic phenylketonuria, so that phenylalanine builds up in the blood?"
+ASKED = Question(question=STEM, options={"A": "Phenylalanine hydroxylase", "B": "Tyrosinase"}, answer="A", id="pku")
+LIKE_IT = ASKED.with_(question=STEM.upper(), id=None)
+
+
+@pytest.fixture
+def recipes() -> Recipes:
+    known = Recipes()
+    recipe_id = ids.recipe_id(RECIPE)
+    known.take(Received(RECIPES, 0, 0, recipe_id.encode(), encode(RECIPE), {}))
+    known.take(Received(RECIPES, 0, 1, CURRENT.encode(), f'"{recipe_id}"'.encode(), {}))
+    known.caught_up.set()
+    return known
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    file = tmp_path / "evaluation.index"
+    file.write_bytes(dump(build([(Entry.of("exam.jsonl", ASKED, 1), ASKED)])))
+    return file
+
+
+def submitted(question: Question, offset: int, life: int = 0) -> Received:
+    submission = Submission(case_id=ids.case_id(question), question=question, life=life)
+    return Received(QUESTION_SUBMITTED, 0, offset, submission.case_id.encode(), encode(submission), {})
+
+
+async def test_an_evaluation_set_s_question_is_refused_with_what_it_matched(recipes: Recipes, index: Path) -> None:
+    ledger, held_against = MemoryLedger(), checks(Admission(evaluation_index=index))
+    match = Match(where="exam.jsonl", id="pku", text=STEM, similarity=1.0)
+    case_id = ids.case_id(LIKE_IT)
+    expected = Emit(
+        QUESTION_REFUSED, case_id, Refused(case_id=case_id, question=LIKE_IT, reason="evaluation_set", match=match)
+    )
+    assert await admit(submitted(LIKE_IT, 1), recipes, ledger, held_against) == [expected]
+    assert await admit(submitted(LIKE_IT, 1), recipes, ledger, NONE) == [expected], "it is read again, without the set"
+    assert await admit(submitted(LIKE_IT, 2), recipes, ledger, held_against) == []
+
+
+async def test_a_near_duplicate_is_refused_and_a_redrive_is_not(recipes: Recipes, index: Path) -> None:
+    ledger, near = MemoryLedger(), checks(Admission(near_duplicates=0.9))
+    [first] = await admit(submitted(ASKED, 1), recipes, ledger, near)
+    assert first.topic == QUESTION_ADMITTED
+    [second] = await admit(submitted(LIKE_IT, 2), recipes, ledger, near)
+    assert isinstance(second.message, Refused)
+    assert (second.message.reason, second.message.match.where) == ("near_duplicate", ids.case_id(ASKED))
+    both = checks(Admission(evaluation_index=index, near_duplicates=0.9))
+    [redriven] = await admit(submitted(LIKE_IT, 3, life=1), recipes, ledger, both)
+    assert redriven.topic == QUESTION_ADMITTED
+
+
+async def test_without_checks_all_come_in(recipes: Recipes) -> None:
+    ledger = MemoryLedger()
+    assert checks(Admission()) == NONE
+    for offset, question in enumerate((ASKED, LIKE_IT)):
+        [emit] = await admit(submitted(question, offset), recipes, ledger)
+        assert emit.topic == QUESTION_ADMITTED
+
+
+async def test_what_was_let_in_stays_so_when_it_is_read_again(recipes: Recipes) -> None:
+    """Though it would be refused by now: what it became may be published already."""
+    ledger = MemoryLedger()
+    strict = Checks(refusal=lambda _: Refusal("evaluation_set", Match(where="f", id="1", text="", similarity=1)))
+    first = await admit(submitted(ASKED, 1), recipes, ledger)
+    assert await admit(submitted(ASKED, 1), recipes, ledger, strict) == first
+
+
+def test_both_are_off_unless_set(monkeypatch: pytest.MonkeyPatch, index: Path) -> None:
+    assert RouterSettings().admission == Admission()
+    for value in ("", str(index)):
+        monkeypatch.setenv("REASONMED_ADMISSION__EVALUATION_INDEX", value)
+        monkeypatch.setenv("REASONMED_ADMISSION__NEAR_DUPLICATES", value and "0.85")
+        expected = Admission(evaluation_index=index, near_duplicates=0.85) if value else Admission()
+        assert RouterSettings().admission == expected
+
+
+@pytest.mark.parametrize("value", ["0.5", "1.1", "nan", "much"])
+def test_a_threshold_that_would_find_nothing_or_too_much_is_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("REASONMED_ADMISSION__NEAR_DUPLICATES", value)
+    with pytest.raises(ValidationError, match="near_duplicates"):
+        RouterSettings()
+
+
+def test_an_index_that_cannot_be_read_is_told_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(BadIndex, match=r"evaluation index .*gone can't be read"):
+        checks(Admission(evaluation_index=tmp_path / "gone"))
