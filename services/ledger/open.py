@@ -26,6 +26,9 @@ class Ledger(Calls, Admissions, Attempts, Books, Protocol):
       row stays 'open' at the moment its lease ran out.
     - An admission is known by (case id, named recipe or none, life). `admitted()` counts each message once: a
       duplicate that Kafka delivers again is still one duplicate, and a redrive counts as an admission of its own.
+    - A refusal belongs to the admission it was given with, and says the same to that message ever after. A question is
+      known to later ones once it was let in as a newcomer, in whatever life or recipe; one that was admitted without
+      (by a worker that doesn't check) is not. What is pruned with its admission keeps nobody out any more.
     - `prune` goes by the end of a call or lease, the moment of an admission, and, for the attempts of a message, the
       latest of them. It works in small steps: others go on in between.
     """
