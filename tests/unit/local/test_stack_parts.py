@@ -16,6 +16,8 @@ from services.local import demo, replay, serving
 from services.local.calls import Calls, LedgerCounter, LogCounter
 from services.local.environment import environment
 from services.local.folders import FolderInUse, claimed, emptied, first_free
+from services.local.stack import Plan, Stack
+from services.local.supervisor import Supervisor
 from services.runtime.kafka import KafkaClient
 from services.runtime.settings import Settings
 
@@ -31,6 +33,17 @@ def test_the_settings_that_a_child_reads_are_those_that_were_meant(monkeypatch: 
     assert settings.kafka == client
     assert settings.models == models
     assert (settings.ledger.get_secret_value(), settings.port, settings.name) == ("memory://", 0, "verifier-1")
+
+
+def test_what_admission_checks_reaches_the_router(tmp_path: Path) -> None:
+    plan = Plan(
+        folder=tmp_path, recipe=recipes.load("default"), model=serving.Scripted(), admission={"NEAR_DUPLICATES": "0.85"}
+    )
+    server = serving.server(plan.model, tmp_path, {})
+    client = KafkaClient(bootstrap="127.0.0.1:1")
+    stack = Stack(plan, client, "memory://", "recipe", server, Supervisor(stop_within=1), {}, None)
+    env = stack.command(("router",), "router").env or {}
+    assert env["REASONMED_ADMISSION__NEAR_DUPLICATES"] == "0.85"
 
 
 def test_a_folder_is_one_run_s_alone(tmp_path: Path) -> None:
