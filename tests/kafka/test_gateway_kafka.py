@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 import pytest_asyncio
 
@@ -25,6 +26,7 @@ from services.runtime.topics import TopicSpec, declare
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
 PROJECT = Path(__file__).parents[2]
+NDJSON = {"content-type": "application/x-ndjson"}
 
 
 class Gateway:
@@ -64,6 +66,7 @@ async def start(stack: AsyncExitStack, kafka: KafkaClient, folder: Path) -> Gate
         await until_status(lambda: http.get("/healthz"), 200)
 
     env = {**os.environ, "PYTHONPATH": str(PROJECT), "REASONMED_PORT": str(port)}
+    env |= {"REASONMED_LEDGER": f"sqlite://{folder}/ledger.sqlite"}
     env |= {"REASONMED_KAFKA__BOOTSTRAP": kafka.bootstrap}
     argv = [sys.executable, "-m", "services.gateway"]
     process = Process("gateway", argv, log=folder / "gateway.log", env=env, cwd=PROJECT, ready=alive)
@@ -122,6 +125,41 @@ async def test_what_is_acknowledged_while_kafka_goes_is_held(gateway: Gateway, k
     assert {answer.json()["case_id"] for answer in answers if answer.status_code == 202} <= (
         await gateway.submitted()
     ).keys()
+
+
+async def test_of_lines_all_up_to_one_are_held_when_kafka_goes(gateway: Gateway, kafka: KafkaCluster) -> None:
+    """The client is told through which line it came; with the rest sent again, every question is there."""
+    lines = [orjson.dumps(question(f"of line {number}")) + b"\n" for number in range(5_000)]
+    sent, killed = asyncio.Event(), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        for start in range(0, len(lines), 100):
+            yield b"".join(lines[start : start + 100]) + b"{}\n"
+            if start == 1_000:
+                sent.set()
+                await killed.wait()
+
+    posting = asyncio.create_task(gateway.client.post("/questions", content=body(), headers=NDJSON))
+    await sent.wait()
+    await kafka.kill_broker(0)
+    killed.set()
+    stopped = await posting
+    *refused, summary = map(orjson.loads, stopped.content.splitlines())
+    through = summary["accepted_through"]
+    assert (stopped.status_code, stopped.headers["retry-after"]) == (503, "5")
+    assert summary["accepted"] + len(refused) == through < 5_050
+    assert [each["line"] for each in refused] == list(range(101, through + 1, 101))
+
+    await kafka.start_broker(0)
+    await until_status(lambda: gateway.client.get("/readyz"), 200)
+    held = {submission.question.question for submission in (await gateway.submitted()).values()}
+    accepted = [number - number // 101 - 1 for number in range(1, through + 1) if number % 101]
+    assert {question(f"of line {number}")["question"] for number in accepted} <= held
+
+    again = await until_status(lambda: gateway.client.post("/questions", content=b"".join(lines), headers=NDJSON), 202)
+    assert orjson.loads(again.content)["accepted"] == 5_000
+    held = {submission.question.question for submission in (await gateway.submitted()).values()}
+    assert {question(f"of line {number}")["question"] for number in range(5_000)} <= held
 
 
 async def test_it_starts_without_kafka_and_says_so(tmp_path: Path) -> None:
