@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -13,14 +14,21 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from services.contracts.codec import decode
+from services.contracts.case import Case
+from services.contracts.codec import decode, encode
 from services.contracts.question import Submission
-from services.contracts.topics import QUESTION_SUBMITTED
+from services.contracts.record import Record
+from services.contracts.topics import CASE_ACCEPTED, QUESTION_SUBMITTED, RECORD_COMPLETED
+from services.core.examples import examples
+from services.core.ports import Outgoing, Position
+from services.core.standings import Sighting
+from services.ledger import open_standings
 from services.local.kafka import KafkaCluster
 from services.local.ports import free_ports
 from services.local.process import Process
 from services.runtime.kafka import KafkaClient
 from services.runtime.reader import read_topic
+from services.runtime.sink import KafkaSink
 from services.runtime.topics import TopicSpec, declare
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
@@ -206,3 +214,50 @@ async def _until_closed(client: httpx.AsyncClient) -> None:
         except httpx.TransportError:
             return
         await asyncio.sleep(0.02)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+async def test_as_the_readme_says_with_curl(gateway: Gateway, kafka: KafkaCluster, tmp_path: Path) -> None:
+    """Lines go in, one of them wrong; then what the topics hold of a case is shown, as it is there."""
+    client, url = KafkaClient(bootstrap=kafka.bootstrap), str(gateway.client.base_url).rstrip("/")
+    lines = [question(f"with curl {number}") for number in range(2_000)] + [{"question": "Which?"}]
+    (tmp_path / "questions.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    kind = ("-H", "Content-Type: application/x-ndjson")
+    for sent in (
+        ("--data-binary", f"@{tmp_path}/questions.jsonl"),
+        ("-X", "POST", "-T", f"{tmp_path}/questions.jsonl"),
+    ):
+        *refused, summary = map(orjson.loads, (await curl(f"{url}/questions", *kind, *sent)).splitlines())
+        assert [(each["line"], len(each["fields"])) for each in refused] == [(2_001, 2)]
+        assert summary == {"accepted": 2_000, "refused": 1, "accepted_through": 2_001, "stopped": None}
+
+    case, record = examples()["case"], examples()["record"]
+    assert isinstance(case, Case)
+    assert isinstance(record, Record)
+    written = [(CASE_ACCEPTED, case), (RECORD_COMPLETED, record.with_(of=1, index=0))]
+    await declare(client, [TopicSpec(name=topic, partitions=3, replication=1) for topic, _ in written])
+    async with KafkaSink(client) as sink:
+        await sink.publish([Outgoing(topic, case.case_id.encode(), encode(message), {}) for topic, message in written])
+    events = asyncio.create_task(curl("-N", f"{url}/cases/{case.case_id}/events"))
+    async with open_standings(f"sqlite://{tmp_path}/ledger.sqlite") as standings:
+        async for message in read_topic(client, CASE_ACCEPTED, RECORD_COMPLETED):
+            at = Position(message.topic, message.partition, message.offset)
+            told = {"case_id": case.case_id, "work_id": case.work_id, "written_ms": message.timestamp_ms}
+            await standings.observe([Sighting(**told, position=at, of=int(at.topic == RECORD_COMPLETED))])
+    told_last = (await events).split(b"\n\n")[-2]
+    assert told_last.startswith(b"event: end\ndata: {")
+    assert b'"end":"accepted"' in told_last
+
+    (story,) = orjson.loads(await curl(f"{url}/cases/{case.case_id}/story"))["stories"]
+    assert story["case"] == orjson.loads(encode(case))
+    assert story["records"] == [orjson.loads(encode(written[1][1]))]
+    shown = orjson.loads(await curl(f"{url}/cases/{case.case_id}"))
+    assert (shown["works"][0]["end"], shown["records"]) == ("accepted", story["records"])
+
+
+async def curl(*arguments: str) -> bytes:
+    """What curl prints, once it has ended by itself."""
+    process = await asyncio.create_subprocess_exec("curl", "-sS", *arguments, stdout=asyncio.subprocess.PIPE)
+    printed, _ = await process.communicate()
+    assert process.returncode == 0
+    return printed
