@@ -66,7 +66,7 @@ async def _read(consumer: Any, left: dict[Any, list[int]]) -> dict[Position, Rec
         for key, offsets in list(left.items()):
             for record in batches.get(key, ()):
                 if record.offset in offsets:
-                    found[Position(*key, record.offset)] = received(record)
+                    found[Position(key.topic, key.partition, record.offset)] = received(record)
             passed = await consumer.position(key)
             while offsets and offsets[-1] < passed:  # found, or deleted meanwhile
                 offsets.pop()
