@@ -126,13 +126,15 @@ QUESTIONS_RESPONSES: Responses = {
     400: _with_lines(_refused("The body ended early.")),
     408: _with_lines(_refused("The body, or the next of its lines, came too slowly.")),
     413: _with_lines(
-        _refused("A question is larger than 256 KiB, an array than 4 MiB; or of lines so many are refused that the "
-        "answer has become too long.")
+        _refused(
+            "A question is larger than 256 KiB, an array than 4 MiB; or of lines so many are refused that the "
+            "answer has become too long."
+        )
     ),
     415: _refused("Neither application/json nor application/x-ndjson; or compressed."),
     422: _refused("Not a question, or no array of any: `fields` lists each field and what is wrong with it."),
     503: _with_lines(retry_later("Kafka is away, the gateway busy, or about to end: send again.")),
-}  # fmt: skip
+}
 
 NO_KEY: Responses = {401: _refused("This deployment asks for an API key: none, or a wrong one.")}
 

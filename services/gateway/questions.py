@@ -146,9 +146,9 @@ def routes(questions: Questions) -> APIRouter:
         the same id, and is worked on once for each recipe that is named, and once for none. Fields beyond those below
         are kept and travel with the question.
         """
-        return await questions.json(request, choice.recipe) if form(request) == "json" else questions.lines(
-            request, choice
-        )  # fmt: skip
+        if form(request) == "json":
+            return await questions.json(request, choice.recipe)
+        return questions.lines(request, choice)
 
     return router
 
