@@ -133,6 +133,8 @@ class Delta:
     slices: Counter[tuple[str, int]] = field(default_factory=Counter)
     """By topic and Unix time // SLICE_S."""
     routes: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    """By reason: the word before the colon of `why`."""
     records: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """By difficulty, alias, and what is counted: n, prompt, completion, and nano-USD, which sum exactly."""
 
@@ -249,6 +251,8 @@ class Tally:
     """Of these, those written in the last RATE_S seconds."""
     routes: Mapping[str, int]
     """Works by difficulty."""
+    refused: Mapping[str, int]
+    """Questions by reason."""
     records: Sequence[RecordSum]
 
 
@@ -304,3 +308,5 @@ def _move(delta: Delta, case: CaseSeen, by: int) -> None:
         delta.standing[standing.topic, standing.end or ""] += by
         if standing.difficulty is not None:
             delta.routes[standing.difficulty] += by
+        if standing.end == "refused":
+            delta.refused[standing.why.partition(":")[0]] += by

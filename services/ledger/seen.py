@@ -22,7 +22,7 @@ KEPT_S = 3600
 """Seconds that slices of rates are kept: nobody asks for the rate of an hour ago."""
 
 Count = tuple[str, str, str, str]
-"""What is counted: a kind (standing, seen, slice, routes, records), and up to three names under it."""
+"""What is counted: a kind (standing, seen, slice, routes, refused, records), and up to three names under it."""
 
 _DEFAULTS = {field.name: field.default for field in fields(Sighting) if field.default is not MISSING}
 _FIELDS = {field.name for field in fields(Sighting)}
@@ -56,6 +56,7 @@ def counts(delta: Delta, now_ms: int) -> dict[Count, int]:
     flat |= {("seen", topic, "", ""): n for topic, n in delta.seen.items()}
     flat |= {("slice", topic, str(at), ""): n for (topic, at), n in delta.slices.items() if at >= oldest}
     flat |= {("routes", route, "", ""): n for route, n in delta.routes.items()}
+    flat |= {("refused", reason, "", ""): n for reason, n in delta.refused.items()}
     flat |= {("records", *key): n for key, n in delta.records.items()}
     return {count: n for count, n in flat.items() if n}
 
@@ -81,6 +82,7 @@ def tally(sums: Iterable[tuple[Count, int]], oldest_ms: Mapping[str, int], now_m
         seen={topic: n for (topic, _, _), n in kinds["seen"].items()},
         recent={topic: n for topic, n in recent.items() if n},
         routes={route: n for (route, _, _), n in kinds["routes"].items()},
+        refused={reason: n for (reason, _, _), n in kinds["refused"].items()},
         records=_record_sums(kinds["records"]),
     )
 
