@@ -4,21 +4,36 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from services.core.errors import LedgerAway
 from services.ledger.errors import LedgerUnusable
 
-SCHEMA = 1
-"""PRAGMA user_version of the files that this code writes and reads."""
-
 BUSY_S = 5.0
 """How long to wait for the other processes' transactions. One takes a millisecond, but those that wait are served in no
 order, and some are unlucky under load."""
 
-_APPLICATION = 0x524D4C47  # "RMLG": so that another program's database is not taken for a ledger
+SCHEMA = 1
+"""PRAGMA user_version of the files that this code writes and reads."""
 
-_TABLES = """
+
+@dataclass(frozen=True)
+class Kind:
+    """What a file is for: so that another program's database, or another kind of ours, is not taken for it."""
+
+    application: int
+    """PRAGMA application_id."""
+    tables: str
+    """Statements, each ended by a semicolon and a line's end."""
+    later: str = ""
+    """Added where they are missing, without another SCHEMA: older workers leave them alone, and go on beside newer
+    ones."""
+
+
+LEDGER = Kind(
+    0x524D4C47,  # "RMLG"
+    """
 CREATE TABLE call (
     id INTEGER PRIMARY KEY, call_id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, at REAL NOT NULL, outcome BLOB NOT NULL
 );
@@ -36,9 +51,9 @@ CREATE TABLE attempt (
     PRIMARY KEY (service, topic, partition, "offset", owner)
 ) WITHOUT ROWID;
 CREATE TABLE circuit (service TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
-"""
-
-_LATER_TABLES = """
+""",
+    """
+CREATE INDEX IF NOT EXISTS claim_open ON claim (owner, until) WHERE ended = 'open';
 CREATE TABLE IF NOT EXISTS refusal (
     case_id TEXT, named TEXT, life INTEGER, at REAL NOT NULL, refusal BLOB NOT NULL, PRIMARY KEY (case_id, named, life)
 ) WITHOUT ROWID;
@@ -49,8 +64,24 @@ CREATE TABLE IF NOT EXISTS known (
 CREATE TABLE IF NOT EXISTS band (
     key INTEGER, known INTEGER, at REAL NOT NULL, PRIMARY KEY (key, known)
 ) WITHOUT ROWID;
-"""
-"""Added where they are missing, without another SCHEMA: older workers leave them alone, and go on beside newer ones."""
+CREATE TABLE IF NOT EXISTS spending (
+    alias TEXT, stage TEXT, calls INTEGER NOT NULL, prompt INTEGER NOT NULL, completion INTEGER NOT NULL,
+    cached INTEGER NOT NULL, nano_usd INTEGER NOT NULL, PRIMARY KEY (alias, stage)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS budget (
+    id INTEGER PRIMARY KEY, most INTEGER, waiting INTEGER NOT NULL, reserved INTEGER NOT NULL, open INTEGER NOT NULL
+);
+INSERT OR IGNORE INTO budget VALUES (0, NULL, 0, 0, 0);
+CREATE TABLE IF NOT EXISTS reservation (
+    work_id TEXT, life INTEGER, case_id TEXT NOT NULL, recipe_id TEXT NOT NULL, at REAL NOT NULL,
+    estimate INTEGER NOT NULL, spent INTEGER NOT NULL, open INTEGER NOT NULL, PRIMARY KEY (work_id, life)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS reservation_open ON reservation (case_id) WHERE open;
+CREATE TABLE IF NOT EXISTS settled (
+    recipe_id TEXT PRIMARY KEY, cases INTEGER NOT NULL, nano_usd INTEGER NOT NULL
+) WITHOUT ROWID;
+""",
+)
 
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _AWAY = _DAMAGED | {
@@ -68,11 +99,11 @@ _AWAY = _DAMAGED | {
 """What the store can do to us. The rest (syntax, misuse, constraints) are mistakes of this code, and stay visible."""
 
 
-def prepare(path: Path) -> None:
-    """Make the file a ledger where it is new; refuse it where it can't be one (LedgerUnusable)."""
+def prepare(path: Path, kind: Kind = LEDGER) -> None:
+    """Make the file one of its kind where it is new; refuse it where it can't be one (LedgerUnusable)."""
     try:
         with translated(path), closing(_connect(path, "rwc")) as db:
-            _prepare(db, path)
+            _prepare(db, path, kind)
     except LedgerAway as error:
         if _code(error.__cause__) in _DAMAGED:
             raise LedgerUnusable(f"{path} is damaged or no SQLite file: restore it, or move it away") from error
@@ -116,20 +147,20 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_S, isolation_level=None)
 
 
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
+def _prepare(db: sqlite3.Connection, path: Path, kind: Kind) -> None:
     _into_wal(db)
     db.execute("BEGIN IMMEDIATE")
     application, version = _pragma(db, "application_id"), _pragma(db, "user_version")
     tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if (application, version, tables) == (0, 0, 0):
-        _execute(db, _TABLES)
-        db.execute(f"PRAGMA application_id = {_APPLICATION}")
+        _execute(db, kind.tables)
+        db.execute(f"PRAGMA application_id = {kind.application}")
         db.execute(f"PRAGMA user_version = {SCHEMA}")
-    elif application != _APPLICATION:
+    elif application != kind.application:
         raise LedgerUnusable(f"{path} is another program's database: give the ledger a file of its own")
     elif version != SCHEMA:
         raise LedgerUnusable(f"{path} has schema {version}, this code knows {SCHEMA}: deploy the version that wrote it")
-    _execute(db, _LATER_TABLES)
+    _execute(db, kind.later)
     db.execute("COMMIT")
 
 
