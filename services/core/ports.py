@@ -231,6 +231,10 @@ class Books(Protocol):
         """Every finished call, oldest first."""
         ...
 
+    async def under_way(self) -> Mapping[str, int]:
+        """How many live leases each owner has that has any."""
+        ...
+
     async def admitted(self) -> dict[str, int]:
         """Counts: `first` and `duplicate` submissions."""
         ...

@@ -1,6 +1,7 @@
 """The ledger's fake: all in one process's memory, the same promises, a clock as an argument."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -108,6 +109,10 @@ class MemoryLedger:
     async def calls(self) -> list[CallRow]:
         self._now()
         return sorted(self._calls.values(), key=lambda row: row.at)
+
+    async def under_way(self) -> Mapping[str, int]:
+        now = self._now()
+        return Counter(row.owner for row in self._claims if row.ended == "open" and row.until > now)
 
     async def admitted(self) -> dict[str, int]:
         self._now()

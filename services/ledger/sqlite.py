@@ -103,6 +103,9 @@ class SqliteLedger:
         rows = await self._read("SELECT call_id, owner, at, outcome FROM call ORDER BY at, id")
         return [CallRow(call_id, owner, at, decode(outcome)) for call_id, owner, at, outcome in rows]
 
+    async def under_way(self) -> Mapping[str, int]:
+        return await self._commits.run(statements.under_way)
+
     async def admitted(self) -> dict[str, int]:
         [(first, duplicate)] = await self._read("SELECT total(first), total(NOT first) FROM admission")
         return {"first": int(first), "duplicate": int(duplicate)}

@@ -119,6 +119,12 @@ def set_circuit(db: sqlite3.Connection, _now: float, *, service: str, why: str |
         db.execute("INSERT INTO circuit VALUES (?, ?)", (service, why))
 
 
+def under_way(db: sqlite3.Connection, now: float) -> dict[str, int]:
+    """Live leases by owner."""
+    query = "SELECT owner, count(*) FROM claim WHERE ended = 'open' AND until > ? GROUP BY owner"
+    return dict(db.execute(query, (now,)).fetchall())
+
+
 def prune(db: sqlite3.Connection, now: float, *, kind: str, older_than_s: float, limit: int) -> int:
     """Delete some of the rows of this kind that are older; how many."""
     return db.execute(PRUNED[kind], (now - older_than_s, limit)).rowcount

@@ -7,6 +7,7 @@ opening, where CONFIG GET is permitted: an evicted call would be paid for again)
 replica loses what it had not got yet. All finished calls stand in the server's memory, until they are pruned.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
@@ -114,6 +115,11 @@ class ValkeyLedger:
     async def calls(self) -> list[CallRow]:
         rows = {field: _call(field.decode(), value) async for field, value in self._scan(_CALLS)}
         return sorted(rows.values(), key=lambda row: row.at)
+
+    async def under_way(self) -> Mapping[str, int]:
+        now = self._clock() if self._clock else await self._server.time()
+        leases = {number: row async for number, row in self._open_leases()}
+        return Counter(row.owner for row in leases.values() if row.until > now)
 
     async def admitted(self) -> dict[str, int]:
         first = await self._server.command("HLEN", _ADMISSIONS)

@@ -389,3 +389,16 @@ async def test_closing_finishes_what_was_asked_for(store) -> None:
         await asyncio.gather(*waiting)
     async with store.ledger() as ledger:
         assert len(await ledger.calls()) == 20
+
+
+async def test_what_is_under_way_is_counted_by_owner(ledger: Ledger, clock: FakeClock) -> None:
+    assert await ledger.under_way() == {}
+    await ledger.claim(["call-1", "call-2"], owner="a", lease_s=10)
+    await ledger.claim(["call-3"], owner="b", lease_s=60)
+    assert await ledger.under_way() == {"a": 2, "b": 1}
+    await ledger.release(["call-1"], owner="a")
+    assert await ledger.under_way() == {"a": 1, "b": 1}
+    clock.pass_(20)
+    assert await ledger.under_way() == {"b": 1}
+    await ledger.complete({"call-3": REPLY}, owner="b")
+    assert await ledger.under_way() == {}
