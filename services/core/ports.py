@@ -9,6 +9,7 @@ from services.contracts.base import Message
 from services.contracts.refused import Match, Reason
 from services.core.calls import Answer, Outcome, Request
 from services.core.sketches import Newcomer
+from services.core.spending import Price
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,11 @@ class Calls(Protocol):
         """Give back leases whose calls were not made or have been cancelled. Those of others are left alone."""
         ...
 
-    async def complete(self, outcomes: Mapping[str, Outcome], *, owner: str) -> list[Outcome]:
-        """Write outcomes and end the leases; the first writer wins. Returns what the ledger holds, in order."""
+    async def complete(
+        self, outcomes: Mapping[str, Outcome], *, owner: str, prices: Mapping[str, Price] | None = None
+    ) -> list[Outcome]:
+        """Write outcomes and end the leases; the first writer wins. Returns what the ledger holds, in order. What was
+        written is put down to `prices`, by call id, in the same transaction."""
         ...
 
 

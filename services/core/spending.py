@@ -3,13 +3,16 @@ is the call ledger's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from services.contracts.case import Usage
 from services.contracts.recipe import Model
 
-NANO = 1_000_000_000
+NANO: Final = 1_000_000_000
 """Nano-USD in a USD: money is summed in whole ones, so that it sums to the same in any order."""
+
+SETTLED_ENOUGH: Final = 20
+"""Ended cases of a recipe whose mean says what the next one will probably cost. Until then a prior does."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Price:
         return round((usage.prompt * self.price_in + usage.completion * self.price_out) * NANO / 1_000_000)
 
 
-def price(model: Model, *, case_id: str, alias: str, stage: str) -> Price:
+def price_of(model: Model, *, case_id: str, alias: str, stage: str) -> Price:
     """By this model's prices."""
     return Price(case_id, alias, stage, model.price_in, model.price_out)
 
@@ -68,6 +71,11 @@ class Spendings(Protocol):
         ...
 
 
+def estimate(settled: int, spent_nano_usd: int, prior_nano_usd: int) -> int:
+    """What a case will probably cost, in nano-USD: the mean of so many ended ones, once they are enough."""
+    return spent_nano_usd // settled if settled >= SETTLED_ENOUGH else prior_nano_usd
+
+
 class Budgets(Protocol):
     """The sum at which admission stops. All raise LedgerAway."""
 
@@ -79,11 +87,13 @@ class Budgets(Protocol):
         """Set the sum, or none. Kept over restarts; it holds for every worker at once."""
         ...
 
-    async def reserve(self, case_id: str, work_id: str, life: int, *, estimate_nano_usd: int) -> bool:
-        """Reserve for a case that is to be admitted, if spent, reserved and this together don't exceed the sum, in one
-        transaction. True for one that has its reservation, or has ended: asked again, it is told the same."""
+    async def reserve(self, case_id: str, work_id: str, life: int, *, recipe_id: str, prior_nano_usd: int) -> bool:
+        """Reserve for a case that is to be admitted what it will probably cost (`estimate`), if spent, reserved and
+        this together don't exceed the sum, in one transaction. True for one that has its reservation, or has ended:
+        asked again, it is told the same."""
         ...
 
     async def settle(self, work_id: str, life: int) -> None:
-        """The case has ended: its reservation goes. May be repeated, and come before `reserve`."""
+        """The case has ended: what is left of its reservation goes, and what its calls have cost counts for the next
+        ones' estimate. May be repeated, and come before `reserve`."""
         ...

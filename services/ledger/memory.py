@@ -9,7 +9,9 @@ from services.core.calls import Outcome
 from services.core.errors import LedgerAway
 from services.core.ports import Admission, CallRow, Claim, ClaimRow, Done, Elsewhere, Mine, Position, Refusal
 from services.core.sketches import Newcomer
+from services.core.spending import BudgetState, Price, Spending
 from services.ledger.known_memory import MemoryKnown
+from services.ledger.money_memory import MemoryMoney
 
 _Submission = tuple[str, str, int]
 _Message = tuple[str, Position]
@@ -30,6 +32,7 @@ class MemoryLedger:
         self._known = MemoryKnown()
         self._attempts: dict[_Message, dict[str, float]] = {}
         self._circuits: dict[str, str] = {}
+        self._money = MemoryMoney()
 
     async def claim(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[Claim]:
         now = self._now()
@@ -46,9 +49,32 @@ class MemoryLedger:
             if lease and lease.owner == owner and lease.until > now:
                 self._set(replace(lease, ended="released", until=now))
 
-    async def complete(self, outcomes: Mapping[str, Outcome], *, owner: str) -> list[Outcome]:
+    async def complete(
+        self, outcomes: Mapping[str, Outcome], *, owner: str, prices: Mapping[str, Price] | None = None
+    ) -> list[Outcome]:
         now = self._now()
+        for call_id in outcomes.keys() - self._calls.keys():
+            if price := (prices or {}).get(call_id):
+                self._money.pay(price, outcomes[call_id].usage)
         return [self._complete(call_id, outcome, owner, now) for call_id, outcome in outcomes.items()]
+
+    async def spendings(self) -> Sequence[Spending]:
+        self._now()
+        return self._money.spendings()
+
+    async def budget(self) -> BudgetState:
+        self._now()
+        return self._money.state()
+
+    async def set_budget(self, limit_nano_usd: int | None) -> None:
+        self._now()
+        self._money.limit, self._money.waiting = limit_nano_usd, False
+
+    async def reserve(self, case_id: str, work_id: str, life: int, *, recipe_id: str, prior_nano_usd: int) -> bool:
+        return self._money.reserve(case_id, (work_id, life), recipe_id, prior_nano_usd, self._now())
+
+    async def settle(self, work_id: str, life: int) -> None:
+        self._money.settle((work_id, life), self._now())
 
     async def admit(
         self,
@@ -128,6 +154,7 @@ class MemoryLedger:
         self._first = {key: first for key, first in self._first.items() if first[2] >= cutoff}
         self._refusals = {key: refusal for key, refusal in self._refusals.items() if key in self._first}
         self._known.prune(cutoff)
+        self._money.prune(cutoff)
         self._duplicates = {key: at for key, at in self._duplicates.items() if at >= cutoff}
         self._attempts = {
             key: opened for key, opened in self._attempts.items() if max(opened.values(), default=0) >= cutoff

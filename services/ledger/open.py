@@ -7,11 +7,12 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from services.core.ports import Admissions, Attempts, Books, Calls
+from services.core.spending import Budgets, Spendings
 from services.core.standings import Standings
 from services.ledger.errors import LedgerUnusable
 
 
-class Ledger(Calls, Admissions, Attempts, Books, Protocol):
+class Ledger(Calls, Admissions, Attempts, Books, Spendings, Budgets, Protocol):
     """All that is kept beside Kafka, behind one address.
 
     What the three adapters promise beyond the ports, held by tests/laws/test_ledger_laws.py:
@@ -30,6 +31,8 @@ class Ledger(Calls, Admissions, Attempts, Books, Protocol):
     - A refusal belongs to the admission it was given with, and says the same to that message ever after. A question is
       known to later ones once it was let in as a newcomer, in whatever life or recipe; one that was admitted without
       (by a worker that doesn't check) is not. What is pruned with its admission keeps nobody out any more.
+    - A price counts once, with the outcome that is written first, and goes to the case's open reservation, the latest
+      where it has several. A call completed without a price, as by an older worker, counts nowhere.
     - `prune` goes by the end of a call or lease, the moment of an admission, and, for the attempts of a message, the
       latest of them. It works in small steps: others go on in between.
     """

@@ -18,6 +18,8 @@ from typing import Any
 from services.core.calls import Outcome
 from services.core.ports import Admission, CallRow, Claim, ClaimRow, Done, Position, Refusal
 from services.core.sketches import Newcomer
+from services.core.spending import BudgetState, Price, Spending
+from services.ledger import sqlite_money
 from services.ledger import sqlite_statements as statements
 from services.ledger.outcomes import decode, encode
 from services.ledger.sqlite_commits import SqliteCommits
@@ -52,9 +54,13 @@ class SqliteLedger:
     async def release(self, call_ids: Sequence[str], *, owner: str) -> None:
         await self._commits.run(partial(statements.release, call_ids=call_ids, owner=owner))
 
-    async def complete(self, outcomes: Mapping[str, Outcome], *, owner: str) -> list[Outcome]:
+    async def complete(
+        self, outcomes: Mapping[str, Outcome], *, owner: str, prices: Mapping[str, Price] | None = None
+    ) -> list[Outcome]:
         written = {call_id: encode(outcome) for call_id, outcome in outcomes.items()}
-        stands = await self._commits.run(partial(statements.complete, outcomes=written, owner=owner), durable=True)
+        paid = {call_id: (price, outcomes[call_id].usage) for call_id, price in (prices or {}).items()}
+        work = partial(statements.complete, outcomes=written, owner=owner, paid=paid)
+        stands = await self._commits.run(work, durable=True)
         return [decode(held) if held else mine for held, mine in zip(stands, outcomes.values(), strict=True)]
 
     async def admit(
@@ -94,6 +100,24 @@ class SqliteLedger:
 
     async def set_circuit(self, service: str, why: str | None) -> None:
         await self._commits.run(partial(statements.set_circuit, service=service, why=why), durable=True)
+
+    async def spendings(self) -> Sequence[Spending]:
+        return await self._commits.run(sqlite_money.spendings)
+
+    async def budget(self) -> BudgetState:
+        return await self._commits.run(sqlite_money.state)
+
+    async def set_budget(self, limit_nano_usd: int | None) -> None:
+        await self._commits.run(partial(sqlite_money.set_limit, limit=limit_nano_usd), durable=True)
+
+    async def reserve(self, case_id: str, work_id: str, life: int, *, recipe_id: str, prior_nano_usd: int) -> bool:
+        ask = partial(
+            sqlite_money.reserve, case_id=case_id, work=(work_id, life), recipe_id=recipe_id, prior=prior_nano_usd
+        )
+        return await self._commits.run(ask, durable=True)
+
+    async def settle(self, work_id: str, life: int) -> None:
+        await self._commits.run(partial(sqlite_money.settle, work=(work_id, life)))
 
     async def claims(self) -> list[ClaimRow]:
         rows = await self._read("SELECT call_id, owner, since, until, ended FROM claim ORDER BY since, id")

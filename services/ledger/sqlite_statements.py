@@ -4,9 +4,11 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from services.contracts.case import Usage
 from services.core.ports import Admission, Elsewhere, Mine, Position, Refusal
 from services.core.sketches import Newcomer
-from services.ledger import sqlite_known
+from services.core.spending import Price
+from services.ledger import sqlite_known, sqlite_money
 
 Submission = tuple[str, str, int]
 """Case id, named recipe or "", life."""
@@ -29,6 +31,8 @@ PRUNED: Final = {
     "admission": 'DELETE FROM admission WHERE (case_id, named, life, topic, partition, "offset") IN '
     '(SELECT case_id, named, life, topic, partition, "offset" FROM admission WHERE at < ? LIMIT ?)',
     **sqlite_known.PRUNED,
+    "reservation": "DELETE FROM reservation WHERE (work_id, life) IN "
+    "(SELECT work_id, life FROM reservation WHERE at < ? AND NOT open LIMIT ?)",
     "attempt": 'DELETE FROM attempt WHERE (service, topic, partition, "offset") IN '
     '(SELECT service, topic, partition, "offset" FROM attempt GROUP BY 1, 2, 3, 4 HAVING max(at) < ? LIMIT ?)',
 }
@@ -54,9 +58,19 @@ def release(db: sqlite3.Connection, now: float, *, call_ids: Sequence[str], owne
             _end(db, lease, "released", now)
 
 
-def complete(db: sqlite3.Connection, now: float, *, outcomes: Mapping[str, bytes], owner: str) -> list[bytes | None]:
-    """For each call: the outcome that stood already, or None where this one was written."""
-    return [_complete(db, now, call_id, outcome, owner) for call_id, outcome in outcomes.items()]
+def complete(
+    db: sqlite3.Connection,
+    now: float,
+    *,
+    outcomes: Mapping[str, bytes],
+    owner: str,
+    paid: Mapping[str, tuple[Price, Usage]],
+) -> list[bytes | None]:
+    """For each call: the outcome that stood already, or None where this one was written, and put down."""
+    stands = [_complete(db, now, call_id, outcome, owner) for call_id, outcome in outcomes.items()]
+    written = [call_id for call_id, stood in zip(outcomes, stands, strict=True) if stood is None]
+    sqlite_money.pay(db, [paid[call_id] for call_id in written if call_id in paid])
+    return stands
 
 
 def admit(

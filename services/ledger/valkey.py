@@ -12,10 +12,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
+from services.contracts.case import Usage
 from services.contracts.codec import canonical
 from services.core.calls import Outcome
 from services.core.ports import Admission, CallRow, Claim, ClaimRow, Done, Elsewhere, Mine, Position, Refusal
 from services.core.sketches import Newcomer
+from services.core.spending import SETTLED_ENOUGH, BudgetState, Price, Spending
 from services.ledger import refusals, valkey_known
 from services.ledger.outcomes import decode, encode
 from services.ledger.valkey_server import ValkeyServer
@@ -25,11 +27,15 @@ _KEYS: Final = [
     for name in (
         *("calls", "leases", "history", "admissions", "duplicates", "attempts", "numbers"),
         *("refusals", "known", "bands"),
+        *("spending", "budget", "reservations", "open_of", "settled"),  # the last five: money.lua
     )
 ]
-_CALLS, _LEASES, _HISTORY, _ADMISSIONS, _DUPLICATES, _ATTEMPTS, _NUMBERS, _REFUSALS, _KNOWN, _BANDS = _KEYS
+_CALLS, _LEASES, _HISTORY, _ADMISSIONS, _DUPLICATES, _ATTEMPTS, _NUMBERS, _REFUSALS, _KNOWN, _BANDS = _KEYS[:10]
+_SPENDING, _BUDGET, _RESERVATIONS = _KEYS[10:13]
 _CIRCUITS: Final = "reasonmed{ledger}:circuits"
-_PRUNED: Final = (_CALLS, _LEASES, _HISTORY, _ADMISSIONS, _DUPLICATES, _ATTEMPTS, _REFUSALS, _KNOWN, _BANDS)
+_PRUNED: Final = (
+    *(_CALLS, _LEASES, _HISTORY, _ADMISSIONS, _DUPLICATES, _ATTEMPTS, _REFUSALS, _KNOWN, _BANDS, _RESERVATIONS),
+)
 _ENDED: Final[dict[str, Literal["completed", "released", "open"]]] = {
     "completed": "completed",
     "released": "released",
@@ -61,8 +67,13 @@ class ValkeyLedger:
     async def release(self, call_ids: Sequence[str], *, owner: str) -> None:
         await self._run("release", owner, *call_ids)
 
-    async def complete(self, outcomes: Mapping[str, Outcome], *, owner: str) -> list[Outcome]:
-        written = [part for call_id, outcome in outcomes.items() for part in (call_id, encode(outcome))]
+    async def complete(
+        self, outcomes: Mapping[str, Outcome], *, owner: str, prices: Mapping[str, Price] | None = None
+    ) -> list[Outcome]:
+        given = prices or {}
+        written: list[str | bytes] = []
+        for call_id, outcome in outcomes.items():
+            written += [call_id, encode(outcome), _paid(given.get(call_id), outcome.usage)]
         answers = await self._run("complete", owner, *written)
         return [
             _call("", held).outcome if held else mine for held, mine in zip(answers, outcomes.values(), strict=True)
@@ -85,6 +96,34 @@ class ValkeyLedger:
         answer = await self._run("admit", submission, _place(position), named or current, given, *told)
         verdict, recipe_id, kept = answer
         return Admission(verdict.decode(), recipe_id.decode(), refusals.decode(kept) if kept else None)
+
+    async def spendings(self) -> Sequence[Spending]:
+        sums: dict[tuple[str, str], dict[str, int]] = {}
+        for field, value in (await self._server.command("HGETALL", _SPENDING)).items():
+            alias, stage, what = field.decode().split("\n")
+            sums.setdefault((alias, stage), {})[what] = int(value)
+        return [_spending(*key, sums[key]) for key in sorted(sums)]
+
+    async def budget(self) -> BudgetState:
+        held = await self._server.command("HGETALL", _BUDGET)
+        limit = held.get(b"limit")
+        spent, reserved, open_, waiting = (
+            int(held.get(name, 0)) for name in (b"spent", b"reserved", b"open", b"waiting")
+        )
+        return BudgetState(None if limit is None else int(limit), spent, reserved, open_, bool(waiting))
+
+    async def set_budget(self, limit_nano_usd: int | None) -> None:
+        if limit_nano_usd is None:
+            await self._server.command("HDEL", _BUDGET, "limit", "waiting")
+        else:
+            await self._server.command("HSET", _BUDGET, "limit", limit_nano_usd, "waiting", 0)
+
+    async def reserve(self, case_id: str, work_id: str, life: int, *, recipe_id: str, prior_nano_usd: int) -> bool:
+        asked = (f"{work_id} {life}", case_id, recipe_id, prior_nano_usd, SETTLED_ENOUGH)
+        return bool(await self._run("reserve", *asked))
+
+    async def settle(self, work_id: str, life: int) -> None:
+        await self._run("settle", f"{work_id} {life}")
 
     async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:
         others: int = await self._run("open_attempt", _message(service, position), owner)
@@ -172,6 +211,18 @@ def _call(call_id: str, value: bytes) -> CallRow:
     head, _, outcome = value.partition(b"\n")
     at, owner = head.decode().split(" ", 1)
     return CallRow(call_id, owner, _s(at), decode(outcome))
+
+
+def _paid(price: Price | None, usage: Usage) -> str:
+    if price is None:
+        return ""
+    tokens = (usage.prompt, usage.completion, usage.cached)
+    return "\n".join(map(str, (price.alias, price.stage, price.case_id, *tokens, price.nano_usd(usage))))
+
+
+def _spending(alias: str, stage: str, sums: Mapping[str, int]) -> Spending:
+    usage = Usage(prompt=sums["prompt"], completion=sums["completion"], cached=sums["cached"])
+    return Spending(alias, stage, sums["calls"], usage, sums["nano_usd"])
 
 
 def _outcome(value: bytes) -> Outcome:

@@ -21,17 +21,9 @@ CONNECTIONS = 16
 """Requests under way at once. The server runs one script at a time; more would only wait there."""
 
 _LUA = Path(__file__).parent / "lua"
-_SCRIPTS: Final = (
-    "claim",
-    "renew",
-    "release",
-    "complete",
-    "admit",
-    "open_attempt",
-    "close_attempt",
-    "prune",
-    "observe",
-)
+_SCRIPTS: Final = ("claim", "renew", "release", "admit", "open_attempt", "close_attempt", "observe")
+_WITH_MONEY: Final = ("complete", "reserve", "settle", "prune")
+"""Those that have money.lua too."""
 
 _AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.OutOfMemoryError, exceptions.ReadOnlyError)
 _AWAY_CODES: Final = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "UNKILLABLE")
@@ -48,6 +40,10 @@ class ValkeyServer:
         prelude = (_LUA / "prelude.lua").read_text()
         self._scripts = {
             name: client.register_script(prelude + (_LUA / f"{name}.lua").read_text()) for name in _SCRIPTS
+        }
+        money = prelude + (_LUA / "money.lua").read_text()
+        self._scripts |= {
+            name: client.register_script(money + (_LUA / f"{name}.lua").read_text()) for name in _WITH_MONEY
         }
 
     @classmethod
@@ -80,6 +76,11 @@ class ValkeyServer:
         """Run one command. Raises LedgerAway."""
         async with self._reached():
             return await self._execute(*words)
+
+    async def time(self) -> float:
+        """The server's clock: Unix time in seconds. Raises LedgerAway."""
+        seconds, micros = await self.command("TIME")
+        return int(seconds) + int(micros) / 1e6
 
     async def check_policy(self) -> None:
         """Refuse a server that drops keys when its memory is full: each dropped call would be paid for again."""

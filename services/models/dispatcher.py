@@ -15,6 +15,7 @@ from services.core.endpoint import Endpoint
 from services.core.errors import Draining, LedgerAway, ModelAway, Reject, Retry
 from services.core.holds import Holds
 from services.core.ports import Calls, Done, Elsewhere, Mine
+from services.core.spending import price_of
 from services.models.client import Client
 from services.models.leases import Leases
 from services.models.pace import Pace, backoff, next_tick
@@ -273,8 +274,10 @@ class Dispatcher:
 
     async def _write(self, call: Running, outcome: Outcome) -> Outcome:
         """Write the outcome until it is written: it has been paid for. Returns what the ledger holds."""
+        asked = call.request
+        price = {call.call_id: price_of(asked.model, case_id=asked.case_id, alias=asked.alias, stage=asked.stage)}
         (held,) = await self._patiently(
-            lambda: self._ledger.complete({call.call_id: outcome}, owner=self.owner), call, keep=True
+            lambda: self._ledger.complete({call.call_id: outcome}, owner=self.owner, prices=price), call, keep=True
         )
         self._leases.ended(call.call_id)
         self.stats.ended(call.request.alias, outcome)

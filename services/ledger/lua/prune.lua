@@ -3,7 +3,8 @@ local key, oldest, cursor = KEYS[tonumber(ARGV[2])], now - tonumber(ARGV[3]), AR
 local page = redis.call('HSCAN', key, cursor, 'COUNT', 200)
 local dropped = 0
 for i = 1, #page[2], 2 do
-  if tonumber(string.match(page[2][i + 1], '^%d+')) < oldest then
+  local open = key == reservations and string.match(page[2][i + 1], '^%d+ %d+ %d+ 1 ')
+  if not open and tonumber(string.match(page[2][i + 1], '^%d+')) < oldest then
     dropped = dropped + redis.call('HDEL', key, page[2][i])
   end
 end
