@@ -18,6 +18,7 @@ from services.cli import (
     export,
     ledger,
     recipes,
+    show,
     sql,
     status,
     submit,
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("submit")(submit.submit)
 app.command("status")(status.status)
+app.command("show")(show.show)
 app.add_typer(topics.app, name="topics")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(dead.app, name="dead")
