@@ -19,6 +19,7 @@ from services.cli import (
     index,
     ledger,
     recipes,
+    show,
     sql,
     status,
     submit,
@@ -42,6 +43,7 @@ app.command("up")(up.up)
 app.command("submit")(submit.submit)
 app.command("index")(index.index)
 app.command("status")(status.status)
+app.command("show")(show.show)
 app.add_typer(topics.app, name="topics")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(dead.app, name="dead")

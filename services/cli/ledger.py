@@ -28,7 +28,7 @@ def prune(
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
-    """Drop what ended so long ago: calls, leases, admissions, attempts. A dry run, unless --yes is given.
+    """Drop what ended so long ago: calls, leases, admissions, attempts, cases. A dry run, unless --yes is given.
 
     A call that is dropped is paid for again if it is asked again, and a question that is submitted again is worked on
     again. So Kafka is asked how long its topics keep cases: without its answer nothing is dropped. Services may go on
@@ -99,7 +99,8 @@ async def _kept_ms(kafka: "KafkaClient") -> dict[str, int]:
 
 
 async def _prune(url: str, age: timedelta) -> int:
-    from services.ledger import open_ledger
+    from services.ledger import open_ledger, open_standings
 
-    async with open_ledger(url) as ledger:
+    async with open_ledger(url) as ledger, open_standings(url) as standings:
+        await standings.prune(age.total_seconds())
         return await ledger.prune(age.total_seconds())

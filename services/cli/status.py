@@ -1,99 +1,90 @@
-"""`reasonmed status`: what stands where, counted from the topics and the groups' offsets."""
+"""`reasonmed status`: the live figures that the monitor publishes."""
 
 import asyncio
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+import time
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.console import UP, Bootstrap, Folder, Json, emit, err, out
+from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, out
 
 if TYPE_CHECKING:
-    from services.runtime.kafka import KafkaClient
+    from pathlib import Path
+
+    from services.core.figures import Figures
+    from services.core.standings import Standings
 
 LIMIT = 100_000
-"""Messages read, at most: some seconds."""
+"""Messages read with --count, at most: some seconds."""
+EVERY_S = 1.0
+"""Seconds between two looks with --watch: as often as the monitor publishes."""
 
 
 def status(
     bootstrap: Bootstrap = None,
     folder: Folder = UP,
+    watch: Annotated[bool, typer.Option("--watch", help="Show them again each second, until Ctrl-C.")] = False,
+    count: Annotated[
+        bool, typer.Option("--count", help="Count the topics themselves instead: slower, and needs no monitor.")
+    ] = False,
     limit: Annotated[
-        int, typer.Option(help="Read at most so many messages; beyond, only offsets are counted.")
+        int, typer.Option(help="With --count: read at most so many messages; beyond, only offsets are counted.")
     ] = LIMIT,
     json: Json = False,
 ) -> None:
-    """Show what stands where: by topic the distinct cases and each group's lag; ends by kind; dead letters.
+    """Show what stands where: by topic the open cases, the oldest, rates and lag; ends, cost, calls, circuits.
 
-    Counted from the topics themselves. Where they hold more than --limit messages, cases and ends are left out.
+    The monitor makes these figures once a second, and they say how old they are. --count needs none: it reads the
+    topics, and where they hold more than --limit messages, leaves out cases and ends.
 
     Example:  reasonmed status --json | jq .ends
     """
+    if count:
+        _count(bootstrap, folder, limit, json=json)
+        return
+    from services.cli.coordinates import ledger
+
+    asyncio.run(_status(ledger(folder), watch=watch, json=json))
+
+
+def _count(bootstrap: str | None, folder: "Path", limit: int, *, json: bool) -> None:
+    from services.cli import count
     from services.cli.coordinates import client
 
-    seen = asyncio.run(look(client(bootstrap, folder), limit))
-    emit(seen) if json else _show(seen)
+    seen = asyncio.run(count.look(client(bootstrap, folder), limit))
+    emit(seen) if json else count.show(seen)
 
 
-async def look(kafka: "KafkaClient", limit: int) -> dict[str, Any]:
-    """The whole status as data; `cases`, `ends` and `open` are null beyond the limit. Raises BrokerAway."""
-    from services.contracts.topics import QUESTION_SUBMITTED, topics
-    from services.local.progress import FOLLOWED, End
-    from services.runtime.cluster import committed, held, lag
+async def _status(url: str, *, watch: bool, json: bool) -> None:
+    from services.cli.figures_view import shown
+    from services.ledger import open_standings
 
-    holds = await held(kafka, list(topics()))
-    readers = {topic.name: [topic.group or reader for reader in topic.read_by] for topic in topics().values()}
-    groups = sorted({group for name in FOLLOWED for group in readers[name]} - {"taps", "command-line"})
-    done = await committed(kafka, groups)
-    messages = {name: sum(len(held_) for key, held_ in holds.items() if key.topic == name) for name in FOLLOWED}
-    progress = await _counted(kafka) if sum(messages.values()) <= limit else None
-    cases = progress.counts() if progress else {}
-    return {
-        "bootstrap": kafka.bootstrap,
-        "topics": {
-            name: {
-                "messages": messages[name],
-                "cases": cases.get(name, 0) if progress else None,
-                "lag": {group: lag(holds, done[group], name) for group in readers[name] if group in groups},
-            }
-            for name in FOLLOWED
-            if any(key.topic == name for key in holds)
-        },
-        "ends": {kind: progress.by_end()[kind] for kind in get_args(End)} if progress else None,
-        "open": len(progress.open(progress.cases[QUESTION_SUBMITTED])) if progress else None,
-        "records": len(progress.records) if progress else None,
-        "dead_letters": sum(count for name, count in messages.items() if name.endswith("-dead")),
-    }
+    async with open_standings(url) as standings:
+        if watch and not json:
+            await _watch(standings)
+            return
+        figures = await read(standings)
+        emit(figures.model_dump()) if json else out.print(shown(figures, time.time()))
 
 
-async def _counted(kafka: "KafkaClient") -> Any:
-    from services.local.progress import FOLLOWED, Progress
-    from services.runtime.reader import read_topic
+async def _watch(standings: "Standings") -> None:
+    from rich.live import Live
 
-    progress = Progress()
-    async with aclosing(read_topic(kafka, *FOLLOWED)) as messages:
-        async for message in messages:
-            progress.take(message)
-    return progress
+    from services.cli.figures_view import shown
+
+    with Live(console=out, auto_refresh=False, screen=out.is_terminal) as live:
+        while True:
+            live.update(shown(await read(standings), time.time()), refresh=True)
+            await asyncio.sleep(EVERY_S)
 
 
-def _show(seen: dict[str, Any]) -> None:
-    from rich.table import Table
+async def read(standings: "Standings") -> "Figures":
+    """The figures that were published last. Raises Failed where there are none, LedgerAway."""
+    from services.core.figures import Figures
 
-    if not seen["topics"]:
-        err.print(f"Kafka at {seen['bootstrap']} has none of our topics: run `reasonmed topics declare`.")
-        raise typer.Exit(1)
-    table = Table("topic", title=f"Kafka at {seen['bootstrap']}", title_justify="left")
-    for name in ("cases", "messages"):
-        table.add_column(name, justify="right")
-    table.add_column("lag by group")
-    for name, topic in seen["topics"].items():
-        if topic["messages"] or not name.endswith("-dead"):
-            lags = ", ".join(f"{group} {count}" for group, count in topic["lag"].items())
-            table.add_row(name, str("–" if topic["cases"] is None else topic["cases"]), str(topic["messages"]), lags)
-    out.print(table)
-    if seen["ends"] is not None:
-        ends = ", ".join(f"{count} {kind}" for kind, count in seen["ends"].items())
-        out.print(f"ended: {ends}; open: {seen['open']}; records: {seen['records']}", highlight=False)
-    if seen["dead_letters"]:
-        out.print(f"dead letters: {seen['dead_letters']}", style="red", highlight=False)
+    if (published := await standings.published()) is None:
+        raise Failed(
+            "no monitor has published figures here: start one (python -m services.monitor), or count the topics "
+            "with --count"
+        )
+    return Figures.model_validate_json(published)

@@ -16,7 +16,7 @@ from services.exporter.dataset import read_dataset
 from services.local.demo import SAMPLES
 
 READY_S = 150
-"""Seconds for Kafka and eight services, on cores that other tests share."""
+"""Seconds for Kafka and nine services, on cores that other tests share."""
 QUESTIONS = 4
 
 
@@ -79,9 +79,13 @@ async def test_questions_go_in_and_records_come_out_and_sigterm_drains(
     assert (await reasonmed.json("submit", "-", stdin=b"\n".join(rows)))["submitted"] == QUESTIONS
 
     status = await _until_ended(reasonmed, QUESTIONS)
-    assert status["topics"]["question-submitted"]["messages"] >= 2 * QUESTIONS  # equal ones of one batch are one
-    assert status["topics"]["question-admitted"]["messages"] == QUESTIONS
-    assert status["dead_letters"] == 0
+    assert status["dead_letters"] == {}
+    counted = await reasonmed.json("status", "--count")
+    assert counted["topics"]["question-submitted"]["messages"] >= 2 * QUESTIONS  # equal ones of one batch are one
+    assert counted["topics"]["question-admitted"]["messages"] == QUESTIONS
+    assert (counted["open"], counted["dead_letters"]) == (0, 0)
+    assert {**status["ends"], **counted["ends"]} == status["ends"]
+    assert f"{QUESTIONS}" in await reasonmed.run("status", "--folder", str(reasonmed.folder))
 
     # The gateway takes the same questions, and knows them.
     coordinates = json.loads((reasonmed.folder / "stack.json").read_text())
@@ -94,11 +98,16 @@ async def test_questions_go_in_and_records_come_out_and_sigterm_drains(
     assert recipes == [{"id": coordinates["recipe_id"], "name": "default", "current": True}]
     assert (await reasonmed.json("topics", "declare", "--partitions", "4"))["created"] == []
     assert all(topic["on_cluster"] for topic in await reasonmed.json("topics", "describe"))
+    shown = await reasonmed.json("show", answer.json()["case_id"])
+    (work,) = shown["works"]
+    assert work["end"] in ("accepted", "rejected")
+    assert all(step["body"]["case_id"] == shown["case_id"] for step in work["way"])
+    assert work["title"] in await reasonmed.run("show", shown["case_id"], "--folder", str(reasonmed.folder))
     account = json.loads(await reasonmed.run("account", "--folder", str(reasonmed.folder)))
     assert (account["questions"], account["missing"], account["calls_against_ledger"]) == (QUESTIONS, 0, 0)
 
     children = psutil.Process(running.pid).children(recursive=True)
-    assert len(children) >= 10  # Kafka, the model server, eight services
+    assert len(children) >= 10  # Kafka, the model server, nine services
     running.terminate()
     out, said = await running.communicate()
     assert running.returncode == 0, said.decode()
@@ -137,7 +146,7 @@ async def _until_ended(reasonmed: Reasonmed, count: int) -> Any:
     """The status once so many questions have ended."""
     async with asyncio.timeout(60):
         while True:
-            status = await reasonmed.json("status")
+            status = await reasonmed.json("status")  # the monitor is ready with the rest, and publishes each second
             if sum(status["ends"].values()) == count and status["open"] == 0:
                 return status
             await asyncio.sleep(0.5)

@@ -17,6 +17,7 @@ COMMANDS = (
     ["up"],
     ["submit"],
     ["status"],
+    ["show"],
     ["topics", "declare"],
     ["topics", "describe"],
     ["recipes", "list"],
@@ -76,7 +77,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["status", "--json"], ["topics", "describe"], ["recipes", "list"], ["dead", "list"]]
+    "command", [["status", "--count", "--json"], ["topics", "describe"], ["recipes", "list"], ["dead", "list"]]
 )
 def test_kafka_that_is_away_is_told_in_a_sentence(
     command: list[str], nowhere: str, capsys: pytest.CaptureFixture[str]

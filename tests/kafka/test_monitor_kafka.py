@@ -1,0 +1,103 @@
+"""The monitor beside a stream: killed, joined and started again, its figures are what the topics count to."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from services.contracts.topics import (
+    CASE_ACCEPTED,
+    PATHS_GENERATED,
+    PATHS_VERIFIED,
+    QUESTION_ADMITTED,
+    QUESTION_SUBMITTED,
+)
+from services.core import ids
+from services.core.figures import Figures
+from services.core.standings import Filter, Standings
+from services.ledger import open_standings
+from services.local.progress import Progress
+from services.monitor.reading import FOLLOWED
+from services.runtime.bodies import read_at
+from tests.kafka.stream import Stream, ask_until, running
+from tests.kafka.test_stream_kafka import OTHERS, QUICK, SAMPLES
+
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stream(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stream]:
+    folder = tmp_path_factory.mktemp("monitored")
+    settings = {"REASONMED_SESSION_S": "6", "REASONMED_DRAIN_S": "20"}
+    aliases = {"slow": "quick", "quick": "quick", "away": "quick"}
+    async with running(
+        folder, recipes=[QUICK], servers={"quick": "0.02"}, aliases=aliases, settings=settings
+    ) as stream:
+        await stream.servers["quick"].process.start()
+        await stream.start("generator-1", *OTHERS, "monitor-1")
+        yield stream
+
+
+async def test_killed_joined_and_started_again_it_counts_what_the_topics_hold(stream: Stream) -> None:
+    async with open_standings(stream.ledger) as standings:
+        await stream.submit(SAMPLES[:6])
+        await ask_until(lambda: published(standings), lambda said: said is not None and said.open + ended(said) > 0)
+        await stream.worker("monitor-1").kill()
+        await stream.submit(SAMPLES[6:12])
+        await stream.begin("monitor-2")
+        await stream.begin("monitor-1")
+        await stream.submit([*SAMPLES[:3], *SAMPLES[12:16]])
+        await stream.until_ended(SAMPLES[:16])
+        counted = Progress()
+        for topic in FOLLOWED:
+            for message in stream.tap.messages[topic]:
+                counted.take(message)
+        said = await ask_until(
+            lambda: published(standings),
+            lambda said: said is not None and said.open == 0 and not lag(said) and not said.calls_under_way,
+        )
+        assert {end: n for end, n in said.ends.model_dump().items() if n} == dict(counted.by_end())
+        seen = {each.topic: each.seen for each in said.topics}
+        for topic in (QUESTION_SUBMITTED, QUESTION_ADMITTED, CASE_ACCEPTED):  # once a case; others in each round
+            assert seen[topic] == len(counted.cases[topic])
+        assert sum(each.records for each in said.records) == len(counted.records)
+        cost = sum(sum(record.cost.values()) for record in stream.tap.seen.records.values())
+        assert sum(each.usd for each in said.records) == pytest.approx(cost)
+        assert dict(Counter(stream.tap.seen.difficulty.values())) == said.routes
+        assert said.dead_letters == {}
+
+
+async def test_a_case_s_way_has_all_its_steps_and_their_bodies_are_where_it_says(stream: Stream) -> None:
+    async with open_standings(stream.ledger) as standings:
+        latest = await standings.latest(Filter(end="accepted"), limit=100)
+        case = await standings.case(ids.case_id(SAMPLES[0]))
+    assert case is not None
+    (standing,) = case.standings()
+    assert standing.case_id in {each.case_id for each in latest}
+    way = case.way(standing.work_id)
+    topics = [sighting.topic for sighting in way]
+    assert topics[:4] == [QUESTION_SUBMITTED, QUESTION_ADMITTED, PATHS_GENERATED, PATHS_VERIFIED]
+    messages = {
+        (message.topic, message.value)
+        for topic in topics
+        for message in stream.tap.messages[topic]
+        if message.key == case.case_id.encode()
+    }
+    bodies = await read_at(stream.client, [sighting.position for sighting in way])
+    assert [body.topic for body in bodies] == topics
+    assert {(body.topic, body.value) for body in bodies} == messages
+    assert "reasonmed_cases_ended" in await stream.metrics("monitor-1")
+
+
+async def published(standings: Standings) -> Figures | None:
+    said = await standings.published()
+    return None if said is None else Figures.model_validate_json(said)
+
+
+def ended(said: Figures) -> int:
+    return sum(said.ends.model_dump().values())
+
+
+def lag(said: Figures) -> int:
+    return sum(each.lag.get("monitor", 0) for each in said.topics)

@@ -1,0 +1,196 @@
+"""The monitor in memory: from bytes to sightings, what is passed over, what is settled, and the figures."""
+
+import orjson
+import pytest
+
+from services.contracts.case import Case, Usage
+from services.contracts.codec import encode
+from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
+from services.contracts.record import Record
+from services.contracts.refused import Refused
+from services.contracts.topics import (
+    CASE_ACCEPTED,
+    CASE_REJECTED,
+    PATHS_VERIFIED,
+    QUESTION_REFUSED,
+    QUESTION_SUBMITTED,
+    RECORD_COMPLETED,
+)
+from services.core.examples import examples
+from services.core.figures import Figures
+from services.core.ports import Received
+from services.core.spending import Spending
+from services.ledger.memory import MemoryLedger
+from services.ledger.standings_memory import MemoryStandings
+from services.monitor.assembly import Looked, TokenRate, assemble, by_service
+from services.monitor.handler import Noting
+from services.monitor.looking import Looking
+from services.monitor.metrics import FiguresMetrics
+from services.monitor.money import Money
+from services.monitor.reading import FOLLOWED, Unreadable, sighting
+from services.runtime.kafka import KafkaClient
+from services.runtime.lags import LagWatch
+from services.runtime.metrics import registry
+
+NOW_MS = 1_800_000_000_000
+EXAMPLES = examples()
+
+
+def example(name: str, kind: type) -> object:
+    value = EXAMPLES[name]
+    assert isinstance(value, kind)
+    return value
+
+
+CASE = example("case", Case)
+RECORD = example("record", Record)
+REFUSED = example("refused", Refused)
+assert isinstance(CASE, Case)
+assert isinstance(RECORD, Record)
+assert isinstance(REFUSED, Refused)
+
+
+def message(topic: str, value: bytes, offset: int = 0, headers: dict[str, bytes] | None = None) -> Received:
+    key = orjson.loads(value)["case_id"].encode()
+    return Received(topic, 0, offset, key, value, headers or {}, timestamp_ms=NOW_MS)
+
+
+def dead(service: str, of: str, value: bytes) -> Received:
+    reason = DeadLetter(service=service, kind="defect", error="broke", attempts=1, topic=of, partition=0, offset=3)
+    return message(f"{service}-dead", value, headers={DEAD_LETTER_HEADER: encode(reason)})
+
+
+def test_a_case_tells_where_it_is_and_how_its_paths_stand() -> None:
+    seen = sighting(message(PATHS_VERIFIED, encode(CASE)))
+    assert (seen.case_id, seen.work_id, seen.recipe_id) == (CASE.case_id, CASE.work_id, CASE.recipe_id)
+    assert (seen.round, seen.difficulty, seen.end) == (CASE.rounds, CASE.difficulty, None)
+    assert seen.title == CASE.question.question[:120]
+    standings = [path.standing for path in CASE.paths]
+    assert dict(seen.paths) == {standing: standings.count(standing) for standing in standings}
+
+
+def test_a_record_tells_its_cost_and_whole_usage() -> None:
+    seen = sighting(message(RECORD_COMPLETED, encode(RECORD)))
+    assert (seen.index, seen.of, seen.difficulty) == (RECORD.index, RECORD.of, RECORD.difficulty)
+    assert seen.cost is not None
+    assert (seen.cost.alias, seen.cost.usd) == (RECORD.alias, pytest.approx(sum(RECORD.cost.values())))
+    assert seen.cost.prompt == sum(usage.prompt for usage in RECORD.usage.values())
+    assert seen.cost.completion == sum(usage.completion for usage in RECORD.usage.values())
+
+
+def test_ends_are_told_with_why_and_a_dead_record_is_none() -> None:
+    rejected = sighting(message(CASE_REJECTED, encode(CASE.with_(rejected="no way"))))
+    assert (rejected.end, rejected.why) == ("rejected", "no way")
+    refused = sighting(message(QUESTION_REFUSED, encode(REFUSED)))
+    assert (refused.end, refused.work_id) == ("refused", "")
+    assert refused.why.startswith("evaluation_set: exam_test.jsonl 0017")
+    of_case = sighting(dead("verifier", "paths-generated", encode(CASE)))
+    assert (of_case.end, of_case.work_id, of_case.why) == ("dead", CASE.work_id, "defect: broke")
+    question = sighting(dead("router", QUESTION_SUBMITTED, encode(EXAMPLES["submission"])))
+    assert (question.end, question.work_id) == ("dead", "")
+    of_record = sighting(dead("exporter", RECORD_COMPLETED, encode(RECORD)))
+    assert (of_record.end, of_record.of, of_record.cost) == (None, 0, None)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Received(PATHS_VERIFIED, 0, 0, b"k", b"not JSON", {}),
+        Received(PATHS_VERIFIED, 0, 0, b"k", None, {}),
+        Received(PATHS_VERIFIED, 0, 0, b"k", b"[]", {}),
+        Received(PATHS_VERIFIED, 0, 0, None, encode(CASE), {}),
+        message(PATHS_VERIFIED, encode(CASE.with_(version="2.0"))),
+        message(PATHS_VERIFIED, encode(EXAMPLES["submission"])),
+        message("router-dead", encode(CASE)),
+    ],
+    ids=["no JSON", "nothing", "no object", "no key", "newer", "another kind", "no reason"],
+)
+async def test_what_tells_of_no_case_is_passed_over_and_counted(bad: Received) -> None:
+    with pytest.raises(Unreadable):
+        sighting(bad)
+    noting = Noting(MemoryStandings(), Settled())
+    assert await noting(bad) == []
+    assert (noting.seen.messages, noting.seen.unreadable) == (1, 1)
+
+
+def test_every_topic_of_cases_is_followed_but_its_own_dead_letters() -> None:
+    assert "generator-dead" in FOLLOWED
+    assert "monitor-dead" not in FOLLOWED
+    assert "recipes" not in FOLLOWED
+
+
+class Settled:
+    def __init__(self) -> None:
+        self.ended: list[tuple[str, int]] = []
+
+    async def __call__(self, work_id: str, life: int) -> None:
+        self.ended.append((work_id, life))
+
+
+async def test_a_work_is_settled_at_its_end_and_with_the_last_of_its_records() -> None:
+    settled = Settled()
+    noting = Noting(MemoryStandings(), settled, clock=lambda: NOW_MS / 1000 + 3)
+    first, second = (RECORD.with_(index=index, of=2) for index in range(2))
+    await noting(message(CASE_ACCEPTED, encode(CASE)))
+    await noting(message(RECORD_COMPLETED, encode(second)))
+    assert settled.ended == []
+    await noting(message(RECORD_COMPLETED, encode(first), offset=1))
+    assert settled.ended == [(RECORD.work_id, RECORD.life)]
+    await noting(dead("verifier", "paths-generated", encode(CASE.with_(life=4))))
+    assert settled.ended[1:] == [(CASE.work_id, 4)]
+    assert noting.seen.behind_s == 3
+
+
+async def test_figures_are_published_and_go_on_while_the_ledger_and_kafka_are_away() -> None:
+    standings, ledger, at = MemoryStandings(lambda: NOW_MS / 1000), MemoryLedger(), [NOW_MS / 1000]
+    noting = Noting(standings, Settled(), clock=lambda: at[0])
+    looking = Looking(
+        standings,
+        attempts=ledger,
+        books=ledger,
+        money=Money(ledger),
+        lags=LagWatch(KafkaClient(bootstrap="127.0.0.1:1")),
+        seen=noting.seen,
+        clock=lambda: at[0],
+    )
+    await ledger.set_circuit("router", "a burst")
+    await noting(message(CASE_ACCEPTED, encode(CASE)))
+    await looking.once()
+    ledger.away = "gone"
+    at[0] += 5
+    await noting(message(RECORD_COMPLETED, encode(RECORD.with_(index=0, of=1))))
+    await looking.once()
+    said = Figures.model_validate_json(await standings.published() or b"")
+    assert said == looking.figures
+    assert (said.at, said.open, said.ends.accepted) == (at[0], 0, 1)
+    assert said.circuits == {"router": "a burst"}
+    assert {each.topic: each.seen for each in said.topics if each.seen} == {CASE_ACCEPTED: 1, RECORD_COMPLETED: 1}
+    exported = registry(FiguresMetrics(noting.seen, lambda: looking.figures))
+    assert exported.get_sample_value("reasonmed_cases_ended", {"end": "accepted"}) == 1
+    assert exported.get_sample_value("reasonmed_records", {"difficulty": RECORD.difficulty, "alias": RECORD.alias}) == 1
+    standings.away = "gone"
+    await looking.once()
+
+
+async def test_an_open_topic_says_how_long_its_oldest_is_there() -> None:
+    standings = MemoryStandings(lambda: NOW_MS / 1000)
+    await Noting(standings, Settled())(message(CASE_ACCEPTED, encode(CASE)))
+    tally = await standings.tally(NOW_MS)
+    looked = Looked(lag={CASE_ACCEPTED: {"summarizer": 4}}, messages={"router-dead": 2, CASE_ACCEPTED: 1})
+    said = assemble(NOW_MS / 1000 + 9, behind_s=0.5, tally=tally, looked=looked, tokens_per_s=1)
+    (topic,) = (each for each in said.topics if each.topic == CASE_ACCEPTED)
+    assert (topic.open, topic.oldest_s, topic.per_minute, topic.lag) == (1, 9.0, 1, {"summarizer": 4})
+    assert said.dead_letters == {"router-dead": 2}
+    assert said.budget is None
+
+
+def test_tokens_a_second_are_those_of_the_last_minute() -> None:
+    rate = TokenRate()
+    looks = [(0.0, 100), (10.0, 300), (100.0, 300), (110.0, 500)]
+    said = [rate.per_s(at, [Spending("a", "generate", 1, Usage(completion=count), 0)]) for at, count in looks]
+    assert said == [0.0, 20.0, 0.0, 20.0]
+
+
+def test_leases_are_put_down_to_services() -> None:
+    owners = {"pod-a-generator-12-abcd": 2, "host-generator-3-ef01": 1, "x-refiner-1-00": 4, "odd": 1}
+    assert by_service(owners) == {"generator": 3, "odd": 1, "refiner": 4}
