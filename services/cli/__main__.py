@@ -11,6 +11,7 @@ import typer
 from services.cli import (
     account,
     analyse,
+    budget,
     circuit,
     dead,
     demo,
@@ -49,6 +50,7 @@ app.add_typer(recipes.app, name="recipes")
 app.add_typer(dead.app, name="dead")
 app.add_typer(circuit.app, name="circuit")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(budget.app, name="budget")
 app.command("demo")(demo.demo)
 app.command("replay")(demo.replay)
 app.command("account")(account.account)

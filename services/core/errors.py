@@ -5,6 +5,7 @@
     ├── Away               a dependency is away or slow: hold the message, try again; never a dead letter
     │   ├── BrokerAway
     │   ├── LedgerAway
+    │   ├── BudgetSpent    admission stops until the sum is raised
     │   └── ModelAway      refused connection, 429, 503, and an operator's errors (401, 403, unknown model)
     ├── Retry              a call went wrong once (time-out, 500, reset, broken body): a few times, then final
     ├── Reject             a call that will never work (400, context too long, content refused)
@@ -18,7 +19,7 @@ from typing import ClassVar, Literal
 
 from services.contracts.dead import DeadKind
 
-Dependency = Literal["broker", "ledger", "model", "other"]
+Dependency = Literal["broker", "ledger", "model", "budget", "other"]
 """What a message may have to wait for."""
 
 
@@ -62,6 +63,13 @@ class ModelAway(Away):
     """A model server takes no calls now."""
 
     dependency = "model"
+
+
+class BudgetSpent(Away):
+    """What is spent and reserved has reached the budget: the question waits for a larger one, or for cases that cost
+    less than was thought."""
+
+    dependency = "budget"
 
 
 class Retry(Trouble):

@@ -1,13 +1,18 @@
 """Questions become cases: each once, whoever submits it, however often."""
 
+from typing import Protocol
+
 from services.contracts.case import Case
 from services.contracts.codec import Malformed, UnknownVersion, decode
 from services.contracts.question import Submission
+from services.contracts.recipe import Recipe
 from services.contracts.refused import Refused
 from services.contracts.topics import QUESTION_ADMITTED, QUESTION_REFUSED
 from services.core import ids
-from services.core.errors import Dead
+from services.core.case_costs import prior
+from services.core.errors import BudgetSpent, Dead
 from services.core.ports import Admissions, Emit, Position, Received, Refusal
+from services.core.spending import Budgets
 from services.router.checks import NONE, Checks
 from services.runtime.recipes import Recipes
 from services.runtime.stage import check_key
@@ -17,13 +22,17 @@ NAMED_S = 5.0
 that names a recipe which isn't there holds up everyone behind it."""
 
 
-async def admit(received: Received, recipes: Recipes, ledger: Admissions, checks: Checks = NONE) -> list[Emit]:
+class Books(Admissions, Budgets, Protocol):
+    """What admission asks of the ledger."""
+
+
+async def admit(received: Received, recipes: Recipes, ledger: Books, checks: Checks = NONE) -> list[Emit]:
     """The case of a submitted question, under the recipe it was given when it first came; or that it is refused, and
     why; nothing for a duplicate.
 
     The message that was first is admitted, or refused, again when it is read again: what follows from it is the same,
     byte for byte, whatever is checked by then. A redrive is not checked: people have decided. Raises Dead for what
-    can't be read, or names a recipe that nobody has published.
+    can't be read, or names a recipe that nobody has published; BudgetSpent where it is to wait.
     """
     submission = _read(received)
     current = submission.recipe_id or await recipes.current()
@@ -41,7 +50,17 @@ async def admit(received: Received, recipes: Recipes, ledger: Admissions, checks
         return []
     if admission.refusal is not None:
         return [Emit(QUESTION_REFUSED, submission.case_id, refused(submission, admission.refusal))]
-    return [Emit(QUESTION_ADMITTED, submission.case_id, new_case(submission, admission.recipe_id))]
+    case = new_case(submission, admission.recipe_id)
+    await _reserve(case, await recipes.get(case.recipe_id), ledger)
+    return [Emit(QUESTION_ADMITTED, submission.case_id, case)]
+
+
+async def _reserve(case: Case, recipe: Recipe, budgets: Budgets) -> None:
+    probably = prior(recipe)
+    if not await budgets.reserve(
+        case.case_id, case.work_id, case.life, recipe_id=case.recipe_id, prior_nano_usd=probably
+    ):
+        raise BudgetSpent("the budget is reached, questions wait: see `reasonmed budget`, raise it with `budget set`")
 
 
 def new_case(submission: Submission, recipe_id: str) -> Case:

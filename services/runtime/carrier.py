@@ -9,7 +9,7 @@ import structlog
 
 from services.contracts.codec import encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadKind, DeadLetter
-from services.core.errors import Away, Dead, Draining
+from services.core.errors import Away, BudgetSpent, Dead, Draining
 from services.core.holds import Holds
 from services.core.ports import Attempts, Outgoing, Position, Received, Sink
 from services.runtime.gate import Gate
@@ -111,6 +111,10 @@ class Carrier:
     async def _handled(self, message: Received) -> Sequence[Outgoing]:
         try:
             return await self.handle(message)
+        except BudgetSpent as spent:
+            if self.stats.draining:  # it may wait for days: whoever takes the partition waits on
+                raise Draining(str(spent)) from spent
+            raise
         except Draining as refused:
             if self.stats.draining:
                 raise

@@ -231,14 +231,17 @@ class InOrder:
 
         self._idle.clear()
         self.stats.under_way += 1
+        left = False
         try:
             await carrier.carry(message, finish)
         except Draining:
-            await asyncio.Event().wait()
+            left = True
         finally:
             self.stats.under_way -= 1
             if not self.stats.under_way:
                 self._idle.set()
+        if left:  # returning would take the next one, and leaving the agent acknowledge this one
+            await asyncio.Event().wait()
 
     async def _admitted(self) -> bool:
         """Wait until a message may be taken; whether it is the open circuit's probe."""

@@ -1,0 +1,78 @@
+"""`reasonmed budget`, on a real ledger in a file."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from services.cli.__main__ import app
+from services.contracts.case import Usage
+from services.core.calls import Reply
+from services.core.spending import Price
+from services.ledger import open_ledger
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    url = f"sqlite://{tmp_path / 'ledger.sqlite'}"
+    monkeypatch.setenv("REASONMED_LEDGER", url)
+    return url
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["budget", *arguments])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def shown() -> dict[str, object]:
+    data: dict[str, object] = json.loads(run("show", "--json"))
+    return data
+
+
+def test_set_raise_clear(url: str) -> None:
+    assert shown()["budget_usd"] is None
+    assert "budget 99.50 USD" in run("set", "99.50")
+    assert shown()["budget_usd"] == 99.5
+    assert "no budget" in run("clear")
+    assert shown()["budget_usd"] is None
+
+
+async def pay_and_wait(url: str) -> None:
+    async with open_ledger(url) as ledger:
+        price = Price("case-1", "qwen", "generate", 1.0, 2.0)
+        reply = Reply("", "stop", Usage(prompt=1_000_000, completion=500_000, cached=10))
+        await ledger.complete({"call-1": reply}, owner="a", prices={"call-1": price})
+        assert not await ledger.reserve("case-2", "work-2", 0, recipe_id="r", prior_nano_usd=1)
+
+
+def test_what_was_spent_is_shown_and_that_questions_wait(url: str) -> None:
+    import asyncio
+
+    run("set", "2")
+    asyncio.run(pay_and_wait(url))
+    data = shown()
+    assert (data["spent_usd"], data["waiting"]) == (2.0, True)
+    assert data["spent"] == [
+        {
+            "alias": "qwen",
+            "stage": "generate",
+            "calls": 1,
+            "tokens_in": 1_000_000,
+            "tokens_cached": 10,
+            "tokens_out": 500_000,
+            "usd": 2.0,
+        }
+    ]
+    text = run("show")
+    assert "questions wait" in text
+    assert "500,000" in text
+
+
+@pytest.mark.parametrize("amount", ["much", "-1", "nan", "1e30", "inf"])
+def test_an_amount_that_is_none_is_refused(url: str, amount: str) -> None:
+    result = CliRunner().invoke(app, ["budget", "set", "--", amount])
+    assert result.exit_code == 2
+    assert "an amount of USD" in result.output
+    assert shown()["budget_usd"] is None
