@@ -7,7 +7,6 @@ from services.ledger import open_standings
 from services.monitor.handler import Noting
 from services.monitor.looking import Looking
 from services.monitor.metrics import FiguresMetrics
-from services.monitor.money import Money
 from services.monitor.reading import FOLLOWED, SERVICE
 from services.runtime.faust_app import InOrder
 from services.runtime.faust_client import build
@@ -32,8 +31,7 @@ async def work(stop: asyncio.Event) -> None:
         parts(SERVICE, settings) as its,
         open_standings(settings.ledger.get_secret_value()) as standings,
     ):
-        money = Money(its.ledger)
-        noting = Noting(standings, money.settle)
+        noting = Noting(standings, its.ledger.settle)
         worker = InOrder(
             build(SERVICE, its.client, GroupTimes(session_s=settings.session_s)),
             client=its.client,
@@ -48,9 +46,7 @@ async def work(stop: asyncio.Event) -> None:
         )
         looking = Looking(
             standings,
-            attempts=its.ledger,
-            books=its.ledger,
-            money=money,
+            ledger=its.ledger,
             lags=LagWatch(its.client),
             seen=noting.seen,
         )

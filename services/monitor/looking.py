@@ -8,11 +8,10 @@ import structlog
 
 from services.core.errors import Away
 from services.core.figures import Figures
-from services.core.ports import Attempts, Books
 from services.core.standings import Standings
+from services.ledger import Ledger
 from services.monitor.assembly import Looked, TokenRate, assemble
 from services.monitor.handler import Seen
-from services.monitor.money import Money
 from services.runtime.lags import LagWatch, readers
 
 log = structlog.get_logger(__name__)
@@ -31,18 +30,14 @@ class Looking:
         self,
         standings: Standings,
         *,
-        attempts: Attempts,
-        books: Books,
-        money: Money,
+        ledger: Ledger,
         lags: LagWatch,
         seen: Seen,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.figures: Figures | None = None
         self._standings = standings
-        self._attempts = attempts
-        self._books = books
-        self._money = money
+        self._ledger = ledger
         self._lags = lags
         self._seen = seen
         self._clock = clock
@@ -84,14 +79,14 @@ class Looking:
 
     async def _look_at_ledger(self) -> None:
         groups = sorted({group for groups in readers().values() for group in groups} - {"exporter"})
-        whys = {group: await self._attempts.circuit(group) for group in groups}
+        whys = {group: await self._ledger.circuit(group) for group in groups}
         self._looked.circuits = {group: why for group, why in whys.items() if why is not None}
-        self._looked.under_way = await self._money.under_way()
-        self._looked.spendings = await self._money.spendings()
-        self._looked.budget = await self._money.budget()
+        self._looked.under_way = await self._ledger.under_way()
+        self._looked.spendings = await self._ledger.spendings()
+        self._looked.budget = await self._ledger.budget()
 
     async def _look_at_books(self) -> None:
-        self._looked.duplicates = (await self._books.admitted())["duplicate"]
+        self._looked.duplicates = (await self._ledger.admitted())["duplicate"]
 
     async def _look_at_kafka(self) -> None:
         lags = await self._lags.look()

@@ -9,6 +9,7 @@ from services.contracts.case import Usage
 from services.core.calls import Failure, Outcome, Reply
 from services.core.ports import ClaimRow, Done, Elsewhere, Mine, Position
 from services.ledger import Ledger
+from tests.laws.conftest import FakeClock
 
 A, B = "worker-a", "worker-b"
 REPLY = Reply("It is β-lactam.\nFinal answer: B", "stop", Usage(prompt=70, completion=9, cached=64), "hm\x00 ☤")

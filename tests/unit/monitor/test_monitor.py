@@ -26,7 +26,6 @@ from services.monitor.assembly import Looked, TokenRate, assemble, by_service
 from services.monitor.handler import Noting
 from services.monitor.looking import Looking
 from services.monitor.metrics import FiguresMetrics
-from services.monitor.money import Money
 from services.monitor.reading import FOLLOWED, Unreadable, sighting
 from services.runtime.kafka import KafkaClient
 from services.runtime.lags import LagWatch
@@ -146,9 +145,7 @@ async def test_figures_are_published_and_go_on_while_the_ledger_and_kafka_are_aw
     noting = Noting(standings, Settled(), clock=lambda: at[0])
     looking = Looking(
         standings,
-        attempts=ledger,
-        books=ledger,
-        money=Money(ledger),
+        ledger=ledger,
         lags=LagWatch(KafkaClient(bootstrap="127.0.0.1:1")),
         seen=noting.seen,
         clock=lambda: at[0],
