@@ -9,7 +9,7 @@ what the disk takes beside, every admission takes.
                          and punctuation, the options turned round, three words replaced (long: of 50 words or more);
                          and what is found among the questions as they are
 
-Questions: those of a data folder where it is present, else our samples. Known ones beyond them are made of their words.
+Questions: those of a data folder where it is present, else our samples. Known ones beyond them are noise.
 """
 
 import argparse
@@ -27,9 +27,9 @@ from services.contracts.question import Question
 from services.core import ids
 from services.core.evaluation_file import dump, load
 from services.core.evaluation_index import Entry, build
-from services.core.likeness import newcomer, sketch
+from services.core.likeness import BANDS, newcomer, sketch
 from services.core.ports import Position
-from services.core.sketches import Newcomer, resemblance
+from services.core.sketches import BYTES, OPTIONS, WHOLE, Newcomer, Sketch, resemblance
 from services.ledger import Ledger, open_ledger
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +78,13 @@ async def each_us_async(
     return round((time.process_time() - began) / len(asked) * 1e6, 1)
 
 
+def noise(number: int, threshold: float, seeded: random.Random) -> Newcomer:
+    """A sketch of nobody's: as large as any, and quick to make."""
+    bands = tuple(seeded.getrandbits(63) for _ in range(BANDS))
+    made = Sketch(bands, seeded.randbytes((WHOLE + OPTIONS) * BYTES))
+    return Newcomer(made, threshold, f"noise:{number}", "Which of the following is it?" * 8)
+
+
 async def admissions(asked: list[Question], threshold: float, known: int, seeded: random.Random) -> dict[str, Any]:
     offset = iter(range(10**9))
 
@@ -86,6 +93,10 @@ async def admissions(asked: list[Question], threshold: float, known: int, seeded
         case_id = ids.case_id(one)
         said = await ledger.admit(case_id, named=None, current="r", life=0, position=position, newcomer=told)
         return said.refusal is not None
+
+    async def fill(other: Newcomer) -> None:
+        position = Position("question-submitted", 0, next(offset))
+        await ledger.admit(other.id, named=None, current="r", life=0, position=position, newcomer=other)
 
     def prepared(some: Sequence[Question], likeness: bool) -> Callable[[Question], Awaitable[bool]]:
         told = {ids.case_id(one): newcomer(ids.case_id(one), one, threshold) if likeness else None for one in some}
@@ -96,8 +107,9 @@ async def admissions(asked: list[Question], threshold: float, known: int, seeded
         ledger: Ledger
         async with open_ledger(f"sqlite://{path}") as ledger:
             await each_us_async(prepared(asked, True), asked, 32)
-            before = made_up(asked, known - len(asked), seeded)
-            await each_us_async(prepared(before, True), before, 32)
+            others = [noise(number, threshold, seeded) for number in range(known - len(asked))]
+            for start in range(0, len(others), 32):
+                await asyncio.gather(*map(fill, others[start : start + 32]))
             figures: dict[str, Any] = {"ledger_mib": round(path.stat().st_size / 2**20, 1)}
             for at_once in (1, 16):
                 plain, new = made_up(asked, TIMED, seeded), made_up(asked, TIMED, seeded)
