@@ -61,6 +61,14 @@ def loads(data: bytes | str) -> Any:
     return value
 
 
+def peek(data: bytes | str) -> Any:
+    """Parse JSON to look at, never to be written back: a third of what `loads` costs a large case. Raises Malformed."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise Malformed(f"not JSON: {error}") from error
+
+
 def canonical(value: Any) -> bytes:
     """The bytes that stand for a JSON value in a digest: sorted keys, no spaces."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

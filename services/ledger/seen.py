@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
-from services.contracts.codec import canonical, loads
+from services.contracts.codec import canonical, peek
 from services.core.ports import Position
 from services.core.standings import (
     SLICE_S,
@@ -37,7 +37,7 @@ def decode(case_id: str, data: bytes | None) -> CaseSeen:
     """What was seen of a case; fields that a newer writer added are passed over. None: nothing was seen yet."""
     if data is None:
         return CaseSeen(case_id)
-    sightings = [_sighting(case_id, told) for told in loads(data)]
+    sightings = [_sighting(case_id, told) for told in peek(data)]
     return CaseSeen(case_id, {sighting.key: sighting for sighting in sightings})
 
 

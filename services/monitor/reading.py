@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.contracts.base import MAJOR
-from services.contracts.codec import Malformed, loads
+from services.contracts.codec import Malformed, peek
 from services.contracts.dead import DEAD_LETTER_HEADER
 from services.contracts.topics import CASE_REJECTED, dead_topic, topics
 from services.core.ports import Position, Received
@@ -63,7 +63,7 @@ def _told(message: Received, kind: str) -> Sighting:
 
 def _dead(message: Received) -> Sighting:
     """A case's or question's dead letter is its end; a record's (the exporter's) is not."""
-    letter = loads(message.headers[DEAD_LETTER_HEADER])
+    letter = peek(message.headers[DEAD_LETTER_HEADER])
     kind, body = topics()[letter["topic"]].message, _body(message)
     common, why = _common(message, body), f"{letter['kind']}: {letter['error']}"[:WHY]
     match kind:
@@ -78,7 +78,7 @@ def _dead(message: Received) -> Sighting:
 
 
 def _body(message: Received) -> Mapping[str, Any]:
-    body: Mapping[str, Any] = loads(message.value or b"")
+    body: Mapping[str, Any] = peek(message.value or b"")
     if int(body["version"].partition(".")[0]) != MAJOR or message.key != body["case_id"].encode():
         raise Unreadable("another major version, or another case's key")
     return body
