@@ -128,7 +128,8 @@ async def deployed(tmp_path_factory: pytest.TempPathFactory, older: Path) -> Asy
 
 async def test_every_case_ends_once_under_the_recipe_that_it_was_admitted_with(deployed: Deploy) -> None:
     tap = deployed.stream.tap
-    admitted = [decode(Case, value) for value in tap.values(QUESTION_ADMITTED)]
+    # A message that was on its way when its partition was handed over comes twice, and equal: rule 6 allows it.
+    admitted = [decode(Case, value) for value in set(tap.values(QUESTION_ADMITTED))]
     recipe_of = {case.case_id: case.recipe_id for case in admitted}
     assert len(admitted) == len(recipe_of) == len(deployed.submitted)
     assert recipe_of.items() >= deployed.recipes.items()
