@@ -3,17 +3,22 @@
 import asyncio
 import os
 import signal
+import socket
 from dataclasses import replace
 from functools import partial
 
 import structlog
 import uvicorn
 
-from services.gateway.app import PUBLISH_WITHIN_S, create_app
+from services.gateway.app import Outside, create_app
 from services.gateway.body import READ_WITHIN_S
 from services.gateway.connections import BACKLOG, HEAD_WITHIN_S, Connection
+from services.gateway.publishing import PUBLISH_WITHIN_S
+from services.gateway.reading import Store
 from services.gateway.settings import GatewaySettings
+from services.ledger.open import open_standings
 from services.runtime import logs
+from services.runtime.bodies import read_at
 from services.runtime.reachable import reachable
 from services.runtime.sink import KafkaSink
 
@@ -36,15 +41,19 @@ def main() -> None:
 
 
 async def serve(settings: GatewaySettings) -> None:
-    """Until a signal ends it. Starts without Kafka too: not ready then, and answering 503."""
+    """Until a signal ends it. Starts without Kafka too: not ready then, and answering 503. Where the store is away,
+    questions are taken, and nothing is shown."""
     client = replace(settings.kafka, name=SERVICE)
     port = PORT if settings.port is None else settings.port
     log.info("starting", host=settings.host, port=port, keys=len(settings.gateway.keys))
     if not settings.gateway.keys:
         log.warning("no API keys are set: whoever reaches the gateway may hand in questions")
-    async with KafkaSink(client, confirm_s=PUBLISH_WITHIN_S) as sink:
+    draining = asyncio.Event()
+    store = Store(partial(open_standings, settings.ledger.get_secret_value()))
+    async with KafkaSink(client, confirm_s=PUBLISH_WITHIN_S) as sink, store.until_closed():
+        outside = Outside(sink, partial(reachable, client), store, partial(read_at, client))
         config = uvicorn.Config(
-            create_app(sink, partial(reachable, client), keys=settings.gateway.keys),
+            create_app(outside, keys=settings.gateway.keys, draining=draining),
             host=settings.host,
             port=port,
             log_config=None,  # ours
@@ -57,7 +66,20 @@ async def serve(settings: GatewaySettings) -> None:
             timeout_keep_alive=HEAD_WITHIN_S,
             timeout_graceful_shutdown=int(DRAIN_S),
         )
-        await uvicorn.Server(config).serve()
+        await Server(config, draining).serve()
+
+
+class Server(uvicorn.Server):
+    """Tells the application when it is to end: what would go on without end ends then, and is waited for."""
+
+    def __init__(self, config: uvicorn.Config, draining: asyncio.Event) -> None:
+        super().__init__(config)
+        self._draining = draining
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and end those that there are."""
+        self._draining.set()
+        await super().shutdown(sockets)
 
 
 if __name__ == "__main__":

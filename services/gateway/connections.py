@@ -4,6 +4,7 @@ uvicorn bounds a request's head in bytes (16 KiB), but neither its time (each by
 of connections (its limit_concurrency answers everyone with 503 as soon as enough say nothing).
 """
 
+import asyncio
 from typing import cast
 
 import h11
@@ -14,8 +15,12 @@ HEAD_WITHIN_S = 10
 line and a few headers to send. It bounds connections that say nothing or that drip, and what a client still sends of a
 body after its answer."""
 
+READ_WITHIN_S = 10
+"""Seconds for a client to read what is written to it, of 64 KiB that lie unread above what the kernel holds."""
+
 CONNECTIONS = 512
-"""Twice the questions that may be under way; half of the 1,024 files that a process may commonly open."""
+"""Twice the questions that may be under way, batches, reads and streams of events; half of the 1,024 files that a
+process may commonly open."""
 
 BACKLOG = 128
 """Connections that asyncio takes in one go, before the first of them can be let go: the limit holds up to so many."""
@@ -27,8 +32,13 @@ class Connection(H11Protocol):
     - a head that isn't whole within HEAD_WITHIN_S (uvicorn's timeout_keep_alive) ends the connection;
     - one connection more than CONNECTIONS ends the one that has waited longest for a head: those that say nothing
       can't keep out those that do;
-    - whoever doesn't read its answers is cut off.
+    - whoever doesn't read its answers within READ_WITHIN_S is cut off.
+
+    An answer that goes on (events) and a body without end are under no other bound here: the application has places
+    for so many of them.
     """
+
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: object) -> None:
         """Begin to wait for a head; above the limit, in another's place."""
@@ -49,8 +59,19 @@ class Connection(H11Protocol):
         self.transport.abort()
 
     def pause_writing(self) -> None:
-        """64 KiB of answers lie unread above what the kernel holds; the largest answer has 20: nobody reads there."""
-        self.transport.abort()
+        """64 KiB lie unread: wait with more, but not for ever."""
+        super().pause_writing()
+        self._unread = self._unread or self.loop.call_later(READ_WITHIN_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It reads."""
+        self._read()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for any more."""
+        self._read()
+        super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP is told so, but after an answer (a body that goes on wrongly) there is nothing to tell."""
@@ -58,6 +79,11 @@ class Connection(H11Protocol):
             super().send_400_response(msg)
         else:
             self.transport.abort()
+
+    def _read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _until(self) -> float:
         return self.timeout_keep_alive_task.when() if self.timeout_keep_alive_task else float("inf")

@@ -17,6 +17,7 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from services.gateway.cases import LISTENERS
 from services.gateway.connections import BACKLOG, CONNECTIONS
 from services.local.ports import free_ports
 from services.local.process import Process, until
@@ -29,6 +30,8 @@ BEARER = {"authorization": f"Bearer {KEYS[0]}"}
 JSON = {"content-type": "application/json"}
 QUESTION: dict[str, Any] = {"question": "Which one?", "options": {"A": "this", "B": "that"}, "answer": "B"}
 ROW = orjson.dumps(QUESTION)
+ENDS = ("", "/story", "/events")
+CASE = "case-" + "0" * 32
 FILES = 1_024
 """What a process may commonly open."""
 
@@ -90,9 +93,14 @@ async def _sent_until_the_end(writer: asyncio.StreamWriter, again: bytes) -> Non
             await writer.drain()
 
 
-def head(*lines: str, key: str | None = KEYS[0]) -> bytes:
+def get(path: str) -> bytes:
+    """The head of a GET."""
+    return f"GET {path} HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer {KEYS[0]}\r\n\r\n".encode()
+
+
+def head(*lines: str, key: str | None = KEYS[0], kind: str = "application/json") -> bytes:
     """The head of a POST of JSON, with these lines more."""
-    all_lines = ["POST /questions HTTP/1.1", "Host: gateway", "Content-Type: application/json", *lines]
+    all_lines = ["POST /questions HTTP/1.1", "Host: gateway", f"Content-Type: {kind}", *lines]
     if key:
         all_lines.append(f"Authorization: Bearer {key}")
     return "\r\n".join([*all_lines, "", ""]).encode()
@@ -103,7 +111,9 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
     (port,) = free_ports(1)
     env = {**os.environ, "PYTHONPATH": str(PROJECT), "REASONMED_PORT": str(port)}
     env |= {"REASONMED_KAFKA__BOOTSTRAP": "127.0.0.1:9", "REASONMED_GATEWAY__KEYS": orjson.dumps(KEYS).decode()}
-    log = tmp_path_factory.mktemp("gateway") / "gateway.log"
+    folder = tmp_path_factory.mktemp("gateway")
+    env |= {"REASONMED_LEDGER": f"sqlite://{folder}/ledger.sqlite"}
+    log = folder / "gateway.log"
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
 
         async def alive() -> bool:
@@ -116,8 +126,19 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
         async with Process(
             "gateway", argv, log=log, env=env, cwd=PROJECT, ready=lambda: until(alive, every=0.05)
         ) as process:
-            yield Gateway(process, port, client)
-            assert await process.terminate() == 0, process.log_tail()
+            gateway = Gateway(process, port, client)
+            yield gateway
+            # What would go on without end doesn't keep it from ending.
+            async with gateway.wire() as (listening, writer), gateway.wire() as (uploading, sender):
+                writer.write(get(f"/cases/{CASE}/events"))
+                sender.write(head("Transfer-Encoding: chunked", kind="application/x-ndjson") + b"3\r\n{}\n\r\n")
+                await listening.readuntil(b"retry: ")
+                assert (await client.get("/metrics")).is_success  # so the line has been read, too
+                assert await process.terminate() == 0, process.log_tail()
+                assert (await _to_the_end(listening)).endswith(b"0\r\n\r\n")
+                answer = await _to_the_end(uploading)
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b'"accepted_through":1' in answer
     written = log.read_text()
     assert "Traceback" not in written
     assert not [key for key in KEYS if key in written]
@@ -166,6 +187,29 @@ async def test_without_a_key_nothing_is_taken(gateway: Gateway, authorization: b
 @pytest.mark.parametrize(("path", "status"), [("/healthz", 200), ("/readyz", 503), ("/metrics", 200)])
 async def test_operation_needs_no_key(gateway: Gateway, path: str, status: int) -> None:
     assert (await gateway.client.get(path)).status_code == status
+
+
+async def test_nothing_is_shown_without_a_key(gateway: Gateway) -> None:
+    paths = ("/figures", "/figures/stream", "/topics", "/cases", *(f"/cases/{CASE}{end}" for end in ENDS))
+    assert [(await gateway.client.get(path)).status_code for path in paths] == [401] * 7
+    with_key = [(await gateway.client.get(path, headers=BEARER)).status_code for path in ("/topics", "/cases")]
+    assert with_key == [200, 200]
+
+
+@pytest.mark.parametrize(
+    "path", [f"/cases/../{CASE}", f"/cases/{CASE}%00", f"/cases/{CASE}'--", "/cases/" + "9" * 9_000]
+)
+async def test_what_is_no_case_is_not_looked_up(gateway: Gateway, path: str) -> None:
+    assert (await gateway.client.get(path, headers=BEARER)).status_code in (404, 422)
+
+
+@pytest.mark.parametrize(
+    "path", ["/../settings.py", "/%2e%2e/settings.py", "/..%2f..%2f..%2fetc/passwd", "//etc/passwd", "/\0"]
+)
+async def test_the_dashboard_shows_its_own_files_only(gateway: Gateway, path: str) -> None:
+    async with gateway.wire() as (reader, writer):
+        writer.write(get(f"/dashboard{path}").replace(b"\0", b"%00"))
+        assert (await reader.readline()).startswith(b"HTTP/1.1 404 ")
 
 
 # --- what is no JSON, or no HTTP --------------------------------------------------------------------------------------
@@ -265,9 +309,58 @@ async def test_a_body_without_end_is_cut_off(gateway: Gateway) -> None:
     assert await gateway.refused("too_large") == refused + 1
 
 
-async def test_who_does_not_read_its_answers_is_cut_off(gateway: Gateway) -> None:
+async def who_does_not_read_its_answers(gateway: Gateway) -> None:
     async with gateway.wire() as (_, writer):  # an asyncio reader that nobody asks takes 128 KiB, then no more
-        await _sent_until_the_end(writer, b"GET /metrics HTTP/1.1\r\nHost: gateway\r\n\r\n" * 100)
+        await _sent_until_the_end(writer, b"GET /openapi.json HTTP/1.1\r\nHost: gateway\r\n\r\n" * 100)
+
+
+async def test_a_line_without_end_is_not_kept(gateway: Gateway) -> None:
+    """40 MB without a newline, then a line; both are told of."""
+    assert gateway.process.pid is not None
+    process = psutil.Process(gateway.process.pid)
+    before = process.memory_info().rss
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(640):
+            yield b"x" * 65_536
+        yield b"\n{}\n"
+
+    headers = BEARER | {"content-type": "application/x-ndjson"}
+    answer = await gateway.client.post("/questions", content=body(), headers=headers)
+    long, empty, summary = map(orjson.loads, answer.content.splitlines())
+    assert (answer.status_code, long["line"], empty["line"], summary["accepted_through"]) == (207, 1, 2, 2)
+    assert process.memory_info().rss - before < 16 * 2**20
+
+
+async def test_lines_that_are_all_wrong_end_where_the_answer_is_full(gateway: Gateway) -> None:
+    """It is told while it still sends: what it sends on is read and dropped, so that it can read the answer."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"{}\n" * 1_000
+
+    headers = BEARER | {"content-type": "application/x-ndjson"}
+    answer = await gateway.client.post("/questions", content=body(), headers=headers)
+    *lines, summary = answer.content.splitlines()
+    assert answer.status_code == 413
+    assert orjson.loads(summary)["refused"] == orjson.loads(summary)["accepted_through"] == len(lines)
+    assert len(answer.content) > 4 * 2**20
+
+
+async def test_so_many_listen_and_others_are_answered(gateway: Gateway) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(LISTENERS):
+            reader, writer = await stack.enter_async_context(gateway.wire())
+            writer.write(get("/figures/stream"))
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        busy = await gateway.client.get("/figures/stream", headers=BEARER)
+        assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
+        assert (await gateway.client.get("/topics", headers=BEARER)).status_code == 200
+
+    async def left() -> bool:
+        return "reasonmed_gateway_listeners 0.0" in (await gateway.client.get("/metrics")).text
+
+    await until(left, every=0.05)
 
 
 # --- too slow, too many -----------------------------------------------------------------------------------------------
@@ -275,18 +368,23 @@ async def test_who_does_not_read_its_answers_is_cut_off(gateway: Gateway) -> Non
 
 async def test_who_is_slow_is_not_waited_for(gateway: Gateway) -> None:
     """All at once, for each takes as long as it may. Each ends, or pytest's own time-out ends the test."""
-    nothing, a_head, a_body, none_of_a_body, after_the_answer, question = await asyncio.gather(
+    lines = head("Transfer-Encoding: chunked", kind="application/x-ndjson")
+    nothing, a_head, a_body, none_of_a_body, after_the_answer, question, a_line, _ = await asyncio.gather(
         gateway.said(),
         gateway.dripped(b"GET /healthz HTTP/1.1\r\nX-Slow: "),
         gateway.dripped(head("Content-Length: 1000")),
         gateway.said(head("Content-Length: 1000")),
         gateway.dripped(head("Content-Length: 1000", key=None)),
         gateway.post(ROW),
+        gateway.said(lines + b"4\r\n{}\n{\r\n"),
+        who_does_not_read_its_answers(gateway),
     )
     assert (nothing, a_head) == (b"", b"")
     assert a_body.startswith(b"HTTP/1.1 408 ")
     assert none_of_a_body.startswith(b"HTTP/1.1 408 ")
     assert after_the_answer.startswith(b"HTTP/1.1 401 ")
+    assert a_line.startswith(b"HTTP/1.1 408 ")
+    assert b'"accepted_through":1' in a_line
     # Kafka is away: the question was waited with, then not acknowledged.
     assert (question.status_code, question.headers["retry-after"]) == (503, "5")
     assert "case_id" not in question.text

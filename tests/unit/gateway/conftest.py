@@ -7,8 +7,9 @@ import httpx
 import pytest
 
 from services.core.errors import BrokerAway
-from services.core.ports import Outgoing
-from services.gateway.app import create_app
+from services.core.ports import Outgoing, Position, Received
+from services.gateway.app import Bounds, Outside, create_app
+from services.ledger.standings_memory import MemoryStandings
 
 
 class FakeKafka:
@@ -17,8 +18,11 @@ class FakeKafka:
     def __init__(self) -> None:
         self.published: list[Outgoing] = []
         self.away = False
+        self.takes = float("inf")
+        """Publishes that are confirmed before it goes away."""
         self.silent = False
         self.asked = 0
+        self.held: dict[Position, bytes] = {}
         self.waiting = asyncio.Event()
 
     async def publish(self, messages: Sequence[Outgoing]) -> None:
@@ -27,7 +31,16 @@ class FakeKafka:
             await asyncio.Event().wait()
         if self.away:
             raise BrokerAway("Kafka: away")
+        self.takes -= 1
+        self.away = self.takes <= 0
         self.published += messages
+
+    async def bodies(self, positions: Sequence[Position]) -> list[Received]:
+        if self.away:
+            raise BrokerAway("Kafka: away")
+        return [
+            Received(at.topic, at.partition, at.offset, None, self.held[at], {}) for at in positions if at in self.held
+        ]
 
     async def reachable(self) -> bool:
         self.asked += 1
@@ -40,7 +53,17 @@ def kafka() -> FakeKafka:
 
 
 @pytest.fixture
-async def client(kafka: FakeKafka) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(kafka, kafka.reachable, publish_within_s=0.05, under_way=2)
+def standings() -> MemoryStandings:
+    return MemoryStandings()
+
+
+@pytest.fixture
+def outside(kafka: FakeKafka, standings: MemoryStandings) -> Outside:
+    return Outside(kafka, kafka.reachable, standings, kafka.bodies)
+
+
+@pytest.fixture
+async def client(outside: Outside) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(outside, bounds=Bounds(publish_within_s=0.05, under_way=2, batches=1, reads=1, listeners=1))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
         yield client

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.gateway.readiness import KEEP_S, Readiness
+from services.gateway.kept import Kept
 
 QUESTION = {"question": "Which one?", "options": {"A": "this", "B": "that"}, "answer": "B"}
 
@@ -23,11 +23,11 @@ async def test_ready_where_kafka_can_be_reached(client: httpx.AsyncClient, kafka
 
 async def test_kafka_is_asked_once_a_second_at_most(kafka: Any) -> None:
     now = 100.0
-    ready = Readiness(kafka.reachable, clock=lambda: now)
+    ready = Kept(kafka.reachable, 1.0, clock=lambda: now)
     assert [await ready(), await ready()] == [True, True]
     assert kafka.asked == 1
 
-    kafka.away, now = True, now + KEEP_S
+    kafka.away, now = True, now + 1.0
     assert not await ready()
 
 
@@ -47,9 +47,12 @@ async def test_what_was_taken_and_refused_is_counted(client: httpx.AsyncClient, 
 
 async def test_the_docs_show_a_question_that_is_taken(client: httpx.AsyncClient) -> None:
     operation = (await client.get("/openapi.json")).json()["paths"]["/questions"]["post"]
-    body = operation["requestBody"]["content"]["application/json"]
+    json, lines = operation["requestBody"]["content"].values()
 
-    assert (await client.post("/questions", json=body["example"])).status_code == 202
-    assert {"202", "413", "415", "422", "503"} <= set(operation["responses"])
+    assert (await client.post("/questions", json=json["examples"]["one"]["value"])).status_code == 202
+    assert (await client.post("/questions", json=json["examples"]["many"]["value"])).status_code == 207
+    headers = {"content-type": "application/x-ndjson"}
+    assert (await client.post("/questions", content=lines["example"], headers=headers)).status_code == 202
+    assert {"202", "207", "413", "415", "422", "503"} <= set(operation["responses"])
     assert operation["summary"]
     assert operation["parameters"][0]["name"] == "recipe"

@@ -1,0 +1,37 @@
+"""The dashboard's files, as they lie in static/."""
+
+from os import PathLike
+from pathlib import Path
+
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+FOLDER = Path(__file__).parent / "static"
+
+HEADERS = {
+    # Only what comes from here: no script or style in the page itself, nothing from elsewhere, no frame around it.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",  # kept, and asked for again: 304 by its ETag
+}
+
+
+class Dashboard(StaticFiles):
+    """The files of a folder, which may be empty or missing: then each is a 404."""
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        super().__init__(directory=folder, html=True, check_dir=False)
+
+    async def check_config(self) -> None:
+        """Nothing: what isn't there isn't found."""
+
+    def file_response(
+        self, full_path: str | PathLike[str], stat_result: object, scope: Scope, status_code: int = 200
+    ) -> Response:
+        """The file, or 304; with the headers."""
+        response = super().file_response(full_path, stat_result, scope, status_code)  # type: ignore[arg-type]
+        response.headers.update(HEADERS)
+        return response
