@@ -1,0 +1,124 @@
+"""A gateway as it is, on the loopback, before a stream that is all in memory."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import uvicorn
+from pydantic import SecretStr
+
+from services.contracts.case import Case
+from services.contracts.codec import encode
+from services.contracts.record import Record
+from services.contracts.refused import Refused
+from services.core.figures import Figures
+from services.core.ports import Outgoing, Position, Received
+from services.core.standings import Cost, End, Sighting
+from services.gateway.app import Outside, create_app
+from services.ledger.standings_memory import MemoryStandings
+from services.local.ports import free_ports
+from tests.browser.stories import Said
+
+
+class World:
+    """What was seen of cases, their messages, and figures; and a gateway before it that can be stopped and started."""
+
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        self.standings = MemoryStandings()
+        (self.port,) = free_ports(1)
+        self._keys = [SecretStr(key) for key in keys]
+        self._bodies: dict[Position, bytes] = {}
+        self._offsets: Counter[str] = Counter()
+        self._running: tuple[uvicorn.Server, asyncio.Event, asyncio.Task[None]] | None = None
+
+    @property
+    def url(self) -> str:
+        """Of the page."""
+        return f"http://127.0.0.1:{self.port}/dashboard/"
+
+    async def tell(self, story: Sequence[Said], began: float) -> None:
+        """These messages were written, from this Unix time on."""
+        for said in story:
+            at = Position(said.topic, 0, self._offsets[said.topic])
+            self._offsets[said.topic] += 1
+            self._bodies[at] = encode(said.message)
+            await self.standings.observe([_sighting(said, at, began)])
+
+    async def publish(self, figures: Figures) -> None:
+        """As the monitor does."""
+        await self.standings.publish(figures.model_dump_json().encode())
+
+    async def start(self) -> None:
+        """Serve, on the port of before."""
+        draining = asyncio.Event()
+        outside = Outside(_Sink(), self._reachable, self.standings, self._read)
+        app = create_app(outside, keys=self._keys, draining=draining)
+        server = uvicorn.Server(uvicorn.Config(app, port=self.port, log_config=None, lifespan="off", ws="none"))
+        task = asyncio.create_task(server._serve())  # without its handlers of signals, which are pytest's here
+        self._running = server, draining, task
+        while not server.started:
+            await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """End every answer, and take no more connections."""
+        if self._running is not None:
+            server, draining, task = self._running
+            self._running = None
+            draining.set()
+            server.should_exit = True
+            await task
+
+    async def _reachable(self) -> bool:
+        return True
+
+    async def _read(self, positions: Sequence[Position]) -> list[Received]:
+        return [Received(at.topic, at.partition, at.offset, None, self._bodies[at], {}) for at in positions]
+
+
+class _Sink:
+    async def publish(self, messages: Sequence[Outgoing]) -> None:
+        """Nothing is handed in here."""
+
+
+@asynccontextmanager
+async def serving(world: World) -> AsyncIterator[World]:
+    """Until the block ends."""
+    await world.start()
+    try:
+        yield world
+    finally:
+        await world.stop()
+
+
+def _sighting(said: Said, at: Position, began: float) -> Sighting:
+    message = said.message
+    asked = message.question  # type: ignore[attr-defined]  # each of them has one
+    first = Sighting(
+        case_id=message.case_id,  # type: ignore[attr-defined]
+        position=at,
+        written_ms=round((began + said.after_s) * 1000),
+        title=asked.question[:160],
+        source=asked.source or "",
+        subject=asked.subject or "",
+    )
+    changes: dict[str, object] = {}
+    end: End | None = None
+    if isinstance(message, Refused):
+        end, changes = "refused", {"why": message.reason}
+    if isinstance(message, Case):
+        end = "rejected" if message.rejected else None
+        paths = Counter(path.standing for path in message.paths)
+        changes = {"round": message.rounds, "paths": dict(paths), "why": message.rejected or ""}
+    if isinstance(message, Record):
+        cost = Cost(message.alias, sum(message.cost.values()), 0, 0)
+        changes = {"index": message.index, "of": message.of, "cost": cost}
+    if isinstance(message, Case | Record):
+        changes |= {"work_id": message.work_id, "recipe_id": message.recipe_id, "difficulty": message.difficulty}
+    return Sighting(**{**first.__dict__, **changes, "end": end})
+
+
+def now() -> float:
+    """Unix time."""
+    return time.time()
