@@ -39,9 +39,9 @@ def figures(at: float, *, pulse: float = 1.0, **changes: object) -> Figures:
     """At this moment, with rates `pulse` times as high; and these fields else."""
     topics = [
         TopicFigures(
-            topic=name, open=n, ended=ended, oldest_s=oldest, seen=seen, per_minute=round(rate * pulse), lag=lag
+            topic=name, open=n, ended=ended, oldest_s=oldest, seen=seen, per_minute=round(rate * pulse**power), lag=lag
         )
-        for name, (n, ended, oldest, seen, rate, lag) in _TOPICS.items()
+        for power, (name, (n, ended, oldest, seen, rate, lag)) in enumerate(_TOPICS.items(), start=-4)
     ]
     found = Figures(
         at=at,

@@ -34,7 +34,14 @@ async def main() -> None:
 
 
 async def shot(
-    world: World, browser: Browser, name: str, place: str, size: dict[str, int], *, scheme: Any = "light"
+    world: World,
+    browser: Browser,
+    name: str,
+    place: str,
+    size: dict[str, int],
+    *,
+    scheme: Any = "light",
+    full: bool = False,
 ) -> None:
     """One of them, once the figures have come so often that the lines of the last minutes show."""
     page = await browser.new_page(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
@@ -43,7 +50,7 @@ async def shot(
     await page.wait_for_selector("[data-total=open], [data-case], .path")
     if place == "#/":
         await beat(world, page)
-    await page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
+    await page.screenshot(path=IMAGES / f"{name}.png", full_page=full)
     await page.close()
 
 

@@ -40,11 +40,13 @@ class World:
 
     async def tell(self, story: Sequence[Said], began: float) -> None:
         """These messages were written, from this Unix time on."""
+        round = 0
         for said in story:
             at = Position(said.topic, 0, self._offsets[said.topic])
             self._offsets[said.topic] += 1
             self._bodies[at] = encode(said.message)
-            await self.standings.observe([_sighting(said, at, began)])
+            round = max(round, getattr(said.message, "rounds", 0))
+            await self.standings.observe([_sighting(said, at, began, round)])
 
     async def publish(self, figures: Figures) -> None:
         """As the monitor does."""
@@ -92,13 +94,13 @@ async def serving(world: World) -> AsyncIterator[World]:
         await world.stop()
 
 
-def _sighting(said: Said, at: Position, began: float) -> Sighting:
+def _sighting(said: Said, at: Position, began: float, round: int) -> Sighting:
     message = said.message
     asked = message.question  # type: ignore[attr-defined]  # each of them has one
     first = Sighting(
         case_id=message.case_id,  # type: ignore[attr-defined]
         position=at,
-        written_ms=round((began + said.after_s) * 1000),
+        written_ms=int((began + said.after_s) * 1000),
         title=asked.question[:160],
         source=asked.source or "",
         subject=asked.subject or "",
@@ -110,12 +112,17 @@ def _sighting(said: Said, at: Position, began: float) -> Sighting:
     if isinstance(message, Case):
         end = "rejected" if message.rejected else None
         paths = Counter(path.standing for path in message.paths)
-        changes = {"round": message.rounds, "paths": dict(paths), "why": message.rejected or ""}
+        changes = {"paths": dict(paths), "why": message.rejected or ""}
     if isinstance(message, Record):
         cost = Cost(message.alias, sum(message.cost.values()), 0, 0)
         changes = {"index": message.index, "of": message.of, "cost": cost}
     if isinstance(message, Case | Record):
-        changes |= {"work_id": message.work_id, "recipe_id": message.recipe_id, "difficulty": message.difficulty}
+        changes |= {
+            "round": round,
+            "work_id": message.work_id,
+            "recipe_id": message.recipe_id,
+            "difficulty": message.difficulty,
+        }
     return Sighting(**{**first.__dict__, **changes, "end": end})
 
 

@@ -4,7 +4,7 @@ import { follow, get, Trouble } from "./api.js";
 import { standing, trouble } from "./cases.js";
 import { h, render } from "./dom.js";
 import { brief, count, many, moment, percent, span, usd, words } from "./format.js";
-import { pathSections } from "./paths.js";
+import { folded, pathSections } from "./paths.js";
 
 /** Shows it in `main`, live until it has ended; returns {changed, asked, close}. */
 export function caseView(main, id, parameters) {
@@ -15,11 +15,11 @@ export function caseView(main, id, parameters) {
   let wanted = 0; // of reads of the story: the latest counts
 
   function show() {
-    const trail = h("p", { class: "trail" }, h("a", { href: "#/cases" }, "Cases"), " / ", h("code", {}, brief(id)));
+    const trail = h("p", { class: "trail" }, h("a", { href: "#/cases" }, "Cases"), " / ", h("code", {}, id));
     if (!seen) return render(main, trail, failed ? trouble(failed) : h("p", { class: "empty" }, "Looking it up …"));
     const work = seen.works.find(({ work_id }) => work_id === parameters.get("work")) ?? seen.works[0];
     const told = story?.stories.find(({ work_id }) => work_id === work.work_id);
-    render(main, trail, head(seen, work), tabs(seen, work), told && question(told), refusal(told), way(work),
+    render(main, trail, head(seen, work, told), tabs(seen, work), told && question(told), refusal(told), way(work),
       failed && h("p", { class: "note" }, failed.message), told?.note && h("p", { class: "note" }, told.note),
       told ? pathSections(told.case) : !failed && h("p", { class: "empty" }, "Reading its messages …"), told && records(told.records));
   }
@@ -73,7 +73,10 @@ export function caseView(main, id, parameters) {
   };
 }
 
-function head(seen, work) {
+const askedOf = (told) => (told?.case ?? told?.refused ?? told?.records[0])?.question;
+
+function head(seen, work, told) {
+  const stem = askedOf(told)?.question ?? (seen.title ? `${seen.title} …` : brief(seen.case_id));
   const facts = [
     work.difficulty && h("span", { class: `difficulty ${work.difficulty}` }, work.difficulty),
     h("span", {}, work.end ? `${work.topic}` : `in ${work.topic}`),
@@ -82,8 +85,8 @@ function head(seen, work) {
     [seen.source, seen.subject].filter(Boolean).map((each) => h("span", {}, each)),
     work.recipe_id && h("span", {}, "recipe ", h("code", { title: work.recipe_id }, brief(work.recipe_id))),
   ];
-  return h("header", { class: "case" }, h("h1", {}, seen.title || brief(seen.case_id)), h("p", { class: "facts" }, standing(work), facts),
-    work.why && h("p", { class: `why ${work.end ?? ""}` }, words(work.why)), h("p", { class: "ids" }, h("code", {}, seen.case_id)));
+  return h("header", { class: "case" }, h("p", { class: "facts" }, standing(work), facts), h("h1", {}, stem),
+    work.why && h("p", { class: `why ${work.end ?? ""}` }, words(work.why)));
 }
 
 function tabs(seen, chosen) {
@@ -93,15 +96,15 @@ function tabs(seen, chosen) {
   return h("nav", { class: "tabs", "aria-label": "Recipes that this question was worked on under" }, seen.works.map(tab));
 }
 
-function question({ case: told, refused, records: done }) {
-  const asked = (told ?? refused ?? done[0])?.question;
+function question(told) {
+  const asked = askedOf(told);
   if (!asked) return null;
   const option = ([letter, text]) =>
     h("li", { class: letter === asked.answer ? "gold" : null }, h("b", {}, letter), h("span", {}, text), letter === asked.answer && h("em", {}, "gold"));
-  return h("section", { class: "question" }, h("h2", {}, "Question"), h("p", { class: "stem" }, asked.question),
+  return h("section", { class: "question", "aria-label": "Question" },
     asked.context?.length > 0 && h("details", {}, h("summary", {}, many(asked.context.length, "passage")), asked.context.map((text) => h("p", {}, text))),
     h("ol", { class: "options" }, Object.entries(asked.options).map(option)),
-    told?.gold_disputed && h("p", { class: "why rejected" }, "Gold is disputed: every path that states an answer states the same other one."));
+    told.case?.gold_disputed && h("p", { class: "why rejected" }, "Gold is disputed: every path that states an answer states the same other one."));
 }
 
 function refusal(told) {
@@ -142,9 +145,9 @@ function record(each) {
     h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, usd(value)), h("td", {}, count(each.usage[name]?.prompt ?? 0)), h("td", {}, count(each.usage[name]?.completion ?? 0)));
   return h("article", { class: "record", "data-key": each.record_id }, h("h3", {}, `Record ${each.index + 1} of ${each.of}`),
     h("div", { class: "sides" },
-      h("div", {}, h("h4", {}, "Summary"), h("p", { class: "text" }, each.summary), h("details", {}, h("summary", {}, "Chain of thought"), h("p", { class: "text" }, each.chain))),
-      h("div", {}, h("h4", {}, `Cost ${usd(all)}`),
+      h("div", {}, h("h4", {}, "Chain of thought"), folded(each.chain)),
+      h("div", {}, h("h4", {}, "Summary"), h("p", { class: "prose" }, each.summary),
         h("table", { class: "figures" }, h("thead", {}, h("tr", {}, ["stage", "USD", "tokens in", "out"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, cost.map(stage))),
-        h("p", { class: "note" }, "This record's share of the case, and tokens of the whole case."))),
+        h("p", { class: "note" }, `${usd(all)} in all: this record's share of the case. Tokens are the whole case's.`))),
     h("dl", { class: "lineage" }, [["record", each.record_id], ["path", each.path_id], ["origin", each.origin], ["model", each.model], ["calls", count(each.calls.length)], ["recipe", each.recipe_id]].map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
 }

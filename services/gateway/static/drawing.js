@@ -1,7 +1,7 @@
 // The stream, drawn: services as boxes, topics as pills, and on every line dots that move as fast as its messages do.
 
 import { h, render, sized, svg } from "./dom.js";
-import { count, many, span } from "./format.js";
+import { brisk, count, many, span } from "./format.js";
 import { rounded, route, TALL, WIDE } from "./layout.js";
 
 const FASTEST = 60; // messages a minute at which dots move at full speed, unless another topic has more
@@ -34,7 +34,8 @@ export function drawing(place, topics) {
 }
 
 function build(layout, topics) {
-  const drawn = topics.filter(({ topic }) => layout.topics[topic]);
+  const away = ({ topic }) => (LANES[topic] === "away" ? 0 : 1); // lines of what is given up lie below the others
+  const drawn = topics.filter(({ topic }) => layout.topics[topic]).sort((one, other) => away(one) - away(other));
   const lines = drawn.flatMap((topic) => [
     ...topic.written_by.filter((name) => layout.services[name]).map((from) => line(layout, topic, from, topic.topic, from)),
     ...topic.read_by.filter((name) => layout.services[name]).map((to) => line(layout, topic, topic.topic, to, null)),
@@ -43,7 +44,7 @@ function build(layout, topics) {
   const boxes = Object.fromEntries(Object.keys(layout.services).map((name) => [name, box(layout, name, topics)]));
   const picture = svg(
     "svg",
-    { viewBox: `0 0 ${layout.width} ${layout.height}`, class: "drawing", role: "group", "aria-label": "The stream" },
+    { viewBox: `0 0 ${layout.width} ${layout.height}`, class: `drawing ${layout.name}`, role: "group", "aria-label": "The stream" },
     svg("g", { class: "lines", "aria-hidden": "true" }, lines.map(({ node }) => node)),
     Object.values(boxes).map(({ node }) => node),
     Object.values(pills).map(({ node }) => node),
@@ -79,32 +80,34 @@ function arrow(points) {
   return svg("path", { d: "M-7-4L0 0L-7 4", class: "arrow", transform: `translate(${bx} ${by}) rotate(${turn})` });
 }
 
-function pill(layout, { topic, description }) {
+function pill(layout, { topic, description, group, read_by }) {
   const { x, y, w, h: height } = layout.topics[topic];
-  const text = (cls, dy, at = 12) => svg("text", { x: x + at, y: y + dy, class: cls });
-  const name = text("name", 18);
+  const wide = layout.name === "wide";
+  const text = (cls, dy, at, anchor) => svg("text", { x: x + at, y: y + dy, class: cls, "text-anchor": anchor });
+  const [inset, last] = [layout.inset, wide ? 35 : 51];
+  const name = text("name", 18, inset);
   name.textContent = topic;
-  const rate = text("rate", 35);
-  const open = text("open", layout.rows === 2 ? 35 : 51);
-  const lag = text("lag", layout.rows === 2 ? 35 : 51, w - 12);
-  const fill = svg("rect", { x: x + 10, y: y + height - 5, width: 0, height: 2, rx: 1, class: "fill" });
+  const rate = text("rate", 35, inset);
+  const standing = text("standing", last, wide ? w - inset : inset, wide ? "end" : null);
+  const fill = svg("rect", { x: x + inset, y: y + height - 5, width: 0, height: 2, rx: 1, class: "fill" });
   const node = svg(
     "a",
     { href: `#/cases?topic=${topic}`, class: `topic ${LANES[topic] ?? "way"}`, "data-topic": topic },
     svg("rect", { x, y, width: w, height, rx: 9, class: "shape" }),
-    fill, name, rate, open, lag,
+    fill, name, rate, standing,
     svg("title", {}, description),
   );
-  return { node, rate, open, lag, fill, width: w - 20, middle: layout.rows === 2 ? x + w * 0.42 : null };
+  const readers = group ? [group] : read_by.filter((name) => layout.services[name]);
+  return { node, rate, standing, fill, width: w - 2 * inset, readers };
 }
 
 function box(layout, name, topics) {
   const { x, y, w, h: height } = layout.services[name];
   const groups = topics.filter(({ read_by }) => read_by.includes(name)).map(({ group }) => group ?? name);
   const middle = { x: x + w / 2, "text-anchor": "middle" };
-  const title = svg("text", { ...middle, y: y + height / 2 - 3, class: "name" });
+  const title = svg("text", { ...middle, y: y + height / 2 + 5, class: "name" });
   title.textContent = name;
-  const calls = svg("text", { ...middle, y: y + height / 2 + 14, class: "calls" });
+  const calls = svg("text", { ...middle, y: y + height / 2 + 15, class: "calls" });
   const dead = svg("text", { x: x + w - 4, y: y - 5, "text-anchor": "end", class: "dead" });
   const shape = svg("rect", { x, y, width: w, height, rx: 6, class: "shape" });
   const node = svg("g", { class: "service", "data-service": name }, shape, title, calls, dead, svg("title", {}, name));
@@ -140,13 +143,10 @@ function flowing({ dots, flow }, share) {
 
 function showTopic(parts, name, figures, most) {
   const { per_minute = 0, open = 0, lag = {}, oldest_s = null, ended = 0 } = figures ?? {};
-  const behind = Math.max(0, ...Object.values(lag));
-  parts.rate.textContent = `${count(per_minute)}/min`;
-  const stands = open || !ended;
-  parts.open.textContent = stands ? `${count(open)} open` : many(ended, "end");
-  parts.lag.textContent = Object.keys(lag).length ? `lag ${count(behind)}` : "";
-  parts.lag.setAttribute("text-anchor", "end");
-  if (parts.middle) parts.open.setAttribute("x", parts.middle);
+  const behind = parts.readers.filter((group) => group in lag).map((group) => lag[group]);
+  parts.rate.textContent = `${brisk(per_minute)}/min`;
+  const stands = open || !ended ? `${brisk(open)} open` : `${brisk(ended)} ended`;
+  parts.standing.textContent = behind.length ? `${stands} · lag ${brisk(Math.max(...behind))}` : stands;
   parts.fill.setAttribute("width", (parts.width * open) / most);
   const oldest = oldest_s === null ? "" : `, the oldest for ${span(oldest_s)}`;
   const readers = Object.entries(lag).map(([group, n]) => `; lag of ${group} ${count(n)}`);
@@ -159,6 +159,7 @@ function showService(parts, name, figures) {
   const why = Object.entries(figures.circuits).find(([group]) => group === name || parts.groups.has(group));
   const dead = figures.dead_letters[`${name}-dead`] ?? 0;
   parts.calls.textContent = why ? "circuit open" : calls ? many(calls, "call") : "";
+  parts.node.classList.toggle("told", Boolean(parts.calls.textContent));
   parts.dead.textContent = dead ? `${count(dead)} dead` : "";
   parts.node.classList.toggle("broken", Boolean(why));
   parts.node.classList.toggle("busy", calls > 0);

@@ -1,10 +1,14 @@
 // Numbers, money and times as people read them.
 
 const whole = new Intl.NumberFormat("en");
+const shorter = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 2 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 
 /** 1,204 · 120K: never more than six characters. */
 export const count = (n) => (n >= 100_000 ? short : whole).format(Math.round(n));
+
+/** The same where there is little room: 1.2K. */
+export const brisk = (n) => (n >= 1_000 ? shorter : whole).format(Math.round(n));
 
 /** "1 case", "3 cases". */
 export const many = (n, one, more = `${one}s`) => `${count(n)} ${n === 1 ? one : more}`;
@@ -18,11 +22,15 @@ export function usd(n) {
 
 const digits = (n) => ({ minimumFractionDigits: n, maximumFractionDigits: n });
 
-export const percent = (part, all) => (all ? `${Math.round((100 * part) / all)}%` : "0%");
+/** A share: 77%, 2.1%, 0.03%. */
+export function percent(part, all) {
+  const share = all ? (100 * part) / all : 0;
+  return `${share >= 10 || share === 0 ? Math.round(share) : Number(share.toPrecision(share < 1 ? 1 : 2))}%`;
+}
 
 /** A span of time: "8 s", "3 min", "2.5 h", "4 d". */
 export function span(seconds) {
-  if (seconds < 1) return `${Math.max(0, seconds).toFixed(1)} s`;
+  if (seconds < 1) return `${Math.max(0, Math.round(seconds * 1000))} ms`;
   if (seconds < 100) return `${Math.round(seconds)} s`;
   if (seconds < 5_400) return `${Math.round(seconds / 60)} min`;
   if (seconds < 172_800) return `${Number((seconds / 3600).toFixed(1))} h`;

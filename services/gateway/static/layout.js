@@ -3,45 +3,47 @@
 
 const centred = (w, h) => (x, y, extra) => ({ x: x - w / 2, y: y - h / 2, w, h, ...extra });
 
-const wideTopic = centred(170, 46);
+const wideTopic = centred(188, 46);
 const wideService = centred(112, 54);
 
 export const WIDE = {
-  width: 1160,
-  height: 420,
-  rows: 2,
+  name: "wide",
+  width: 1216,
+  height: 422,
+  inset: 12,
   services: {
-    gateway: wideService(72, 128),
-    "command-line": wideService(72, 222),
-    router: { x: 356, y: 14, w: 92, h: 394 },
-    generator: wideService(726, 128),
-    verifier: wideService(1090, 128),
-    refiner: { x: 670, y: 194, w: 112, h: 104 },
-    summarizer: wideService(726, 368),
-    exporter: wideService(1090, 368),
+    gateway: wideService(60, 128),
+    "command-line": wideService(60, 222),
+    router: { x: 368, y: 14, w: 92, h: 394 },
+    generator: wideService(766, 128),
+    verifier: wideService(1156, 128),
+    refiner: { x: 710, y: 194, w: 112, h: 104 },
+    summarizer: wideService(766, 368),
+    exporter: wideService(1156, 368),
   },
   topics: {
     "question-submitted": wideTopic(242, 128),
     "question-refused": wideTopic(242, 304),
-    "question-admitted": wideTopic(556, 128),
-    "paths-generated": wideTopic(908, 128),
-    "paths-verified": wideTopic(726, 40),
-    "case-medium": wideTopic(556, 220),
-    "case-difficult": wideTopic(556, 276),
-    "case-accepted": wideTopic(556, 368),
+    "question-admitted": wideTopic(586, 128),
+    "paths-generated": wideTopic(962, 128),
+    "paths-verified": wideTopic(766, 40),
+    "case-medium": wideTopic(586, 219),
+    "case-difficult": wideTopic(586, 273),
+    "case-accepted": wideTopic(586, 368),
     "case-rejected": wideTopic(242, 368),
-    "record-completed": wideTopic(908, 368),
+    "record-completed": wideTopic(962, 368),
   },
-  routes: { "verifier>paths-verified": [[1090, 101], [1090, 40], [811, 40]] },
+  routes: { "verifier>paths-verified": [[1156, 101], [1156, 40], [860, 40]] },
 };
 
 const tallTopic = centred(116, 62);
 const tallService = centred(116, 46);
 
 export const TALL = {
+  name: "tall",
   width: 392,
   height: 574,
-  rows: 3,
+  inset: 8,
   services: {
     gateway: { x: 8, y: 16, w: 106, h: 46 },
     "command-line": { x: 278, y: 16, w: 106, h: 46 },

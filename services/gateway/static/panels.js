@@ -19,7 +19,8 @@ export function totals(figures) {
   const oldest = Math.max(-1, ...figures.topics.map(({ oldest_s }) => oldest_s ?? -1));
   const cost = records ? `${usd(sum(figures.records, (each) => each.usd) / records)} a record` : "no record yet";
   const under = Object.values(figures.calls_under_way).reduce((all, calls) => all + calls, 0);
-  const end = (kind) => [kind, count(ends[kind]), h("a", { href: `#/cases?end=${kind}` }, "show")];
+  const all = Object.values(ends).reduce((one, other) => one + other, 0);
+  const end = (kind) => [kind, count(ends[kind]), all ? `${percent(ends[kind], all)} of all ends` : "none yet"];
   const items = [
     ["open", count(figures.open), oldest < 0 ? "no case waits" : `oldest here for ${span(oldest)}`],
     end("accepted"), end("rejected"), end("dead"), end("refused"),
@@ -28,7 +29,7 @@ export function totals(figures) {
     ["tokens a second", count(figures.tokens_per_s), `${many(under, "call")} under way`],
   ];
   return items.map(([name, value, note]) =>
-    h("div", { class: `total ${name.replaceAll(" ", "-")}`, "data-total": name }, h("dt", {}, name), h("dd", {}, value), h("dd", { class: "note" }, note)),
+    h("div", { class: `total ${name.replaceAll(" ", "-")}`, "data-total": name }, h("dt", {}, name), h("dd", {}, name in ends || name === "open" ? h("a", { href: `#/cases?end=${name}` }, value) : value), h("dd", { class: "note" }, note)),
   );
 }
 

@@ -67,7 +67,7 @@ function card(told, path, pieces, changed) {
     h("footer", {}, facts(path)));
 }
 
-const origin = ({ origin: how, round }) => (how === "generated" ? "Path" : how === "refined" ? `Rewritten ${round}.` : `Anew ${round}.`);
+const origin = ({ origin: how }) => (how === "generated" ? "Path" : how === "refined" ? "Rewritten" : "Anew");
 
 function score({ score: given }) {
   if (!given) return null;
@@ -83,12 +83,17 @@ function overruled({ verdict }) {
 
 const LONG = 900; // characters that are shown before it is folded out
 
+/** A text that may be long. */
+export function folded(text) {
+  if (text.length <= LONG) return h("p", { class: "prose" }, text);
+  const beginning = h("span", { class: "prose" }, `${text.slice(0, LONG)} …`);
+  return h("details", { class: "long" }, h("summary", {}, beginning), h("p", { class: "prose" }, text));
+}
+
 function text(pieces, changed) {
-  const all = pieces.map(([part, differs]) => (differs && changed ? h(changed, {}, part) : part));
-  const length = pieces.reduce((sum, [part]) => sum + part.length, 0);
-  if (!length) return h("p", { class: "nothing" }, "No text.");
-  if (length <= LONG || changed) return h("p", { class: "text" }, all);
-  return h("details", { class: "long" }, h("summary", {}, h("span", { class: "text" }, `${pieces[0][0].slice(0, LONG)} …`)), h("p", { class: "text" }, all));
+  if (!pieces.length) return h("p", { class: "nothing" }, "No text.");
+  if (!changed) return folded(pieces.map(([part]) => part).join(""));
+  return h("p", { class: "prose" }, pieces.map(([part, differs]) => (differs ? h(changed, {}, part) : part)));
 }
 
 function facts(path) {

@@ -33,8 +33,8 @@ export function streamView(main) {
     render(rows, table(topics, figures));
     render(totals, panels.totals(figures));
     render(sparks, panels.sparks(series()));
-    render(left, panels.routes(figures), panels.recordCost(figures), panels.spending(figures));
-    render(right, panels.troubles(figures), nothingYet(figures));
+    render(left, nothingYet(figures), panels.recordCost(figures), panels.spending(figures));
+    render(right, panels.routes(figures), panels.troubles(figures));
   };
   changed();
   return { changed, close: () => drawn?.close() };
