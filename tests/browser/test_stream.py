@@ -30,11 +30,11 @@ async def test_every_topic_and_service_is_drawn_with_its_figures(world: World, o
 
 async def test_a_topic_that_it_does_not_know_is_shown(world: World, open_page: Open) -> None:
     await world.publish(figures(now()))
-    told = [{"topic": "case-undecided", "description": "New.", "message": "case", "written_by": ["router"]}]
+    told = {"topic": "case-undecided", "description": "New.", "message": "case", "written_by": ["router"]}
     more = {"read_by": ["generator"], "group": None, "retention_days": 30, "compacted": False}
-    page = await open_page("about:blank")
-    await page.route("**/topics", lambda route: route.fulfill(json=[told[0] | more]))
-    await page.goto(world.url)
+    page = await open_page(world.url)
+    await page.route("**/topics", lambda route: route.fulfill(json=[told | more]))
+    await page.reload()
     await expect(page.locator(".beside")).to_contain_text("case-undecided")
     await expect(page.locator(".beside")).to_contain_text("router → generator")
 

@@ -44,8 +44,8 @@ async function reason(answer) {
   return typeof body.error === "string" ? body.error : `The gateway says ${answer.status}.`;
 }
 
-/** Reads a stream of events until `end`, and connects again whenever it breaks. `on.event(name, data)`, `on.open(clock)`
- * with the server's clock less ours in ms, `on.broken(trouble)`. Returns what stops it. */
+/** Reads a stream of events until `end`, and connects again whenever it breaks. Calls `on.event(name, data)`,
+ * `on.open(clock)` with the server's clock less ours in ms, `on.broken(trouble)`. Returns what stops it. */
 export function follow(path, on) {
   const stop = new AbortController();
   (async () => {

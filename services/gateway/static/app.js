@@ -36,9 +36,13 @@ function freshness() {
   const link = document.getElementById("link");
   const old = age();
   const [word, kind] =
-    state.link !== "live" ? [state.link === "broken" ? "disconnected" : "connecting", state.link]
-    : old === null ? ["connected", "live"]
-    : old < 2 ? ["live", "live"] : [`${span(old)} old`, old > 10 ? "old" : "live"];
+    state.link !== "live"
+      ? [state.link === "broken" ? "disconnected" : "connecting", state.link]
+      : old === null
+        ? ["connected", "live"]
+        : old < 2
+          ? ["live", "live"]
+          : [`${span(old)} old`, old > 10 ? "old" : "live"];
   if (link.textContent !== word) link.textContent = word;
   link.dataset.kind = kind;
   const banner = document.getElementById("banner");

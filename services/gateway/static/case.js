@@ -19,9 +19,19 @@ export function caseView(main, id, parameters) {
     if (!seen) return render(main, trail, failed ? trouble(failed) : h("p", { class: "empty" }, "Looking it up …"));
     const work = seen.works.find(({ work_id }) => work_id === parameters.get("work")) ?? seen.works[0];
     const told = story?.stories.find(({ work_id }) => work_id === work.work_id);
-    render(main, trail, head(seen, work, told), tabs(seen, work), told && question(told), refusal(told), way(work),
-      failed && h("p", { class: "note" }, failed.message), told?.note && h("p", { class: "note" }, told.note),
-      told ? pathSections(told.case) : !failed && h("p", { class: "empty" }, "Reading its messages …"), told && records(told.records));
+    render(
+      main,
+      trail,
+      head(seen, work, told),
+      tabs(seen, work),
+      told && question(told),
+      refusal(told),
+      way(work),
+      failed && h("p", { class: "note" }, failed.message),
+      told?.note && h("p", { class: "note" }, told.note),
+      told ? pathSections(told.case) : !failed && h("p", { class: "empty" }, "Reading its messages …"),
+      told && records(told.records),
+    );
   }
 
   async function read() {
@@ -85,34 +95,81 @@ function head(seen, work, told) {
     [seen.source, seen.subject].filter(Boolean).map((each) => h("span", {}, each)),
     work.recipe_id && h("span", {}, "recipe ", h("code", { title: work.recipe_id }, brief(work.recipe_id))),
   ];
-  return h("header", { class: "case" }, h("p", { class: "facts" }, standing(work), facts), h("h1", {}, stem),
-    work.why && h("p", { class: `why ${work.end ?? ""}` }, words(work.why)));
+  return h(
+    "header",
+    { class: "case" },
+    h("p", { class: "facts" }, standing(work), facts),
+    h("h1", {}, stem),
+    work.why && h("p", { class: `why ${work.end ?? ""}` }, words(work.why)),
+  );
 }
 
 function tabs(seen, chosen) {
   if (seen.works.length < 2) return null;
   const tab = (work) =>
-    h("a", { href: `#/cases/${seen.case_id}?work=${work.work_id}`, "aria-current": work === chosen ? "true" : "false" }, brief(work.recipe_id), " ", standing(work));
-  return h("nav", { class: "tabs", "aria-label": "Recipes that this question was worked on under" }, seen.works.map(tab));
+    h(
+      "a",
+      { href: `#/cases/${seen.case_id}?work=${work.work_id}`, "aria-current": work === chosen ? "true" : "false" },
+      brief(work.recipe_id),
+      " ",
+      standing(work),
+    );
+  return h(
+    "nav",
+    { class: "tabs", "aria-label": "Recipes that this question was worked on under" },
+    seen.works.map(tab),
+  );
 }
 
 function question(told) {
   const asked = askedOf(told);
   if (!asked) return null;
   const option = ([letter, text]) =>
-    h("li", { class: letter === asked.answer ? "gold" : null }, h("b", {}, letter), h("span", {}, text), letter === asked.answer && h("em", {}, "gold"));
-  return h("section", { class: "question", "aria-label": "Question" },
-    asked.context?.length > 0 && h("details", {}, h("summary", {}, many(asked.context.length, "passage")), asked.context.map((text) => h("p", {}, text))),
+    h(
+      "li",
+      { class: letter === asked.answer ? "gold" : null },
+      h("b", {}, letter),
+      h("span", {}, text),
+      letter === asked.answer && h("em", {}, "gold"),
+    );
+  return h(
+    "section",
+    { class: "question", "aria-label": "Question" },
+    asked.context?.length > 0 &&
+      h(
+        "details",
+        {},
+        h("summary", {}, many(asked.context.length, "passage")),
+        asked.context.map((text) => h("p", {}, text)),
+      ),
     h("ol", { class: "options" }, Object.entries(asked.options).map(option)),
-    told.case?.gold_disputed && h("p", { class: "why rejected" }, "Gold is disputed: every path that states an answer states the same other one."));
+    told.case?.gold_disputed &&
+      h(
+        "p",
+        { class: "why rejected" },
+        "Gold is disputed: every path that states an answer states the same other one.",
+      ),
+  );
 }
 
 function refusal(told) {
   if (!told?.refused) return null;
   const { reason, match } = told.refused;
-  const same = match.where.startsWith("case-") ? h("a", { href: `#/cases/${match.where}` }, brief(match.where)) : h("code", {}, match.where);
-  return h("section", { class: "panel" }, h("h2", {}, "Not admitted"), h("p", {}, reason === "evaluation_set" ? "Too like a question of a set that tests models." : "Too like an earlier question."),
-    h("blockquote", {}, match.text), h("p", { class: "note" }, `${percent(match.similarity, 1)} alike · `, same, ` · ${match.id}`));
+  const same = match.where.startsWith("case-")
+    ? h("a", { href: `#/cases/${match.where}` }, brief(match.where))
+    : h("code", {}, match.where);
+  return h(
+    "section",
+    { class: "panel" },
+    h("h2", {}, "Not admitted"),
+    h(
+      "p",
+      {},
+      reason === "evaluation_set" ? "Too like a question of a set that tests models." : "Too like an earlier question.",
+    ),
+    h("blockquote", {}, match.text),
+    h("p", { class: "note" }, `${percent(match.similarity, 1)} alike · `, same, ` · ${match.id}`),
+  );
 }
 
 const KINDS = ["correct", "error", "unknown", "unverified"];
@@ -122,15 +179,43 @@ function way(work) {
     const before = work.way[place - 1];
     const took = before && (new Date(each.at) - new Date(before.at)) / 1000;
     const held = KINDS.flatMap((kind) => Array(Math.min(60, each.paths[kind] ?? 0)).fill(kind));
-    const said = KINDS.filter((kind) => each.paths[kind]).map((kind) => `${each.paths[kind]} ${kind}`).join(", ");
-    return h("li", { "data-key": `${each.topic} ${each.life} ${each.round} ${each.index}` }, h("span", { class: "took" }, place ? `+${span(took)}` : moment(each.at)),
-      h("span", { class: "topic", title: `partition ${each.partition}, offset ${each.offset}, ${moment(each.at)}` }, each.topic),
-      h("span", { class: "beads", role: "img", "aria-label": said || "no paths" }, held.map((kind) => h("i", { class: kind }))),
-      h("small", {}, [each.round > 0 && `round ${each.round}`, said].filter(Boolean).join(" · ")));
+    const said = KINDS.filter((kind) => each.paths[kind])
+      .map((kind) => `${each.paths[kind]} ${kind}`)
+      .join(", ");
+    return h(
+      "li",
+      { "data-key": `${each.topic} ${each.life} ${each.round} ${each.index}` },
+      h("span", { class: "took" }, place ? `+${span(took)}` : moment(each.at)),
+      h(
+        "span",
+        { class: "topic", title: `partition ${each.partition}, offset ${each.offset}, ${moment(each.at)}` },
+        each.topic,
+      ),
+      said &&
+        h(
+          "span",
+          { class: "beads", role: "img", "aria-label": said },
+          held.map((kind) => h("i", { class: kind })),
+        ),
+      h("small", {}, [each.round > 0 && `round ${each.round}`, said].filter(Boolean).join(" · ")),
+    );
   };
   const whole = (new Date(work.since) - new Date(work.begun)) / 1000;
-  return h("section", { class: "way" }, h("h2", {}, "Its way"), h("p", { class: "note" }, `${many(work.way.length, "message")} in ${span(whole)}${work.end ? "" : ", and it goes on"}`),
-    h("ol", { class: "scroll", tabindex: "0", "aria-label": "Its messages in the order of their way" }, work.way.map(step)));
+  return h(
+    "section",
+    { class: "way" },
+    h("h2", {}, "Its way"),
+    h(
+      "p",
+      { class: "note" },
+      `${many(work.way.length, "message")} in ${span(whole)}${work.end ? "" : ", and it goes on"}`,
+    ),
+    h(
+      "ol",
+      { class: "scroll", tabindex: "0", "aria-label": "Its messages in the order of their way" },
+      work.way.map(step),
+    ),
+  );
 }
 
 function records(list) {
@@ -142,12 +227,55 @@ function record(each) {
   const cost = Object.entries(each.cost);
   const all = cost.reduce((sum, [, value]) => sum + value, 0);
   const stage = ([name, value]) =>
-    h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, usd(value)), h("td", {}, count(each.usage[name]?.prompt ?? 0)), h("td", {}, count(each.usage[name]?.completion ?? 0)));
-  return h("article", { class: "record", "data-key": each.record_id }, h("h3", {}, `Record ${each.index + 1} of ${each.of}`),
-    h("div", { class: "sides" },
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, name),
+      h("td", {}, usd(value)),
+      h("td", {}, count(each.usage[name]?.prompt ?? 0)),
+      h("td", {}, count(each.usage[name]?.completion ?? 0)),
+    );
+  return h(
+    "article",
+    { class: "record", "data-key": each.record_id },
+    h("h3", {}, `Record ${each.index + 1} of ${each.of}`),
+    h(
+      "div",
+      { class: "sides" },
       h("div", {}, h("h4", {}, "Chain of thought"), folded(each.chain)),
-      h("div", {}, h("h4", {}, "Summary"), h("p", { class: "prose" }, each.summary),
-        h("table", { class: "figures" }, h("thead", {}, h("tr", {}, ["stage", "USD", "tokens in", "out"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, cost.map(stage))),
-        h("p", { class: "note" }, `${usd(all)} in all: this record's share of the case. Tokens are the whole case's.`))),
-    h("dl", { class: "lineage" }, [["record", each.record_id], ["path", each.path_id], ["origin", each.origin], ["model", each.model], ["calls", count(each.calls.length)], ["recipe", each.recipe_id]].map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])));
+      h(
+        "div",
+        {},
+        h("h4", {}, "Summary"),
+        h("p", { class: "prose" }, each.summary),
+        h(
+          "table",
+          { class: "figures" },
+          h(
+            "thead",
+            {},
+            h(
+              "tr",
+              {},
+              ["stage", "USD", "tokens in", "out"].map((name) => h("th", { scope: "col" }, name)),
+            ),
+          ),
+          h("tbody", {}, cost.map(stage)),
+        ),
+        h("p", { class: "note" }, `${usd(all)} in all: this record's share of the case. Tokens are the whole case's.`),
+      ),
+    ),
+    h(
+      "dl",
+      { class: "lineage" },
+      [
+        ["record", each.record_id],
+        ["path", each.path_id],
+        ["origin", each.origin],
+        ["model", each.model],
+        ["calls", count(each.calls.length)],
+        ["recipe", each.recipe_id],
+      ].map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    ),
+  );
 }

@@ -62,7 +62,8 @@ export function casesView(main, parameters) {
   function asked(now) {
     parameters = now;
     render(filters, fields(parameters, found));
-    for (const name of ["end", "difficulty", "topic", "source"]) filters.elements[name].value = parameters.get(name) ?? "";
+    for (const name of ["end", "difficulty", "topic", "source"])
+      filters.elements[name].value = parameters.get(name) ?? "";
     look();
   }
 
@@ -85,15 +86,43 @@ function withLimit(parameters) {
 
 function fields(parameters, found) {
   const select = (name, label, values) =>
-    h("label", {}, h("span", {}, label), h("select", { name }, h("option", { value: "" }, "any"), values.map((value) => h("option", { value }, value))));
+    h(
+      "label",
+      {},
+      h("span", {}, label),
+      h(
+        "select",
+        { name },
+        h("option", { value: "" }, "any"),
+        values.map((value) => h("option", { value }, value)),
+      ),
+    );
   const sources = [...new Set((found ?? []).map(({ source }) => source).filter(Boolean))].sort();
   return [
     select("end", "end", CHOICES.end),
     select("difficulty", "difficulty", CHOICES.difficulty),
-    select("topic", "stands in", (state.topics ?? []).filter(({ compacted }) => !compacted).map(({ topic }) => topic)),
-    h("label", {}, h("span", {}, "source"), h("input", { name: "source", list: "sources", placeholder: "any", autocomplete: "off" })),
-    h("datalist", { id: "sources" }, sources.map((value) => h("option", { value }))),
-    h("label", { class: "id" }, h("span", {}, "case id"), h("input", { name: "id", type: "search", placeholder: "case-…", spellcheck: "false", autocomplete: "off" })),
+    select(
+      "topic",
+      "stands in",
+      (state.topics ?? []).filter(({ compacted }) => !compacted).map(({ topic }) => topic),
+    ),
+    h(
+      "label",
+      {},
+      h("span", {}, "source"),
+      h("input", { name: "source", list: "sources", placeholder: "any", autocomplete: "off" }),
+    ),
+    h(
+      "datalist",
+      { id: "sources" },
+      sources.map((value) => h("option", { value })),
+    ),
+    h(
+      "label",
+      { class: "id" },
+      h("span", {}, "case id"),
+      h("input", { name: "id", type: "search", placeholder: "case-…", spellcheck: "false", autocomplete: "off" }),
+    ),
     h("button", { type: "submit" }, "Show"),
     h("a", { class: "quiet", href: "#/cases", hidden: ![...parameters.keys()].length }, "clear"),
   ];
@@ -103,13 +132,24 @@ function list(cases, parameters) {
   if (!cases.length)
     return [...parameters.keys()].length
       ? h("p", { class: "empty" }, "No case is so. ", h("a", { href: "#/cases" }, "Show all"))
-      : h("div", { class: "empty" }, h("h2", {}, "No case yet"), h("p", {}, "Hand questions in over HTTP, or so:"), h("code", {}, "reasonmed submit questions.jsonl"));
+      : h(
+          "div",
+          { class: "empty" },
+          h("h2", {}, "No case yet"),
+          h("p", {}, "Hand questions in over HTTP, or so:"),
+          h("code", {}, "reasonmed submit questions.jsonl"),
+        );
   const more = new URLSearchParams(parameters);
   more.set("limit", MANY);
   const whole = cases.length >= (Number(parameters.get("limit")) || FEW);
   return [
     h("ol", { class: "list", "aria-label": "Cases, those that changed last first" }, cases.map(item)),
-    h("p", { class: "note" }, `${many(cases.length, "case")}, those that changed last first. `, whole && !parameters.get("limit") && h("a", { href: `#/cases?${more}` }, "Show more")),
+    h(
+      "p",
+      { class: "note" },
+      `${many(cases.length, "case")}, those that changed last first. `,
+      whole && !parameters.get("limit") && h("a", { href: `#/cases?${more}` }, "Show more"),
+    ),
   ];
 }
 
@@ -123,7 +163,11 @@ function item(work) {
       h("span", { class: "title" }, work.title || brief(work.case_id)),
       standing(work),
       h("span", { class: `difficulty ${work.difficulty ?? ""}` }, work.difficulty ?? ""),
-      h("span", { class: "where" }, work.end ? said(work) : `in ${work.topic}${work.round ? `, round ${work.round}` : ""}`),
+      h(
+        "span",
+        { class: "where" },
+        work.end ? said(work) : `in ${work.topic}${work.round ? `, round ${work.round}` : ""}`,
+      ),
       h("span", { class: "from" }, [work.source, work.subject].filter(Boolean).join(" · ")),
       h("time", { datetime: work.since, title: moment(work.since) }, ago(work.since)),
     ),
@@ -136,4 +180,9 @@ const said = ({ end, records, why }) => (end === "accepted" ? many(records, "rec
 
 /** Why something can't be shown. */
 export const trouble = (error) =>
-  h("div", { class: "empty" }, h("h2", {}, error.status === 404 ? "Not found" : "Can't be shown now"), h("p", {}, error.message));
+  h(
+    "div",
+    { class: "empty" },
+    h("h2", {}, error.status === 404 ? "Not found" : "Can't be shown now"),
+    h("p", {}, error.message),
+  );

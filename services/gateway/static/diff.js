@@ -38,7 +38,7 @@ function middle(old, now) {
         old[i] === now[j]
           ? longest[(i + 1) * width + j + 1] + 1
           : Math.max(longest[(i + 1) * width + j], longest[i * width + j + 1]);
-  for (let i = 0, j = 0; i < old.length && j < now.length; ) {
+  for (let i = 0, j = 0; i < old.length && j < now.length;) {
     if (old[i] === now[j]) gone[i++] = come[j++] = false;
     else if (longest[(i + 1) * width + j] >= longest[i * width + j + 1]) i++;
     else j++;

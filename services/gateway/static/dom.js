@@ -15,7 +15,9 @@ function fill(element, attributes, children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -31,7 +33,10 @@ function dispatch(event) {
 /** Makes the children of `parent` look like these, and keeps what is there already: focus, selection, scroll and what
  * was folded out survive. */
 export function render(parent, ...wanted) {
-  const nodes = wanted.flat(Infinity).filter(Boolean).map((node) => (node.nodeType ? node : document.createTextNode(node)));
+  const nodes = wanted
+    .flat(Infinity)
+    .filter(Boolean)
+    .map((node) => (node.nodeType ? node : document.createTextNode(node)));
   nodes.forEach((node, place) => {
     const there = parent.childNodes[place];
     if (!there) parent.append(node);

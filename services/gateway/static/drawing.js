@@ -37,15 +37,26 @@ function build(layout, topics) {
   const away = ({ topic }) => (LANES[topic] === "away" ? 0 : 1); // lines of what is given up lie below the others
   const drawn = topics.filter(({ topic }) => layout.topics[topic]).sort((one, other) => away(one) - away(other));
   const lines = drawn.flatMap((topic) => [
-    ...topic.written_by.filter((name) => layout.services[name]).map((from) => line(layout, topic, from, topic.topic, from)),
+    ...topic.written_by
+      .filter((name) => layout.services[name])
+      .map((from) => line(layout, topic, from, topic.topic, from)),
     ...topic.read_by.filter((name) => layout.services[name]).map((to) => line(layout, topic, topic.topic, to, null)),
   ]);
   const pills = Object.fromEntries(drawn.map((topic) => [topic.topic, pill(layout, topic)]));
   const boxes = Object.fromEntries(Object.keys(layout.services).map((name) => [name, box(layout, name, topics)]));
   const picture = svg(
     "svg",
-    { viewBox: `0 0 ${layout.width} ${layout.height}`, class: `drawing ${layout.name}`, role: "group", "aria-label": "The stream" },
-    svg("g", { class: "lines", "aria-hidden": "true" }, lines.map(({ node }) => node)),
+    {
+      viewBox: `0 0 ${layout.width} ${layout.height}`,
+      class: `drawing ${layout.name}`,
+      role: "group",
+      "aria-label": "The stream",
+    },
+    svg(
+      "g",
+      { class: "lines", "aria-hidden": "true" },
+      lines.map(({ node }) => node),
+    ),
     Object.values(boxes).map(({ node }) => node),
     Object.values(pills).map(({ node }) => node),
   );
@@ -94,7 +105,10 @@ function pill(layout, { topic, description, group, read_by }) {
     "a",
     { href: `#/cases?topic=${topic}`, class: `topic ${LANES[topic] ?? "way"}`, "data-topic": topic },
     svg("rect", { x, y, width: w, height, rx: 9, class: "shape" }),
-    fill, name, rate, standing,
+    fill,
+    name,
+    rate,
+    standing,
     svg("title", {}, description),
   );
   const readers = group ? [group] : read_by.filter((name) => layout.services[name]);
@@ -124,12 +138,15 @@ function update({ lines, pills, boxes }, topics, figures) {
   for (const [name, parts] of Object.entries(boxes)) showService(parts, name, figures);
 }
 
-// Where several services write a topic, each writes no more than it reads; the gateway and the command line read nothing.
+// Where several services write a topic, each writes no more than it reads; the gateway reads nothing.
 function lineRate({ topic, writer }, topics, rate) {
   const all = rate(topic.topic);
   const reads = topics.filter(({ read_by, compacted }) => !compacted && read_by.includes(writer));
   if (writer === null || topic.written_by.length === 1 || !reads.length) return all;
-  return Math.min(all, reads.reduce((sum, each) => sum + rate(each.topic), 0));
+  return Math.min(
+    all,
+    reads.reduce((sum, each) => sum + rate(each.topic), 0),
+  );
 }
 
 function flowing({ dots, flow }, share) {
@@ -150,7 +167,8 @@ function showTopic(parts, name, figures, most) {
   parts.fill.setAttribute("width", (parts.width * open) / most);
   const oldest = oldest_s === null ? "" : `, the oldest for ${span(oldest_s)}`;
   const readers = Object.entries(lag).map(([group, n]) => `; lag of ${group} ${count(n)}`);
-  const said = `${name}: ${many(per_minute, "message")} a minute, ${many(open, "case")} open${oldest}${readers.join("")}`;
+  const stand = `${many(open, "case")} open${oldest}${readers.join("")}`;
+  const said = `${name}: ${many(per_minute, "message")} a minute, ${stand}`;
   parts.node.setAttribute("aria-label", `${said}. Show its cases`);
 }
 
@@ -189,7 +207,10 @@ export function beside(place, topics, figures) {
 /** The same as the drawing, in rows: for those who read with their ears, and for all who want every figure. */
 export function table(topics, figures) {
   const by = Object.fromEntries(figures.topics.map((each) => [each.topic, each]));
-  const lags = (lag) => Object.entries(lag ?? {}).map(([group, n]) => `${group} ${count(n)}`).join(", ");
+  const lags = (lag) =>
+    Object.entries(lag ?? {})
+      .map(([group, n]) => `${group} ${count(n)}`)
+      .join(", ");
   const most = Math.max(1, ...figures.topics.map((each) => each.per_minute));
   const row = ({ topic }) => {
     const each = by[topic];
@@ -197,7 +218,12 @@ export function table(topics, figures) {
       "tr",
       {},
       h("th", { scope: "row" }, topic),
-      h("td", {}, each && sized(h("span", { class: "bar" }), "--share", each.per_minute / most), count(each?.per_minute ?? 0)),
+      h(
+        "td",
+        {},
+        each && sized(h("span", { class: "bar" }), "--share", each.per_minute / most),
+        count(each?.per_minute ?? 0),
+      ),
       h("td", {}, count(each?.open ?? 0)),
       h("td", {}, each?.oldest_s == null ? "" : span(each.oldest_s)),
       h("td", {}, count(each?.ended ?? 0)),
@@ -209,7 +235,16 @@ export function table(topics, figures) {
   return h(
     "table",
     { class: "figures" },
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "topic"), heads.map((head) => h("th", { scope: "col" }, head)))),
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        h("th", { scope: "col" }, "topic"),
+        heads.map((head) => h("th", { scope: "col" }, head)),
+      ),
+    ),
     h("tbody", {}, topics.filter(({ topic }) => by[topic]).map(row)),
   );
 }

@@ -33,7 +33,13 @@ export const WIDE = {
     "case-rejected": wideTopic(242, 368),
     "record-completed": wideTopic(962, 368),
   },
-  routes: { "verifier>paths-verified": [[1156, 101], [1156, 40], [860, 40]] },
+  routes: {
+    "verifier>paths-verified": [
+      [1156, 101],
+      [1156, 40],
+      [860, 40],
+    ],
+  },
 };
 
 const tallTopic = centred(116, 62);
@@ -67,11 +73,32 @@ export const TALL = {
     "case-rejected": tallTopic(326, 526),
   },
   routes: {
-    "paths-verified>router": [[18, 526], [11, 526], [11, 152]],
-    "router>case-difficult": [[263, 152], [263, 368], [258, 368]],
-    "router>question-refused": [[263, 152], [263, 526], [258, 526]],
-    "router>case-rejected": [[263, 152], [263, 526], [268, 526]],
-    "refiner>paths-generated": [[142, 290], [138, 290], [138, 368], [134, 368]],
+    "paths-verified>router": [
+      [18, 526],
+      [11, 526],
+      [11, 152],
+    ],
+    "router>case-difficult": [
+      [263, 152],
+      [263, 368],
+      [258, 368],
+    ],
+    "router>question-refused": [
+      [263, 152],
+      [263, 526],
+      [258, 526],
+    ],
+    "router>case-rejected": [
+      [263, 152],
+      [263, 526],
+      [268, 526],
+    ],
+    "refiner>paths-generated": [
+      [142, 290],
+      [138, 290],
+      [138, 368],
+      [134, 368],
+    ],
   },
 };
 
@@ -85,11 +112,31 @@ export function route(layout, from, to) {
   const [bx, by] = centre(b);
   const small = a.h < b.h ? ay : by;
   if (covers(a.y, a.h, small) && covers(b.y, b.h, small))
-    return bx > ax ? [[a.x + a.w, small], [b.x, small]] : [[a.x, small], [b.x + b.w, small]];
+    return bx > ax
+      ? [
+          [a.x + a.w, small],
+          [b.x, small],
+        ]
+      : [
+          [a.x, small],
+          [b.x + b.w, small],
+        ];
   const thin = a.w < b.w ? ax : bx;
   if (covers(a.x, a.w, thin) && covers(b.x, b.w, thin))
-    return by > ay ? [[thin, a.y + a.h], [thin, b.y]] : [[thin, a.y], [thin, b.y + b.h]];
-  return [[bx > ax ? a.x + a.w : a.x, ay], [bx, ay], [bx, by > ay ? b.y : b.y + b.h]];
+    return by > ay
+      ? [
+          [thin, a.y + a.h],
+          [thin, b.y],
+        ]
+      : [
+          [thin, a.y],
+          [thin, b.y + b.h],
+        ];
+  return [
+    [bx > ax ? a.x + a.w : a.x, ay],
+    [bx, ay],
+    [bx, by > ay ? b.y : b.y + b.h],
+  ];
 }
 
 const centre = (box) => [box.x + box.w / 2, box.y + box.h / 2];

@@ -32,7 +32,8 @@ export const age = () => (state.figures ? Math.max(0, (Date.now() + skew) / 1000
 export function warning() {
   if (state.link === "broken") return `${state.trouble} Connecting again …`;
   if (state.away) return state.away;
-  if (state.figures && age() > OLD_S) return `These figures are ${Math.round(age())} s old: the monitor has counted nothing since. Does it run?`;
+  if (state.figures && age() > OLD_S)
+    return `These figures are ${Math.round(age())} s old: the monitor has counted nothing since. Does it run?`;
   return "";
 }
 

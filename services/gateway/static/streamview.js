@@ -14,10 +14,28 @@ export function streamView(main) {
   const sparks = h("div", { class: "sparks" });
   const [left, right] = [h("div", { class: "column" }), h("div", { class: "column" })];
   const empty = h("div", { class: "empty", hidden: true });
-  const live = h("div", { class: "live" }, totals, h("section", { class: "stage" }, h("h2", { class: "hidden" }, "The stream"), picture, legend(), rest,
-    h("details", { class: "rows" }, h("summary", {}, "The same as a table"), rows)),
-    h("section", { class: "panel wide" }, h("h2", {}, "Messages a minute"), h("p", { class: "note" }, "since this page was opened, at most the last half hour"), sparks),
-    h("div", { class: "columns" }, left, right));
+  const live = h(
+    "div",
+    { class: "live" },
+    totals,
+    h(
+      "section",
+      { class: "stage" },
+      h("h2", { class: "hidden" }, "The stream"),
+      picture,
+      legend(),
+      rest,
+      h("details", { class: "rows" }, h("summary", {}, "The same as a table"), rows),
+    ),
+    h(
+      "section",
+      { class: "panel wide" },
+      h("h2", {}, "Messages a minute"),
+      h("p", { class: "note" }, "since this page was opened, at most the last half hour"),
+      sparks,
+    ),
+    h("div", { class: "columns" }, left, right),
+  );
   main.replaceChildren(h("h1", { class: "hidden" }, "The stream"), empty, live);
 
   let drawn = null;
@@ -45,15 +63,39 @@ const waiting = (trouble) =>
     ? [h("h2", {}, "No figures"), h("p", {}, trouble)]
     : [
         h("h2", {}, "Waiting for the first figures"),
-        h("p", {}, "The monitor counts what it reads from every topic. If nothing comes within seconds, it does not run:"),
+        h(
+          "p",
+          {},
+          "The monitor counts what it reads from every topic. If nothing comes within seconds, it does not run:",
+        ),
         h("code", {}, "python -m services.monitor"),
       ];
 
 function nothingYet(figures) {
   const seen = figures.topics.some((topic) => topic.seen);
-  return !seen && h("section", { class: "panel" }, h("h2", {}, "Nothing handed in yet"), h("p", { class: "note" }, "Questions come in over HTTP, or so:"), h("code", {}, "reasonmed submit questions.jsonl"));
+  return (
+    !seen &&
+    h(
+      "section",
+      { class: "panel" },
+      h("h2", {}, "Nothing handed in yet"),
+      h("p", { class: "note" }, "Questions come in over HTTP, or so:"),
+      h("code", {}, "reasonmed submit questions.jsonl"),
+    )
+  );
 }
 
 const legend = () =>
-  h("p", { class: "key" }, h("span", { class: "way" }, "way of a case"), h("span", { class: "again" }, "refinement"), h("span", { class: "done" }, "accepted"), h("span", { class: "away" }, "given up"),
-    h("span", { class: "plain" }, "Dots move in proportion to messages a minute. A topic's line underneath: its share of open cases."));
+  h(
+    "p",
+    { class: "key" },
+    h("span", { class: "way" }, "way of a case"),
+    h("span", { class: "again" }, "refinement"),
+    h("span", { class: "done" }, "accepted"),
+    h("span", { class: "away" }, "given up"),
+    h(
+      "span",
+      { class: "plain" },
+      "Dots move in proportion to messages a minute. A topic's line underneath: its share of open cases.",
+    ),
+  );
