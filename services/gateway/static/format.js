@@ -17,7 +17,7 @@ export const many = (n, one, more = `${one}s`) => `${count(n)} ${n === 1 ? one :
 export function usd(n) {
   if (n === 0) return "$0";
   if (n < 0.01) return `$${Number(n.toPrecision(2)).toFixed(Math.min(6, 1 - Math.floor(Math.log10(n))))}`;
-  return `$${new Intl.NumberFormat("en", digits(n < 1 ? 3 : n < 10_000 ? 2 : 0)).format(n)}`;
+  return `$${new Intl.NumberFormat("en", digits(n < 1 ? 3 : n < 1_000 ? 2 : 0)).format(n)}`;
 }
 
 const digits = (n) => ({ minimumFractionDigits: n, maximumFractionDigits: n });

@@ -96,6 +96,6 @@ const legend = () =>
     h(
       "span",
       { class: "plain" },
-      "Dots move in proportion to messages a minute. A topic's line underneath: its share of open cases.",
+      "Dots move in proportion to messages a minute. The line in a topic: how many of the open cases stand there.",
     ),
   );
