@@ -38,7 +38,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Sighting:
-    """One message of a case. Two with the same key tell the same; the earlier offset stays."""
+    """One message of a case. Two with the same key tell the same; the one that was written first stays."""
 
     case_id: str
     work_id: str = ""
@@ -55,7 +55,7 @@ class Sighting:
     written_ms: int
     """Unix time, by Kafka."""
     end: End | None = None
-    """Where this message alone is the case's end."""
+    """Where this message alone is the case's end; a dead letter that is none (a record's) is beside its way."""
     difficulty: Difficulty | None = None
     cost: Cost | None = None
     title: str = ""
@@ -78,9 +78,17 @@ class Sighting:
         return self.work_id, self.life, self.topic, self.round, self.index
 
     @property
-    def rank(self) -> tuple[int, int, int]:
-        """How far on a case's way this is: life, round, and the topic's place on the way. A dead letter comes last."""
-        return self.life, self.round, _ORDER[self.topic]
+    def rank(self) -> tuple[int, int, int, int]:
+        """How far on a case's way this is: life; what is beside the way, on it, and past all rounds (records, then the
+        dead letter of a case); round; the topic's place."""
+        dead = topics()[self.topic].message == "dead_letter"
+        past = dead or self.topic == RECORD_COMPLETED
+        return self.life, -1 if dead and self.end is None else int(past), self.round, _ORDER[self.topic]
+
+    @property
+    def first(self) -> tuple[int, int, int]:
+        """Of two with the same key the lower one stays: a topic that got more partitions may have them in two."""
+        return self.written_ms, self.position.partition, self.position.offset
 
 
 _ORDER = {name: place for place, name in enumerate(topics())}
@@ -125,6 +133,8 @@ class Delta:
     slices: Counter[tuple[str, int]] = field(default_factory=Counter)
     """By topic and Unix time // SLICE_S."""
     routes: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    """By reason: the word before the colon of `why`."""
     records: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """By difficulty, alias, and what is counted: n, prompt, completion, and nano-USD, which sum exactly."""
 
@@ -141,16 +151,20 @@ class CaseSeen:
         kept, delta = dict(self.sightings), Delta()
         for sighting in new:
             before = kept.get(sighting.key)
-            if before is None:
-                _count(delta, sighting)
-            if before is None or sighting.position.offset < before.position.offset:
+            if before is None or sighting.first < before.first:
                 kept[sighting.key] = sighting
+                _count(delta, sighting, 1)
+                if before is not None:
+                    _count(delta, before, -1)
         after = CaseSeen(self.case_id, kept)
-        delta.standing.subtract(_buckets(self))
-        delta.standing.update(_buckets(after))
-        delta.routes.subtract(_routes(self))
-        delta.routes.update(_routes(after))
+        if kept != self.sightings:
+            _move(delta, self, -1)
+            _move(delta, after, 1)
         return after, delta
+
+    def ended_before(self, at_ms: int) -> bool:
+        """Whether every work of it ended before then."""
+        return all(standing.end is not None and standing.since_ms < at_ms for standing in self.standings())
 
     def standings(self) -> list[Standing]:
         """Each of its works; the question itself where there is none yet. Those that changed last come first."""
@@ -167,10 +181,11 @@ class CaseSeen:
 
     def _standing(self, work_id: str) -> Standing:
         mine = [sighting for sighting in self.sightings.values() if sighting.work_id == work_id]
-        last = max(mine, key=lambda sighting: (sighting.rank, sighting.written_ms))
+        mine.sort(key=lambda sighting: (sighting.rank, sighting.first))
+        last = mine[-1]
         records = {sighting.index for sighting in mine if sighting.of and sighting.life == last.life}
         whole = last.of > 0 and len(records) == last.of
-        told = max(mine, key=lambda sighting: (sighting.title != "", sighting.rank))
+        told = next((sighting for sighting in reversed(mine) if sighting.title), last)
         return Standing(
             case_id=self.case_id,
             work_id=work_id,
@@ -181,7 +196,7 @@ class CaseSeen:
             since_ms=last.written_ms,
             begun_ms=min(sighting.written_ms for sighting in self.way(work_id)),
             end="accepted" if whole else last.end,
-            difficulty=next((sighting.difficulty for sighting in mine if sighting.difficulty), None),
+            difficulty=next((sighting.difficulty for sighting in reversed(mine) if sighting.difficulty), None),
             title=told.title,
             source=told.source,
             subject=told.subject,
@@ -236,6 +251,8 @@ class Tally:
     """Of these, those written in the last RATE_S seconds."""
     routes: Mapping[str, int]
     """Works by difficulty."""
+    refused: Mapping[str, int]
+    """Questions by reason."""
     records: Sequence[RecordSum]
 
 
@@ -277,18 +294,19 @@ def recent_slices(now_ms: int) -> range:
     return range(last - RATE_S // SLICE_S + 1, last + 1)
 
 
-def _count(delta: Delta, sighting: Sighting) -> None:
-    delta.seen[sighting.topic] += 1
-    delta.slices[sighting.topic, sighting.written_ms // 1000 // SLICE_S] += 1
+def _count(delta: Delta, sighting: Sighting, by: int) -> None:
+    delta.seen[sighting.topic] += by
+    delta.slices[sighting.topic, sighting.written_ms // 1000 // SLICE_S] += by
     if (cost := sighting.cost) is not None and sighting.topic == RECORD_COMPLETED:
         sums = {"n": 1, "prompt": cost.prompt, "completion": cost.completion, "nano_usd": round(cost.usd * 1e9)}
         for what, value in sums.items():
-            delta.records[sighting.difficulty or "", cost.alias, what] += value
+            delta.records[sighting.difficulty or "", cost.alias, what] += by * value
 
 
-def _buckets(case: CaseSeen) -> Counter[Bucket]:
-    return Counter((standing.topic, standing.end or "") for standing in case.standings())
-
-
-def _routes(case: CaseSeen) -> Counter[str]:
-    return Counter(standing.difficulty for standing in case.standings() if standing.difficulty)
+def _move(delta: Delta, case: CaseSeen, by: int) -> None:
+    for standing in case.standings():
+        delta.standing[standing.topic, standing.end or ""] += by
+        if standing.difficulty is not None:
+            delta.routes[standing.difficulty] += by
+        if standing.end == "refused":
+            delta.refused[standing.why.partition(":")[0]] += by

@@ -16,7 +16,7 @@ from services.gateway.connections import BACKLOG, HEAD_WITHIN_S, Connection
 from services.gateway.publishing import PUBLISH_WITHIN_S
 from services.gateway.reading import Store
 from services.gateway.settings import GatewaySettings
-from services.ledger.open import open_standings
+from services.ledger import open_standings
 from services.runtime import logs
 from services.runtime.bodies import read_at
 from services.runtime.reachable import reachable

@@ -45,9 +45,11 @@ class Metrics:
             registry=self.registry,
         )
         self.not_shown = Counter(
-            "reasonmed_gateway_reads_refused", "Requests to read something that were refused.", ["reason"],
+            "reasonmed_gateway_reads_refused",
+            "Requests to read something that were refused.",
+            ["reason"],
             registry=self.registry,
-        )  # fmt: skip
+        )
         self.listeners = Gauge(
             "reasonmed_gateway_listeners", "Streams of events that are open.", registry=self.registry
         )

@@ -25,6 +25,7 @@ _TOLD = (
     '"fields": [{"field": "answer", "why": "Field required"}]}\n'
     '{"accepted": 99999, "refused": 1, "accepted_through": 100000, "stopped": null}\n'
 )
+_ALL_TAKEN = '{"accepted": 100000, "refused": 0, "accepted_through": 100000, "stopped": null}\n'
 
 DESCRIPTION = """
 Medical multiple-choice questions go in here and become verified chains of thought. Where each of them stands, and what
@@ -34,7 +35,8 @@ became of it, can be read here too.
 safe, since the same question has the same case id and is worked on once.
 
 **Reading.** Where cases stand is told by the monitor, which reads along: a case that was handed in just now may take a
-second to appear. Streams are server-sent events: `curl -N`, or `EventSource` in a browser.
+second to appear. Streams are server-sent events: `curl -N`; in a browser `EventSource`, or, where keys are set, `fetch`
+(an EventSource sends none).
 
 **Keys.** Where this deployment has set API keys, everything but `operation` needs one: `Authorization: Bearer KEY`.
 """
@@ -66,7 +68,10 @@ QUESTIONS_BODY: dict[str, Any] = {
                 },
                 "examples": {
                     "one": {"summary": "One question", "value": EXAMPLE},
-                    "many": {"summary": "An array of questions", "value": [EXAMPLE, EXAMPLE | {"answer": "Q"}]},
+                    "many": {
+                        "summary": "An array, of which one is refused",
+                        "value": [EXAMPLE, EXAMPLE | {"answer": "Q"}],
+                    },
                 },
             },
             NDJSON: {
@@ -110,7 +115,7 @@ QUESTIONS_RESPONSES: Responses = {
                     },
                 }
             },
-            NDJSON: {"schema": {"type": "string"}, "example": _TOLD.splitlines(keepends=True)[-1]},
+            NDJSON: {"schema": {"type": "string"}, "example": _ALL_TAKEN},
         },
     },
     207: {
@@ -121,13 +126,15 @@ QUESTIONS_RESPONSES: Responses = {
     400: _with_lines(_refused("The body ended early.")),
     408: _with_lines(_refused("The body, or the next of its lines, came too slowly.")),
     413: _with_lines(
-        _refused("A question is larger than 256 KiB, an array than 4 MiB; or of lines so many are refused that the "
-        "answer has become too long.")
+        _refused(
+            "A question is larger than 256 KiB, an array than 4 MiB; or of lines so many are refused that the "
+            "answer has become too long."
+        )
     ),
     415: _refused("Neither application/json nor application/x-ndjson; or compressed."),
     422: _refused("Not a question, or no array of any: `fields` lists each field and what is wrong with it."),
     503: _with_lines(retry_later("Kafka is away, the gateway busy, or about to end: send again.")),
-}  # fmt: skip
+}
 
 NO_KEY: Responses = {401: _refused("This deployment asks for an API key: none, or a wrong one.")}
 

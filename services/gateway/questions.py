@@ -18,7 +18,7 @@ from services.gateway.openapi import NDJSON, QUESTIONS_BODY, QUESTIONS_RESPONSES
 from services.gateway.places import Places
 from services.gateway.publishing import Publisher
 from services.gateway.refusals import FieldError, Refused
-from services.gateway.submissions import counts, from_array, from_json
+from services.gateway.submissions import from_array, from_json, parted
 from services.gateway.upload import Upload
 
 UNDER_WAY = 256
@@ -107,7 +107,7 @@ class Questions:
 
     async def _array(self, body: bytes, recipe_id: str | None) -> Response:
         decided = from_array(body, recipe_id)
-        messages, refused = counts(decided)
+        messages, refused = parted(decided)
         await self._publisher.publish(messages)
         self._metrics.batch("array", accepted=len(messages), refused=len(refused))
         for each in refused:
@@ -146,9 +146,9 @@ def routes(questions: Questions) -> APIRouter:
         the same id, and is worked on once for each recipe that is named, and once for none. Fields beyond those below
         are kept and travel with the question.
         """
-        return await questions.json(request, choice.recipe) if form(request) == "json" else questions.lines(
-            request, choice
-        )  # fmt: skip
+        if form(request) == "json":
+            return await questions.json(request, choice.recipe)
+        return questions.lines(request, choice)
 
     return router
 

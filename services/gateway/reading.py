@@ -141,6 +141,7 @@ class Store:
         self._stack = AsyncExitStack()
         self._opened: Lookup | None = None
         self._opening = asyncio.Lock()
+        self._said = ""
 
     async def case(self, case_id: str) -> CaseSeen | None:
         """As Lookup says, and so the others."""
@@ -163,10 +164,15 @@ class Store:
             if self._opened is None:
                 try:
                     self._opened = await self._stack.enter_async_context(self._open())
-                except LedgerUnusable as error:
-                    log.error("the store can't serve", error=str(error))
+                except (LedgerAway, LedgerUnusable) as error:
+                    self._say(str(error))
                     raise LedgerAway(str(error)) from error
             return self._opened
+
+    def _say(self, why: str) -> None:
+        if why != self._said:  # once, not at each look
+            log.warning("the store of standings can't be opened: nothing is shown until it can", error=why)
+        self._said = why
 
 
 def store_away() -> Refused:

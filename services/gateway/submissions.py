@@ -46,7 +46,7 @@ def from_array(body: bytes, recipe_id: str | None) -> list[Outgoing | Refused]:
     return [_item(item, recipe_id) for item in items]
 
 
-def counts(decided: Sequence[Outgoing | Refused]) -> tuple[list[Outgoing], list[Refused]]:
+def parted(decided: Sequence[Outgoing | Refused]) -> tuple[list[Outgoing], list[Refused]]:
     """What is to be published, and what isn't."""
     return (
         [each for each in decided if isinstance(each, Outgoing)],

@@ -20,7 +20,7 @@ from services.gateway.lines import Line, Lines
 from services.gateway.metrics import Metrics
 from services.gateway.publishing import Publisher
 from services.gateway.refusals import FieldError, Refused, malformed
-from services.gateway.submissions import counts, from_line
+from services.gateway.submissions import from_line, parted
 
 ANSWER_BYTES = 4 * 2**20
 """Some 20,000 refused lines, or 60,000 ids."""
@@ -118,7 +118,7 @@ class Upload:
         for start in range(0, len(lines), SLICE):
             part = lines[start : start + SLICE]
             decided = [from_line(line.text, self._recipe_id) for line in part]
-            messages, refused = counts(decided)
+            messages, refused = parted(decided)
             await self._publisher.publish(messages)
             self._count(messages, refused, through=part[-1].number)
             for line, became in zip(part, decided, strict=True):

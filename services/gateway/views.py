@@ -16,6 +16,9 @@ from services.core.standings import CaseSeen, End, Sighting, Standing
 CASE_TOPICS = frozenset(topic.name for topic in topics().values() if topic.message == "case")
 """Whose messages are whole cases."""
 
+STANDINGS = ("correct", "error", "unknown", "unverified")
+"""Of paths."""
+
 
 class TopicView(BaseModel):
     """One topic of the stream."""
@@ -167,7 +170,7 @@ def _step(sighting: Sighting) -> StepView:
         life=sighting.life,
         round=sighting.round,
         index=sighting.index,
-        paths=dict(sighting.paths),
+        paths={standing: sighting.paths.get(standing, 0) for standing in STANDINGS},
         difficulty=sighting.difficulty,
         why=sighting.why,
         partition=sighting.position.partition,

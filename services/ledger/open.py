@@ -7,6 +7,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from services.core.ports import Admissions, Attempts, Books, Calls
+from services.core.standings import Standings
 from services.ledger.errors import LedgerUnusable
 
 
@@ -62,6 +63,30 @@ async def open_ledger(url: str) -> AsyncIterator[Ledger]:
                 f"no ledger of the kind {scheme!r}: give sqlite:///absolute/path, valkey://host:port/0 or "
                 "redis://host:port/0 (valkeys, rediss: with TLS), or memory://"
             )
+
+
+@asynccontextmanager
+async def open_standings(url: str) -> AsyncIterator[Standings]:
+    """The standings beside the ledger at this address: in SQLite a file of their own (ledger.sqlite has
+    ledger.standings.sqlite), on a server keys of their own. Raises as `open_ledger`."""
+    match urlsplit(url).scheme:
+        case "memory":
+            from services.ledger.standings_memory import MemoryStandings
+
+            yield MemoryStandings()
+        case "sqlite":
+            from services.ledger.standings_sqlite import SqliteStandings
+
+            path = _path(url)
+            async with SqliteStandings.open(path.with_name(f"{path.stem}.standings{path.suffix}")) as sqlite:
+                yield sqlite
+        case "valkey" | "valkeys" | "redis" | "rediss" | "unix":
+            from services.ledger.standings_valkey import ValkeyStandings
+
+            async with ValkeyStandings.open(url) as valkey:
+                yield valkey
+        case scheme:
+            raise LedgerUnusable(f"no ledger of the kind {scheme!r}")
 
 
 def _path(url: str) -> Path:

@@ -54,11 +54,12 @@ _AWAY = _DAMAGED | {
 """What the store can do to us. The rest (syntax, misuse, constraints) are mistakes of this code, and stay visible."""
 
 
-def prepare(path: Path) -> None:
-    """Make the file a ledger where it is new; refuse it where it can't be one (LedgerUnusable)."""
+def prepare(path: Path, *, tables: str = _TABLES, application: int = _APPLICATION) -> None:
+    """Make the file a ledger (or another store, of these tables) where it is new; refuse it where it can't be one
+    (LedgerUnusable)."""
     try:
         with translated(path), closing(_connect(path, "rwc")) as db:
-            _prepare(db, path)
+            _prepare(db, path, tables, application)
     except LedgerAway as error:
         if _code(error.__cause__) in _DAMAGED:
             raise LedgerUnusable(f"{path} is damaged or no SQLite file: restore it, or move it away") from error
@@ -102,17 +103,17 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_S, isolation_level=None)
 
 
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
+def _prepare(db: sqlite3.Connection, path: Path, wanted: str, ours: int) -> None:
     _into_wal(db)
     db.execute("BEGIN IMMEDIATE")
     application, version = _pragma(db, "application_id"), _pragma(db, "user_version")
     tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if (application, version, tables) == (0, 0, 0):
-        for statement in _TABLES.split(";\n"):
+        for statement in wanted.split(";\n"):
             db.execute(statement)
-        db.execute(f"PRAGMA application_id = {_APPLICATION}")
+        db.execute(f"PRAGMA application_id = {ours}")
         db.execute(f"PRAGMA user_version = {SCHEMA}")
-    elif application != _APPLICATION:
+    elif application != ours:
         raise LedgerUnusable(f"{path} is another program's database: give the ledger a file of its own")
     elif version != SCHEMA:
         raise LedgerUnusable(f"{path} has schema {version}, this code knows {SCHEMA}: deploy the version that wrote it")

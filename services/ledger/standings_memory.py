@@ -1,42 +1,29 @@
 """The standings' fake: all in one process's memory, the same promises."""
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 
 from services.core.errors import LedgerAway
-from services.core.standings import (
-    CaseSeen,
-    Delta,
-    Filter,
-    RecordSum,
-    Sighting,
-    Standing,
-    Tally,
-    recent_slices,
-)
+from services.core.standings import CaseSeen, Filter, Sighting, Standing, Tally
+from services.ledger import seen
 
 
 class MemoryStandings:
     """Standings that end with their process. Set `away` to a reason, and every method raises LedgerAway with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.away: str | None = None
+        self._clock = clock
         self._cases: dict[str, CaseSeen] = {}
-        self._sums = Delta()
+        self._sums: Counter[seen.Count] = Counter()
         self._published: bytes | None = None
 
     async def observe(self, sightings: Sequence[Sighting]) -> None:
         self._check()
-        by_case: defaultdict[str, list[Sighting]] = defaultdict(list)
-        for sighting in sightings:
-            by_case[sighting.case_id].append(sighting)
-        for case_id, new in by_case.items():
+        for case_id, new in seen.by_case(sightings).items():
             self._cases[case_id], delta = self._cases.get(case_id, CaseSeen(case_id)).with_(new)
-            self._sums.standing.update(delta.standing)
-            self._sums.seen.update(delta.seen)
-            self._sums.slices.update(delta.slices)
-            self._sums.routes.update(delta.routes)
-            self._sums.records.update(delta.records)
+            self._sums.update(seen.counts(delta, self._now_ms()))
 
     async def case(self, case_id: str) -> CaseSeen | None:
         self._check()
@@ -49,53 +36,38 @@ class MemoryStandings:
 
     async def tally(self, now_ms: int) -> Tally:
         self._check()
-        slices = recent_slices(now_ms)
-        recent: Counter[str] = Counter()
-        for (topic, number), count in self._sums.slices.items():
-            if number in slices:
-                recent[topic] += count
         oldest: dict[str, int] = {}
         for standing in self._standings():
             if standing.end is None:
                 oldest[standing.topic] = min(standing.since_ms, oldest.get(standing.topic, standing.since_ms))
-        return Tally(
-            standing={bucket: count for bucket, count in self._sums.standing.items() if count},
-            oldest_ms=oldest,
-            seen=dict(self._sums.seen),
-            recent=dict(recent),
-            routes={route: count for route, count in self._sums.routes.items() if count},
-            records=record_sums(self._sums.records),
-        )
+        return seen.tally(self._sums.items(), oldest, now_ms)
 
     async def publish(self, figures: bytes) -> None:
         self._check()
         self._published = figures
+        oldest = seen.oldest_slice(self._now_ms())
+        self._sums = Counter(
+            {count: n for count, n in self._sums.items() if count[0] != "slice" or int(count[2]) >= oldest}
+        )
 
     async def published(self) -> bytes | None:
         self._check()
         return self._published
 
     async def prune(self, older_than_s: float) -> int:
-        raise NotImplementedError
+        self._check()
+        before = self._now_ms() - int(older_than_s * 1000)
+        gone = [case_id for case_id, case in self._cases.items() if case.ended_before(before)]
+        for case_id in gone:
+            del self._cases[case_id]
+        return len(gone)
 
     def _standings(self) -> list[Standing]:
         return [standing for case in self._cases.values() for standing in case.standings()]
 
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
     def _check(self) -> None:
         if self.away is not None:
             raise LedgerAway(self.away)
-
-
-def record_sums(counts: Counter[tuple[str, str, str]]) -> list[RecordSum]:
-    """The counts of `Delta.records` as sums, by difficulty and alias."""
-    return [
-        RecordSum(
-            difficulty=difficulty,
-            alias=alias,
-            records=counts[difficulty, alias, "n"],
-            usd=counts[difficulty, alias, "nano_usd"] / 1e9,
-            prompt=counts[difficulty, alias, "prompt"],
-            completion=counts[difficulty, alias, "completion"],
-        )
-        for difficulty, alias in sorted({key[:2] for key in counts})
-    ]

@@ -21,7 +21,17 @@ CONNECTIONS = 16
 """Requests under way at once. The server runs one script at a time; more would only wait there."""
 
 _LUA = Path(__file__).parent / "lua"
-_SCRIPTS: Final = ("claim", "renew", "release", "complete", "admit", "open_attempt", "close_attempt", "prune")
+_SCRIPTS: Final = (
+    "claim",
+    "renew",
+    "release",
+    "complete",
+    "admit",
+    "open_attempt",
+    "close_attempt",
+    "prune",
+    "observe",
+)
 
 _AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.OutOfMemoryError, exceptions.ReadOnlyError)
 _AWAY_CODES: Final = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "UNKILLABLE")

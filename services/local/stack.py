@@ -42,7 +42,7 @@ STAGES: Mapping[str, Sequence[str]] = {
     "summarizer": ("summarizer",),
 }
 """What waits for models, by the name of its workers: as many of each as the plan says."""
-SINGLE: Mapping[str, Sequence[str]] = {"router": ("router",), "gateway": ("gateway",), "exporter": ("exporter",)}
+SINGLE: Mapping[str, Sequence[str]] = {name: (name,) for name in ("router", "gateway", "exporter", "monitor")}
 """One of each is enough for a machine."""
 
 _PROJECT = Path(__file__).parents[2]

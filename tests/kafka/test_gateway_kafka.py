@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -9,22 +10,31 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 import pytest_asyncio
 
-from services.contracts.codec import decode
+from services.contracts.case import Case
+from services.contracts.codec import decode, encode
 from services.contracts.question import Submission
-from services.contracts.topics import QUESTION_SUBMITTED
+from services.contracts.record import Record
+from services.contracts.topics import CASE_ACCEPTED, QUESTION_SUBMITTED, RECORD_COMPLETED
+from services.core.examples import examples
+from services.core.ports import Outgoing, Position
+from services.core.standings import Sighting
+from services.ledger import open_standings
 from services.local.kafka import KafkaCluster
 from services.local.ports import free_ports
 from services.local.process import Process
 from services.runtime.kafka import KafkaClient
 from services.runtime.reader import read_topic
+from services.runtime.sink import KafkaSink
 from services.runtime.topics import TopicSpec, declare
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
 PROJECT = Path(__file__).parents[2]
+NDJSON = {"content-type": "application/x-ndjson"}
 
 
 class Gateway:
@@ -64,6 +74,7 @@ async def start(stack: AsyncExitStack, kafka: KafkaClient, folder: Path) -> Gate
         await until_status(lambda: http.get("/healthz"), 200)
 
     env = {**os.environ, "PYTHONPATH": str(PROJECT), "REASONMED_PORT": str(port)}
+    env |= {"REASONMED_LEDGER": f"sqlite://{folder}/ledger.sqlite"}
     env |= {"REASONMED_KAFKA__BOOTSTRAP": kafka.bootstrap}
     argv = [sys.executable, "-m", "services.gateway"]
     process = Process("gateway", argv, log=folder / "gateway.log", env=env, cwd=PROJECT, ready=alive)
@@ -124,6 +135,41 @@ async def test_what_is_acknowledged_while_kafka_goes_is_held(gateway: Gateway, k
     ).keys()
 
 
+async def test_of_lines_all_up_to_one_are_held_when_kafka_goes(gateway: Gateway, kafka: KafkaCluster) -> None:
+    """The client is told through which line it came; with the rest sent again, every question is there."""
+    lines = [orjson.dumps(question(f"of line {number}")) + b"\n" for number in range(5_000)]
+    sent, killed = asyncio.Event(), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        for start in range(0, len(lines), 100):
+            yield b"".join(lines[start : start + 100]) + b"{}\n"
+            if start == 1_000:
+                sent.set()
+                await killed.wait()
+
+    posting = asyncio.create_task(gateway.client.post("/questions", content=body(), headers=NDJSON))
+    await sent.wait()
+    await kafka.kill_broker(0)
+    killed.set()
+    stopped = await posting
+    *refused, summary = map(orjson.loads, stopped.content.splitlines())
+    through = summary["accepted_through"]
+    assert (stopped.status_code, stopped.headers["retry-after"]) == (503, "5")
+    assert summary["accepted"] + len(refused) == through < 5_050
+    assert [each["line"] for each in refused] == list(range(101, through + 1, 101))
+
+    await kafka.start_broker(0)
+    await until_status(lambda: gateway.client.get("/readyz"), 200)
+    held = {submission.question.question for submission in (await gateway.submitted()).values()}
+    accepted = [number - number // 101 - 1 for number in range(1, through + 1) if number % 101]
+    assert {question(f"of line {number}")["question"] for number in accepted} <= held
+
+    again = await until_status(lambda: gateway.client.post("/questions", content=b"".join(lines), headers=NDJSON), 202)
+    assert orjson.loads(again.content)["accepted"] == 5_000
+    held = {submission.question.question for submission in (await gateway.submitted()).values()}
+    assert {question(f"of line {number}")["question"] for number in range(5_000)} <= held
+
+
 async def test_it_starts_without_kafka_and_says_so(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         gateway = await start(stack, KafkaClient(bootstrap="127.0.0.1:9"), tmp_path)
@@ -168,3 +214,50 @@ async def _until_closed(client: httpx.AsyncClient) -> None:
         except httpx.TransportError:
             return
         await asyncio.sleep(0.02)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl")
+async def test_as_the_readme_says_with_curl(gateway: Gateway, kafka: KafkaCluster, tmp_path: Path) -> None:
+    """Lines go in, one of them wrong; then what the topics hold of a case is shown, as it is there."""
+    client, url = KafkaClient(bootstrap=kafka.bootstrap), str(gateway.client.base_url).rstrip("/")
+    lines = [question(f"with curl {number}") for number in range(2_000)] + [{"question": "Which?"}]
+    (tmp_path / "questions.jsonl").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    kind = ("-H", "Content-Type: application/x-ndjson")
+    for sent in (
+        ("--data-binary", f"@{tmp_path}/questions.jsonl"),
+        ("-X", "POST", "-T", f"{tmp_path}/questions.jsonl"),
+    ):
+        *refused, summary = map(orjson.loads, (await curl(f"{url}/questions", *kind, *sent)).splitlines())
+        assert [(each["line"], len(each["fields"])) for each in refused] == [(2_001, 2)]
+        assert summary == {"accepted": 2_000, "refused": 1, "accepted_through": 2_001, "stopped": None}
+
+    case, record = examples()["case"], examples()["record"]
+    assert isinstance(case, Case)
+    assert isinstance(record, Record)
+    written = [(CASE_ACCEPTED, case), (RECORD_COMPLETED, record.with_(of=1, index=0))]
+    await declare(client, [TopicSpec(name=topic, partitions=3, replication=1) for topic, _ in written])
+    async with KafkaSink(client) as sink:
+        await sink.publish([Outgoing(topic, case.case_id.encode(), encode(message), {}) for topic, message in written])
+    events = asyncio.create_task(curl("-N", f"{url}/cases/{case.case_id}/events"))
+    async with open_standings(f"sqlite://{tmp_path}/ledger.sqlite") as standings:
+        async for message in read_topic(client, CASE_ACCEPTED, RECORD_COMPLETED):
+            at = Position(message.topic, message.partition, message.offset)
+            told = {"case_id": case.case_id, "work_id": case.work_id, "written_ms": message.timestamp_ms}
+            await standings.observe([Sighting(**told, position=at, of=int(at.topic == RECORD_COMPLETED))])
+    told_last = (await events).split(b"\n\n")[-2]
+    assert told_last.startswith(b"event: end\ndata: {")
+    assert b'"end":"accepted"' in told_last
+
+    (story,) = orjson.loads(await curl(f"{url}/cases/{case.case_id}/story"))["stories"]
+    assert story["case"] == orjson.loads(encode(case))
+    assert story["records"] == [orjson.loads(encode(written[1][1]))]
+    shown = orjson.loads(await curl(f"{url}/cases/{case.case_id}"))
+    assert (shown["works"][0]["end"], shown["records"]) == ("accepted", story["records"])
+
+
+async def curl(*arguments: str) -> bytes:
+    """What curl prints, once it has ended by itself."""
+    process = await asyncio.create_subprocess_exec("curl", "-sS", *arguments, stdout=asyncio.subprocess.PIPE)
+    printed, _ = await process.communicate()
+    assert process.returncode == 0
+    return printed

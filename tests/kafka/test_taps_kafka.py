@@ -1,4 +1,4 @@
-"""Reading from a point in time, on Apache Kafka itself."""
+"""Reading from a point in time, and by position, on Apache Kafka itself."""
 
 import asyncio
 import itertools
@@ -9,8 +9,9 @@ import aiokafka  # type: ignore[import-untyped]
 import pytest
 import pytest_asyncio
 
-from services.core.ports import Received
+from services.core.ports import Position, Received
 from services.local.kafka import KafkaCluster
+from services.runtime.bodies import read_at
 from services.runtime.kafka import KafkaClient
 from services.runtime.reader import follow_topic, read_topic
 from services.runtime.topics import TopicSpec, declare
@@ -70,3 +71,11 @@ async def test_a_follower_begins_there_and_goes_on(client: KafkaClient, topic: s
             await producer.send_and_wait(topic, b"new", partition=2)
         found.append(await coming)
     assert places(found) == [(0, 3), (2, 0)]
+
+
+async def test_messages_are_read_by_position_in_the_order_asked_for(client: KafkaClient, topic: str) -> None:
+    wanted = [(0, 3), (1, 1), (0, 0), (0, 2)]
+    gone = [Position(topic, 0, 99), Position(topic, 2, 0), Position(topic, 77, 0), Position("no-such-topic", 0, 0)]
+    found = await read_at(client, [*(Position(topic, *place) for place in wanted), *gone])
+    assert [(message.partition, message.offset) for message in found] == wanted
+    assert [message.value for message in found] == [b"3", b"0", b"0", b"2"]

@@ -69,12 +69,12 @@ anyone, holders = schema_of(), schema_of(KEY)
 
 
 @anyone.parametrize()
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_it_does_what_its_openapi_says(case: schemathesis.Case) -> None:
     case.call_and_validate()
 
 
 @holders.parametrize()
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_it_does_so_with_keys(case: schemathesis.Case) -> None:
     case.call_and_validate(headers={"Authorization": f"Bearer {KEY.get_secret_value()}"})

@@ -63,7 +63,7 @@ async def test_where_a_case_stands_and_its_records(client: httpx.AsyncClient, en
         *("question-submitted", "paths-verified", "case-accepted"),
         *["record-completed"] * 2,
     ]
-    assert work["way"][1]["paths"] == {"correct": 5, "error": 4}
+    assert work["way"][1]["paths"] == {"correct": 5, "error": 4, "unknown": 0, "unverified": 0}
     assert (work["way"][1]["partition"], work["way"][1]["offset"]) == (1, 2)
     assert [record["index"] for record in answer["records"]] == [0, 1]
 

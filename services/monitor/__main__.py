@@ -1,0 +1,70 @@
+"""`python -m services.monitor`: one worker, on Faust. Settings: REASONMED_*, see services/runtime/settings.py."""
+
+import asyncio
+
+from services.contracts.topics import dead_topic
+from services.ledger import open_standings
+from services.monitor.handler import Noting
+from services.monitor.looking import Looking
+from services.monitor.metrics import FiguresMetrics
+from services.monitor.money import Money
+from services.monitor.reading import FOLLOWED, SERVICE
+from services.runtime.faust_app import InOrder
+from services.runtime.faust_client import build
+from services.runtime.health import HealthServer
+from services.runtime.kafka_source import GroupTimes
+from services.runtime.lags import LagWatch
+from services.runtime.limits import Limits
+from services.runtime.metrics import EngineMetrics, registry
+from services.runtime.settings import Settings
+from services.worker.parts import parts, run
+
+
+def main() -> None:
+    """Work until SIGTERM."""
+    run(work)
+
+
+async def work(stop: asyncio.Event) -> None:
+    """Note where cases stand, and publish figures, until `stop`."""
+    settings = Settings()
+    async with (
+        parts(SERVICE, settings) as its,
+        open_standings(settings.ledger.get_secret_value()) as standings,
+    ):
+        money = Money(its.ledger)
+        noting = Noting(standings, money.settle)
+        worker = InOrder(
+            build(SERVICE, its.client, GroupTimes(session_s=settings.session_s)),
+            client=its.client,
+            service=SERVICE,
+            owner=its.owner,
+            handlers=dict.fromkeys(FOLLOWED, noting),
+            sink=its.sink,
+            attempts=its.ledger,
+            holds=its.holds,
+            dead_topic=dead_topic(SERVICE),
+            limits=Limits(drain_s=settings.drain_s),
+        )
+        looking = Looking(
+            standings,
+            attempts=its.ledger,
+            books=its.ledger,
+            money=money,
+            lags=LagWatch(its.client),
+            seen=noting.seen,
+        )
+        exported = registry(
+            EngineMetrics(SERVICE, worker.stats, its.holds), FiguresMetrics(noting.seen, lambda: looking.figures)
+        )
+        async with (
+            HealthServer(host=settings.host, port=settings.port or 0, health=worker.health, registry=exported),
+            asyncio.TaskGroup() as group,
+        ):
+            looks = group.create_task(looking.run())
+            await worker.run(stop)
+            looks.cancel()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""What is done with a message: it is noted where its case stands; at the case's end, its reservation is given back."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from services.contracts.topics import RECORD_COMPLETED
+from services.core.ports import Outgoing, Received
+from services.core.standings import Sighting, Standings
+from services.monitor.reading import Unreadable, sighting
+
+log = structlog.get_logger(__name__)
+
+Settle = Callable[[str, int], Awaitable[None]]
+"""A work id and a life that have ended: services.core.spending.Budgets.settle."""
+
+
+@dataclass
+class Seen:
+    """What this process has read, since its start."""
+
+    messages: int = 0
+    unreadable: int = 0
+    behind_s: float = 0.0
+    """From the writing of the last message to its reading."""
+
+
+class Noting:
+    """The handler of every topic; it sends nothing."""
+
+    def __init__(self, standings: Standings, settle: Settle, clock: Callable[[], float] = time.time) -> None:
+        self.seen = Seen()
+        self._standings = standings
+        self._settle = settle
+        self._clock = clock
+
+    async def __call__(self, message: Received) -> Sequence[Outgoing]:
+        """Note it. What can't be read is passed over: whoever works on it gives it a dead letter. Raises LedgerAway."""
+        self.seen.messages += 1
+        self.seen.behind_s = max(0.0, self._clock() - message.timestamp_ms / 1000)
+        try:
+            found = sighting(message)
+        except Unreadable as error:
+            self.seen.unreadable += 1
+            log.info("passed over", what=str(error))
+            return []
+        await self._standings.observe([found])
+        if found.work_id and await self._ended(found):
+            await self._settle(found.work_id, found.life)
+        return []
+
+    async def _ended(self, found: Sighting) -> bool:
+        """Whether its work has ended in this life: after the last of its records, whichever that is."""
+        if found.topic != RECORD_COMPLETED:
+            return found.end is not None
+        if found.of == 1:
+            return True
+        case = await self._standings.case(found.case_id)
+        return case is not None and any(
+            (each.work_id, each.life, each.end) == (found.work_id, found.life, "accepted") for each in case.standings()
+        )

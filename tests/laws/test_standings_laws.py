@@ -1,0 +1,226 @@
+"""The laws of the port Standings: memory, SQLite and Valkey keep the same promises."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import valkey
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.contracts.topics import CASE_ACCEPTED, QUESTION_ADMITTED, QUESTION_SUBMITTED, RECORD_COMPLETED
+from services.core.errors import LedgerAway
+from services.core.standings import CaseSeen, Filter, Sighting, Standings
+from services.ledger import open_standings
+from services.ledger.standings_memory import MemoryStandings
+from services.ledger.standings_sqlite import SqliteStandings
+from services.ledger.standings_valkey import ValkeyStandings
+from tests.laws.conftest import FakeClock, ValkeyProcess
+from tests.sightings import BEGUN_MS, record, sighting, sightings
+
+Open = Callable[[], AbstractAsyncContextManager[Standings]]
+KINDS = ["memory", "sqlite", "valkey"]
+
+
+@pytest.fixture(params=KINDS)
+def opened(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Open:
+    """Opens the same store again each time, as one more process would."""
+    memory = MemoryStandings(clock)
+
+    @asynccontextmanager
+    async def in_memory() -> AsyncIterator[Standings]:
+        yield memory
+
+    match request.param:
+        case "memory":
+            return in_memory
+        case "sqlite":
+            return lambda: SqliteStandings.open(tmp_path / "ledger.standings.sqlite", clock)
+        case _:
+            url = request.getfixturevalue("valkey_server").url
+            with valkey.Valkey.from_url(url) as client:
+                client.flushall()
+            return lambda: ValkeyStandings.open(url, clock)
+
+
+@pytest.fixture
+async def standings(opened: Open) -> AsyncIterator[Standings]:
+    async with asyncio.timeout(60), opened() as store:
+        yield store
+
+
+@given(found=st.lists(sightings("case-1") | sightings("case-2"), min_size=1, max_size=10))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_it_says_what_the_pure_values_say(opened: Open, found: list[Sighting]) -> None:
+    async with opened() as store:
+        known = {name: await store.case(name) or CaseSeen(name) for name in ("case-1", "case-2")}
+        before = await store.tally(BEGUN_MS)
+        for each in found:
+            await store.observe([each])
+        await store.observe(found)
+        for name, case in known.items():
+            expected, _ = case.with_(each for each in found if each.case_id == name)
+            assert (await store.case(name) or CaseSeen(name)) == expected
+        after = await store.tally(BEGUN_MS)
+        cases = [await store.case(name) or CaseSeen(name) for name in known]
+        assert sum(after.seen.values()) == sum(len(case.sightings) for case in cases)
+        now = [standing for case in cases for standing in case.standings()]
+        assert sum(after.standing.values()) == len(now)
+        opens = [standing for standing in now if standing.end is None]
+        assert after.oldest_ms == {
+            topic: min(standing.since_ms for standing in opens if standing.topic == topic)
+            for topic in {standing.topic for standing in opens}
+        }
+        assert sum(before.seen.values()) <= sum(after.seen.values())
+        latest = await store.latest(Filter(), limit=10)
+        assert sorted(latest, key=repr) == sorted(now, key=repr)
+        assert [each.since_ms for each in latest] == sorted((each.since_ms for each in latest), reverse=True)
+
+
+async def test_nothing_is_known_at_first(standings: Standings) -> None:
+    assert await standings.case("case-1") is None
+    assert await standings.published() is None
+    assert await standings.latest(Filter(), limit=5) == []
+    tally = await standings.tally(BEGUN_MS)
+    assert (tally.standing, tally.oldest_ms, tally.seen, tally.recent, tally.routes) == ({}, {}, {}, {}, {})
+    assert list(tally.records) == []
+
+
+async def test_records_are_summed_and_rates_are_of_the_last_minute(standings: Standings) -> None:
+    await standings.observe([record(0), record(1), record(0, offset=9)])
+    tally = await standings.tally(BEGUN_MS)
+    (sums,) = tally.records
+    assert (sums.difficulty, sums.alias, sums.records, sums.usd) == ("easy", "qwen", 2, 0.5)
+    assert (sums.prompt, sums.completion) == (200, 20)
+    assert tally.standing == {(RECORD_COMPLETED, "accepted"): 1}
+    assert tally.recent == {RECORD_COMPLETED: 2}
+    assert (await standings.tally(BEGUN_MS + 70_000)).recent == {}
+
+
+async def test_the_latest_are_told_by_what_they_are(standings: Standings) -> None:
+    await standings.observe(
+        [
+            sighting(QUESTION_ADMITTED, case_id="a", source="MedQA"),
+            record(0, of=1, case_id="b", written_ms=BEGUN_MS + 1),
+            sighting(CASE_ACCEPTED, case_id="c", difficulty="medium", written_ms=BEGUN_MS + 2),
+        ]
+    )
+
+    async def told(**which: str) -> list[str]:
+        return [standing.case_id for standing in await standings.latest(Filter(**which), limit=10)]  # type: ignore[arg-type]
+
+    assert await told() == ["c", "b", "a"]
+    assert await told(end="open") == ["c", "a"]
+    assert await told(end="accepted") == ["b"]
+    assert await told(topic=QUESTION_ADMITTED) == await told(source="MedQA") == ["a"]
+    assert await told(difficulty="medium") == ["c"]
+    assert len(await standings.latest(Filter(), limit=2)) == 2
+
+
+async def test_what_ended_long_ago_is_forgotten_and_its_counts_stay(standings: Standings, clock: FakeClock) -> None:
+    await standings.observe([record(0, of=1), sighting(QUESTION_ADMITTED, case_id="open")])
+    clock.pass_(100)
+    assert await standings.prune(101) == 0
+    before = await standings.tally(BEGUN_MS)
+    assert await standings.prune(99) == 1
+    assert await standings.case("case-1") is None
+    assert await standings.tally(BEGUN_MS) == before
+    assert [each.case_id for each in await standings.latest(Filter(), limit=9)] == ["open"]
+
+
+async def test_old_rates_go_when_figures_are_published_and_the_last_figures_stay(
+    standings: Standings, clock: FakeClock
+) -> None:
+    await standings.observe([sighting(QUESTION_ADMITTED)])
+    await standings.publish(b"one")
+    assert (await standings.tally(BEGUN_MS)).recent == {QUESTION_ADMITTED: 1}
+    clock.pass_(3700)
+    await standings.publish(b"two")
+    assert await standings.published() == b"two"
+    assert (await standings.tally(BEGUN_MS)).recent == {}
+    assert (await standings.tally(BEGUN_MS)).seen == {QUESTION_ADMITTED: 1}
+
+
+async def test_writers_at_once_come_to_exact_sums(opened: Open) -> None:
+    everything = [
+        each
+        for number in range(10)
+        for each in (
+            sighting(QUESTION_SUBMITTED, "", case_id=f"case-{number}"),
+            sighting(QUESTION_ADMITTED, case_id=f"case-{number}"),
+            *(record(index, case_id=f"case-{number}") for index in range(2)),
+        )
+    ]
+    async with AsyncExitStack() as stack:
+        stores = [await stack.enter_async_context(opened()) for _ in range(3)]
+
+        async def write(store: Standings, found: list[Sighting]) -> None:
+            for each in found:
+                await store.observe([each])
+
+        orders = [everything, everything[::-1], everything[1::2] + everything[::2]]
+        await asyncio.gather(*(write(store, order) for store, order in zip(stores, orders, strict=True)))
+        tally = await stores[0].tally(BEGUN_MS)
+    assert tally.standing == {(RECORD_COMPLETED, "accepted"): 10}
+    assert tally.seen == {QUESTION_SUBMITTED: 10, QUESTION_ADMITTED: 10, RECORD_COMPLETED: 20}
+    assert [sums.records for sums in tally.records] == [20]
+    assert tally.oldest_ms == {}
+
+
+WRITER = """
+import asyncio, sys
+from services.ledger import open_standings
+from tests.sightings import record
+
+async def main():
+    async with open_standings(sys.argv[1]) as standings:
+        for number in range(40):
+            await standings.observe([record(number % 2, case_id=f"case-{number // 2}")])
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "valkey"])
+async def test_processes_at_once_come_to_exact_sums(
+    kind: str, tmp_path: Path, own_valkey: Callable[..., ValkeyProcess]
+) -> None:
+    url = f"sqlite://{tmp_path}/ledger.sqlite" if kind == "sqlite" else own_valkey().url
+    writers = [await asyncio.create_subprocess_exec(sys.executable, "-c", WRITER, url) for _ in range(3)]
+    assert [await writer.wait() for writer in writers] == [0, 0, 0]
+    async with open_standings(url) as standings:
+        tally = await standings.tally(BEGUN_MS)
+    assert tally.standing == {(RECORD_COMPLETED, "accepted"): 20}
+    assert tally.seen == {RECORD_COMPLETED: 40}
+    assert kind != "sqlite" or [path.name for path in tmp_path.glob("*.sqlite")] == ["ledger.standings.sqlite"]
+
+
+async def test_a_store_that_is_away_says_so(tmp_path: Path, own_valkey: Callable[..., ValkeyProcess]) -> None:
+    server = own_valkey()
+    memory = MemoryStandings()
+    async with (
+        open_standings(f"sqlite://{tmp_path}/ledger.sqlite") as file,
+        open_standings(server.url) as remote,
+    ):
+        memory.away = "gone"
+        os.kill(server.pid, signal.SIGKILL)
+        for path in tmp_path.glob("*.sqlite*"):
+            path.unlink()
+        for store in (memory, file, remote):
+            with pytest.raises(LedgerAway):
+                await store.observe([sighting(QUESTION_ADMITTED)])
+            with pytest.raises(LedgerAway):
+                await store.published()
+
+
+def test_a_repeat_in_another_slice_moves_the_rate() -> None:
+    late = sighting(QUESTION_ADMITTED, written_ms=BEGUN_MS + 60_000, offset=1)
+    case, _ = CaseSeen("case-1").with_([late])
+    _, delta = case.with_([replace(late, written_ms=BEGUN_MS)])
+    assert sorted(delta.slices.values()) == [-1, 1]

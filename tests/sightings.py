@@ -1,0 +1,77 @@
+"""Generated sightings of a case: all that its topics may tell, its way never quite known."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from services.contracts.topics import (
+    CASE_ACCEPTED,
+    CASE_MEDIUM,
+    CASE_REJECTED,
+    PATHS_GENERATED,
+    PATHS_VERIFIED,
+    QUESTION_ADMITTED,
+    QUESTION_REFUSED,
+    QUESTION_SUBMITTED,
+    RECORD_COMPLETED,
+)
+from services.core.ports import Position
+from services.core.standings import Cost, Sighting
+
+BEGUN_MS = 1_800_000_000_000
+
+ENDS: dict[str, Any] = {CASE_REJECTED: "rejected", "generator-dead": "dead", QUESTION_REFUSED: "refused"}
+OF_QUESTIONS = (QUESTION_SUBMITTED, QUESTION_REFUSED, "router-dead")
+OF_CASES = (
+    QUESTION_ADMITTED,
+    PATHS_GENERATED,
+    PATHS_VERIFIED,
+    CASE_MEDIUM,
+    CASE_ACCEPTED,
+    CASE_REJECTED,
+    "generator-dead",
+)
+
+
+def sighting(topic: str, work_id: str = "work-1", **changes: Any) -> Sighting:
+    """A message of a topic, as the monitor tells of it."""
+    fields: dict[str, Any] = {
+        "case_id": "case-1",
+        "work_id": work_id,
+        "recipe_id": "recipe-1" if work_id else "",
+        "position": Position(topic, 0, changes.pop("offset", 0)),
+        "written_ms": BEGUN_MS,
+        "end": "dead" if topic == "router-dead" else ENDS.get(topic),
+        "title": "Which vitamin?",
+    }
+    return Sighting(**{**fields, **changes})
+
+
+def record(index: int, of: int = 2, work_id: str = "work-1", **changes: Any) -> Sighting:
+    """A record, of so many."""
+    fields = {"difficulty": "easy", "cost": Cost("qwen", 0.25, 100, 10), "offset": index, **changes}
+    return sighting(RECORD_COMPLETED, work_id, index=index, of=of, **fields)
+
+
+@st.composite
+def sightings(draw: st.DrawFn, case_id: str = "case-1") -> Sighting:
+    """Any message of a case: some life, round, work; written at some time, perhaps a repeat of another."""
+    kind = draw(st.sampled_from(["question", "case", "record", "aside"]))
+    common: dict[str, Any] = {
+        "case_id": case_id,
+        "life": draw(st.integers(0, 1)),
+        "offset": draw(st.integers(0, 3)),
+        "written_ms": BEGUN_MS + draw(st.integers(0, 4)) * 7_000,
+    }
+    work_id = draw(st.sampled_from(["work-1", "work-2"]))
+    match kind:
+        case "question":
+            return sighting(draw(st.sampled_from(OF_QUESTIONS)), "", **common)
+        case "case":
+            round_ = draw(st.integers(0, 1))
+            difficulty = draw(st.sampled_from([None, "medium"])) if round_ == 0 else "medium"
+            return sighting(draw(st.sampled_from(OF_CASES)), work_id, round=round_, difficulty=difficulty, **common)
+        case "record":
+            return record(draw(st.integers(0, 1)), work_id=work_id, **common)
+        case _:
+            return sighting("exporter-dead", work_id, index=draw(st.integers(0, 1)), **common)
