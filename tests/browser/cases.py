@@ -1,6 +1,7 @@
-"""The cases that the browser sees: easy, medium, difficult, one under way, one with a script in it, one refused."""
+"""The cases that the browser sees: easy, medium, difficult, dead, refused, under way, and one with a script in it."""
 
 from services.contracts.case import Case
+from services.contracts.dead import DeadLetter
 from tests.browser import texts
 from tests.browser.stories import Said, begun, case_of, correct, path, question, record, refused, unverified, wrong
 
@@ -104,6 +105,16 @@ def under_way() -> list[Said]:
     return [*begun(case), Said("paths-generated", case.with_(paths=plan), 31)]
 
 
+def dead() -> list[Said]:
+    """Its judge couldn't be read, nine times."""
+    options = {"A": "Gastrin", "B": "Secretin", "C": "Motilin", "D": "Ghrelin"}
+    case = case_of(question("Which hormone makes the pancreas give bicarbonate?", options, "B", "Physiology"))
+    why = "more than 2 of the plan's 9 paths are unknown: is the judge well?"
+    at = {"service": "router", "attempts": 1, "topic": "paths-verified", "partition": 0, "offset": 7}
+    letter = DeadLetter(kind="too_many_unknown", error=why, **at)  # type: ignore[arg-type]
+    return [*begun(case), Said("paths-verified", case, 60), Said("router-dead", case, 60.2, letter)]
+
+
 def script() -> list[Said]:
     """Everything that somebody else wrote is markup."""
     case = case_of(question(texts.SCRIPT, {"A": texts.SCRIPT, "B": "no"}, "A", texts.SCRIPT, texts.SCRIPT))
@@ -120,4 +131,4 @@ def script() -> list[Said]:
 
 def all_of_them() -> list[list[Said]]:
     """In the order in which they came."""
-    return [medium(), difficult(), refused(), script(), way_of_easy(), under_way()]
+    return [medium(), difficult(), refused(), dead(), script(), way_of_easy(), under_way()]

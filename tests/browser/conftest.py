@@ -37,7 +37,7 @@ async def world() -> AsyncIterator[World]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_page(browser: Browser) -> AsyncIterator[Open]:
     """Opens an address in a window of its own. At the end, what went wrong in any of them fails the test: an error on
-    the console (a breach of the page's policy is one), and a request to anywhere else. `forgiven`: what may be there."""
+    the console (a breach of the page's policy is one), and a request to anywhere else. `forgiven` may be in it."""
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from services.contracts.base import Message
 from services.contracts.case import Call, Case, Path, Score, Stage, Usage, Verdict
+from services.contracts.dead import DeadLetter
 from services.contracts.question import Question, Submission
 from services.contracts.record import Record
 from services.contracts.refused import Match, Refused
@@ -22,6 +23,8 @@ class Said:
     topic: str
     message: Message
     after_s: float
+    letter: DeadLetter | None = None
+    """Of a dead letter: why."""
 
 
 def question(stem: str, options: dict[str, str], answer: str, subject: str, source: str = "medqa") -> Question:

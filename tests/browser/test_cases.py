@@ -37,7 +37,7 @@ async def listed(page: Page) -> None:
 
 async def test_cases_are_filtered_and_the_address_keeps_it(told: World, open_page: Open) -> None:
     page = await open_page(f"{told.url}#/cases")
-    await expect(page.locator(".list li")).to_have_count(6)
+    await expect(page.locator(".list li")).to_have_count(7)
     await page.get_by_label("end").select_option("rejected")
     await expect(page.locator(".list li")).to_have_count(1)
     await expect(page.locator(".list")).to_contain_text("surgical neck")
@@ -113,11 +113,15 @@ async def test_what_refinement_changed(told: World, open_page: Open) -> None:
     assert "quickly and" in " ".join(await before.locator("del").all_inner_texts())
 
 
-async def test_rejected_and_refused_cases_say_why(told: World, open_page: Open) -> None:
+async def test_rejected_dead_and_refused_cases_say_why(told: World, open_page: Open) -> None:
     page = await open_page(f"{told.url}#/cases/{case_id(cases.difficult())}")
     await expect(page.locator(".why").first).to_have_text("no correct path after 2 rounds of the strong model")
     await expect(page.locator("main")).to_contain_text("Gold is disputed")
     await expect(page.locator("[data-key='round 2'] .path")).to_have_count(2)
+
+    await page.goto(f"{told.url}#/cases/{case_id(cases.dead())}")
+    await expect(page.locator(".why")).to_contain_text("too_many_unknown: more than 2 of the plan's 9 paths")
+    await expect(page.locator("main")).to_contain_text("reasonmed dead show router 0 0")
 
     await page.goto(f"{told.url}#/cases/{case_id(cases.refused())}")
     await expect(page.locator("main")).to_contain_text("Too like an earlier question.")

@@ -59,7 +59,9 @@ async def test_what_records_and_calls_cost(world: World, open_page: Open) -> Non
     await expect(page.locator("[data-total=spent]")).to_contain_text("$2,932 left of $5,000")
     cost = page.locator("[data-panel='Cost a record']")
     await expect(cost.locator("tr.difficult")).to_contain_text("$0.0613,690 records")
-    await expect(page.locator("[data-panel='Spent on calls'] tbody tr").first).to_contain_text("deepseekgenerate$611.90")
+    await expect(page.locator("[data-panel='Spent on calls'] tbody tr").first).to_contain_text(
+        "deepseekgenerate$611.90"
+    )
     await expect(page.locator("[data-panel='Not admitted']")).to_contain_text("near duplicate1,118")
 
 

@@ -9,16 +9,14 @@ from contextlib import asynccontextmanager
 import uvicorn
 from pydantic import SecretStr
 
-from services.contracts.case import Case
 from services.contracts.codec import encode
-from services.contracts.record import Record
-from services.contracts.refused import Refused
+from services.contracts.dead import DEAD_LETTER_HEADER
 from services.core.figures import Figures
 from services.core.ports import Outgoing, Position, Received
-from services.core.standings import Cost, End, Sighting
 from services.gateway.app import Outside, create_app
 from services.ledger.standings_memory import MemoryStandings
 from services.local.ports import free_ports
+from services.monitor.reading import sighting
 from tests.browser.stories import Said
 
 
@@ -29,7 +27,7 @@ class World:
         self.standings = MemoryStandings()
         (self.port,) = free_ports(1)
         self._keys = [SecretStr(key) for key in keys]
-        self._bodies: dict[Position, bytes] = {}
+        self._held: dict[Position, Received] = {}
         self._offsets: Counter[str] = Counter()
         self._running: tuple[uvicorn.Server, asyncio.Event, asyncio.Task[None]] | None = None
 
@@ -40,13 +38,15 @@ class World:
 
     async def tell(self, story: Sequence[Said], began: float) -> None:
         """These messages were written, from this Unix time on."""
-        round = 0
         for said in story:
             at = Position(said.topic, 0, self._offsets[said.topic])
             self._offsets[said.topic] += 1
-            self._bodies[at] = encode(said.message)
-            round = max(round, getattr(said.message, "rounds", 0))
-            await self.standings.observe([_sighting(said, at, began, round)])
+            key = said.message.case_id.encode()  # type: ignore[attr-defined]  # each of them has one
+            headers = {DEAD_LETTER_HEADER: encode(said.letter)} if said.letter else {}
+            written_ms = int((began + said.after_s) * 1000)
+            message = Received(at.topic, 0, at.offset, key, encode(said.message), headers, written_ms)
+            self._held[at] = message
+            await self.standings.observe([sighting(message)])
 
     async def publish(self, figures: Figures) -> None:
         """As the monitor does."""
@@ -76,7 +76,7 @@ class World:
         return True
 
     async def _read(self, positions: Sequence[Position]) -> list[Received]:
-        return [Received(at.topic, at.partition, at.offset, None, self._bodies[at], {}) for at in positions]
+        return [self._held[at] for at in positions]
 
 
 class _Sink:
@@ -92,38 +92,6 @@ async def serving(world: World) -> AsyncIterator[World]:
         yield world
     finally:
         await world.stop()
-
-
-def _sighting(said: Said, at: Position, began: float, round: int) -> Sighting:
-    message = said.message
-    asked = message.question  # type: ignore[attr-defined]  # each of them has one
-    first = Sighting(
-        case_id=message.case_id,  # type: ignore[attr-defined]
-        position=at,
-        written_ms=int((began + said.after_s) * 1000),
-        title=asked.question[:160],
-        source=asked.source or "",
-        subject=asked.subject or "",
-    )
-    changes: dict[str, object] = {}
-    end: End | None = None
-    if isinstance(message, Refused):
-        end, changes = "refused", {"why": message.reason}
-    if isinstance(message, Case):
-        end = "rejected" if message.rejected else None
-        paths = Counter(path.standing for path in message.paths)
-        changes = {"paths": dict(paths), "why": message.rejected or ""}
-    if isinstance(message, Record):
-        cost = Cost(message.alias, sum(message.cost.values()), 0, 0)
-        changes = {"index": message.index, "of": message.of, "cost": cost}
-    if isinstance(message, Case | Record):
-        changes |= {
-            "round": round,
-            "work_id": message.work_id,
-            "recipe_id": message.recipe_id,
-            "difficulty": message.difficulty,
-        }
-    return Sighting(**{**first.__dict__, **changes, "end": end})
 
 
 def now() -> float:

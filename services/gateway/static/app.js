@@ -40,7 +40,7 @@ function freshness() {
       ? [state.link === "broken" ? "disconnected" : "connecting", state.link]
       : old === null
         ? ["connected", "live"]
-        : old < 2
+        : old < 3
           ? ["live", "live"]
           : [`${span(old)} old`, old > 10 ? "old" : "live"];
   if (link.textContent !== word) link.textContent = word;

@@ -2,8 +2,8 @@
 
 import { follow, get, Trouble } from "./api.js";
 import { standing, trouble } from "./cases.js";
-import { h, render } from "./dom.js";
-import { brief, count, many, moment, percent, span, usd, words } from "./format.js";
+import { columns, h, render } from "./dom.js";
+import { brief, count, many, moment, percent, span, usd } from "./format.js";
 import { folded, pathSections } from "./paths.js";
 
 /** Shows it in `main`, live until it has ended; returns {changed, asked, close}. */
@@ -100,9 +100,18 @@ function head(seen, work, told) {
     { class: "case" },
     h("p", { class: "facts" }, standing(work), facts),
     h("h1", {}, stem),
-    work.why && h("p", { class: `why ${work.end ?? ""}` }, words(work.why)),
+    work.why && !told?.refused && h("p", { class: `why ${work.end ?? ""}` }, work.why),
+    work.end === "dead" && letter(work.way.at(-1)),
   );
 }
+
+const letter = ({ topic, partition, offset }) =>
+  h(
+    "p",
+    { class: "note" },
+    "All of it, and what to do: ",
+    h("code", {}, `reasonmed dead show ${topic.replace(/-dead$/, "")} ${partition} ${offset}`),
+  );
 
 function tabs(seen, chosen) {
   if (seen.works.length < 2) return null;
@@ -251,15 +260,7 @@ function record(each) {
         h(
           "table",
           { class: "figures" },
-          h(
-            "thead",
-            {},
-            h(
-              "tr",
-              {},
-              ["stage", "USD", "tokens in", "out"].map((name) => h("th", { scope: "col" }, name)),
-            ),
-          ),
+          columns(["stage", "USD", "tokens in", "out"]),
           h("tbody", {}, cost.map(stage)),
         ),
         h("p", { class: "note" }, `${usd(all)} in all: this record's share of the case. Tokens are the whole case's.`),

@@ -176,7 +176,10 @@ function item(work) {
 
 const link = ({ case_id, work_id }) => `#/cases/${case_id}${work_id ? `?work=${work_id}` : ""}`;
 
-const said = ({ end, records, why }) => (end === "accepted" ? many(records, "record") : words(why || end));
+function said({ end, records, why }) {
+  if (end === "accepted") return many(records, "record");
+  return end === "refused" ? words(why.split(":")[0]) : why; // a refusal goes on with what the question is too like
+}
 
 /** Why something can't be shown. */
 export const trouble = (error) =>

@@ -30,6 +30,18 @@ function dispatch(event) {
   event.currentTarget.handlers[event.type]?.(event);
 }
 
+/** The head of a table; columns of words are named in `worded`. */
+export const columns = (names, worded = []) =>
+  h(
+    "thead",
+    {},
+    h(
+      "tr",
+      {},
+      names.map((name) => h("th", { scope: "col", class: worded.includes(name) && "text" }, name)),
+    ),
+  );
+
 /** Makes the children of `parent` look like these, and keeps what is there already: focus, selection, scroll and what
  * was folded out survive. */
 export function render(parent, ...wanted) {

@@ -1,6 +1,6 @@
 // The stream, drawn: services as boxes, topics as pills, and on every line dots that move as fast as its messages do.
 
-import { h, render, sized, svg } from "./dom.js";
+import { columns, h, render, sized, svg } from "./dom.js";
 import { brisk, count, many, span } from "./format.js";
 import { rounded, route, TALL, WIDE } from "./layout.js";
 
@@ -231,20 +231,11 @@ export function table(topics, figures) {
       h("td", { class: "text" }, lags(each?.lag)),
     );
   };
-  const heads = ["messages/min", "open", "oldest", "ended", "seen", "lag by group"];
+  const heads = ["topic", "messages/min", "open", "oldest", "ended", "seen", "lag by group"];
   return h(
     "table",
     { class: "figures" },
-    h(
-      "thead",
-      {},
-      h(
-        "tr",
-        {},
-        h("th", { scope: "col" }, "topic"),
-        heads.map((head) => h("th", { scope: "col" }, head)),
-      ),
-    ),
+    columns(heads, ["lag by group"]),
     h("tbody", {}, topics.filter(({ topic }) => by[topic]).map(row)),
   );
 }

@@ -1,6 +1,6 @@
 // The figures beside the drawing. Each panel is a function of the figures, and says what to do where there are none.
 
-import { h, sized, svg } from "./dom.js";
+import { columns, h, sized, svg } from "./dom.js";
 import { count, many, percent, span, usd, words } from "./format.js";
 
 const ROUTES = ["easy", "medium", "difficult"];
@@ -122,16 +122,7 @@ export function recordCost(figures) {
       h(
         "table",
         { class: "figures" },
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            h("td"),
-            [...aliases, "all"].map((alias) => h("th", { scope: "col" }, alias)),
-          ),
-        ),
+        columns(["", ...aliases, "all"]),
         h(
           "tbody",
           {},
@@ -168,17 +159,7 @@ export function spending(figures) {
       h(
         "table",
         { class: "figures" },
-        h(
-          "thead",
-          {},
-          h(
-            "tr",
-            {},
-            ["model", "stage", "USD", "calls", "tokens in", "cached", "tokens out"].map((head) =>
-              h("th", { scope: "col" }, head),
-            ),
-          ),
-        ),
+        columns(["model", "stage", "USD", "calls", "tokens in", "cached", "tokens out"], ["stage"]),
         h(
           "tbody",
           {},
@@ -211,7 +192,7 @@ export function troubles(figures) {
             h(
               "div",
               { class: "circuit" },
-              h("p", {}, h("b", { class: "bad" }, `${group} has stopped`), ` ${why}`),
+              h("p", {}, h("b", { class: "bad" }, `${group} has stopped:`), ` ${why}`),
               h("p", { class: "note" }, "Mend the cause, then:"),
               h("code", {}, `reasonmed circuit close ${group}`),
             ),

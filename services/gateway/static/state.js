@@ -4,6 +4,7 @@ import { follow, get, Trouble } from "./api.js";
 
 const OLD_S = 10; // the monitor publishes every second or so
 const KEEP_S = 1_800;
+const STEP_S = 5; // between what is kept: rates are those of the last minute
 
 export const state = {
   figures: null,
@@ -80,6 +81,7 @@ async function learnTopics() {
 function take(figures) {
   state.away = "";
   state.figures = figures;
+  if (seen.length > 1 && figures.at - seen.at(-2)[0] < STEP_S) seen.pop(); // the last one is always the latest
   seen.push([figures.at, Object.fromEntries(figures.topics.map(({ topic, per_minute }) => [topic, per_minute]))]);
   while (seen.length > 1 && seen[0][0] < figures.at - KEEP_S) seen.shift();
 }
