@@ -27,6 +27,13 @@ async def test_every_topic_and_service_is_drawn_with_its_figures(world: World, o
         if topic.message != "dead_letter":
             await expect(page.locator(f"[data-topic={topic.name}]")).to_have_count(1)
 
+    await expect(total(page, "spent")).to_have_text("$2,036")
+    await expect(page.locator("[data-total=spent]")).to_contain_text("$2,932 left of $5,000")
+    dearest = page.locator("[data-panel='Spent on calls'] tbody tr").first
+    await expect(dearest).to_contain_text("deepseekgenerate$611.90")
+    await expect(page.locator("[data-panel='Cost a record'] tr.difficult")).to_contain_text("$0.0613,690 records")
+    await expect(page.locator("[data-panel='Not admitted']")).to_contain_text("near duplicate1,118")
+
 
 async def test_a_topic_that_it_does_not_know_is_shown(world: World, open_page: Open) -> None:
     await world.publish(figures(now()))
@@ -50,19 +57,6 @@ async def test_figures_change_without_a_reload(world: World, open_page: Open) ->
     await expect(page.locator("[data-service=refiner].broken")).to_contain_text("circuit open")
     await expect(page.locator("[data-panel=Circuits]")).to_contain_text("reasonmed circuit close refiner-medium")
     await expect(page.locator("details.rows table")).to_be_visible()  # what was folded out stays so
-
-
-async def test_what_records_and_calls_cost(world: World, open_page: Open) -> None:
-    await world.publish(figures(now()))
-    page = await open_page(world.url)
-    await expect(total(page, "spent")).to_have_text("$2,036")
-    await expect(page.locator("[data-total=spent]")).to_contain_text("$2,932 left of $5,000")
-    cost = page.locator("[data-panel='Cost a record']")
-    await expect(cost.locator("tr.difficult")).to_contain_text("$0.0613,690 records")
-    await expect(page.locator("[data-panel='Spent on calls'] tbody tr").first).to_contain_text(
-        "deepseekgenerate$611.90"
-    )
-    await expect(page.locator("[data-panel='Not admitted']")).to_contain_text("near duplicate1,118")
 
 
 async def test_it_connects_again_when_the_stream_breaks(world: World, open_page: Open) -> None:

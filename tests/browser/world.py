@@ -1,6 +1,7 @@
 """A gateway as it is, on the loopback, before a stream that is all in memory."""
 
 import asyncio
+import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -13,6 +14,7 @@ from services.contracts.codec import encode
 from services.contracts.dead import DEAD_LETTER_HEADER
 from services.core.figures import Figures
 from services.core.ports import Outgoing, Position, Received
+from services.gateway.__main__ import Server
 from services.gateway.app import Outside, create_app
 from services.ledger.standings_memory import MemoryStandings
 from services.local.ports import free_ports
@@ -29,7 +31,7 @@ class World:
         self._keys = [SecretStr(key) for key in keys]
         self._held: dict[Position, Received] = {}
         self._offsets: Counter[str] = Counter()
-        self._running: tuple[uvicorn.Server, asyncio.Event, asyncio.Task[None]] | None = None
+        self._running: tuple[uvicorn.Server, asyncio.Task[None]] | None = None
 
     @property
     def url(self) -> str:
@@ -57,18 +59,16 @@ class World:
         draining = asyncio.Event()
         outside = Outside(_Sink(), self._reachable, self.standings, self._read)
         app = create_app(outside, keys=self._keys, draining=draining)
-        server = uvicorn.Server(uvicorn.Config(app, port=self.port, log_config=None, lifespan="off", ws="none"))
+        server = _Server(uvicorn.Config(app, port=self.port, log_config=None, lifespan="off", ws="none"), draining)
         task = asyncio.create_task(server._serve())  # without its handlers of signals, which are pytest's here
-        self._running = server, draining, task
-        while not server.started:
-            await asyncio.sleep(0)
+        self._running = server, task
+        await server.up.wait()
 
     async def stop(self) -> None:
         """End every answer, and take no more connections."""
         if self._running is not None:
-            server, draining, task = self._running
+            server, task = self._running
             self._running = None
-            draining.set()
             server.should_exit = True
             await task
 
@@ -77,6 +77,19 @@ class World:
 
     async def _read(self, positions: Sequence[Position]) -> list[Received]:
         return [self._held[at] for at in positions]
+
+
+class _Server(Server):
+    """Says when it is up."""
+
+    def __init__(self, config: uvicorn.Config, draining: asyncio.Event) -> None:
+        super().__init__(config, draining)
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Set `up` afterwards."""
+        await super().startup(sockets)
+        self.up.set()
 
 
 class _Sink:
