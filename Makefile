@@ -9,7 +9,7 @@ FAULTS ?= 160
 BROKERS ?= 3
 LEDGER ?= valkey
 
-.PHONY: help install demo test test-quick check fix contract bench replay chaos lock clean
+.PHONY: help install demo test test-quick chromium screenshots check fix contract bench replay chaos lock clean
 
 help:  ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,11 +29,23 @@ install: .venv/installed  ## Everything into .venv, Kafka's jars into .cache.
 demo: install  ## Questions in, a dataset out: 3 on a small real model, 30 on the scripted server, on Apache Kafka.
 	@$(BIN)/reasonmed demo
 
-test: install  ## Every test: unit, contract, laws, pipeline, then real Kafka, SQLite and Valkey.
+test: install chromium  ## Every test: unit, contract, laws, pipeline, then real Kafka, SQLite, Valkey, and a browser.
 	@$(BIN)/python -m pytest
 
 test-quick: install  ## The tests that need no server.
 	@$(BIN)/python -m pytest tests/unit tests/contract tests/pipeline
+
+chromium:  ## Debian's chromium for the dashboard's tests, where it is missing and can be installed.
+	@command -v chromium >/dev/null && exit 0; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		echo "chromium: installing it for the dashboard's tests"; \
+		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	fi; \
+	command -v chromium >/dev/null || echo "chromium: neither here nor to be had; the browser tests are skipped"
+
+screenshots: install chromium  ## The dashboard's pictures in docs/images, from its tests' fixtures.
+	@$(BIN)/python -m tests.browser.screenshots
 
 check: install  ## Types, lint, layers, the generated contract. Edits nothing.
 	@$(BIN)/ruff check .

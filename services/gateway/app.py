@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import SecretStr
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 
 from services.core.ports import Sink
 from services.gateway import cases, operation, questions
@@ -69,7 +70,7 @@ def create_app(
     for router in (questions.routes(taken), cases.routes(shown)):
         app.include_router(router, dependencies=guard, responses=NO_KEY if keys else {})
     app.include_router(operation.routes(outside.reachable, metrics))
-    app.mount("/dashboard", Dashboard())
+    app.mount("/dashboard", GZipMiddleware(Dashboard()))
     _explain_refusals(app, metrics)
 
     @app.get("/", include_in_schema=False)

@@ -1,0 +1,282 @@
+// One case: its question, its way, its paths side by side, what refinement changed, its records.
+
+import { follow, get, Trouble } from "./api.js";
+import { standing, trouble } from "./cases.js";
+import { columns, h, render } from "./dom.js";
+import { brief, count, many, moment, percent, span, usd } from "./format.js";
+import { folded, pathSections } from "./paths.js";
+
+/** Shows it in `main`, live until it has ended; returns {changed, asked, close}. */
+export function caseView(main, id, parameters) {
+  const stop = new AbortController();
+  let seen = null; // its standing
+  let story = null;
+  let failed = null;
+  let wanted = 0; // of reads of the story: the latest counts
+
+  function show() {
+    const trail = h("p", { class: "trail" }, h("a", { href: "#/cases" }, "Cases"), " / ", h("code", {}, id));
+    if (!seen) return render(main, trail, failed ? trouble(failed) : h("p", { class: "empty" }, "Looking it up …"));
+    const work = seen.works.find(({ work_id }) => work_id === parameters.get("work")) ?? seen.works[0];
+    const told = story?.stories.find(({ work_id }) => work_id === work.work_id);
+    render(
+      main,
+      trail,
+      head(seen, work, told),
+      tabs(seen, work),
+      told && question(told),
+      refusal(told),
+      way(work),
+      failed && h("p", { class: "note" }, failed.message),
+      told?.note && h("p", { class: "note" }, told.note),
+      told ? pathSections(told.case) : !failed && h("p", { class: "empty" }, "Reading its messages …"),
+      told && records(told.records),
+    );
+  }
+
+  async function read() {
+    const number = ++wanted;
+    try {
+      const found = await get(`cases/${encodeURIComponent(id)}/story`, stop.signal);
+      if (number === wanted) [story, failed] = [found, null];
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      if (!(error instanceof Trouble)) throw error;
+      failed = error;
+    }
+    show();
+  }
+
+  async function first() {
+    try {
+      seen = await get(`cases/${encodeURIComponent(id)}`, stop.signal);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      if (!(error instanceof Trouble)) throw error;
+      failed = error;
+      if (error.status === 422) return show(); // no case id
+    }
+    show();
+    if (seen) read();
+    const leave = follow(`cases/${encodeURIComponent(id)}/events`, {
+      event(name, data) {
+        if (name !== "standing" || JSON.stringify(data.works) === JSON.stringify(seen?.works)) return;
+        [seen, failed] = [data, null];
+        show();
+        read();
+      },
+    });
+    stop.signal.addEventListener("abort", leave);
+    if (stop.signal.aborted) leave();
+  }
+
+  main.replaceChildren();
+  show();
+  first();
+  return {
+    changed() {},
+    asked(now) {
+      parameters = now;
+      show();
+    },
+    close: () => stop.abort(),
+  };
+}
+
+const askedOf = (told) => (told?.case ?? told?.refused ?? told?.records[0])?.question;
+
+function head(seen, work, told) {
+  const stem = askedOf(told)?.question ?? (seen.title ? `${seen.title} …` : brief(seen.case_id));
+  const facts = [
+    work.difficulty && h("span", { class: `difficulty ${work.difficulty}` }, work.difficulty),
+    h("span", {}, work.end ? `${work.topic}` : `in ${work.topic}`),
+    work.records > 0 && h("span", {}, many(work.records, "record")),
+    work.life > 0 && h("span", {}, `life ${work.life + 1}`),
+    [seen.source, seen.subject].filter(Boolean).map((each) => h("span", {}, each)),
+    work.recipe_id && h("span", {}, "recipe ", h("code", { title: work.recipe_id }, brief(work.recipe_id))),
+  ];
+  return h(
+    "header",
+    { class: "case" },
+    h("p", { class: "facts" }, standing(work), facts),
+    h("h1", {}, stem),
+    work.why && !told?.refused && h("p", { class: `why ${work.end ?? ""}` }, work.why),
+    work.end === "dead" && letter(work.way.at(-1)),
+  );
+}
+
+const letter = ({ topic, partition, offset }) =>
+  h(
+    "p",
+    { class: "note" },
+    "All of it, and what to do: ",
+    h("code", {}, `reasonmed dead show ${topic.replace(/-dead$/, "")} ${partition} ${offset}`),
+  );
+
+function tabs(seen, chosen) {
+  if (seen.works.length < 2) return null;
+  const tab = (work) =>
+    h(
+      "a",
+      { href: `#/cases/${seen.case_id}?work=${work.work_id}`, "aria-current": work === chosen ? "true" : "false" },
+      brief(work.recipe_id),
+      " ",
+      standing(work),
+    );
+  return h(
+    "nav",
+    { class: "tabs", "aria-label": "Recipes that this question was worked on under" },
+    seen.works.map(tab),
+  );
+}
+
+function question(told) {
+  const asked = askedOf(told);
+  if (!asked) return null;
+  const option = ([letter, text]) =>
+    h(
+      "li",
+      { class: letter === asked.answer ? "gold" : null },
+      h("b", {}, letter),
+      h("span", {}, text),
+      letter === asked.answer && h("em", {}, "gold"),
+    );
+  return h(
+    "section",
+    { class: "question", "aria-label": "Question" },
+    asked.context?.length > 0 &&
+      h(
+        "details",
+        {},
+        h("summary", {}, many(asked.context.length, "passage")),
+        asked.context.map((text) => h("p", {}, text)),
+      ),
+    h("ol", { class: "options" }, Object.entries(asked.options).map(option)),
+    told.case?.gold_disputed &&
+      h(
+        "p",
+        { class: "why rejected" },
+        "Gold is disputed: every path that states an answer states the same other one.",
+      ),
+  );
+}
+
+function refusal(told) {
+  if (!told?.refused) return null;
+  const { reason, match } = told.refused;
+  const same = match.where.startsWith("case-")
+    ? h("a", { href: `#/cases/${match.where}` }, brief(match.where))
+    : h("code", {}, match.where);
+  return h(
+    "section",
+    { class: "panel" },
+    h("h2", {}, "Not admitted"),
+    h(
+      "p",
+      {},
+      reason === "evaluation_set" ? "Too like a question of a set that tests models." : "Too like an earlier question.",
+    ),
+    h("blockquote", {}, match.text),
+    h("p", { class: "note" }, `${percent(match.similarity, 1)} alike · `, same, ` · ${match.id}`),
+  );
+}
+
+const KINDS = ["correct", "error", "unknown", "unverified"];
+
+function way(work) {
+  const step = (each, place) => {
+    const before = work.way[place - 1];
+    const took = before && (new Date(each.at) - new Date(before.at)) / 1000;
+    const held = KINDS.flatMap((kind) => Array(Math.min(60, each.paths[kind] ?? 0)).fill(kind));
+    const said = KINDS.filter((kind) => each.paths[kind])
+      .map((kind) => `${each.paths[kind]} ${kind}`)
+      .join(", ");
+    return h(
+      "li",
+      { "data-key": `${each.topic} ${each.life} ${each.round} ${each.index}` },
+      h("span", { class: "took" }, place ? `+${span(took)}` : moment(each.at)),
+      h(
+        "span",
+        { class: "topic", title: `partition ${each.partition}, offset ${each.offset}, ${moment(each.at)}` },
+        each.topic,
+      ),
+      said &&
+        h(
+          "span",
+          { class: "beads", role: "img", "aria-label": said },
+          held.map((kind) => h("i", { class: kind })),
+        ),
+      h("small", {}, [each.round > 0 && `round ${each.round}`, said].filter(Boolean).join(" · ")),
+    );
+  };
+  const whole = (new Date(work.since) - new Date(work.begun)) / 1000;
+  return h(
+    "section",
+    { class: "way" },
+    h("h2", {}, "Its way"),
+    h(
+      "p",
+      { class: "note" },
+      `${many(work.way.length, "message")} in ${span(whole)}${work.end ? "" : ", and it goes on"}`,
+    ),
+    h(
+      "ol",
+      { class: "scroll", tabindex: "0", "aria-label": "Its messages in the order of their way" },
+      work.way.map(step),
+    ),
+  );
+}
+
+function records(list) {
+  if (!list.length) return null;
+  return h("section", { class: "records" }, h("h2", {}, "Records"), list.map(record));
+}
+
+function record(each) {
+  const cost = Object.entries(each.cost);
+  const all = cost.reduce((sum, [, value]) => sum + value, 0);
+  const stage = ([name, value]) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, name),
+      h("td", {}, usd(value)),
+      h("td", {}, count(each.usage[name]?.prompt ?? 0)),
+      h("td", {}, count(each.usage[name]?.completion ?? 0)),
+    );
+  return h(
+    "article",
+    { class: "record", "data-key": each.record_id },
+    h("h3", {}, `Record ${each.index + 1} of ${each.of}`),
+    h(
+      "div",
+      { class: "sides" },
+      h("div", {}, h("h4", {}, "Chain of thought"), folded(each.chain)),
+      h(
+        "div",
+        {},
+        h("h4", {}, "Summary"),
+        h("p", { class: "prose" }, each.summary),
+        h(
+          "table",
+          { class: "figures" },
+          columns(["stage", "USD", "tokens in", "out"]),
+          h("tbody", {}, cost.map(stage)),
+        ),
+        h("p", { class: "note" }, `${usd(all)} in all: this record's share of the case. Tokens are the whole case's.`),
+      ),
+    ),
+    h(
+      "dl",
+      { class: "lineage" },
+      [
+        ["record", each.record_id],
+        ["path", each.path_id],
+        ["origin", each.origin],
+        ["model", each.model],
+        ["calls", count(each.calls.length)],
+        ["recipe", each.recipe_id],
+      ].map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    ),
+  );
+}

@@ -1,0 +1,254 @@
+// The figures beside the drawing. Each panel is a function of the figures, and says what to do where there are none.
+
+import { columns, h, sized, svg } from "./dom.js";
+import { count, many, percent, span, usd, words } from "./format.js";
+
+const ROUTES = ["easy", "medium", "difficult"];
+const sum = (list, of) => list.reduce((all, each) => all + of(each), 0);
+
+const panel = (title, note, ...content) =>
+  h(
+    "section",
+    { class: "panel", "data-panel": title },
+    h("h2", {}, title),
+    note && h("p", { class: "note" }, note),
+    content,
+  );
+
+const nothing = (...text) => h("p", { class: "nothing" }, text);
+
+/** The few numbers that say how it goes. */
+export function totals(figures) {
+  const { ends, budget } = figures;
+  const spent = sum(figures.spent, ({ usd }) => usd);
+  const records = sum(figures.records, (each) => each.records);
+  const oldest = Math.max(-1, ...figures.topics.map(({ oldest_s }) => oldest_s ?? -1));
+  const cost = records ? `${usd(sum(figures.records, (each) => each.usd) / records)} a record` : "no record yet";
+  const under = Object.values(figures.calls_under_way).reduce((all, calls) => all + calls, 0);
+  const all = Object.values(ends).reduce((one, other) => one + other, 0);
+  const end = (kind) => [kind, count(ends[kind]), all ? `${percent(ends[kind], all)} of all ends` : "none yet"];
+  const items = [
+    ["open", count(figures.open), oldest < 0 ? "no case waits" : `oldest here for ${span(oldest)}`],
+    end("accepted"),
+    end("rejected"),
+    end("dead"),
+    end("refused"),
+    ["records", count(records), cost],
+    ["spent", usd(spent), budget ? left(budget, spent) : "no budget set"],
+    ["tokens a second", count(figures.tokens_per_s), `${many(under, "call")} under way`],
+  ];
+  return items.map(([name, value, note]) =>
+    h(
+      "div",
+      { class: `total ${name.replaceAll(" ", "-")}`, "data-total": name },
+      h("dt", {}, name),
+      h("dd", {}, name in ends || name === "open" ? h("a", { href: `#/cases?end=${name}` }, value) : value),
+      h("dd", { class: "note" }, note),
+    ),
+  );
+}
+
+function left(budget, spent) {
+  const rest = budget.usd - spent - budget.reserved_usd;
+  return budget.stopped
+    ? h("strong", { class: "bad" }, "budget reached: questions wait")
+    : `${usd(Math.max(0, rest))} left of ${usd(budget.usd)}`;
+}
+
+/** How cases part. */
+export function routes(figures) {
+  const all = sum(ROUTES, (route) => figures.routes[route] ?? 0);
+  if (!all)
+    return panel("Routes", null, nothing("No case has been verified yet: then it is easy, medium or difficult."));
+  const parts = ROUTES.map((route) => ({ route, n: figures.routes[route] ?? 0 }));
+  return panel(
+    "Routes",
+    "by how many of a case's paths hold",
+    h(
+      "div",
+      { class: "mix", "aria-hidden": "true" },
+      parts.map(({ route, n }) => sized(h("span", { class: route }), "--share", n / all)),
+    ),
+    h(
+      "ul",
+      { class: "legend" },
+      parts.map(({ route, n }) =>
+        h(
+          "li",
+          { class: route },
+          h("a", { href: `#/cases?difficulty=${route}` }, route),
+          h("b", {}, percent(n, all)),
+          h("span", {}, many(n, "case")),
+        ),
+      ),
+    ),
+  );
+}
+
+/** What a record costs, by difficulty and the model that wrote it. */
+export function recordCost(figures) {
+  if (!figures.records.length)
+    return panel(
+      "Cost a record",
+      null,
+      nothing("No record yet. Each says what it cost, the discarded paths' share too."),
+    );
+  const aliases = [...new Set(figures.records.map(({ alias }) => alias))].sort();
+  const routes = ROUTES.filter((route) => figures.records.some(({ difficulty }) => difficulty === route));
+  const cell = (chosen) => {
+    const n = sum(chosen, ({ records }) => records);
+    return h(
+      "td",
+      {},
+      n
+        ? [h("b", {}, usd(sum(chosen, (each) => each.usd) / n)), h("small", {}, many(n, "record"))]
+        : h("span", { class: "none" }, "–"),
+    );
+  };
+  const row = (name, rows) =>
+    h(
+      "tr",
+      { class: name },
+      h("th", { scope: "row" }, name),
+      aliases.map((alias) => cell(rows.filter((each) => each.alias === alias))),
+      cell(rows),
+    );
+  return panel(
+    "Cost a record",
+    "USD, the discarded paths' share included; by difficulty and the model that wrote it",
+    h(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Cost a record" },
+      h(
+        "table",
+        { class: "figures" },
+        columns(["", ...aliases, "all"]),
+        h(
+          "tbody",
+          {},
+          routes.map((route) =>
+            row(
+              route,
+              figures.records.filter(({ difficulty }) => difficulty === route),
+            ),
+          ),
+          row("all", figures.records),
+        ),
+      ),
+    ),
+  );
+}
+
+/** What went where. */
+export function spending(figures) {
+  if (!figures.spent.length) return panel("Spent on calls", null, nothing("No call has been paid for yet."));
+  const rows = [...figures.spent].sort((one, other) => other.usd - one.usd || other.tokens_out - one.tokens_out);
+  const most = Math.max(1e-12, ...rows.map((row) => row.usd));
+  const cells = (row) => [
+    count(row.calls),
+    count(row.tokens_in),
+    percent(row.tokens_cached, row.tokens_in),
+    count(row.tokens_out),
+  ];
+  return panel(
+    "Spent on calls",
+    "each paid call once, failed ones too",
+    h(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Spent on calls" },
+      h(
+        "table",
+        { class: "figures" },
+        columns(["model", "stage", "USD", "calls", "tokens in", "cached", "tokens out"], ["stage"]),
+        h(
+          "tbody",
+          {},
+          rows.map((row) =>
+            h(
+              "tr",
+              {},
+              h("th", { scope: "row" }, row.alias),
+              h("td", { class: "text" }, row.stage),
+              h("td", {}, sized(h("span", { class: "bar" }), "--share", row.usd / most), usd(row.usd)),
+              cells(row).map((value) => h("td", {}, value)),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+/** What needs somebody: circuits, dead letters, refused questions. */
+export function troubles(figures) {
+  const open = Object.entries(figures.circuits);
+  const dead = Object.entries(figures.dead_letters).filter(([, n]) => n);
+  return [
+    panel(
+      "Circuits",
+      null,
+      open.length
+        ? open.map(([group, why]) =>
+            h(
+              "div",
+              { class: "circuit" },
+              h("p", {}, h("b", { class: "bad" }, `${group} has stopped:`), ` ${why}`),
+              h("p", { class: "note" }, "Mend the cause, then:"),
+              h("code", {}, `reasonmed circuit close ${group}`),
+            ),
+          )
+        : nothing("All closed. A burst of dead letters would open one, and stop its service."),
+    ),
+    panel(
+      "Dead letters",
+      null,
+      dead.length
+        ? [
+            list(dead, (topic) => topic),
+            h("p", { class: "note" }, "Which, why, and what to do: "),
+            h("code", {}, "reasonmed dead list"),
+          ]
+        : nothing("None. What can't be processed would be kept here, with its original bytes."),
+    ),
+    panel(
+      "Not admitted",
+      "before anything was paid",
+      list([...Object.entries(figures.refused), ["the same question again", figures.duplicates]], words),
+    ),
+  ];
+}
+
+const list = (pairs, named) =>
+  h(
+    "ul",
+    { class: "pairs" },
+    pairs.map(([name, n]) => h("li", {}, h("span", {}, named(name)), h("b", {}, count(n)))),
+  );
+
+/** Small lines of what was seen since the page was opened: [{topic, points: [[seconds, value], …]}]. */
+export function sparks(series) {
+  return series.map(({ name, points }) => {
+    const now = points.at(-1)?.[1] ?? 0;
+    return h(
+      "figure",
+      { class: "spark", "data-key": name },
+      h("figcaption", {}, h("span", {}, name), h("b", {}, count(now), h("small", {}, "/min"))),
+      sparkline(points),
+    );
+  });
+}
+
+function sparkline(points) {
+  const [width, height] = [160, 34];
+  const top = Math.max(1, ...points.map(([, value]) => value));
+  const [first, last] = [points[0]?.[0] ?? 0, points.at(-1)?.[0] ?? 1];
+  const x = (at) => (last > first ? ((at - first) / (last - first)) * width : width).toFixed(1);
+  const y = (value) => (height - 2 - (value / top) * (height - 6)).toFixed(1);
+  const path = points.map(([at, value], place) => `${place ? "L" : "M"}${x(at)} ${y(value)}`).join("");
+  return svg(
+    "svg",
+    { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" },
+    points.length > 1 && svg("path", { d: `${path}L${width} ${height}L0 ${height}Z`, class: "area" }),
+    svg("path", { d: points.length > 1 ? path : `M0 ${y(points[0]?.[1] ?? 0)}H${width}`, class: "stroke" }),
+  );
+}

@@ -1,0 +1,179 @@
+// The paths of a case: a card each, those of a round side by side; what was rewritten beside its parent.
+
+import { wordDiff } from "./diff.js";
+import { h } from "./dom.js";
+import { count, many, words } from "./format.js";
+
+const BY = {
+  judge: "the judge",
+  stated_answer: "the answer it states",
+  cut_off: "it was cut off",
+  empty: "it is empty",
+  leak: "it leaks the gold answer",
+  failure: "nobody could",
+};
+
+/** Sections for the plan and each round. `told` is the Case message, or null. */
+export function pathSections(told) {
+  if (!told) return null;
+  if (!told.paths.length)
+    return h(
+      "section",
+      {},
+      h("h2", {}, "Paths"),
+      h("p", { class: "nothing" }, "None yet: the generator asks for them."),
+    );
+  const rounds = [...new Set(told.paths.map(({ round }) => round))].sort((one, other) => one - other);
+  return rounds.map((round) =>
+    section(
+      told,
+      round,
+      told.paths.filter((path) => path.round === round).sort((one, other) => one.slot - other.slot),
+    ),
+  );
+}
+
+function section(told, round, paths) {
+  const found = ["correct", "error", "unknown", "unverified"].map((kind) => [
+    kind,
+    paths.filter((path) => kindOf(path) === kind).length,
+  ]);
+  const note = found
+    .filter(([, n]) => n)
+    .map(([kind, n]) => `${n} ${kind}`)
+    .join(", ");
+  const refined = paths.filter(({ origin }) => origin === "refined");
+  const rest = paths.filter(({ origin }) => origin !== "refined");
+  const title = round === 0 ? "Paths" : refined.length ? `Round ${round}: rewritten` : `Round ${round}: reasoned anew`;
+  return h(
+    "section",
+    { class: "round", "data-key": `round ${round}` },
+    h("h2", {}, title),
+    h("p", { class: "note" }, `${many(paths.length, "path")}: ${note}`),
+    refined.map((path) => pair(told, path)),
+    rest.length > 0 &&
+      h(
+        "ol",
+        { class: "paths scroll", tabindex: "0", "aria-label": title },
+        rest.map((path) => h("li", { "data-key": path.path_id }, card(told, path, whole(path)))),
+      ),
+  );
+}
+
+const whole = (path) => (path.text ? [[path.text, false]] : []);
+
+/** As `Path.standing` of the contract has it. */
+function kindOf({ failure, verdict }) {
+  if (failure !== null && failure !== undefined) return "unknown";
+  if (!verdict) return "unverified";
+  return verdict.outcome === "unjudged" ? "unknown" : verdict.outcome;
+}
+
+function pair(told, path) {
+  const parent = told.paths.find(({ path_id }) => path_id === path.parents[0]);
+  if (!parent) return h("div", { class: "pair", "data-key": path.path_id }, card(told, path, whole(path)));
+  const { before, after } = wordDiff(parent.text, path.text);
+  const gained =
+    path.score?.value != null && parent.score?.value != null ? path.score.value - parent.score.value : null;
+  const kept = told.kept.includes(path.path_id)
+    ? "the rewritten one is kept"
+    : told.kept.includes(parent.path_id)
+      ? "its parent is kept"
+      : "";
+  const score = gained === null ? "" : gained > 0 ? `${gained} better` : gained < 0 ? `${-gained} worse` : "as good";
+  return h(
+    "div",
+    { class: "pair", "data-key": path.path_id },
+    h(
+      "p",
+      { class: "note" },
+      [score, kept].filter(Boolean).join("; "),
+      " ",
+      h("span", { class: "swatch" }, h("del", {}, "taken out"), " ", h("ins", {}, "put in")),
+    ),
+    h("div", { class: "sides" }, card(told, parent, before, "del"), card(told, path, after, "ins")),
+  );
+}
+
+function card(told, path, pieces, changed) {
+  const kind = kindOf(path);
+  const kept = told.kept.includes(path.path_id);
+  return h(
+    "article",
+    { class: `path ${kind}${kept ? " kept" : ""}`, "data-path": path.path_id, "data-kind": kind },
+    h(
+      "header",
+      {},
+      h("h3", {}, `${origin(path)} ${path.slot + 1}`, h("small", {}, `${path.alias} at ${path.temperature}`)),
+      h(
+        "p",
+        {},
+        h("span", { class: `mark ${kind}` }, kind),
+        kept && h("span", { class: "mark keeps" }, "kept"),
+        score(path),
+      ),
+    ),
+    path.failure && h("p", { class: "reason" }, h("b", {}, "Its call failed for good. "), path.failure),
+    path.verdict &&
+      h(
+        "p",
+        { class: "reason" },
+        h("b", {}, `Decided by ${BY[path.verdict.by] ?? words(path.verdict.by)}. `),
+        path.verdict.reason,
+        overruled(path),
+      ),
+    path.score?.justification && h("p", { class: "reason" }, h("b", {}, "Score. "), path.score.justification),
+    text(pieces, changed),
+    h("footer", {}, facts(path)),
+  );
+}
+
+const origin = ({ origin: how }) => (how === "generated" ? "Path" : how === "refined" ? "Rewritten" : "Anew");
+
+function score({ score: given }) {
+  if (!given) return null;
+  if (given.value === null) return h("span", { class: "score" }, "no score");
+  const dots = [1, 2, 3, 4, 5].map((place) => h("i", { class: place <= given.value ? "on" : null }));
+  return h(
+    "span",
+    { class: "score", role: "img", "aria-label": `score ${given.value} of 5` },
+    dots,
+    h("b", { "aria-hidden": "true" }, `${given.value}/5`),
+  );
+}
+
+function overruled({ verdict }) {
+  const said = verdict.judged && verdict.judged !== verdict.outcome && verdict.by !== "judge";
+  return said && h("em", {}, ` The judge had said ${verdict.judged}.`);
+}
+
+const LONG = 900; // characters that are shown before it is folded out
+
+/** A text that may be long. */
+export function folded(text) {
+  if (text.length <= LONG) return h("p", { class: "prose" }, text);
+  const beginning = h("span", { class: "prose" }, `${text.slice(0, LONG)} …`);
+  return h("details", { class: "long" }, h("summary", {}, beginning), h("p", { class: "prose" }, text));
+}
+
+function text(pieces, changed) {
+  if (!pieces.length) return h("p", { class: "nothing" }, "No text.");
+  if (!changed) return folded(pieces.map(([part]) => part).join(""));
+  return h(
+    "p",
+    { class: "prose" },
+    pieces.map(([part, differs]) => (differs ? h(changed, {}, part) : part)),
+  );
+}
+
+function facts(path) {
+  const sum = (of) => path.calls.reduce((all, { usage }) => all + of(usage), 0);
+  const parts = [
+    many(path.calls.length, "call"),
+    `${count(sum(({ prompt }) => prompt))} tokens in`,
+    `${count(sum(({ completion }) => completion))} out`,
+  ];
+  if (path.verdict?.stated) parts.unshift(`states ${path.verdict.stated}`);
+  if (path.finish_reason === "length") parts.unshift("cut off");
+  return parts.join(" · ");
+}
