@@ -33,7 +33,6 @@ from services.core.examples import examples
 from services.core.ports import Position, Received
 from services.ledger import open_ledger, open_standings
 from services.monitor.handler import Noting
-from services.monitor.money import Money
 from services.monitor.reading import sighting
 from tests.laws.conftest import ValkeyProcess
 
@@ -88,7 +87,7 @@ async def parsed(found: list[Received]) -> None:
 def of_store(url: str, found: list[Received], workers: int) -> Callable[[], Coroutine[Any, Any, None]]:
     async def run() -> None:
         async with open_ledger(url) as ledger, open_standings(url) as standings:
-            noting = Noting(standings, Money(ledger).settle)
+            noting = Noting(standings, ledger.settle)
 
             async def work(mine: list[Received]) -> None:
                 for each in mine:
