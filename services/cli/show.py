@@ -108,9 +108,10 @@ def _show(told: Mapping[str, Any]) -> None:
 def _show_way(way: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
 
-    table = Table("written", "after", "topic", "life", "round", "paths")
-    for step in way:
-        at = datetime.fromtimestamp(step["written_ms"] / 1000, UTC).isoformat(timespec="milliseconds")
+    times = [datetime.fromtimestamp(step["written_ms"] / 1000, UTC) for step in way]
+    table = Table(f"{times[0]:%Y-%m-%d} UTC", "after", "topic", "life", "round", "paths")
+    for step, time in zip(way, times, strict=True):
+        at = f"{time:%H:%M:%S}" if time.date() == times[0].date() else f"{time:%m-%d %H:%M:%S}"
         after = "" if step["since_last_s"] is None else f"{step['since_last_s']:.1f} s"
         paths = ", ".join(f"{count} {name}" for name, count in step["paths"].items())
         table.add_row(at, after, step["topic"], str(step["life"]), str(step["round"]), paths)

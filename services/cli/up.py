@@ -99,6 +99,7 @@ def _announce(stack: "Stack") -> None:
     )
     save(stack.plan.folder, coordinates)
     for name, where in (
+        ("dashboard", f"{stack.gateway}/dashboard/"),
         ("gateway", f"{stack.gateway}/docs"),
         ("Kafka", stack.client.bootstrap),
         ("models", stack.model.endpoint.base_url),
@@ -106,7 +107,7 @@ def _announce(stack: "Stack") -> None:
         ("dataset", str(stack.dataset)),
         ("logs", str(stack.plan.folder / "logs")),
     ):
-        out.print(f"{name:>8}  {where}", highlight=False, soft_wrap=True)
+        out.print(f"{name:>9}  {where}", highlight=False, soft_wrap=True)
     out.print("Each service answers /readyz and /metrics on its port. Ctrl-C drains and ends it all.", highlight=False)
 
 

@@ -115,7 +115,9 @@ def _cost(body: Mapping[str, Any]) -> Cost:
     usages: Iterable[Mapping[str, int]] = body["usage"].values()
     tokens = [(usage["prompt"], usage["completion"]) for usage in usages]
     prompt, completion = (sum(column) for column in zip(*tokens, strict=True)) if tokens else (0, 0)
-    return Cost(str(body["alias"]), float(sum(body["cost"].values())), prompt, completion)
+    # Usage is the whole case's: a share each, so that the records of a case sum to what it used.
+    of = max(1, int(body["of"]))
+    return Cost(str(body["alias"]), float(sum(body["cost"].values())), prompt // of, completion // of)
 
 
 def _standing(path: Mapping[str, Any]) -> str:
