@@ -68,13 +68,13 @@ def test_a_case_tells_where_it_is_and_how_its_paths_stand() -> None:
     assert dict(seen.paths) == {standing: standings.count(standing) for standing in standings}
 
 
-def test_a_record_tells_its_cost_and_whole_usage() -> None:
+def test_a_record_tells_its_cost_and_its_share_of_the_usage() -> None:
     seen = sighting(message(RECORD_COMPLETED, encode(RECORD)))
     assert (seen.index, seen.of, seen.difficulty) == (RECORD.index, RECORD.of, RECORD.difficulty)
     assert seen.cost is not None
     assert (seen.cost.alias, seen.cost.usd) == (RECORD.alias, pytest.approx(sum(RECORD.cost.values())))
-    assert seen.cost.prompt == sum(usage.prompt for usage in RECORD.usage.values())
-    assert seen.cost.completion == sum(usage.completion for usage in RECORD.usage.values())
+    assert seen.cost.prompt == sum(usage.prompt for usage in RECORD.usage.values()) // RECORD.of
+    assert seen.cost.completion == sum(usage.completion for usage in RECORD.usage.values()) // RECORD.of
 
 
 def test_ends_are_told_with_why_and_a_dead_record_is_none() -> None:
