@@ -3,7 +3,7 @@
 import csv
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,9 @@ import typer
 from services.cli.console import err, out
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
     from services.taps.database import Result
 
 SHOWN = 1_000
@@ -35,16 +38,44 @@ def piped() -> Iterator[None]:
 
 
 def show(result: "Result") -> None:
-    """A table of the first rows."""
+    """A table of the first rows; where it is wider than the terminal, the columns as rows, or a row after the other."""
+    rows = [["–" if cell is None else str(cell) for cell in row] for row in islice(result.rows, SHOWN)]
+    for part in _laid_out(result.columns, rows):
+        out.print(part)
+    if next(result.rows, None) is not None:
+        err.print(f"The first {SHOWN:,} rows: --json or --csv prints them all.")
+
+
+def _laid_out(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Iterator[RenderableType]":
+    """What can be read at the terminal's width: no heading is cut off."""
+    whole = _table(columns, rows)
+    if _fits(whole):
+        yield whole
+        return
+    turned = _table((columns[0], *(row[0] for row in rows)), list(zip(columns, *rows, strict=True))[1:])
+    if _fits(turned):
+        yield turned
+        return
+    for row in rows:
+        yield _table(None, list(zip(columns, row, strict=True)))
+
+
+def _table(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*result.columns)
-    for row in islice(result.rows, SHOWN):
-        table.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
-    out.print(table)
-    if next(result.rows, None) is not None:
-        err.print(f"The first {SHOWN:,} rows: --json or --csv prints them all.")
+    table = Table(show_header=columns is not None)
+    for name in columns or ():
+        table.add_column(Text(name))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _fits(table: "Table") -> bool:
+    from rich.measure import Measurement
+
+    return Measurement.get(out, out.options.update(max_width=1_000_000), table).maximum <= out.width
 
 
 def write_json(result: "Result") -> None:

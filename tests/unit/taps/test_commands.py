@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
+from rich.console import Console
 
 from services.cli import rows as printing
 from services.cli.__main__ import main
@@ -189,3 +190,15 @@ def test_tap_prints_at_once_what_comes_and_ends_quietly_at_ctrl_c() -> None:
         assert tapping.wait() == printing.INTERRUPTED
         assert tapping.stderr is not None
         assert tapping.stderr.read() == b""
+
+
+@pytest.mark.parametrize(("width", "values"), [(200, 2), (40, 2), (20, 2), (20, 9)])
+def test_no_heading_is_cut_off_however_narrow_the_terminal(
+    width: int, values: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = [f"heading_{number}" for number in range(9)]
+    monkeypatch.setattr(printing, "out", Console(width=width))
+    printing.show(Result(columns, iter([[7_000 + row] * 9 for row in range(values)])))
+    text = capsys.readouterr().out
+    assert all(name in text for name in columns)
+    assert all(str(7_000 + row) in text for row in range(values))
