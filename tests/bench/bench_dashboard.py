@@ -37,7 +37,7 @@ from services.runtime.topics import TopicSpec, declare
 PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT))  # for the tests' browser: this runs as a file
 
-from tests.browser.browser import chromium  # noqa: E402
+from tests.browser.browser import CHROMIUM, chromium  # noqa: E402
 
 SHOWN = """wanted => new Promise((resolve) => {
   const shown = () => document.querySelector("[data-total=open] dd")?.textContent === wanted && resolve(Date.now());
@@ -127,6 +127,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=20)
     asked = parser.parse_args()
+    if CHROMIUM is None:
+        print(json.dumps({"skipped": "no chromium: `make chromium` installs it"}))
+        return
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # on a disk: /tmp may be memory
         print(json.dumps(asyncio.run(bench(asked.times, Path(folder))), indent=2))
 

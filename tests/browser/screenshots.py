@@ -24,11 +24,11 @@ async def main() -> None:
             await world.tell(story, now() - 900 + 150 * age)
         await world.tell(cases.under_way(), now() - 40)
         case = f"#/cases/{_id(cases.medium())}"
-        laptop, phone = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+        laptop, phone = {"width": 1280, "height": 800}, {"width": 390, "height": 1_040}
         await shot(world, browser, "dashboard", "#/", laptop)
         await shot(world, browser, "dashboard-dark", "#/", laptop, scheme="dark")
         await shot(world, browser, "dashboard-cases", "#/cases", laptop)
-        await shot(world, browser, "dashboard-case", case, laptop)
+        await shot(world, browser, "dashboard-case", case, laptop | {"height": 1_680})
         await shot(world, browser, "dashboard-phone", "#/", phone)
         await shot(world, browser, "dashboard-phone-case", case, phone)
 
@@ -41,7 +41,6 @@ async def shot(
     size: dict[str, int],
     *,
     scheme: Any = "light",
-    full: bool = False,
 ) -> None:
     """One of them, once the figures have come so often that the lines of the last minutes show."""
     page = await browser.new_page(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
@@ -50,7 +49,7 @@ async def shot(
     await page.wait_for_selector("[data-total=open], [data-case], .path")
     if place == "#/":
         await beat(world, page)
-    await page.screenshot(path=IMAGES / f"{name}.png", full_page=full)
+    await page.screenshot(path=IMAGES / f"{name}.png")
     await page.close()
 
 

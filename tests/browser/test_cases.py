@@ -66,7 +66,7 @@ async def test_a_case_by_its_id_and_back(told: World, open_page: Open) -> None:
 
     await page.get_by_label("case id").fill("case-that-is-none")
     await page.keyboard.press("Enter")
-    await expect(page.locator(".empty")).to_contain_text("not understood")
+    await expect(page.locator(".empty")).to_contain_text("32 hexadecimal digits")
 
 
 async def test_a_case_is_shown_as_it_goes_its_way(world: World, open_page: Open) -> None:

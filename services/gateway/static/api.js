@@ -44,24 +44,44 @@ async function reason(answer) {
   return typeof body.error === "string" ? body.error : `The gateway says ${answer.status}.`;
 }
 
-/** Reads a stream of events until `end`, and connects again whenever it breaks. Calls `on.event(name, data)`,
- * `on.open(clock)` with the server's clock less ours in ms, `on.broken(trouble)`. Returns what stops it. */
+/** Reads a stream of events until `end`, and connects again whenever it breaks. Nothing is read while the page can't be
+ * seen: a browser has six connections to a host for all its tabs. Calls `on.event(name, data)`, `on.open(clock)` with
+ * the server's clock less ours in ms, `on.hidden()`, `on.broken(trouble)`. Returns what stops it. */
 export function follow(path, on) {
   const stop = new AbortController();
   (async () => {
     for (let tries = 0; !stop.signal.aborted; tries++) {
+      await seen(stop.signal);
+      const away = new AbortController();
+      const leave = () => document.hidden && away.abort();
+      document.addEventListener("visibilitychange", leave);
       try {
-        if (await listen(path, on, stop.signal, () => (tries = 0))) return;
+        const signal = AbortSignal.any([stop.signal, away.signal]);
+        if (await listen(path, on, signal, () => (tries = 0))) return;
         throw new Trouble(0, "The stream of events ended.");
       } catch (error) {
         if (stop.signal.aborted) return;
+        if (away.signal.aborted) {
+          on.hidden?.();
+          continue;
+        }
         on.broken?.(error instanceof Trouble ? error : new Trouble(0, "The stream of events broke."));
+      } finally {
+        document.removeEventListener("visibilitychange", leave);
       }
       await pause(Math.min(8_000, 500 * 2 ** tries), stop.signal);
     }
   })();
   return () => stop.abort();
 }
+
+const seen = (stop) =>
+  new Promise((resolve) => {
+    const look = () => (!document.hidden || stop.aborted) && resolve();
+    document.addEventListener("visibilitychange", look, { signal: stop });
+    stop.addEventListener("abort", look, { once: true });
+    look();
+  });
 
 async function listen(path, on, stop, reached) {
   const quiet = new AbortController();
@@ -75,10 +95,7 @@ async function listen(path, on, stop, reached) {
   };
   try {
     for await (const [name, data] of events(answer.body.getReader(), heard)) {
-      if (name === "end") {
-        on.end?.();
-        return true;
-      }
+      if (name === "end") return true;
       on.event(name, JSON.parse(data));
     }
     return false;

@@ -6,6 +6,8 @@ import { columns, h, render } from "./dom.js";
 import { brief, count, many, moment, percent, span, usd } from "./format.js";
 import { folded, pathSections } from "./paths.js";
 
+const AGAIN_MS = 3_000;
+
 /** Shows it in `main`, live until it has ended; returns {changed, asked, close}. */
 export function caseView(main, id, parameters) {
   const stop = new AbortController();
@@ -43,6 +45,7 @@ export function caseView(main, id, parameters) {
       if (error.name === "AbortError") return;
       if (!(error instanceof Trouble)) throw error;
       failed = error;
+      if (error.status === 503) setTimeout(() => stop.signal.aborted || read(), AGAIN_MS); // busy, or Kafka is away
     }
     show();
   }
@@ -53,8 +56,8 @@ export function caseView(main, id, parameters) {
     } catch (error) {
       if (error.name === "AbortError") return;
       if (!(error instanceof Trouble)) throw error;
-      failed = error;
-      if (error.status === 422) return show(); // no case id
+      failed = error.status === 422 ? new Trouble(404, "A case id is case- and 32 hexadecimal digits.") : error;
+      if (error.status === 422) return show();
     }
     show();
     if (seen) read();
@@ -206,7 +209,13 @@ function way(work) {
           { class: "beads", role: "img", "aria-label": said },
           held.map((kind) => h("i", { class: kind })),
         ),
-      h("small", {}, [each.round > 0 && `round ${each.round}`, said].filter(Boolean).join(" · ")),
+      h(
+        "small",
+        {},
+        [each.life > 0 && `life ${each.life + 1}`, each.round > 0 && `round ${each.round}`, said]
+          .filter(Boolean)
+          .join(" · "),
+      ),
     );
   };
   const whole = (new Date(work.since) - new Date(work.begun)) / 1000;

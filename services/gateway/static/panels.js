@@ -23,7 +23,8 @@ export function totals(figures) {
   const spent = sum(figures.spent, ({ usd }) => usd);
   const records = sum(figures.records, (each) => each.records);
   const oldest = Math.max(-1, ...figures.topics.map(({ oldest_s }) => oldest_s ?? -1));
-  const cost = records ? `${usd(sum(figures.records, (each) => each.usd) / records)} a record` : "no record yet";
+  const paid = sum(figures.records, (each) => each.usd);
+  const cost = !records ? "no record yet" : paid ? `${usd(paid / records)} a record` : "the recipe has no prices";
   const under = Object.values(figures.calls_under_way).reduce((all, calls) => all + calls, 0);
   const all = Object.values(ends).reduce((one, other) => one + other, 0);
   const end = (kind) => [kind, count(ends[kind]), all ? `${percent(ends[kind], all)} of all ends` : "none yet"];

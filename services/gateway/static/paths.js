@@ -152,7 +152,7 @@ const LONG = 900; // characters that are shown before it is folded out
 /** A text that may be long. */
 export function folded(text) {
   if (text.length <= LONG) return h("p", { class: "prose" }, text);
-  const beginning = h("span", { class: "prose" }, `${text.slice(0, LONG)} …`);
+  const beginning = h("span", { class: "prose" }, `${text.slice(0, LONG).replace(/\s+\S*$/, "")} …`);
   return h("details", { class: "long" }, h("summary", {}, beginning), h("p", { class: "prose" }, text));
 }
 

@@ -1,6 +1,7 @@
 // What every page shows from: the latest figures, and what was seen of them since the page was opened.
 
 import { follow, get, Trouble } from "./api.js";
+import { span } from "./format.js";
 
 const OLD_S = 10; // the monitor publishes every second or so
 const KEEP_S = 1_800;
@@ -33,8 +34,8 @@ export const age = () => (state.figures ? Math.max(0, (Date.now() + skew) / 1000
 export function warning() {
   if (state.link === "broken") return `${state.trouble} Connecting again …`;
   if (state.away) return state.away;
-  if (state.figures && age() > OLD_S)
-    return `These figures are ${Math.round(age())} s old: the monitor has counted nothing since. Does it run?`;
+  if (state.link === "live" && state.figures && age() > OLD_S)
+    return `These figures are over ${span(Math.floor(age() / 10) * 10)} old: the monitor counts nothing. Does it run?`;
   return "";
 }
 
@@ -59,6 +60,9 @@ export function begin() {
       if (name === "away") state.away = data.error;
       if (name === "figures") take(data);
       tell();
+    },
+    hidden() {
+      state.link = "connecting";
     },
     broken(trouble) {
       state.link = "broken";
