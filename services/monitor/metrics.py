@@ -1,4 +1,5 @@
-"""The figures for Prometheus: read from the latest when they are asked for. Every monitor says the same."""
+"""The figures for Prometheus: read from the latest when they are asked for. Every monitor says the same of the whole
+stream: take the max of them."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -29,46 +30,58 @@ class FiguresMetrics(Collector):
 
 
 def _of_cases(said: Figures) -> Iterable[Metric]:
-    by_topic = {(each.topic,): each for each in said.topics}
-    yield _gauge("figures_timestamp_seconds", "When these figures were made.", {(): said.at})
-    yield _gauge(
-        "monitor_behind_seconds", "From the writing of the last message read to its reading.", {(): said.behind_s}
-    )
-    yield _gauge("cases_open", "Cases that stand here.", {k: each.open for k, each in by_topic.items()}, "topic")
-    oldest: Values = {k: each.oldest_s for k, each in by_topic.items()}
-    yield _gauge("oldest_seconds", "How long the longest-standing of them is here.", oldest, "topic")
-    yield _gauge(
-        "topic_messages", "Messages seen, repeats left out.", {k: e.seen for k, e in by_topic.items()}, "topic"
-    )
-    rates: Values = {k: each.per_minute for k, each in by_topic.items()}
-    yield _gauge("topic_messages_per_minute", "Of these, those of the last 60 seconds.", rates, "topic")
-    lags: Values = {(each.topic, group): n for each in said.topics for group, n in each.lag.items()}
-    yield _gauge("group_lag", "Messages not committed.", lags, "topic", "group")
+    topics = {(each.topic,): each for each in said.topics}
+    yield _gauge("figures_timestamp_seconds", "When these figures were made, in Unix time.", {(): said.at})
+    yield _gauge("behind_seconds", "From the writing of the last message read to its reading.", {(): said.behind_s})
+    # Cases move on, and a redrive takes one out of its end: gauges.
+    yield _gauge("cases_open", "Cases that stand at a topic.", {k: each.open for k, each in topics.items()}, "topic")
     ends: Values = {(end,): count for end, count in said.ends.model_dump().items()}
-    yield _gauge("cases_ended", "Ended cases.", ends, "end")
+    yield _gauge("cases_ended", "Cases that have ended, by how.", ends, "end")
     yield _gauge("cases_routed", "Cases by difficulty.", {(k,): n for k, n in said.routes.items()}, "difficulty")
-    yield _gauge("questions_refused", "Refused questions.", {(k,): n for k, n in said.refused.items()}, "reason")
-    yield _gauge("questions_duplicate", "Submissions dropped as duplicates.", {(): said.duplicates})
-    yield _gauge("dead_letters", "Dead letters held.", {(k,): n for k, n in said.dead_letters.items()}, "topic")
+    oldest: Values = {k: each.oldest_s for k, each in topics.items()}
+    yield _gauge("oldest_seconds", "Since when the longest-standing open case of a topic is there.", oldest, "topic")
+    lags: Values = {(each.topic, group): n for each in said.topics for group, n in each.lag.items()}
+    yield _gauge("group_lag_offsets", "Messages that a group has not committed.", lags, "topic", "group")
+    seen: Values = {k: each.seen for k, each in topics.items()}
+    yield _count("messages", "Messages of a topic, repeats left out.", seen, "topic")
+    refused: Values = {(k,): n for k, n in said.refused.items()}
+    yield _count("questions_refused", "Questions refused at admission, each once.", refused, "reason")
+    yield _count("questions_duplicate", "Submissions of a question that had come before.", {(): said.duplicates})
+    yield _gauge(
+        "dead_letters", "Dead letters that Kafka holds.", {(k,): n for k, n in said.dead_letters.items()}, "topic"
+    )
 
 
 def _of_money(said: Figures) -> Iterable[Metric]:
     kinds = {(each.difficulty, each.alias): each for each in said.records}
-    yield _gauge("records", "Records.", {k: each.records for k, each in kinds.items()}, "difficulty", "alias")
-    yield _gauge("records_usd", "Their whole cost.", {k: each.usd for k, each in kinds.items()}, "difficulty", "alias")
-    calls = {(each.alias, each.stage): each for each in said.spent}
-    yield _gauge("spent_usd", "What finished calls cost.", {k: e.usd for k, e in calls.items()}, "alias", "stage")
-    yield _gauge("spent_calls", "Finished calls.", {k: e.calls for k, e in calls.items()}, "alias", "stage")
-    yield _gauge("tokens_per_second", "Tokens written by models.", {(): said.tokens_per_s})
-    yield _gauge("leases", "Calls under way.", {(k,): n for k, n in said.calls_under_way.items()}, "service")
+    counts: Values = {k: each.records for k, each in kinds.items()}
+    yield _count("records", "Records, by difficulty and writing model.", counts, "difficulty", "alias")
+    costs: Values = {k: each.usd for k, each in kinds.items()}
+    yield _count("records_usd", "What these records cost, in USD.", costs, "difficulty", "alias")
+    paid = {(each.alias, each.stage): each for each in said.spent}
+    yield _count("spent_usd", "What calls have cost, in USD.", {k: e.usd for k, e in paid.items()}, "alias", "stage")
+    yield _count("paid_calls", "Paid calls, each once.", {k: e.calls for k, e in paid.items()}, "alias", "stage")
+    tokens: dict[tuple[str, ...], float] = {}
+    for key, each in paid.items():
+        tokens |= {(*key, "in"): each.tokens_in, (*key, "cached"): each.tokens_cached, (*key, "out"): each.tokens_out}
+    yield _count("paid_tokens", "Their tokens; cached ones are in ones too.", tokens, "alias", "stage", "kind")
+    under_way: Values = {(k,): n for k, n in said.calls_under_way.items()}
+    yield _gauge("calls_under_way", "Calls with a live lease.", under_way, "service")
     if said.budget is not None:
         yield _gauge("budget_usd", "The sum at which admission stops.", {(): said.budget.usd})
-        yield _gauge("budget_reserved_usd", "What open cases will probably cost.", {(): said.budget.reserved_usd})
-        yield _gauge("budget_stopped", "1 while questions wait for it.", {(): said.budget.stopped})
+        yield _gauge("budget_reserved_usd", "What open cases will probably still cost.", {(): said.budget.reserved_usd})
+        yield _gauge("budget_stopped", "1 while questions wait for a larger budget.", {(): said.budget.stopped})
 
 
 def _gauge(name: str, text: str, values: Values, *labels: str) -> Metric:
-    family = GaugeMetricFamily(f"reasonmed_{name}", text, labels=labels)
+    return _filled(GaugeMetricFamily(f"reasonmed_stream_{name}", text, labels=labels), values)
+
+
+def _count(name: str, text: str, values: Values, *labels: str) -> Metric:
+    return _filled(CounterMetricFamily(f"reasonmed_stream_{name}", text, labels=labels), values)
+
+
+def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: Values) -> Metric:
     for key, value in values.items():
         if value is not None:
             family.add_metric(key, value)

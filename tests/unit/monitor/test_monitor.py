@@ -163,8 +163,9 @@ async def test_figures_are_published_and_go_on_while_the_ledger_and_kafka_are_aw
     assert said.circuits == {"router": "a burst"}
     assert {each.topic: each.seen for each in said.topics if each.seen} == {CASE_ACCEPTED: 1, RECORD_COMPLETED: 1}
     exported = registry(FiguresMetrics(noting.seen, lambda: looking.figures))
-    assert exported.get_sample_value("reasonmed_cases_ended", {"end": "accepted"}) == 1
-    assert exported.get_sample_value("reasonmed_records", {"difficulty": RECORD.difficulty, "alias": RECORD.alias}) == 1
+    assert exported.get_sample_value("reasonmed_stream_cases_ended", {"end": "accepted"}) == 1
+    kind = {"difficulty": RECORD.difficulty, "alias": RECORD.alias}
+    assert exported.get_sample_value("reasonmed_stream_records_total", kind) == 1
     standings.away = "gone"
     await looking.once()
 

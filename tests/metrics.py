@@ -1,0 +1,128 @@
+"""Every metric that there is, taken from the real collectors with something in each of them."""
+
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+
+from services.core.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
+from services.core.holds import Holds
+from services.exporter.metrics import Metrics as ExporterMetrics
+from services.gateway.metrics import Metrics as GatewayMetrics
+from services.models.stats import Stats
+from services.monitor.handler import Seen
+from services.monitor.metrics import FiguresMetrics
+from services.router.metrics import refusals
+from services.runtime.metrics import EngineMetrics, HealthMetrics, registry
+from services.runtime.source import TopicPartition
+from services.runtime.stats import EngineStats
+from services.runtime.watch import Health
+from services.worker.metrics import ModelMetrics
+
+PROMETHEUS_OWN = {"instance", "job"}
+"""Labels that Prometheus gives to all that it scrapes."""
+
+FIGURES = Figures(
+    at=1,
+    behind_s=1,
+    topics=(TopicFigures(topic="t", open=1, oldest_s=1, seen=1, per_minute=1, lag={"g": 1}),),
+    open=1,
+    ends=Ends(),
+    routes={"easy": 1},
+    refused={"near_duplicate": 1},
+    records=(RecordCost(difficulty="easy", alias="a", records=1, usd=1, tokens_in=1, tokens_out=1),),
+    spent=(Spent(alias="a", stage="verify", calls=1, tokens_in=1, tokens_cached=1, tokens_out=1, usd=1),),
+    calls_under_way={"verifier": 1},
+    dead_letters={"router-dead": 1},
+    budget=Budget(usd=1, reserved_usd=1, stopped=False),
+)
+
+
+def registries(*, begun: bool = True) -> Mapping[str, CollectorRegistry]:
+    """By who exports it: a worker that asks models and has begun something (or nothing yet), and the others' own."""
+    gateway, exporter, refused = GatewayMetrics(), ExporterMetrics(), refusals()
+    refused.labels("near_duplicate")
+    gateway.refuse("kafka_away")
+    for counter in vars(gateway).values():
+        if getattr(counter, "_labelnames", ()) and not counter._metrics:
+            counter.labels(*["x"] * len(counter._labelnames))
+    exporter.dropped.labels("dead")
+    exporter.lag.labels("0")
+    partition = TopicPartition("t", 0)
+    stats = EngineStats(lag={partition: 1}, windows={partition: 1}, begun_written_ms=int(begun))
+    health = HealthMetrics(lambda: Health(live=True, ready=True, why=[]))
+    return {
+        "every worker": registry(EngineMetrics("s", stats, Holds()), health),
+        "workers that ask models": _registry(ModelMetrics("s", _models())),
+        "router": _registry(refused),
+        "monitor": _registry(FiguresMetrics(Seen(), lambda: FIGURES)),
+        "gateway": gateway.registry,
+        "exporter": exporter.registry,
+    }
+
+
+def families(*, begun: bool = True) -> Iterable[Metric]:
+    """All of them."""
+    for each in registries(begun=begun).values():
+        yield from each.collect()
+
+
+def exported(*, begun: bool = True) -> dict[str, set[str]]:
+    """Every name that can be asked for, with its labels."""
+    found = {sample.name: set(sample.labels) for metric in families(begun=begun) for sample in metric.samples}
+    return {"up": set()} | found
+
+
+def _models() -> Any:
+    stats = Stats()
+    for counter in (stats.started, stats.under_way):
+        counter["a"] += 1
+    stats.sent["a", "replied"] += 1
+    stats.calls["a", "reply"] += 1
+    stats.tokens["a", "prompt"] += 1
+    return SimpleNamespace(stats=stats, limits=lambda: {"a": 1}, status=lambda: {"a": SimpleNamespace(for_s=1.0)})
+
+
+def _registry(*collectors: Any) -> CollectorRegistry:
+    made = CollectorRegistry()
+    for each in collectors:
+        made.register(each)
+    return made
+
+
+HEAD = """# Metrics
+
+Each service answers `/metrics` on its port; the gateway on its own. Counters end in `_total`, as Prometheus has it. Written
+by `python -m tests.metrics` from the collectors themselves; a test holds this page, the alarms
+([deploy/prometheus/alerts.yaml](../deploy/prometheus/alerts.yaml)) and the Grafana board
+([deploy/grafana/reasonmed.json](../deploy/grafana/reasonmed.json)) against them.
+
+`reasonmed_stream_…` are the figures of the whole stream, which every monitor says alike: take `max` over them, never
+`sum`.
+"""
+
+
+def page() -> str:
+    """docs/metrics.md."""
+    lines = [HEAD]
+    for who, exporting in registries().items():
+        lines += [
+            f"## {who[0].upper()}{who[1:]}\n",
+            "| metric | type | labels | meaning |",
+            "| --- | --- | --- | --- |",
+        ]
+        for metric in exporting.collect():
+            labels = sorted({label for sample in metric.samples for label in sample.labels} - {"le"})
+            name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+            told = ", ".join(f"`{label}`" for label in labels)
+            lines.append(f"| `{name}` | {metric.type} | {told} | {metric.documentation} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    from pathlib import Path
+
+    (Path(__file__).parents[1] / "docs/metrics.md").write_text(page())
