@@ -94,7 +94,7 @@ def _registry(*collectors: Any) -> CollectorRegistry:
 
 HEAD = """# Metrics
 
-Each service answers `/metrics` on its port; the gateway on its own. Counters end in `_total`, as Prometheus has it. Written
+Each service answers `/metrics` on its port. Counters end in `_total`, as Prometheus has it. Written
 by `python -m tests.metrics` from the collectors themselves; a test holds this page, the alarms
 ([deploy/prometheus/alerts.yaml](../deploy/prometheus/alerts.yaml)) and the Grafana board
 ([deploy/grafana/reasonmed.json](../deploy/grafana/reasonmed.json)) against them.
