@@ -1,7 +1,7 @@
 """A case's trace: spans about messages, and W3C traceparent in Kafka's headers, by the messaging conventions.
 
-OpenTelemetry's API alone: as long as tracing.py has set nothing up, spans cost a few microseconds, go nowhere, and add no
-header; a traceparent that came in is handed on even then, so that one quiet service doesn't cut a trace.
+OpenTelemetry's API alone: as long as tracing.py has set nothing up, spans cost a few microseconds, go nowhere, and add
+no header; a traceparent that came in is handed on even then, so that one quiet service doesn't cut a trace.
 """
 
 import re
