@@ -20,8 +20,8 @@ from services.core.ports import Outgoing, Received
 
 _PROPAGATOR = TraceContextTextMapPropagator()  # not the global one: baggage is nothing for a topic's headers
 _CASE_ID = re.compile(rb"case-[0-9a-f]{32}")
-_BY = "reasonmed"
-"""The instrumentation's name."""
+BY = "reasonmed"
+"""The instrumentation's name; services/models/spans.py has the same."""
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def processing(message: Received, *, group: str) -> Iterator[None]:
         if case_id is not None:
             stack.enter_context(structlog.contextvars.bound_contextvars(case_id=case_id))
         span = stack.enter_context(
-            trace.get_tracer(_BY).start_as_current_span(
+            trace.get_tracer(BY).start_as_current_span(
                 f"process {message.topic}",
                 context=_parent(message),
                 kind=SpanKind.CONSUMER,
@@ -54,7 +54,7 @@ def processing(message: Received, *, group: str) -> Iterator[None]:
 @contextmanager
 def posting(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
     """While questions are published that begin here: a trace for each. Yields them with its traceparent."""
-    tracer = trace.get_tracer(_BY)
+    tracer = trace.get_tracer(BY)
     with ExitStack() as stack:
         posted = []
         for message in messages:

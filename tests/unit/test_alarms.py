@@ -2,27 +2,15 @@
 
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import typer.main
 import yaml
-from prometheus_client import CollectorRegistry
 
 from services.cli.__main__ import app
-from services.core.holds import Holds
-from services.exporter.metrics import Metrics as ExporterMetrics
-from services.gateway.metrics import Metrics as GatewayMetrics
-from services.models.stats import Stats
-from services.router.metrics import refusals
-from services.runtime.metrics import EngineMetrics, HealthMetrics, registry
-from services.runtime.source import TopicPartition
-from services.runtime.stats import EngineStats
-from services.runtime.watch import Health
-from services.worker.metrics import ModelMetrics
+from tests.exported import samples
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = ROOT / "docs/runbook"
@@ -36,36 +24,9 @@ PROMETHEUS_OWN = {"instance", "job"}
 """Labels that Prometheus gives to all that it scrapes."""
 
 
-def exported(*, begun: bool = True) -> dict[str, set[str]]:
-    """Every name that can be asked for, with its labels; of a worker that has begun something, or nothing yet."""
-    partition = TopicPartition("t", 0)
-    stats = EngineStats(lag={partition: 1}, windows={partition: 1}, begun_written_ms=int(begun))
-    models: Any = SimpleNamespace(
-        stats=Stats(), limits=lambda: {"a": 1}, status=lambda: {"a": SimpleNamespace(for_s=1.0)}
-    )
-    health = HealthMetrics(lambda: Health(live=True, ready=True, why=[]))
-    refused = refusals()
-    worker = registry(EngineMetrics("s", stats, Holds()), ModelMetrics("s", models), refused, health)
-    gateway, exporter = GatewayMetrics(), ExporterMetrics()
-    refused.labels("near_duplicate")
-    gateway.refuse("kafka_away")
-    exporter.dropped.labels("dead")
-    exporter.lag.labels("0")
-    return {"up": set()} | {
-        sample.name: set(sample.labels)
-        for each in (worker, gateway.registry, exporter.registry)
-        for sample in samples(each)
-    }
-
-
-def samples(of: CollectorRegistry) -> Iterator[Any]:
-    for metric in of.collect():
-        yield from metric.samples
-
-
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_a_rule_asks_for_what_there_is(rule: dict[str, Any]) -> None:
-    names = exported()
+    names = samples()
     expr = rule["expr"]
     found = re.findall(r"\b((?:reasonmed|process)_\w+|up)\b(?:\{([^}]*)\})?", expr)
     assert found
@@ -81,7 +42,7 @@ def test_a_rule_asks_for_what_there_is(rule: dict[str, Any]) -> None:
 
 
 def test_a_worker_that_has_begun_nothing_is_not_silent() -> None:
-    there = exported(begun=False)
+    there = samples(begun=False)
     speaks = []
     for rule in RULES:
         needed, _, silences = rule["expr"].partition("unless")
@@ -93,7 +54,7 @@ def test_a_worker_that_has_begun_nothing_is_not_silent() -> None:
 
 
 def test_whatever_lags_has_an_alarm() -> None:
-    lags = {name for name in exported() if name.endswith("_lag_offsets")}
+    lags = {name for name in samples() if name.endswith("_lag_offsets")}
     assert len(lags) == 2
     assert all(any(re.search(rf"\b{name}\b", rule["expr"]) for rule in RULES) for name in lags)
 
