@@ -15,6 +15,7 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 BOARD: dict[str, Any] = json.loads((DEPLOY / "grafana/reasonmed.json").read_text())
 PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
 TARGETS = [(panel["title"], target) for panel in PANELS for target in panel["targets"]]
+NAMES = samples()
 OF_BUCKETS = {"le"}
 
 
@@ -29,15 +30,15 @@ def test_a_panel_says_what_it_shows(panel: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("target", [target for _, target in TARGETS], ids=[title for title, _ in TARGETS])
 def test_a_query_asks_for_what_there_is(target: dict[str, Any]) -> None:
-    names, expr = samples(), target["expr"]
+    expr = target["expr"]
     found = re.findall(r"\b((?:reasonmed|process)_\w+)(?:\{([^}]*)\})?", expr)
     assert found
     labels = set()
     for name, matchers in found:
-        assert name in names
-        assert set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers)) <= names[name]
+        assert name in NAMES
+        assert set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers)) <= NAMES[name]
         assert set(re.findall(r'\btopic="([^"]*)"', matchers)) <= set(topics())
-        labels |= names[name]
+        labels |= NAMES[name]
     grouped = {label for group in re.findall(r"\bby\s*\(([^)]*)\)", expr) for label in re.findall(r"\w+", group)}
     assert grouped <= labels
     assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= grouped - OF_BUCKETS
