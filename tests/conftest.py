@@ -2,7 +2,12 @@
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 # A busy machine is no failure: pytest's own time-out bounds a test.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -11,3 +16,12 @@ settings.load_profile("house")
 # Whoever starts the tests in the background has a shell make them deaf to Ctrl-C, and so every process that they start:
 # those whose Ctrl-C is tested would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """Tracing is on, as it is in a process with a collector; the spans that have ended are kept here."""
+    kept, provider = InMemorySpanExporter(), TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(kept))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)  # a process sets it once; a test gives it back
+    return kept

@@ -45,9 +45,8 @@ def registries(*, begun: bool = True) -> Mapping[str, CollectorRegistry]:
     gateway, exporter, refused = GatewayMetrics(), ExporterMetrics(), refusals()
     refused.labels("near_duplicate")
     gateway.refuse("kafka_away")
-    for counter in vars(gateway).values():
-        if getattr(counter, "_labelnames", ()) and not counter._metrics:
-            counter.labels(*["x"] * len(counter._labelnames))
+    gateway.batch("lines", accepted=1, refused=1)
+    gateway.not_shown.labels("unknown")
     exporter.dropped.labels("dead")
     exporter.lag.labels("0")
     partition = TopicPartition("t", 0)

@@ -22,7 +22,7 @@ from services.exporter.metrics import Metrics
 from services.exporter.partition import SERVICE
 from services.exporter.settings import ExporterSettings
 from services.exporter.watch import Watch
-from services.runtime import logs
+from services.runtime import logs, tracing
 from services.runtime.health import HealthServer
 from services.runtime.positions import PositionedConsumer
 from services.runtime.reachable import reachable
@@ -43,9 +43,12 @@ def command(
 ) -> None:
     """Write the topic record-completed into Parquet parts, each message in exactly one."""
     settings = ExporterSettings()
-    logs.configure(service=SERVICE, owner=settings.name or f"{SERVICE}-{os.getpid()}")
+    owner = settings.name or f"{SERVICE}-{os.getpid()}"
+    logs.configure(service=SERVICE, owner=owner)
     folder = (out or settings.export.out).absolute()
-    if not asyncio.run(_run(settings, folder, once=once)):
+    with tracing.traced(service=SERVICE, owner=owner):
+        ended_well = asyncio.run(_run(settings, folder, once=once))
+    if not ended_well:
         raise typer.Exit(1)
 
 

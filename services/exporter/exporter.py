@@ -10,7 +10,8 @@ from services.core.errors import BrokerAway, Trouble
 from services.core.ports import Received, Sink
 from services.exporter.holding import Holding, Positions
 from services.exporter.metrics import Metrics
-from services.exporter.partition import Limits, Partition
+from services.exporter.partition import SERVICE, Limits, Partition
+from services.runtime.spans import processing
 
 POLL = 500
 """Messages a poll: a few milliseconds' work each, so that heartbeats aren't kept waiting for long."""
@@ -116,7 +117,8 @@ class Exporter:
         partition = self._holding.get(received.partition)
         if partition is None:
             return  # not positioned yet: it comes again from where the manifest stands
-        partition.accept(received, self._clock())
+        with processing(received, group=SERVICE):
+            partition.accept(received, self._clock())
         if partition.due(self._clock()):
             await self._seal(partition)
 

@@ -17,7 +17,7 @@ from services.gateway.publishing import PUBLISH_WITHIN_S
 from services.gateway.reading import Store
 from services.gateway.settings import GatewaySettings
 from services.ledger import open_standings
-from services.runtime import logs
+from services.runtime import logs, tracing
 from services.runtime.bodies import read_at
 from services.runtime.reachable import reachable
 from services.runtime.sink import KafkaSink
@@ -36,8 +36,10 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     settings = GatewaySettings()
-    logs.configure(service=SERVICE, owner=settings.name or f"{SERVICE}-{os.getpid()}")
-    asyncio.run(serve(settings))
+    owner = settings.name or f"{SERVICE}-{os.getpid()}"
+    logs.configure(service=SERVICE, owner=owner)
+    with tracing.traced(service=SERVICE, owner=owner):
+        asyncio.run(serve(settings))
 
 
 async def serve(settings: GatewaySettings) -> None:

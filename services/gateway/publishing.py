@@ -7,6 +7,7 @@ from services.core.errors import BrokerAway
 from services.core.ports import Outgoing, Sink
 from services.gateway.metrics import Metrics
 from services.gateway.refusals import away
+from services.runtime.spans import posting
 
 PUBLISH_WITHIN_S = 10.0
 """Seconds that a client waits for Kafka's confirmation before it gets a 503."""
@@ -25,9 +26,9 @@ class Publisher:
         if not messages:
             return
         try:
-            with self._metrics.publish_seconds.time():
+            with self._metrics.publish_seconds.time(), posting(messages) as posted:
                 async with asyncio.timeout(self._within_s):
-                    await self._sink.publish(messages)
+                    await self._sink.publish(posted)
         except (BrokerAway, TimeoutError) as error:
             what = "the question" if len(messages) == 1 else "these questions"
             raise away("kafka_away", f"Kafka has not confirmed {what}: send again, that is always safe.") from error

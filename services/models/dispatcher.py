@@ -10,12 +10,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar, assert_never
 
+import structlog
+
 from services.core.calls import Answer, Failure, Outcome, Reply, Request
 from services.core.endpoint import Endpoint
 from services.core.errors import Draining, LedgerAway, ModelAway, Reject, Retry
 from services.core.holds import Holds
 from services.core.ports import Calls, Done, Elsewhere, Mine
 from services.core.spending import price_of
+from services.models import spans
 from services.models.client import Client
 from services.models.leases import Leases
 from services.models.pace import Pace, backoff, next_tick
@@ -133,7 +136,8 @@ class Dispatcher:
     async def _live(self, call: Running) -> None:
         """A call's whole life; whatever happens, who waits is told."""
         try:
-            call.succeed(await self._see_through(call))
+            with structlog.contextvars.bound_contextvars(call_id=call.call_id, case_id=call.request.case_id):
+                call.succeed(await self._see_through(call))
         except GivenUp:
             call.fail(_draining())
         except asyncio.CancelledError:
@@ -162,6 +166,7 @@ class Dispatcher:
             held = await self._claim(call)
             if held is not None:
                 self.stats.remembered += 1
+                spans.remembered(call.request)
                 return held
             made = await self._make(call)
             if made is not None:
@@ -256,8 +261,13 @@ class Dispatcher:
         self.stats.started[request.alias] += 1
         self.stats.under_way[request.alias] += 1
         try:
-            with self._holds.hold(_what(call), "calling", timeout_s + MARGIN_S):
-                return await self._client.send(request, owner=self.owner)
+            with (
+                self._holds.hold(_what(call), "calling", timeout_s + MARGIN_S),
+                spans.sending(request, endpoint) as sending,
+            ):
+                reply = await self._client.send(request, owner=self.owner)
+                sending.replied(reply)
+                return reply
         finally:
             self.stats.under_way[request.alias] -= 1
 

@@ -12,6 +12,7 @@ from services.contracts.dead import DEAD_LETTER_HEADER, DeadKind, DeadLetter
 from services.core.errors import Away, BudgetSpent, Dead, Draining
 from services.core.holds import Holds
 from services.core.ports import Attempts, Outgoing, Position, Received, Sink
+from services.runtime import spans
 from services.runtime.gate import Gate
 from services.runtime.limits import Limits
 from services.runtime.patience import Patience
@@ -52,6 +53,10 @@ class Carrier:
         """Return when the message has ended. Raises Draining or CancelledError where it has not: its attempt is closed
         then, and nothing more of it is published."""
         self.stats.begun_written_ms = message.timestamp_ms
+        with spans.processing(message, group=self.service):
+            await self._carry(message, finish)
+
+    async def _carry(self, message: Received, finish: Finish) -> None:
         async with self.gate.together():
             others = await self._open(message)
             if others < self.limits.killed:
@@ -82,6 +87,7 @@ class Carrier:
                 raise Dead("killer", _killer(others))
             await self._tries(message)
         except Dead as dead:
+            spans.failed(dead.kind)
             await self._dead_letter(message, dead, attempts=others + 1)
             return dead.kind
         return None
@@ -104,7 +110,7 @@ class Carrier:
             await asyncio.sleep(self.limits.retry_s)
 
     async def _once(self, message: Received) -> None:
-        outgoing = await self.patience.until_back(_name(message), lambda: self._handled(message))
+        outgoing = spans.stamped(await self.patience.until_back(_name(message), lambda: self._handled(message)))
         if outgoing:
             await self.patience.until_back(_name(message), lambda: self._publish(message, outgoing))
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import structlog
+from opentelemetry import trace
 from pydantic import SecretBytes, SecretStr
 from structlog.typing import Processor
 
-_QUIET = ("aiokafka", "faust", "mode", "kafka", "aiohttp.access", "httpx", "asyncio")
+_QUIET = ("aiokafka", "faust", "mode", "kafka", "aiohttp.access", "httpx", "asyncio", "opentelemetry", "urllib3")
 """Libraries that are heard from WARNING on, whatever the level: at DEBUG, aiokafka logs whole messages."""
 
 
@@ -43,6 +44,7 @@ def configure(*, service: str, owner: str, level: str = "INFO") -> None:
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
+        _trace,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _stamp(service, owner),
         _hide,
@@ -72,6 +74,12 @@ def configure(*, service: str, owner: str, level: str = "INFO") -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     # Faust says at each commit that takes longer than the commit interval that it does: that is no trouble.
     logging.getLogger("mode.timers").setLevel(logging.ERROR)
+
+
+def _trace(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The trace that the line belongs to, where there is one."""
+    current = trace.get_current_span().get_span_context()
+    return {**event, "trace_id": trace.format_trace_id(current.trace_id)} if current.is_valid else event
 
 
 def _stamp(service: str, owner: str) -> Processor:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.core.endpoint import Endpoint
@@ -49,6 +49,18 @@ class Settings(BaseSettings):
         description="Port of /healthz, /readyz and /metrics; none: 8080 for the gateway, any free one for the others.",
     )
     name: str | None = Field(default=None, description="The worker's name in logs and the ledger, such as a pod's.")
+
+
+class TraceSettings(BaseSettings):
+    """Whether to trace: by OpenTelemetry's own variables, which its exporter reads as well."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    collector: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
+        default=None,
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="Address of a collector of traces (OTLP over HTTP); none: nothing is traced.",
+    )
 
 
 def inherited() -> dict[str, str]:

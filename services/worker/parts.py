@@ -16,7 +16,7 @@ from services.contracts.topics import RECIPES
 from services.core.errors import BrokerAway
 from services.core.holds import Holds
 from services.ledger import Ledger, open_ledger
-from services.runtime import logs
+from services.runtime import logs, tracing
 from services.runtime.kafka import KafkaClient
 from services.runtime.reader import follow_topic
 from services.runtime.recipes import Recipes
@@ -50,6 +50,13 @@ async def parts(service: str, settings: Settings) -> AsyncIterator[Parts]:
     owner = f"{settings.name or socket.gethostname()}-{service}-{os.getpid()}-{secrets.token_hex(4)}"
     client = replace(settings.kafka, name=f"reasonmed-{service}")
     logs.configure(service=service, owner=owner)
+    with tracing.traced(service=service, owner=owner):
+        async with _parts(service, owner, settings, client) as its:
+            yield its
+
+
+@asynccontextmanager
+async def _parts(service: str, owner: str, settings: Settings, client: KafkaClient) -> AsyncIterator[Parts]:
     async with (
         open_ledger(settings.ledger.get_secret_value()) as ledger,
         KafkaSink(client) as sink,
