@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from services.contracts.topics import topics
 from services.runtime.settings import Settings
 
 WIDTH = 100
@@ -32,12 +33,21 @@ def settings_of(cls: type[Settings]) -> list[Setting]:
     return [setting for name, field in cls.model_fields.items() for setting in _settings(f"REASONMED_{name}", field)]
 
 
-def told(service: str, about: str, cls: type[Settings], arguments: Sequence[str] | None = None) -> None:
+def told(service: str, cls: type[Settings], arguments: Sequence[str] | None = None) -> None:
     """Where --help is asked for, print what the service does and each of its settings, and exit 0."""
     given = sys.argv[1:] if arguments is None else arguments
     if {"--help", "-h"} & set(given):
-        sys.stdout.write(f"Usage: reasonmed-{service}, or python -m services.{service}\n\n{about}\n\n{listed(cls)}")
+        sys.stdout.write(f"Usage: reasonmed-{service}, or python -m services.{service}\n\n{usage(service, cls)}")
         raise SystemExit(0)
+
+
+def usage(service: str, cls: type[Settings]) -> str:
+    """What a process of this service reads and writes, and its settings."""
+    lines = [f"One process of the {service}; run as many as are wanted. SIGTERM drains and ends it: exit 0.", ""]
+    for topic in topics().values():
+        lines += [f"  reads {topic.name}: {topic.description}"] if service in topic.read_by else []
+        lines += [f"  writes {topic.name}: {topic.description}"] if service in topic.written_by else []
+    return "\n".join([*lines, "", listed(cls)])
 
 
 def listed(cls: type[Settings]) -> str:
