@@ -36,10 +36,10 @@ def piped() -> Iterator[None]:
 
 def show(result: "Result") -> None:
     """A table of the first rows."""
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    table = Table(*result.columns)
+    table = Table(*(Column(name, overflow="fold") for name in result.columns))  # a number without its end is none
     for row in islice(result.rows, SHOWN):
         table.add_row(*(Text("–" if cell is None else str(cell)) for cell in row))
     out.print(table)
