@@ -1,10 +1,10 @@
 """MkDocs' hooks: pages that follow from the code, and links out of docs/. Nothing of it is committed.
 
-    reference/topics.md     proto/topics.yaml and the messages' JSON schemas
-    reference/settings.md   the services' settings classes
-    reference/commands.md   the help of every command of `reasonmed`
-    design.md               ARCHITECTURE.md
-    adr/README.md           gets the list of the decisions
+reference/topics.md     proto/topics.yaml and the messages' JSON schemas
+reference/settings.md   the services' settings classes
+reference/commands.md   the help of every command of `reasonmed`
+design.md               ARCHITECTURE.md
+adr/README.md           gets the list of the decisions
 """
 
 import posixpath
@@ -75,8 +75,11 @@ def topics_page() -> str:
     used = dict.fromkeys(topic.message for topic in topics().values())
     messages = dict.fromkeys(part for name in used for part in (name, *shown.get(name, ())))
     return "\n\n".join(
-        ["# Topics, field by field", intro, stream_table("reference"), "## Topics", *map(_topic, topics().values())]
-        + ["## Messages", *(_message(name) for name in messages if name in MESSAGES)]
+        [
+            *("# Topics, field by field", intro, stream_table("reference")),
+            *("## Topics", *map(_topic, topics().values())),
+            *("## Messages", *(_message(name) for name in messages if name in MESSAGES)),
+        ]
     )
 
 

@@ -18,8 +18,8 @@ def main() -> None:
     """Work until SIGTERM."""
     parser = argparse.ArgumentParser(
         prog="reasonmed-refiner",
-        description="One worker of the refiner. medium: the error refiner rewrites a case's best paths. difficult: the\n"
-        "strong model reasons a case anew. Each lane scales on its own.",
+        description="One worker of the refiner. medium: the error refiner rewrites a case's best paths.\n"
+        "difficult: the strong model reasons a case anew. Each lane scales on its own.",
         epilog=usage("refiner", Settings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

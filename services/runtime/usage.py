@@ -78,12 +78,15 @@ def _values(kind: Any) -> Iterator[str]:
     for value in get_args(kind):
         if isinstance(value, type) and is_dataclass(value):
             yield "Of each:"
-            yield "; ".join(
-                f"{name} ({meaning.rstrip('.')}{f'; default: {_written(default)}' if _written(default) else ''})"
-                if meaning
-                else name
-                for name, default, meaning in _fields(value)
-            ) + "."
+            yield (
+                "; ".join(
+                    f"{name} ({meaning.rstrip('.')}{f'; default: {_written(default)}' if _written(default) else ''})"
+                    if meaning
+                    else name
+                    for name, default, meaning in _fields(value)
+                )
+                + "."
+            )
 
 
 def _fields(kind: type[Any]) -> Iterator[tuple[str, Any, str]]:

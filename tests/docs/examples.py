@@ -1,4 +1,4 @@
-"""The examples of the docs, as a reader would run them: every `sh` and `python` block of a page, in order, in one folder.
+"""The examples of the docs, run as a reader would: every `sh` and `python` block of a page, in order, in one folder.
 
 A comment on the line before a block says what is special about it:
 
@@ -101,15 +101,16 @@ class Reader:
         return f"{example.place}: {said}\n{example.code}--\n{output}"
 
     def _start(self, example: Example) -> None:
-        log = (self.folder / "up.log").open("wb")
-        process = subprocess.Popen(
-            self._command(example), cwd=self.folder, env=self._env(), stdout=log, stderr=log, start_new_session=True
-        )
+        said = self.folder / "up.log"
+        with said.open("wb") as log:
+            process = subprocess.Popen(
+                self._command(example), cwd=self.folder, env=self._env(), stdout=log, stderr=log, start_new_session=True
+            )
         self.running.append(process)
         end = time.monotonic() + READY_S
         while not self._stack().exists():
-            assert process.poll() is None, (self.folder / "up.log").read_text()
-            assert time.monotonic() < end, (self.folder / "up.log").read_text()
+            assert process.poll() is None, said.read_text()
+            assert time.monotonic() < end, said.read_text()
             time.sleep(0.2)
 
     def leave(self) -> list[int]:
@@ -122,14 +123,15 @@ class Reader:
         """Where something went wrong: what still runs ends now."""
         for process in self.running:
             if process.poll() is None:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
     def _command(self, example: Example) -> list[str]:
         code = example.code
         if self._stack().exists():
             code = code.replace(GATEWAY, json.loads(self._stack().read_text())["gateway"].removeprefix("http://"))
-        return [sys.executable, "-c", code] if example.language == "python" else ["bash", "-euo", "pipefail", "-c", code]
+        shell = ["bash", "-euo", "pipefail", "-c"]
+        return [*([sys.executable, "-c"] if example.language == "python" else shell), code]
 
     def _stack(self) -> Path:
         return self.folder / "build/up/stack.json"

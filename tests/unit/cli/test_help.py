@@ -1,4 +1,4 @@
-"""`--help` teaches: each command says what it does and shows an example that can be run; each option says what it is."""
+"""`--help` teaches: each command says what it does and shows an example; each option says what it is."""
 
 import re
 import shlex
