@@ -9,7 +9,7 @@ FAULTS ?= 160
 BROKERS ?= 3
 LEDGER ?= valkey
 
-.PHONY: help install demo test test-quick chromium screenshots check fix contract bench replay chaos lock clean
+.PHONY: help install demo test test-quick chromium screenshots check fix contract bench replay chaos docs lock clean
 
 help:  ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -70,6 +70,9 @@ replay: install  ## Real questions of a data folder through the stream: DATA=, Q
 chaos: install  ## The stream under faults, nothing lost: CASES=, FAULTS=, SEED=, BROKERS=1|3, LEDGER=sqlite|valkey.
 	@$(BIN)/python -m tests.chaos --cases $(CASES) --faults $(FAULTS) --seed $(SEED) --brokers $(BROKERS) \
 		--ledger $(LEDGER)
+
+docs: install  ## The documentation as a site, in build/site.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 lock: install  ## Compile requirements.lock anew from pyproject.toml.
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --override overrides.txt \

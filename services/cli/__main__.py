@@ -35,30 +35,31 @@ A first look, on this machine alone: `reasonmed demo`. To work with it: `reasonm
 terminal, `reasonmed submit questions.jsonl` and `reasonmed status` in another.
 
 Another Kafka than that of `up`: --bootstrap, or REASONMED_KAFKA__BOOTSTRAP (and __SECURITY_PROTOCOL,
-__SASL_MECHANISM, __USERNAME, __PASSWORD, __CAFILE)."""
+__SASL_MECHANISM, __USERNAME, __PASSWORD, __CAFILE). Each command's --help has an example; a page for each
+task is in docs/, from docs/quickstart.md on."""
 
 app = typer.Typer(
     help=HELP, no_args_is_help=True, rich_markup_mode="markdown", add_completion=False, pretty_exceptions_enable=False
 )
-app.command("up")(up.up)
-app.command("submit")(submit.submit)
-app.command("index")(index.index)
-app.command("status")(status.status)
-app.command("show")(show.show)
-app.add_typer(topics.app, name="topics")
-app.add_typer(recipes.app, name="recipes")
-app.add_typer(dead.app, name="dead")
-app.add_typer(circuit.app, name="circuit")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(budget.app, name="budget")
-app.command("demo")(demo.demo)
-app.command("replay")(demo.replay)
-app.command("account")(account.account)
-app.command("tap")(tap.tap)
-app.command("sql")(sql.sql)
-app.command("analyse")(analyse.analyse)
-app.command("export")(export.export)
-app.command("evaluate")(evaluate.evaluate)
+app.command("up", rich_help_panel="Run")(up.up)
+app.add_typer(topics.app, name="topics", rich_help_panel="Run")
+app.add_typer(recipes.app, name="recipes", rich_help_panel="Run")
+app.command("demo", rich_help_panel="Run")(demo.demo)
+app.command("replay", rich_help_panel="Run")(demo.replay)
+app.command("submit", rich_help_panel="Hand in")(submit.submit)
+app.command("index", rich_help_panel="Hand in")(index.index)
+app.command("status", rich_help_panel="Watch")(status.status)
+app.command("show", rich_help_panel="Watch")(show.show)
+app.command("tap", rich_help_panel="Watch")(tap.tap)
+app.command("account", rich_help_panel="Watch")(account.account)
+app.add_typer(budget.app, name="budget", rich_help_panel="Watch")
+app.command("export", rich_help_panel="Use what comes out")(export.export)
+app.command("sql", rich_help_panel="Use what comes out")(sql.sql)
+app.command("analyse", rich_help_panel="Use what comes out")(analyse.analyse)
+app.command("evaluate", rich_help_panel="Use what comes out")(evaluate.evaluate)
+app.add_typer(dead.app, name="dead", rich_help_panel="Mend")
+app.add_typer(circuit.app, name="circuit", rich_help_panel="Mend")
+app.add_typer(ledger.app, name="ledger", rich_help_panel="Mend")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -62,7 +62,7 @@ def list_(
 def show(
     service: Annotated[str, typer.Argument(help="Whose dead letter: the first column of `reasonmed dead list`.")],
     partition: Annotated[int, typer.Argument(min=0, help="Its place: PARTITION/OFFSET in the second column.")],
-    offset: Annotated[int, typer.Argument(min=0)],
+    offset: Annotated[int, typer.Argument(min=0, help="And after the stroke, its offset.")],
     raw: Annotated[Path | None, typer.Option(help="Write the original's bytes to this file.")] = None,
     bootstrap: Bootstrap = None,
     folder: Folder = UP,

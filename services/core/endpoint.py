@@ -13,6 +13,7 @@ class Endpoint:
     base_url: str
     """Up to and including /v1."""
     api_key: SecretStr | None = None
+    """Sent as a bearer token; none: none is sent."""
     timeout_s: Annotated[float, Field(gt=0)] = 600.0
     """A call's whole time, from the first byte sent to the last byte read."""
     max_calls: Annotated[int, Field(ge=1)] = 64

@@ -28,13 +28,16 @@ from services.runtime.positions import PositionedConsumer
 from services.runtime.reachable import reachable
 from services.runtime.sink import KafkaSink
 from services.runtime.standstill import StandsStill
+from services.runtime.usage import usage
 
 log = structlog.get_logger(__name__)
 
 
 def main() -> None:
     """Exit 0 at the end (SIGTERM included), 1 where something is to be done: the last line of the log says what."""
-    typer.run(command)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(epilog="\b\n" + usage(SERVICE, ExporterSettings).replace("\n\n", "\n\n\b\n"))(command)
+    app()
 
 
 def command(

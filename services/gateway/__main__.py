@@ -21,6 +21,7 @@ from services.runtime import logs, tracing
 from services.runtime.bodies import read_at
 from services.runtime.reachable import reachable
 from services.runtime.sink import KafkaSink
+from services.runtime.usage import told
 
 SERVICE = "gateway"
 PORT = 8080
@@ -32,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 def main() -> None:
     """Exit 0 after SIGTERM or Ctrl-C."""
+    told(SERVICE, GatewaySettings)
     # uvicorn raises the signal again when it has drained; by default that would end the process before its exit 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

@@ -16,11 +16,13 @@ from services.runtime.lags import LagWatch
 from services.runtime.limits import Limits
 from services.runtime.metrics import EngineMetrics, registry
 from services.runtime.settings import Settings
+from services.runtime.usage import told
 from services.worker.parts import parts, run
 
 
 def main() -> None:
     """Work until SIGTERM."""
+    told(SERVICE, Settings)
     run(work)
 
 

@@ -7,6 +7,8 @@ import argparse
 
 from services.contracts.topics import CASE_DIFFICULT, CASE_MEDIUM
 from services.refiner.handler import reason_anew, refine
+from services.runtime.settings import Settings
+from services.runtime.usage import usage
 from services.worker.stage import run_stage
 
 LANES = {"medium": (CASE_MEDIUM, refine), "difficult": (CASE_DIFFICULT, reason_anew)}
@@ -16,8 +18,10 @@ def main() -> None:
     """Work until SIGTERM."""
     parser = argparse.ArgumentParser(
         prog="reasonmed-refiner",
-        description="One worker of the refiner. medium: the error refiner rewrites a case's best paths. difficult: the "
-        "strong model reasons a case anew. Each lane scales on its own.",
+        description="One worker of the refiner. medium: the error refiner rewrites a case's best paths.\n"
+        "difficult: the strong model reasons a case anew. Each lane scales on its own.",
+        epilog=usage("refiner", Settings),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--lane", choices=sorted(LANES), required=True)
     lane = parser.parse_args().lane

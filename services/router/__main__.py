@@ -20,6 +20,7 @@ from services.runtime.kafka_source import GroupTimes
 from services.runtime.limits import Limits
 from services.runtime.metrics import EngineMetrics, registry
 from services.runtime.stage import outgoing, read_case
+from services.runtime.usage import told
 from services.worker.parts import Parts, parts, run
 
 SERVICE = "router"
@@ -27,6 +28,7 @@ SERVICE = "router"
 
 def main() -> None:
     """Work until SIGTERM."""
+    told(SERVICE, RouterSettings)
     run(work)
 
 

@@ -20,11 +20,15 @@ class KafkaClient:
     bootstrap: str
     """host:port, several separated by commas."""
     security_protocol: SecurityProtocol = "PLAINTEXT"
+    """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
     sasl_mechanism: SaslMechanism = "SCRAM-SHA-512"
+    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; with SASL only."""
     username: str | None = None
+    """With SASL only."""
     password: SecretStr | None = None
+    """With SASL only."""
     cafile: str | None = None
-    """Certificates of the authorities to trust; None: the system's."""
+    """Certificates of the authorities to trust; none: the system's."""
     max_message_bytes: int = 4 * 2**20
     """The largest message, uncompressed, in bytes."""
     name: str = "reasonmed"

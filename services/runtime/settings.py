@@ -26,7 +26,8 @@ class Settings(BaseSettings):
     kafka: KafkaClient = Field(default=KafkaClient(bootstrap="127.0.0.1:9092"), description="How to reach Kafka.")
     ledger: SecretStr = Field(
         default_factory=lambda: SecretStr(f"sqlite://{Path('build/ledger.sqlite').absolute()}"),
-        description="sqlite:///ABSOLUTE/PATH on one machine, valkey://USER:PASSWORD@HOST:PORT/0 on many.",
+        description="sqlite:///ABSOLUTE/PATH on one machine, valkey://USER:PASSWORD@HOST:PORT/0 on many. "
+        "None: build/ledger.sqlite in the folder where it starts.",
     )
     models: dict[str, Endpoint] = Field(
         default_factory=dict, description="Where each of the recipes' model aliases is served: JSON by alias."

@@ -13,6 +13,7 @@ from services.runtime.limits import Limits
 from services.runtime.metrics import EngineMetrics, registry
 from services.runtime.settings import Settings
 from services.runtime.stage import CaseHandler, stage
+from services.runtime.usage import told
 from services.worker.metrics import ModelMetrics
 from services.worker.parts import parts, run
 
@@ -23,6 +24,7 @@ def run_stage(service: str, *, topic: str, handler: CaseHandler, group: str | No
     async def main(stop: asyncio.Event) -> None:
         await _work(service, topic, group or service, handler, Settings(), stop)
 
+    told(service, Settings)
     run(main)
 
 

@@ -1,0 +1,93 @@
+"""`--help` teaches: each command says what it does and shows an example; each option says what it is."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from services.cli.__main__ import app
+from services.exporter.settings import ExporterSettings
+from services.gateway.settings import GatewaySettings
+from services.router.settings import RouterSettings
+from services.runtime.settings import Settings
+from services.runtime.usage import settings_of, told, usage
+
+EXAMPLE = re.compile(r"Example:\s+(reasonmed .*)$", re.MULTILINE)
+
+
+def _all(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for word, inner in getattr(command, "commands", {}).items():
+        yield (*words, word), inner
+        yield from _all(inner, (*words, word))
+
+
+EVERY = dict(_all(typer.main.get_command(app)))
+COMMANDS = {words: command for words, command in EVERY.items() if not hasattr(command, "commands")}
+
+
+def examples_of(command: Any) -> list[str]:
+    """The whole command lines, without what they are piped into."""
+    return [re.split(r" [|>] ", line)[0] for line in EXAMPLE.findall(command.help)]
+
+
+def test_every_command_and_group_says_what_it_is() -> None:
+    assert len(COMMANDS) >= 25
+    assert not [words for words, command in EVERY.items() if not command.help]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_has_an_example_that_is_its_own(words: tuple[str, ...]) -> None:
+    lines = examples_of(COMMANDS[words])
+    assert lines
+    assert all(tuple(shlex.split(line)[1 : 1 + len(words)]) == words for line in lines)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_option_and_argument_has_help(words: tuple[str, ...]) -> None:
+    assert not [parameter.name for parameter in COMMANDS[words].params if not parameter.help]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_example_parses(words: tuple[str, ...]) -> None:
+    for line in examples_of(COMMANDS[words]):
+        # Parsed as typed, and not run: that it does what it says is shown by tests of its own.
+        COMMANDS[words].make_context(" ".join(words), shlex.split(line)[1 + len(words) :])
+
+
+def test_an_example_with_a_wrong_option_would_be_found() -> None:
+    with pytest.raises(Exception, match="--nonesuch"):
+        COMMANDS[("status",)].make_context("status", ["--nonesuch"])
+
+
+@pytest.mark.parametrize("cls", [Settings, GatewaySettings, RouterSettings, ExporterSettings])
+def test_a_service_tells_each_of_its_settings(cls: type[Settings], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        told("router", cls, ["--help"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert all(f"  {each.name}" in said for each in settings_of(cls))
+    assert not [each.name for each in settings_of(cls) if not each.meaning]
+
+
+def test_a_setting_that_is_told_is_one_that_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {each.name for each in settings_of(RouterSettings)}
+    given = {"REASONMED_KAFKA__BOOTSTRAP": "one:1", "REASONMED_ADMISSION__NEAR_DUPLICATES": "0.9"}
+    assert given.keys() <= names
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    read = RouterSettings()
+    assert (read.kafka.bootstrap, read.admission.near_duplicates) == ("one:1", 0.9)
+
+
+def test_a_service_tells_what_it_reads_and_writes_and_no_secret() -> None:
+    said = usage("router", RouterSettings)
+    assert "reads question-submitted" in said
+    assert "writes case-medium" in said
+    assert "SecretStr" not in said
+
+
+def test_a_service_without_help_starts() -> None:
+    told("router", RouterSettings, [])
