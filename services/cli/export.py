@@ -84,7 +84,10 @@ def last_run() -> Path:
     """The folder of parts under build/ that was written to last. Raises Failed where there is none."""
     manifests = [*RUNS.glob("*/dataset/manifest-*.json"), *RUNS.glob("*/*/dataset/manifest-*.json")]
     if not manifests:
-        raise Failed(f"no run under {RUNS}/ has written a dataset: name a folder of parts, or `reasonmed demo` first")
+        raise Failed(
+            f"no run under {RUNS}/ has written a dataset yet: a part is closed a minute after its first record; or name a "
+            "folder of parts"
+        )
     return max(manifests, key=lambda path: path.stat().st_mtime_ns).parent
 
 
