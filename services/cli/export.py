@@ -85,8 +85,8 @@ def last_run() -> Path:
     manifests = [*RUNS.glob("*/dataset/manifest-*.json"), *RUNS.glob("*/*/dataset/manifest-*.json")]
     if not manifests:
         raise Failed(
-            f"no run under {RUNS}/ has written a dataset yet: a part is closed a minute after its first record; or name a "
-            "folder of parts"
+            f"no run under {RUNS}/ has written a dataset yet: a part is closed a minute after its first record. Or "
+            "name a folder of parts"
         )
     return max(manifests, key=lambda path: path.stat().st_mtime_ns).parent
 
