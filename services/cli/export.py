@@ -46,7 +46,9 @@ def export(
 ) -> None:
     """Write records as a dataset: Parquet and JSON lines, with a card. Needs no Kafka.
 
-    Same parts and same options, same bytes. The folder loads with `datasets.load_dataset(FOLDER)`.
+    Same parts and same options, same bytes. The folder loads with `datasets.load_dataset(FOLDER)`: Parquet in data/,
+    the same rows in jsonl/, the card in README.md, counts in export.json. A running exporter closes a part a minute
+    after its first record; what is in open parts is not there yet.
 
     Example:  reasonmed export --variant ReasonMed --form messages --out build/reasonmed
     """
