@@ -60,6 +60,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     uri = page.file.src_uri
     if uri == "adr/README.md":
         markdown += "\n" + "\n".join(f"- [{_title(path)}]({path.name})" for path in _decisions()) + "\n"
+    if uri.startswith("runbook/"):  # MkDocs takes code in a list for code from eight spaces on, others from six
+        markdown = re.sub(r"^ {6}(?=\S)", " " * 8, markdown, flags=re.MULTILINE)
     base = "" if uri == "design.md" else posixpath.join("docs", posixpath.dirname(uri))
     return LINK.sub(lambda link: _inside(link, base), markdown.replace(STREAM, stream_table(posixpath.dirname(uri))))
 

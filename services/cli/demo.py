@@ -58,7 +58,7 @@ def replay(
     """Send real questions through the whole stream, answered with what real models once wrote on them.
 
     Every service is a process of its own on a fresh Apache Kafka. Fails if a question has no end, a call was made
-    against the ledger, or a route isn't the one computed from the server's own log.
+    against the ledger, or a route isn't the one computed from the server's own log. Leaves FOLDER/summary.json.
 
     Example:  reasonmed replay --data ../shared/data --questions 1000 --seed 1
     """

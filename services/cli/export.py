@@ -46,7 +46,9 @@ def export(
 ) -> None:
     """Write records as a dataset: Parquet and JSON lines, with a card. Needs no Kafka.
 
-    Same parts and same options, same bytes. The folder loads with `datasets.load_dataset(FOLDER)`.
+    Same parts and same options, same bytes. The folder loads with `datasets.load_dataset(FOLDER)`: Parquet in data/,
+    the same rows in jsonl/, the card in README.md, counts in export.json. A running exporter closes a part a minute
+    after its first record; what is in open parts is not there yet.
 
     Example:  reasonmed export --variant ReasonMed --form messages --out build/reasonmed
     """
@@ -84,7 +86,10 @@ def last_run() -> Path:
     """The folder of parts under build/ that was written to last. Raises Failed where there is none."""
     manifests = [*RUNS.glob("*/dataset/manifest-*.json"), *RUNS.glob("*/*/dataset/manifest-*.json")]
     if not manifests:
-        raise Failed(f"no run under {RUNS}/ has written a dataset: name a folder of parts, or `reasonmed demo` first")
+        raise Failed(
+            f"no run under {RUNS}/ has written a dataset yet: a part is closed a minute after its first record. Or "
+            "name a folder of parts"
+        )
     return max(manifests, key=lambda path: path.stat().st_mtime_ns).parent
 
 
