@@ -87,7 +87,7 @@ async def test_a_case_s_way_has_all_its_steps_and_their_bodies_are_where_it_says
     bodies = await read_at(stream.client, [sighting.position for sighting in way])
     assert [body.topic for body in bodies] == topics
     assert {(body.topic, body.value) for body in bodies} == messages
-    assert "reasonmed_cases_ended" in await stream.metrics("monitor-1")
+    assert "reasonmed_stream_cases_ended" in await stream.metrics("monitor-1")
 
 
 async def published(standings: Standings) -> Figures | None:

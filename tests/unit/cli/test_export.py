@@ -71,7 +71,7 @@ def test_a_person_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_what_cannot_be_done_is_said_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*WANTED) == 1
-    assert "reasonmed demo" in capsys.readouterr().err
+    assert "a part is closed a minute after its first record" in capsys.readouterr().err
     assert run(*WANTED, "nowhere") == 1
     assert "nowhere holds no records" in capsys.readouterr().err
     assert run(*WANTED, write_parts(Path("parts"), [records(5)]).name, "--source", "medpqa") == 1
