@@ -16,14 +16,14 @@ help:  ## This list.
 
 install: .venv/installed  ## Everything into .venv, Kafka's jars into .cache.
 
-.venv/installed: requirements.lock pyproject.toml services/local/kafka-jars.txt
+.venv/installed: requirements.lock pyproject.toml services/local/servers/kafka-jars.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 		|| { echo "Python 3.11 to 3.13 is needed; say which with: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
-	@$(BIN)/python -m services.local.fetch
+	@$(BIN)/python -m services.local.servers.fetch
 	@touch $@
 
 demo: install  ## Questions in, a dataset out: 3 on a small real model, 30 on the scripted server, on Apache Kafka.
@@ -52,14 +52,14 @@ check: install  ## Types, lint, layers, the generated contract. Edits nothing.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m services.core.generate --check
+	@$(BIN)/python -m services.protogen.generate --check
 
 fix: install  ## What can be mended by itself.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 contract: install  ## Schemas, examples, asyncapi.yaml and diagram from the types and topics.
-	@$(BIN)/python -m services.core.generate
+	@$(BIN)/python -m services.protogen.generate
 
 bench: install  ## The benchmarks; each prints JSON.
 	@for bench in tests/bench/bench_*.py; do echo "# $$bench" >&2; $(BIN)/python $$bench || exit 1; done

@@ -24,8 +24,8 @@ from services.contracts.topics import Topic, topics
 from services.exporter.settings import ExporterSettings
 from services.gateway.settings import GatewaySettings
 from services.router.settings import RouterSettings
-from services.runtime.settings import Settings
-from services.runtime.usage import Setting, settings_of
+from services.runtime.process.settings import Settings
+from services.runtime.process.settings_help import Setting, settings_of
 
 ROOT = Path(__file__).resolve().parents[1]
 STREAM = "<!-- stream -->"

@@ -7,18 +7,18 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from services.core.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
+from services.core.status.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
 from services.core.holds import Holds
 from services.exporter.metrics import Metrics as ExporterMetrics
-from services.gateway.metrics import Metrics as GatewayMetrics
-from services.models.stats import Stats
+from services.gateway.http.metrics import Metrics as GatewayMetrics
+from services.llm.stats import Stats
 from services.monitor.handler import Seen
 from services.monitor.metrics import FiguresMetrics
 from services.router.metrics import refusals
-from services.runtime.metrics import EngineMetrics, HealthMetrics, registry
-from services.runtime.source import TopicPartition
-from services.runtime.stats import EngineStats
-from services.runtime.watch import Health
+from services.runtime.engine.metrics import EngineMetrics, HealthMetrics, registry
+from services.runtime.engine.source import TopicPartition
+from services.runtime.engine.stats import EngineStats
+from services.runtime.engine.watchdog import Health
 from services.worker.metrics import ModelMetrics
 
 PROMETHEUS_OWN = {"instance", "job"}

@@ -15,8 +15,8 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
     RECORD_COMPLETED,
 )
-from services.core.ports import Position
-from services.core.standings import Cost, Sighting
+from services.core.ledger.ports import Position
+from services.core.status.case_status import Cost, Sighting
 
 BEGUN_MS = 1_800_000_000_000
 

@@ -26,7 +26,7 @@ fi
 
 export HF_HUB_OFFLINE=1 VLLM_CPU_KVCACHE_SPACE=2 VLLM_NO_USAGE_STATS=1
 if [ ! -e "$cache/smollm2/config.json" ]; then
-    gguf=$(.venv/bin/python -c 'from services.local.llm import weights; print(weights())')
+    gguf=$(.venv/bin/python -c 'from services.local.servers.small_model import weights; print(weights())')
     "$python" deploy/vllm-cpu/convert.py "$gguf" "$cache/smollm2"
 fi
 

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ValidationError
 
 from services.cli.console import Failed
 from services.contracts.codec import explain
-from services.runtime.kafka import KafkaClient
-from services.runtime.settings import Settings
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.process.settings import Settings
 
 FILE = "stack.json"
 

@@ -3,8 +3,8 @@
 from services.cli.console import Failed
 from services.core.errors import BrokerAway, Trouble
 from services.recipes import BadRecipe
-from services.runtime.publishing import RecipeTooLarge
-from services.runtime.topics import TopicRefused
+from services.worker.publishing import RecipeTooLarge
+from services.runtime.kafka.admin import TopicRefused
 
 
 def sentence(error: Exception) -> str | None:
@@ -21,10 +21,10 @@ def sentence(error: Exception) -> str | None:
 def _is_local(error: Exception) -> bool:
     """Whether it is one of the local stack's, which only its own commands import."""
     from services.ledger import LedgerUnusable
-    from services.local.folders import FolderInUse
-    from services.local.kafka_jars import JarError
-    from services.local.llm import WeightsError
-    from services.local.process import ProcessError
+    from services.local.processes.folders import FolderInUse
+    from services.local.servers.kafka_jars import JarError
+    from services.local.servers.small_model import WeightsError
+    from services.local.processes.process import ProcessError
     from services.local.replay import NoData
 
     return isinstance(error, LedgerUnusable | FolderInUse | JarError | WeightsError | ProcessError | NoData)

@@ -12,7 +12,7 @@
     ├── BadIndex           a file is no evaluation index that this code reads: make it again
     └── Draining           the process is going: take nothing new, acknowledge nothing more
 
-`Retry` and `Reject` never leave services.models: they end as a `Failure` in the ledger.
+`Retry` and `Reject` never leave services.llm: they end as a `Failure` in the ledger.
 """
 
 from typing import ClassVar, Literal

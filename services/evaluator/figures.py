@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
-from services.core.calls import Reply
+from services.core.ledger.calls import Reply
 from services.evaluator.handler import VARIANTS, Judgement
 from services.evaluator.replies import CRITERIA, LEAST, MOST, Rated
 

@@ -22,13 +22,14 @@ from services.exporter.metrics import Metrics
 from services.exporter.partition import SERVICE
 from services.exporter.settings import ExporterSettings
 from services.exporter.watch import Watch
-from services.runtime import logs, tracing
-from services.runtime.health import HealthServer
-from services.runtime.positions import PositionedConsumer
-from services.runtime.reachable import reachable
-from services.runtime.sink import KafkaSink
-from services.runtime.standstill import StandsStill
-from services.runtime.usage import usage
+from services.runtime.process import logs
+from services.runtime.process import tracing
+from services.runtime.process.health import HealthServer
+from services.runtime.kafka.positioned import PositionedConsumer
+from services.runtime.kafka.reachable import reachable
+from services.runtime.kafka.sink import KafkaSink
+from services.runtime.engine.stall import StandsStill
+from services.runtime.process.settings_help import usage
 
 log = structlog.get_logger(__name__)
 

@@ -7,11 +7,11 @@ from typing import Protocol, TypeVar
 import structlog
 
 from services.core.errors import BrokerAway, Trouble
-from services.core.ports import Received, Sink
+from services.core.ledger.ports import Received, Sink
 from services.exporter.holding import Holding, Positions
 from services.exporter.metrics import Metrics
 from services.exporter.partition import SERVICE, Limits, Partition
-from services.runtime.spans import processing
+from services.runtime.engine.spans import processing
 
 POLL = 500
 """Messages a poll: a few milliseconds' work each, so that heartbeats aren't kept waiting for long."""
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 
 
 class Consumer(Positions, Protocol):
-    """Where messages come from: services.runtime.positions."""
+    """Where messages come from: services.runtime.kafka.positioned."""
 
     async def position(self, partition: int) -> int:
         """The next offset that will be read. Raises BrokerAway."""

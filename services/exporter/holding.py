@@ -10,7 +10,7 @@ import structlog
 from services.exporter.disk import Disk
 from services.exporter.manifest import BadFolder
 from services.exporter.partition import Limits, Partition
-from services.runtime.positions import Assignment
+from services.runtime.kafka.positioned import Assignment
 
 LOOK_EVERY_S = 1.0
 """Seconds between two looks whether a locked partition is free."""
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class Positions(Protocol):
-    """What is needed of services.runtime.positions."""
+    """What is needed of services.runtime.kafka.positioned."""
 
     def assignment(self) -> Assignment:
         """What is ours now."""

@@ -11,7 +11,7 @@ from services.contracts.codec import encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.topics import dead_topic
 from services.core.errors import Dead, Trouble
-from services.core.ports import Outgoing, Received
+from services.core.ledger.ports import Outgoing, Received
 from services.exporter.disk import Disk
 from services.exporter.lock import PartitionLock
 from services.exporter.manifest import Dropped, Manifest, Part, load, lock_path, part_name, save, strays

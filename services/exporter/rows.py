@@ -11,9 +11,9 @@ from services.contracts.base import Value
 from services.contracts.codec import Malformed, UnknownVersion, canonical, decode
 from services.contracts.record import Record
 from services.core.errors import Dead
-from services.core.ports import Received
+from services.core.ledger.ports import Received
 from services.exporter.schema import STAGES
-from services.runtime.stage import check_key
+from services.worker.handling import check_key
 
 _INT64 = range(-(2**63), 2**63)
 

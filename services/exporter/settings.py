@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.exporter.partition import Limits
-from services.runtime.settings import Settings
+from services.runtime.process.settings import Settings
 
 
 class ExportSettings(BaseModel):

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from services.core.errors import BrokerAway
 from services.exporter.holding import Holding, Positions
 from services.exporter.metrics import Metrics
-from services.runtime.standstill import StandsStill, Standstill
-from services.runtime.watch import Health
+from services.runtime.engine.stall import StandsStill, Standstill
+from services.runtime.engine.watchdog import Health
 
 LOOK_S = 5.0
 """Seconds between two looks."""

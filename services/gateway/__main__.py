@@ -11,17 +11,18 @@ import structlog
 import uvicorn
 
 from services.gateway.app import Outside, create_app
-from services.gateway.body import READ_WITHIN_S
-from services.gateway.connections import BACKLOG, HEAD_WITHIN_S, Connection
-from services.gateway.publishing import PUBLISH_WITHIN_S
-from services.gateway.reading import Store
+from services.gateway.ingest.body import READ_WITHIN_S
+from services.gateway.http.connections import BACKLOG, HEAD_WITHIN_S, Connection
+from services.gateway.ingest.publishing import PUBLISH_WITHIN_S
+from services.gateway.read.reading import Store
 from services.gateway.settings import GatewaySettings
 from services.ledger import open_standings
-from services.runtime import logs, tracing
-from services.runtime.bodies import read_at
-from services.runtime.reachable import reachable
-from services.runtime.sink import KafkaSink
-from services.runtime.usage import told
+from services.runtime.process import logs
+from services.runtime.process import tracing
+from services.runtime.kafka.bodies import read_at
+from services.runtime.kafka.reachable import reachable
+from services.runtime.kafka.sink import KafkaSink
+from services.runtime.process.settings_help import told
 
 SERVICE = "gateway"
 PORT = 8080

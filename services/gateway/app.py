@@ -11,15 +11,17 @@ from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
-from services.core.ports import Sink
-from services.gateway import cases, operation, questions
-from services.gateway.dashboard import Dashboard
-from services.gateway.keys import needs_key
-from services.gateway.metrics import Metrics
-from services.gateway.openapi import DESCRIPTION, NO_KEY, TAGS
-from services.gateway.publishing import PUBLISH_WITHIN_S, Publisher
-from services.gateway.reading import Bodies, Lookup, Reading
-from services.gateway.refusals import Refusal, Refused, field_errors, malformed
+from services.core.ledger.ports import Sink
+from services.gateway.read import cases
+from services.gateway.http import operation
+from services.gateway.ingest import questions
+from services.gateway.http.dashboard import Dashboard
+from services.gateway.http.keys import needs_key
+from services.gateway.http.metrics import Metrics
+from services.gateway.http.openapi import DESCRIPTION, NO_KEY, TAGS
+from services.gateway.ingest.publishing import PUBLISH_WITHIN_S, Publisher
+from services.gateway.read.reading import Bodies, Lookup, Reading
+from services.gateway.http.refusals import Refusal, Refused, field_errors, malformed
 
 
 @dataclass(frozen=True)

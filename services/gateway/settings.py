@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from services.runtime.settings import Settings
+from services.runtime.process.settings import Settings
 
 
 def _token(key: SecretStr) -> SecretStr:

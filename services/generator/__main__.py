@@ -1,4 +1,4 @@
-"""`python -m services.generator`: one worker. Settings: REASONMED_*, see services/runtime/settings.py."""
+"""`python -m services.generator`: one worker. Settings: REASONMED_*, see services/runtime/process/settings.py."""
 
 from services.contracts.topics import QUESTION_ADMITTED
 from services.generator.handler import generate

@@ -3,9 +3,9 @@
 from services.contracts.case import Case
 from services.contracts.recipe import Recipe
 from services.contracts.topics import PATHS_GENERATED
-from services.core.paths import from_answer, planned
-from services.core.ports import Emit, Models
-from services.core.requests import planned_request
+from services.core.case.paths import from_answer, planned
+from services.core.ledger.ports import Emit, Models
+from services.core.case.requests import planned_request
 
 
 async def generate(case: Case, recipe: Recipe, models: Models) -> list[Emit]:

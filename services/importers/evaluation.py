@@ -6,7 +6,7 @@ from pathlib import Path
 
 from services.contracts.codec import decode
 from services.contracts.question import Question, Submission
-from services.core.evaluation_index import Entry, EvaluationIndex, build
+from services.core.dedupe.evaluation_index import Entry, EvaluationIndex, build
 from services.importers.files import Asked, Ears
 from services.importers.formats import chosen
 from services.importers.readers import reading

@@ -6,7 +6,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
-from services.core.ports import Outgoing, Sink
+from services.core.ledger.ports import Outgoing, Sink
 from services.importers import positions
 from services.importers.columns import Columns
 from services.importers.formats import AUTO, LOOK, chosen, of_stream, stream_container

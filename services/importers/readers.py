@@ -17,7 +17,7 @@ import ijson  # type: ignore[import-untyped]
 import orjson
 from pyarrow import ArrowException, RecordBatch, parquet  # type: ignore[import-untyped]
 
-from services.core.sizes import QUESTION_BYTES
+from services.core.case.sizes import QUESTION_BYTES
 from services.importers.rows import Refused, Row, Unfit
 
 Container = Literal["jsonl", "csv", "cells", "parquet", "keyed"]

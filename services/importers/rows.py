@@ -9,9 +9,9 @@ from pydantic import ValidationError
 from services.contracts.codec import Malformed, encode, loads
 from services.contracts.question import Question, Submission
 from services.contracts.topics import QUESTION_SUBMITTED
-from services.core import ids
-from services.core.ports import Outgoing
-from services.core.sizes import QUESTION_BYTES
+from services.core.case import ids
+from services.core.ledger.ports import Outgoing
+from services.core.case.sizes import QUESTION_BYTES
 
 Fields = dict[str, Any]
 """A question's, by the names of the contract."""

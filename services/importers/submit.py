@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TypeVar
 
 from services.core.errors import BrokerAway
-from services.core.ports import Outgoing, Sink
+from services.core.ledger.ports import Outgoing, Sink
 from services.importers.rows import Rejected
 
 T = TypeVar("T")

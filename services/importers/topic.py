@@ -3,14 +3,14 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from services.core.errors import BrokerAway
-from services.core.ports import Outgoing, Received, Sink
+from services.core.ledger.ports import Outgoing, Received, Sink
 from services.importers.files import Asked, Ears, Result
 from services.importers.formats import of_stream
 from services.importers.rejects import Rejects
 from services.importers.rows import Parse, Refused, Rejected, Row, message
 from services.importers.submit import BATCH, Counts, Stop, submit, until_back
-from services.runtime.source import Source, TopicPartition
-from services.runtime.window import Committed
+from services.runtime.engine.source import Source, TopicPartition
+from services.runtime.engine.window import Committed
 
 POLL_S = 0.5
 """Seconds that a poll waits for messages: so soon Ctrl-C is heard."""

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from services.core.ports import Admissions, Attempts, Books, Calls
-from services.core.spending import Budgets, Spendings
-from services.core.standings import Standings
+from services.core.ledger.ports import Admissions, Attempts, Books, Calls
+from services.core.ledger.spending import Budgets, Spendings
+from services.core.status.case_status import Standings
 from services.ledger.errors import LedgerUnusable
 
 
@@ -51,16 +51,16 @@ async def open_ledger(url: str) -> AsyncIterator[Ledger]:
     scheme = urlsplit(url).scheme
     match scheme:
         case "memory":
-            from services.ledger.memory import MemoryLedger
+            from services.ledger.memory.ledger import MemoryLedger
 
             yield MemoryLedger()
         case "sqlite":
-            from services.ledger.sqlite import SqliteLedger
+            from services.ledger.sqlite.ledger import SqliteLedger
 
             async with SqliteLedger.open(_path(url)) as sqlite:
                 yield sqlite
         case "valkey" | "valkeys" | "redis" | "rediss" | "unix":
-            from services.ledger.valkey import ValkeyLedger
+            from services.ledger.valkey.ledger import ValkeyLedger
 
             async with ValkeyLedger.open(url) as valkey:
                 yield valkey
@@ -77,17 +77,17 @@ async def open_standings(url: str) -> AsyncIterator[Standings]:
     ledger.standings.sqlite), on a server keys of their own. Raises as `open_ledger`."""
     match urlsplit(url).scheme:
         case "memory":
-            from services.ledger.standings_memory import MemoryStandings
+            from services.ledger.memory.status import MemoryStandings
 
             yield MemoryStandings()
         case "sqlite":
-            from services.ledger.standings_sqlite import SqliteStandings
+            from services.ledger.sqlite.status import SqliteStandings
 
             path = _path(url)
             async with SqliteStandings.open(path.with_name(f"{path.stem}.standings{path.suffix}")) as sqlite:
                 yield sqlite
         case "valkey" | "valkeys" | "redis" | "rediss" | "unix":
-            from services.ledger.standings_valkey import ValkeyStandings
+            from services.ledger.valkey.status import ValkeyStandings
 
             async with ValkeyStandings.open(url) as valkey:
                 yield valkey

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.contracts.recipe import Recipe
-from services.core.ports import Outgoing
+from services.core.ledger.ports import Outgoing
 from services.importers.rows import Rejected, submissions
-from services.local import serving
-from services.local.folders import emptied
+from services.local.servers import model_server as serving
+from services.local.processes.folders import emptied
 from services.local.run import Result, Show, run
 from services.local.stack import Plan, Say, running
 

@@ -8,7 +8,7 @@ from typing import Literal
 from services.contracts.codec import Malformed, UnknownVersion, decode, loads
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.topics import CASE_REJECTED, QUESTION_REFUSED, RECORD_COMPLETED, topics
-from services.core.ports import Received
+from services.core.ledger.ports import Received
 
 End = Literal["accepted", "rejected", "dead", "refused"]
 

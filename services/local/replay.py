@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.core.ports import Outgoing
+from services.core.ledger.ports import Outgoing
 from services.importers.rows import Rejected, submissions
 
 QUESTIONS = "questions.jsonl.gz"

@@ -10,16 +10,16 @@ from typing import Any
 
 import orjson
 
-from services.core.ports import Outgoing
+from services.core.ledger.ports import Outgoing
 from services.importers.submit import submit
-from services.local.calls import Calls, counter
-from services.local.calls import Counter as CallCounter
-from services.local.evidence import account_of
-from services.local.process import Process
+from services.local.audit.calls import Calls, counter
+from services.local.audit.calls import Counter as CallCounter
+from services.local.audit.evidence import account_of
+from services.local.processes.process import Process
 from services.local.progress import FOLLOWED, End, Progress
 from services.local.stack import Stack
-from services.runtime.reader import follow_topic
-from services.runtime.sink import KafkaSink
+from services.runtime.kafka.reader import follow_topic
+from services.runtime.kafka.sink import KafkaSink
 
 LOOK_S = 0.5
 """Seconds between two looks: at the calls, and for the view."""

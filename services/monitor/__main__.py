@@ -1,23 +1,23 @@
-"""`python -m services.monitor`: one worker, on Faust. Settings: REASONMED_*, see services/runtime/settings.py."""
+"""`python -m services.monitor`: one worker, on Faust. Settings: REASONMED_*, see services/runtime/process/settings.py."""
 
 import asyncio
 
 from services.contracts.topics import dead_topic
 from services.ledger import open_standings
 from services.monitor.handler import Noting
-from services.monitor.looking import Looking
+from services.monitor.publisher import Looking
 from services.monitor.metrics import FiguresMetrics
-from services.monitor.reading import FOLLOWED, SERVICE
-from services.runtime.faust_app import InOrder
-from services.runtime.faust_client import build
-from services.runtime.health import HealthServer
-from services.runtime.kafka_source import GroupTimes
-from services.runtime.lags import LagWatch
-from services.runtime.limits import Limits
-from services.runtime.metrics import EngineMetrics, registry
-from services.runtime.settings import Settings
-from services.runtime.usage import told
-from services.worker.parts import parts, run
+from services.monitor.events import FOLLOWED, SERVICE
+from services.runtime.faust.source import InOrder
+from services.runtime.faust.client import build
+from services.runtime.process.health import HealthServer
+from services.runtime.kafka.source import GroupTimes
+from services.runtime.kafka.lags import LagWatch
+from services.runtime.engine.limits import Limits
+from services.runtime.engine.metrics import EngineMetrics, registry
+from services.runtime.process.settings import Settings
+from services.runtime.process.settings_help import told
+from services.worker.context import parts, run
 
 
 def main() -> None:

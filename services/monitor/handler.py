@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import structlog
 
 from services.contracts.topics import RECORD_COMPLETED
-from services.core.ports import Outgoing, Received
-from services.core.standings import Sighting, Standings
-from services.monitor.reading import Unreadable, sighting
+from services.core.ledger.ports import Outgoing, Received
+from services.core.status.case_status import Sighting, Standings
+from services.monitor.events import Unreadable, sighting
 
 log = structlog.get_logger(__name__)
 
 Settle = Callable[[str, int], Awaitable[None]]
-"""A work id and a life that have ended: services.core.spending.Budgets.settle."""
+"""A work id and a life that have ended: services.core.ledger.spending.Budgets.settle."""
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.core.figures import Figures
+from services.core.status.figures import Figures
 from services.monitor.handler import Seen
 
 Values = Mapping[tuple[str, ...], float | None]

@@ -1,14 +1,14 @@
 """`python -m services.refiner --lane medium|difficult`: one worker of a lane; each lane is a consumer group.
 
-Settings: REASONMED_*, see services/runtime/settings.py.
+Settings: REASONMED_*, see services/runtime/process/settings.py.
 """
 
 import argparse
 
 from services.contracts.topics import CASE_DIFFICULT, CASE_MEDIUM
 from services.refiner.handler import reason_anew, refine
-from services.runtime.settings import Settings
-from services.runtime.usage import usage
+from services.runtime.process.settings import Settings
+from services.runtime.process.settings_help import usage
 from services.worker.stage import run_stage
 
 LANES = {"medium": (CASE_MEDIUM, refine), "difficult": (CASE_DIFFICULT, reason_anew)}

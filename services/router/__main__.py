@@ -1,4 +1,4 @@
-"""`python -m services.router`: one worker, on Faust. Settings: REASONMED_*, see services/runtime/settings.py."""
+"""`python -m services.router`: one worker, on Faust. Settings: REASONMED_*, see services/runtime/process/settings.py."""
 
 import asyncio
 
@@ -6,22 +6,22 @@ from prometheus_client import Counter
 
 from services.contracts.refused import Refused
 from services.contracts.topics import PATHS_VERIFIED, QUESTION_SUBMITTED, dead_topic
-from services.core.ports import Outgoing, Received
+from services.core.ledger.ports import Outgoing, Received
 from services.router.admission import admit
 from services.router.checks import NONE, Checks, checks
 from services.router.metrics import refusals
 from services.router.rules import route
 from services.router.settings import RouterSettings
-from services.runtime.carrier import Handle
-from services.runtime.faust_app import InOrder
-from services.runtime.faust_client import build
-from services.runtime.health import HealthServer
-from services.runtime.kafka_source import GroupTimes
-from services.runtime.limits import Limits
-from services.runtime.metrics import EngineMetrics, registry
-from services.runtime.stage import outgoing, read_case
-from services.runtime.usage import told
-from services.worker.parts import Parts, parts, run
+from services.runtime.engine.processor import Handle
+from services.runtime.faust.source import InOrder
+from services.runtime.faust.client import build
+from services.runtime.process.health import HealthServer
+from services.runtime.kafka.source import GroupTimes
+from services.runtime.engine.limits import Limits
+from services.runtime.engine.metrics import EngineMetrics, registry
+from services.worker.handling import outgoing, read_case
+from services.runtime.process.settings_help import told
+from services.worker.context import Parts, parts, run
 
 SERVICE = "router"
 

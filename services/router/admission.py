@@ -8,14 +8,14 @@ from services.contracts.question import Submission
 from services.contracts.recipe import Recipe
 from services.contracts.refused import Refused
 from services.contracts.topics import QUESTION_ADMITTED, QUESTION_REFUSED
-from services.core import ids
-from services.core.case_costs import prior
+from services.core.case import ids
+from services.core.ledger.case_costs import prior
 from services.core.errors import BudgetSpent, Dead
-from services.core.ports import Admissions, Emit, Position, Received, Refusal
-from services.core.spending import Budgets
+from services.core.ledger.ports import Admissions, Emit, Position, Received, Refusal
+from services.core.ledger.spending import Budgets
 from services.router.checks import NONE, Checks
-from services.runtime.recipes import Recipes
-from services.runtime.stage import check_key
+from services.worker.recipes import Recipes
+from services.worker.handling import check_key
 
 NAMED_S = 5.0
 """How long admission waits for a recipe that a submission names. Shorter than elsewhere: admission is in order, and one

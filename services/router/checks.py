@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.contracts.question import Submission
-from services.core.ports import Refusal
-from services.core.sketches import Newcomer
+from services.core.ledger.ports import Refusal
+from services.core.dedupe.minhash import Newcomer
 from services.router.settings import Admission
 
 
@@ -36,7 +36,7 @@ def checks(settings: Admission) -> Checks:
 def _evaluation(path: Path | None) -> Callable[[Submission], Refusal | None]:
     if path is None:
         return _none
-    from services.core.evaluation_file import read
+    from services.core.dedupe.evaluation_file import read
 
     index = read(path)
 
@@ -50,6 +50,6 @@ def _evaluation(path: Path | None) -> Callable[[Submission], Refusal | None]:
 def _likeness(threshold: float | None) -> Callable[[Submission], Newcomer | None]:
     if threshold is None:
         return _none
-    from services.core.likeness import newcomer
+    from services.core.dedupe.near_duplicates import newcomer
 
     return lambda submission: newcomer(submission.case_id, submission.question, threshold)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from services.core.sketches import LEAST
-from services.runtime.settings import Settings
+from services.core.dedupe.minhash import LEAST
+from services.runtime.process.settings import Settings
 
 
 def _blank_is_none(value: object) -> object:

@@ -1,4 +1,4 @@
-"""`python -m services.summarizer`: one worker. Settings: REASONMED_*, see services/runtime/settings.py."""
+"""`python -m services.summarizer`: one worker. Settings: REASONMED_*, see services/runtime/process/settings.py."""
 
 from services.contracts.topics import CASE_ACCEPTED
 from services.summarizer.handler import summarize

@@ -4,12 +4,12 @@ from services.contracts.case import Call, Case, Path, Score
 from services.contracts.recipe import Recipe
 from services.contracts.record import Record
 from services.contracts.topics import RECORD_COMPLETED
-from services.core import ids
-from services.core.asking import Reading, ask_until_read
-from services.core.calls import Reply, Request
+from services.core.case import ids
+from services.core.case.asking import Reading, ask_until_read
+from services.core.ledger.calls import Reply, Request
 from services.core.errors import Dead
-from services.core.ports import Emit, Models
-from services.core.requests import request
+from services.core.ledger.ports import Emit, Models
+from services.core.case.requests import request
 from services.summarizer.costs import cost_by_stage, usage_by_stage
 
 

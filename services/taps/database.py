@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from services.core.errors import Trouble
-from services.core.ports import Received
+from services.core.ledger.ports import Received
 from services.exporter.dataset import dataset_files
 from services.exporter.schema import SCHEMA
 from services.taps.tables import COST, TABLES, Columns, Row, rows, schema

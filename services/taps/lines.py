@@ -20,7 +20,7 @@ from services.contracts.codec import Malformed, UnknownVersion, decode, loads
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.schemas import MESSAGES
 from services.contracts.topics import CURRENT, RECIPES, topics
-from services.core.ports import Received
+from services.core.ledger.ports import Received
 
 Line = dict[str, Any]
 

@@ -4,8 +4,8 @@ from contextlib import aclosing
 
 import duckdb
 
-from services.runtime.kafka import KafkaClient
-from services.runtime.reader import read_topic
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.reader import read_topic
 from services.taps.database import Tables
 from services.taps.tables import TOPICS
 

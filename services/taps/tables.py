@@ -16,7 +16,7 @@ from services.contracts.codec import Malformed, UnknownVersion, decode
 from services.contracts.recipe import Recipe
 from services.contracts.record import Record
 from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, CURRENT, PATHS_VERIFIED, RECIPES, RECORD_COMPLETED
-from services.core.ports import Received
+from services.core.ledger.ports import Received
 
 TOPICS = (RECIPES, PATHS_VERIFIED, CASE_ACCEPTED, CASE_REJECTED, RECORD_COMPLETED)
 """The topics that tell all of it: a case travels whole, so those on its way between these would say nothing new."""

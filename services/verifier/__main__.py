@@ -1,4 +1,4 @@
-"""`python -m services.verifier`: one worker. Settings: REASONMED_*, see services/runtime/settings.py."""
+"""`python -m services.verifier`: one worker. Settings: REASONMED_*, see services/runtime/process/settings.py."""
 
 from services.contracts.topics import PATHS_GENERATED
 from services.verifier.handler import verify

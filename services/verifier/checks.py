@@ -2,7 +2,7 @@
 
 from services.contracts.case import Path, Verdict
 from services.contracts.question import Question
-from services.core.answers import mentions_given_answer, stated
+from services.core.case.answers import mentions_given_answer, stated
 from services.verifier.replies import Judged
 
 

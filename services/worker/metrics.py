@@ -6,7 +6,7 @@ from typing import TypeVar
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.models.dispatcher import Dispatcher
+from services.llm.dispatcher import Dispatcher
 
 L = TypeVar("L", bound=str)
 

@@ -3,19 +3,19 @@
 import asyncio
 
 from services.contracts.topics import dead_topic
-from services.models.client import ChatClient
-from services.models.dispatcher import Dispatcher
-from services.models.pace import Pace
-from services.runtime.engine import Engine
-from services.runtime.health import HealthServer
-from services.runtime.kafka_source import GroupTimes, KafkaSource
-from services.runtime.limits import Limits
-from services.runtime.metrics import EngineMetrics, registry
-from services.runtime.settings import Settings
-from services.runtime.stage import CaseHandler, stage
-from services.runtime.usage import told
+from services.llm.client import ChatClient
+from services.llm.dispatcher import Dispatcher
+from services.llm.pace import Pace
+from services.runtime.engine.engine import Engine
+from services.runtime.process.health import HealthServer
+from services.runtime.kafka.source import GroupTimes, KafkaSource
+from services.runtime.engine.limits import Limits
+from services.runtime.engine.metrics import EngineMetrics, registry
+from services.runtime.process.settings import Settings
+from services.worker.handling import CaseHandler, stage
+from services.runtime.process.settings_help import told
 from services.worker.metrics import ModelMetrics
-from services.worker.parts import parts, run
+from services.worker.context import parts, run
 
 
 def run_stage(service: str, *, topic: str, handler: CaseHandler, group: str | None = None) -> None:

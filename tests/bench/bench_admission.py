@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from services.contracts.question import Question
-from services.core import ids
-from services.core.evaluation_file import dump, load
-from services.core.evaluation_index import Entry, build
-from services.core.likeness import BANDS, newcomer, sketch
-from services.core.ports import Position
-from services.core.sketches import BYTES, OPTIONS, WHOLE, Newcomer, Sketch, resemblance
+from services.core.case import ids
+from services.core.dedupe.evaluation_file import dump, load
+from services.core.dedupe.evaluation_index import Entry, build
+from services.core.dedupe.near_duplicates import BANDS, newcomer, sketch
+from services.core.ledger.ports import Position
+from services.core.dedupe.minhash import BYTES, OPTIONS, WHOLE, Newcomer, Sketch, resemblance
 from services.ledger import Ledger, open_ledger
 
 ROOT = Path(__file__).parents[2]

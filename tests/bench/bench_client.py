@@ -22,13 +22,13 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from services.contracts.recipe import Model, Sampling
-from services.core.calls import Reply, Request
+from services.core.ledger.calls import Reply, Request
 from services.core.holds import Holds
-from services.ledger.memory import MemoryLedger
-from services.models import wire
-from services.models.client import ChatClient, Endpoint
-from services.models.dispatcher import Dispatcher
-from services.models.scripted import known
+from services.ledger.memory.ledger import MemoryLedger
+from services.llm import wire
+from services.llm.client import ChatClient, Endpoint
+from services.llm.dispatcher import Dispatcher
+from services.llm.scripted import known
 
 ROOT = Path(__file__).parents[2]
 CASES = list(known.questions(known.SAMPLES))
@@ -92,7 +92,7 @@ async def measured(run: Awaitable[None], calls: int) -> dict[str, float]:
 async def server(under_way: int, latency: float) -> AsyncIterator[str]:
     options = ["--port", "0", "--slots", str(under_way), "--latency", str(latency)]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.models.scripted", *options, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "services.llm.scripted", *options, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:

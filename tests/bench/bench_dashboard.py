@@ -25,14 +25,14 @@ from playwright.async_api import Page
 from services.contracts.codec import encode
 from services.contracts.question import Question, Submission
 from services.contracts.topics import QUESTION_SUBMITTED, topics
-from services.core import ids
-from services.core.ports import Outgoing
-from services.local.kafka import KafkaCluster
-from services.local.ports import free_ports
-from services.local.process import Process, until
-from services.runtime.kafka import KafkaClient
-from services.runtime.sink import KafkaSink
-from services.runtime.topics import TopicSpec, declare
+from services.core.case import ids
+from services.core.ledger.ports import Outgoing
+from services.local.servers.kafka import KafkaCluster
+from services.local.processes.ports import free_ports
+from services.local.processes.process import Process, until
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.sink import KafkaSink
+from services.runtime.kafka.admin import TopicSpec, declare
 
 PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT))  # for the tests' browser: this runs as a file

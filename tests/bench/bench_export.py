@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.core import ids
+from services.core.case import ids
 from services.datasets.export import export
 from services.exporter.disk import Disk
 from services.exporter.manifest import Dropped, Manifest, Part, part_name, save

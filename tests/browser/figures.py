@@ -1,6 +1,6 @@
 """Live figures as a busy deployment's monitor would make them."""
 
-from services.core.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
+from services.core.status.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
 
 _TOPICS = {  # open, ended, oldest, seen, a minute, lag
     "question-submitted": (14, 0, 2.0, 48_310, 212, {"router": 14}),

@@ -9,7 +9,7 @@ from services.contracts.dead import DeadLetter
 from services.contracts.question import Question, Submission
 from services.contracts.record import Record
 from services.contracts.refused import Match, Refused
-from services.core import ids
+from services.core.case import ids
 from tests.browser import texts
 
 RECIPE = ids.digest("recipe", "browser tests")

@@ -3,7 +3,7 @@
 from playwright.async_api import Locator, Page, expect
 
 from services.contracts.topics import topics
-from services.core.figures import Ends
+from services.core.status.figures import Ends
 from tests.browser.conftest import Open
 from tests.browser.figures import figures, nothing
 from tests.browser.world import World, now, serving

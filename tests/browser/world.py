@@ -12,13 +12,13 @@ from pydantic import SecretStr
 
 from services.contracts.codec import encode
 from services.contracts.dead import DEAD_LETTER_HEADER
-from services.core.figures import Figures
-from services.core.ports import Outgoing, Position, Received
+from services.core.status.figures import Figures
+from services.core.ledger.ports import Outgoing, Position, Received
 from services.gateway.__main__ import Server
 from services.gateway.app import Outside, create_app
-from services.ledger.standings_memory import MemoryStandings
-from services.local.ports import free_ports
-from services.monitor.reading import sighting
+from services.ledger.memory.status import MemoryStandings
+from services.local.processes.ports import free_ports
+from services.monitor.events import sighting
 from tests.browser.stories import Said
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import orjson
 
-from services.local.folders import claimed, emptied
-from services.local.process import Process, sigterm_cancels
+from services.local.processes.folders import claimed, emptied
+from services.local.processes.process import Process, sigterm_cancels
 from tests.chaos.controller import inject_all
 from tests.chaos.messages import publish_late
 from tests.chaos.rig import Options, Rig

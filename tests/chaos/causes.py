@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from services.core.ports import CallRow, ClaimRow
-from services.local.account import LogLine
+from services.core.ledger.ports import CallRow, ClaimRow
+from services.local.audit.report import LogLine
 from tests.chaos.starts import CLOCK_S, Leases, Start, last_lines, leases_of, own_lease, starts_of
 
 SENT_S = 1.0

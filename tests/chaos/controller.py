@@ -8,7 +8,7 @@ from itertools import islice
 from random import Random
 
 from services.contracts.question import Question
-from services.local.supervisor import WorkerState
+from services.local.processes.supervisor import WorkerState
 from tests.chaos import messages, processes, servers
 from tests.chaos.questions import questions
 from tests.chaos.rig import Rig

@@ -10,14 +10,14 @@ from services.contracts.case import Case
 from services.contracts.codec import encode
 from services.contracts.question import Submission
 from services.contracts.topics import QUESTION_ADMITTED, QUESTION_SUBMITTED, RECORD_COMPLETED, topics
-from services.core import ids
-from services.core.examples import examples
-from services.core.ports import Outgoing
+from services.core.case import ids
+from services.protogen.examples import examples
+from services.core.ledger.ports import Outgoing
 from services.importers.rows import outgoing
-from services.local.process import until
-from services.runtime.circuit import CircuitPolicy
-from services.runtime.publishing import publish_recipe
-from services.runtime.sink import KafkaSink
+from services.local.processes.process import until
+from services.runtime.engine.circuit import CircuitPolicy
+from services.worker.publishing import publish_recipe
+from services.runtime.kafka.sink import KafkaSink
 from tests.chaos.rig import Rig
 
 READ: dict[str, str] = {

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
 
-from services.core import ids
+from services.core.case import ids
 from services.importers.rows import outgoing
-from services.local.process import Process, until
-from services.local.readiness import READY_WITHIN
+from services.local.processes.process import Process, until
+from services.local.processes.readiness import READY_WITHIN
 from services.local.stack import SINGLE, STAGES
 from tests.chaos.causes import Pause
 from tests.chaos.rig import DRAIN_S, LEASE_S, SESSION_S, WORKERS, Rig, Tail

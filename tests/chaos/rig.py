@@ -29,17 +29,17 @@ from services.contracts.topics import (
     QUESTION_ADMITTED,
     RECORD_COMPLETED,
 )
-from services.core import ids
-from services.core.ports import Outgoing
+from services.core.case import ids
+from services.core.ledger.ports import Outgoing
 from services.importers.rows import outgoing
 from services.ledger import Ledger
-from services.local.kafka import KafkaCluster
-from services.local.ports import LOOPBACK, free_ports
-from services.local.process import Process
+from services.local.servers.kafka import KafkaCluster
+from services.local.processes.ports import LOOPBACK, free_ports
+from services.local.processes.process import Process
 from services.local.progress import FOLLOWED, Progress
 from services.local.stack import Stack
-from services.local.valkey import ValkeyServer
-from services.runtime.reader import follow_topic
+from services.local.servers.valkey import ValkeyServer
+from services.runtime.kafka.reader import follow_topic
 from tests.chaos.causes import Life, Outage, Pause
 from tests.chaos.questions import questions
 

@@ -15,15 +15,16 @@ from services import recipes
 from services.cli import coordinates
 from services.core.endpoint import Endpoint
 from services.ledger import open_ledger
-from services.local import serving, stack
-from services.local.kafka import KafkaCluster
-from services.local.ports import LOOPBACK, free_ports
-from services.local.process import Process, until
+from services.local.servers import model_server as serving
+from services.local import stack
+from services.local.servers.kafka import KafkaCluster
+from services.local.processes.ports import LOOPBACK, free_ports
+from services.local.processes.process import Process, until
 from services.local.stack import Plan, Stack
-from services.local.supervisor import Event, WorkerState
-from services.local.valkey import ValkeyServer
-from services.runtime.kafka import KafkaClient
-from services.runtime.settings import inherited
+from services.local.processes.supervisor import Event, WorkerState
+from services.local.servers.valkey import ValkeyServer
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.process.settings import inherited
 from tests.chaos.causes import Life
 from tests.chaos.questions import questions
 from tests.chaos.rig import DRAIN_S, LEASE_S, PROJECT, SESSION_S, SPARE, WORKERS, Known, Options, Rig
@@ -118,7 +119,7 @@ def _model_server(options: Options, port: int) -> Process:
         "fault-rate": REPLY_FAULTS,
         "log": logs / "calls.jsonl",
     }
-    argv = [sys.executable, "-m", "services.models.scripted"]
+    argv = [sys.executable, "-m", "services.llm.scripted"]
     argv += [part for name, value in given.items() for part in (f"--{name}", str(value))]
     return Process("llm", argv, log=logs / "llm.log", cwd=PROJECT, ready=lambda: _listens(port))
 

@@ -9,7 +9,7 @@ from itertools import chain
 
 class Kind(StrEnum):
     """Every kind of fault that the controller injects. Those of single replies are the model server's own: see
-    services.models.scripted.faults."""
+    services.llm.scripted.faults."""
 
     KILL_WORKER = "kill_worker"
     KILL_ROUTER = "kill_router"

@@ -10,7 +10,7 @@ from random import Random
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 
 from services.core.errors import LedgerAway
-from services.local.process import ProcessError, until
+from services.local.processes.process import ProcessError, until
 from tests.chaos.causes import Outage
 from tests.chaos.processes import ENDS_WITHIN_S, a_worker, disk_full
 from tests.chaos.rig import Rig

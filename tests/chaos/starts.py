@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.core.ports import ClaimRow
-from services.local.account import LogLine
+from services.core.ledger.ports import ClaimRow
+from services.local.audit.report import LogLine
 
 CLOCK_S = 0.01
 """Store, server and controller read one clock, but not in the same instant, and round it: by milliseconds."""

@@ -1,6 +1,6 @@
 """What a run came to: counted from the topics, the ledger and the model server's log, never from our own metrics.
 
-Beside the account that every run has (services.local.account), summary.json holds
+Beside the account that every run has (services.local.audit.report), summary.json holds
 
     cases                   questions that were to be worked on, and came into the stream
     ended_once              of these, those whose last life ended in one way
@@ -35,11 +35,11 @@ import orjson
 from services.contracts.codec import decode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, topics
-from services.core.ports import Received
+from services.core.ledger.ports import Received
 from services.exporter.dataset import read_dataset
-from services.local.account import Ledger, LogLine, account
-from services.local.topic_counts import Topics
-from services.runtime.reader import read_topic
+from services.local.audit.report import Ledger, LogLine, account
+from services.local.audit.topic_counts import Topics
+from services.runtime.kafka.reader import read_topic
 from tests.chaos.causes import against_ledger, by_cause, explain, unkept, unleased
 from tests.chaos.controller import Injected
 from tests.chaos.rig import LEASE_S, Rig

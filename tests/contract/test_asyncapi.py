@@ -13,7 +13,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from services.contracts.asyncapi import document
+from services.protogen.asyncapi import document
 from services.contracts.topics import Topic, topics
 
 ROOT = Path(__file__).parents[2]

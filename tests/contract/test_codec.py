@@ -12,7 +12,7 @@ from services.contracts.base import Value
 from services.contracts.case import Case
 from services.contracts.codec import Malformed, UnknownVersion, decode, encode, loads
 from services.contracts.question import Submission
-from services.core.examples import examples
+from services.protogen.examples import examples
 from tests import strategies
 
 EXAMPLE: dict[str, Any] = json.loads(encode(examples()["case"]))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.contracts.compatibility import breaking
+from services.protogen.compatibility import breaking
 from services.contracts.schemas import MESSAGES, json_schema
 
 SCHEMAS = Path(__file__).parents[2] / "proto" / "schemas"

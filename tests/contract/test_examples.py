@@ -12,10 +12,10 @@ from services.contracts.case import Case
 from services.contracts.codec import decode, encode
 from services.contracts.record import Record
 from services.contracts.schemas import MESSAGES
-from services.core import ids
-from services.core.calls import Reply
-from services.core.examples import RECIPE, examples
-from services.models.fake import ScriptedModels
+from services.core.case import ids
+from services.core.ledger.calls import Reply
+from services.protogen.examples import RECIPE, examples
+from services.llm.fake import ScriptedModels
 from services.summarizer.handler import summarize
 
 PROTO = Path(__file__).parents[2] / "proto"

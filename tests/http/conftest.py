@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from services.contracts.recipe import Model, Sampling
-from services.core.calls import Request
+from services.core.ledger.calls import Request
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

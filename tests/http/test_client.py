@@ -14,9 +14,9 @@ from pydantic import SecretStr
 
 from services.contracts.case import Usage
 from services.core.errors import ModelAway, Reject, Retry, Trouble
-from services.models import wire
-from services.models.client import ChatClient, Endpoint
-from services.models.troubles import Busy, TimedOut, TooLarge
+from services.llm import wire
+from services.llm.client import ChatClient, Endpoint
+from services.llm.troubles import Busy, TimedOut, TooLarge
 
 KEY = "sk-very-secret-1234"
 
@@ -244,7 +244,7 @@ async def test_an_alias_without_an_endpoint(request_of):
 
 
 async def test_a_connection_that_is_not_taken_in_time_is_a_model_away(request_of, monkeypatch):
-    monkeypatch.setattr("services.models.client.CONNECT_S", 0.2)
+    monkeypatch.setattr("services.llm.client.CONNECT_S", 0.2)
     with socket.socket() as deaf:  # its backlog is full, and nobody accepts
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)

@@ -15,7 +15,7 @@ import pytest
 
 from services.cli.__main__ import main
 from services.contracts.codec import encode
-from services.core.ports import Received
+from services.core.ledger.ports import Received
 from services.evaluator.replies import CRITERIA
 from services.exporter.disk import Disk
 from services.exporter.manifest import Manifest, Part, save
@@ -49,7 +49,7 @@ class Server:
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.log = folder / "calls.jsonl"
-        command = [sys.executable, "-m", "services.models.scripted", "--port", "0", "--log", str(self.log), *options]
+        command = [sys.executable, "-m", "services.llm.scripted", "--port", "0", "--log", str(self.log), *options]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().split()[-1]

@@ -17,10 +17,10 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from services.gateway.cases import LISTENERS
-from services.gateway.connections import BACKLOG, CONNECTIONS
-from services.local.ports import free_ports
-from services.local.process import Process, until
+from services.gateway.read.cases import LISTENERS
+from services.gateway.http.connections import BACKLOG, CONNECTIONS
+from services.local.processes.ports import free_ports
+from services.local.processes.process import Process, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 

@@ -13,17 +13,18 @@ import orjson
 import pytest
 
 from services.contracts.recipe import Sampling
-from services.core import ids, prompts
-from services.core.answers import mentions_given_answer, stated
-from services.models.client import ChatClient, Endpoint
-from services.models.scripted import known, recorded_author
-from services.models.scripted.asks import Ask
-from services.models.scripted.log import Log
-from services.models.scripted.script import Script
-from services.models.scripted.scripted_author import ScriptedAuthor
-from services.models.scripted.seeded import text_digest
-from services.models.scripted.server import Latency, Load, ScriptedServer
-from services.models.troubles import Busy
+from services.core.case import ids
+from services.core.case import prompts
+from services.core.case.answers import mentions_given_answer, stated
+from services.llm.client import ChatClient, Endpoint
+from services.llm.scripted import known, recorded_author
+from services.llm.scripted.asks import Ask
+from services.llm.scripted.log import Log
+from services.llm.scripted.script import Script
+from services.llm.scripted.scripted_author import ScriptedAuthor
+from services.llm.scripted.seeded import text_digest
+from services.llm.scripted.server import Latency, Load, ScriptedServer
+from services.llm.troubles import Busy
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -346,7 +347,7 @@ async def test_the_command_serves_until_it_is_told_to_stop_and_its_log_is_whole(
     file = tmp_path / "calls.jsonl"
     arguments = ["--port", "0", "--slots", "5", "--latency", "30", "--log", str(file)]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.models.scripted", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "services.llm.scripted", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:

@@ -26,27 +26,27 @@ from services.contracts.topics import (
     RECIPES,
     RECORD_COMPLETED,
 )
-from services.core import ids
-from services.core.calls import Reply, Request
+from services.core.case import ids
+from services.core.ledger.calls import Reply, Request
 from services.core.endpoint import Endpoint
 from services.core.errors import Dead, ModelAway, Retry, Trouble
 from services.core.holds import Holds
-from services.core.ports import Emit, Models, Received
+from services.core.ledger.ports import Emit, Models, Received
 from services.generator.handler import generate
-from services.ledger.memory import MemoryLedger
-from services.local.account import Ledger, calls_against_ledger, route_mismatches
-from services.local.topic_counts import Topics
-from services.models.client import ChatClient
-from services.models.dispatcher import Dispatcher
-from services.models.pace import Pace
-from services.models.scripted import faults, known
-from services.models.scripted.faults import KINDS, Fault, Faults, Window
-from services.models.scripted.log import Log
-from services.models.scripted.script import Script
-from services.models.scripted.scripted_author import ScriptedAuthor
-from services.models.scripted.seeded import text_digest
-from services.models.scripted.server import Latency, Load, ScriptedServer
-from services.models.troubles import Busy, TimedOut
+from services.ledger.memory.ledger import MemoryLedger
+from services.local.audit.report import Ledger, calls_against_ledger, route_mismatches
+from services.local.audit.topic_counts import Topics
+from services.llm.client import ChatClient
+from services.llm.dispatcher import Dispatcher
+from services.llm.pace import Pace
+from services.llm.scripted import faults, known
+from services.llm.scripted.faults import KINDS, Fault, Faults, Window
+from services.llm.scripted.log import Log
+from services.llm.scripted.script import Script
+from services.llm.scripted.scripted_author import ScriptedAuthor
+from services.llm.scripted.seeded import text_digest
+from services.llm.scripted.server import Latency, Load, ScriptedServer
+from services.llm.troubles import Busy, TimedOut
 from services.recipes import load
 from services.refiner.handler import reason_anew, refine
 from services.router.rules import route

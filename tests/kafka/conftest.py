@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from services.local.kafka import KafkaCluster
+from services.local.servers.kafka import KafkaCluster
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

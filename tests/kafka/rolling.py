@@ -10,13 +10,13 @@ from services.contracts.codec import encode
 from services.contracts.question import Question, Submission
 from services.contracts.recipe import Recipe, Routing
 from services.contracts.topics import QUESTION_ADMITTED, QUESTION_SUBMITTED
-from services.core import ids
-from services.core.ports import Outgoing, Position
+from services.core.case import ids
+from services.core.ledger.ports import Outgoing, Position
 from services.ledger import open_ledger
-from services.local.process import Process
+from services.local.processes.process import Process
 from services.recipes import load
 from services.router.admission import new_case
-from services.runtime.publishing import publish_recipe
+from services.worker.publishing import publish_recipe
 from tests.kafka.stream import Stream, ask_until, submission
 
 WAVE = 14

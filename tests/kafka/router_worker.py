@@ -18,18 +18,18 @@ import faust
 from faust.transport.drivers import aiokafka
 
 from services.contracts.topics import dead_topic
-from services.core.ports import Outgoing, Received
+from services.core.ledger.ports import Outgoing, Received
 from services.router.__main__ import SERVICE, handlers
 from services.router.checks import checks
 from services.router.settings import RouterSettings
-from services.runtime.carrier import Handle
-from services.runtime.faust_app import InOrder
-from services.runtime.faust_client import Consumer, build
-from services.runtime.health import HealthServer
-from services.runtime.kafka import KafkaClient
-from services.runtime.kafka_source import GroupTimes
-from services.runtime.limits import Limits
-from services.worker.parts import parts, run
+from services.runtime.engine.processor import Handle
+from services.runtime.faust.source import InOrder
+from services.runtime.faust.client import Consumer, build
+from services.runtime.process.health import HealthServer
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.source import GroupTimes
+from services.runtime.engine.limits import Limits
+from services.worker.context import parts, run
 
 TOLD = json.loads(sys.argv[1])
 

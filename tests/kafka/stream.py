@@ -26,21 +26,21 @@ from services.contracts.dead import DEAD_LETTER_HEADER
 from services.contracts.question import Question, Submission
 from services.contracts.recipe import Recipe
 from services.contracts.topics import QUESTION_SUBMITTED, topics
-from services.core import ids
-from services.core.ports import Outgoing, Received
+from services.core.case import ids
+from services.core.ledger.ports import Outgoing, Received
 from services.ledger import open_ledger
-from services.local.account import Ledger, account
-from services.local.kafka import KafkaCluster
-from services.local.ports import free_ports
-from services.local.process import Process
-from services.local.topic_counts import Topics
-from services.models.scripted import known
-from services.runtime.declared import specs
-from services.runtime.kafka import KafkaClient
-from services.runtime.kafka_source import received
-from services.runtime.publishing import publish_recipe
-from services.runtime.sink import KafkaSink
-from services.runtime.topics import declare
+from services.local.audit.report import Ledger, account
+from services.local.servers.kafka import KafkaCluster
+from services.local.processes.ports import free_ports
+from services.local.processes.process import Process
+from services.local.audit.topic_counts import Topics
+from services.llm.scripted import known
+from services.runtime.kafka.declared import specs
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.source import received
+from services.worker.publishing import publish_recipe
+from services.runtime.kafka.sink import KafkaSink
+from services.runtime.kafka.admin import declare
 
 PROJECT = Path(__file__).parents[2]
 PARTITIONS = 4
@@ -110,7 +110,7 @@ class ModelServer:
         self._log = folder / f"{name}.jsonl"
         self._read = 0
         self._lines: list[LogLine] = []
-        argv = [sys.executable, "-m", "services.models.scripted", "--port", str(self.port), "--latency", latency]
+        argv = [sys.executable, "-m", "services.llm.scripted", "--port", str(self.port), "--latency", latency]
         argv += ["--slots", "256", "--seed", "1", "--log", str(self._log), "--questions", str(questions)]
         self.process = Process(name, argv, log=folder / f"{name}.log", cwd=PROJECT, ready=self._answers)
 

@@ -13,11 +13,11 @@ from services.contracts.codec import decode
 from services.contracts.question import Question
 from services.contracts.refused import Refused
 from services.contracts.topics import QUESTION_ADMITTED, QUESTION_REFUSED, QUESTION_SUBMITTED
-from services.core import ids
-from services.core.evaluation_file import dump
-from services.core.evaluation_index import Entry, build
-from services.local.process import Process
-from services.runtime.cluster import committed, held
+from services.core.case import ids
+from services.core.dedupe.evaluation_file import dump
+from services.core.dedupe.evaluation_index import Entry, build
+from services.local.processes.process import Process
+from services.runtime.kafka.cluster import committed, held
 from tests.kafka.stream import Stream, ask_until, case_ids, running
 from tests.strategies import recipe
 

@@ -13,11 +13,11 @@ from services.contracts.case import Case
 from services.contracts.codec import encode
 from services.contracts.recipe import Generation, Model, Recipe, Slot
 from services.contracts.topics import CASE_ACCEPTED, LETTER_REDRIVEN, PATHS_VERIFIED, QUESTION_ADMITTED, dead_topic
-from services.core import ids
-from services.core.ports import Outgoing
-from services.models.scripted import known
+from services.core.case import ids
+from services.core.ledger.ports import Outgoing
+from services.llm.scripted import known
 from services.recipes import load
-from services.runtime.publishing import publish_recipe
+from services.worker.publishing import publish_recipe
 from tests.kafka.stream import PROJECT, Stream, ask_until, running, submission
 from tests.strategies import case, correct, failed, path
 

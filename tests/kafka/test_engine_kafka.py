@@ -18,15 +18,15 @@ from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 
 from services.contracts.codec import decode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
-from services.core.ports import Outgoing, Position, Received
-from services.ledger.sqlite import SqliteLedger
-from services.local.kafka import KafkaCluster
-from services.local.ports import free_ports
-from services.local.process import Process
-from services.runtime.kafka import KafkaClient
-from services.runtime.reader import read_topic
-from services.runtime.sink import KafkaSink
-from services.runtime.topics import TopicSpec, declare
+from services.core.ledger.ports import Outgoing, Position, Received
+from services.ledger.sqlite.ledger import SqliteLedger
+from services.local.servers.kafka import KafkaCluster
+from services.local.processes.ports import free_ports
+from services.local.processes.process import Process
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.reader import read_topic
+from services.runtime.kafka.sink import KafkaSink
+from services.runtime.kafka.admin import TopicSpec, declare
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(90)]
 

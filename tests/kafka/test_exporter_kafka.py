@@ -21,14 +21,14 @@ from services.contracts.codec import decode, encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.record import Record
 from services.contracts.topics import RECORD_COMPLETED, dead_topic
-from services.core.ports import Outgoing, Received
+from services.core.ledger.ports import Outgoing, Received
 from services.exporter.dataset import manifests, read_dataset
-from services.local.kafka import KafkaCluster
-from services.local.process import Process
-from services.runtime.kafka import KafkaClient
-from services.runtime.reader import read_topic
-from services.runtime.sink import KafkaSink
-from services.runtime.topics import TopicSpec, declare
+from services.local.servers.kafka import KafkaCluster
+from services.local.processes.process import Process
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.reader import read_topic
+from services.runtime.kafka.sink import KafkaSink
+from services.runtime.kafka.admin import TopicSpec, declare
 from tests.unit.exporter.world import record
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]

@@ -19,17 +19,17 @@ from services.contracts.codec import decode, encode
 from services.contracts.question import Submission
 from services.contracts.record import Record
 from services.contracts.topics import CASE_ACCEPTED, QUESTION_SUBMITTED, RECORD_COMPLETED
-from services.core.examples import examples
-from services.core.ports import Outgoing, Position
-from services.core.standings import Sighting
+from services.protogen.examples import examples
+from services.core.ledger.ports import Outgoing, Position
+from services.core.status.case_status import Sighting
 from services.ledger import open_standings
-from services.local.kafka import KafkaCluster
-from services.local.ports import free_ports
-from services.local.process import Process
-from services.runtime.kafka import KafkaClient
-from services.runtime.reader import read_topic
-from services.runtime.sink import KafkaSink
-from services.runtime.topics import TopicSpec, declare
+from services.local.servers.kafka import KafkaCluster
+from services.local.processes.ports import free_ports
+from services.local.processes.process import Process
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.reader import read_topic
+from services.runtime.kafka.sink import KafkaSink
+from services.runtime.kafka.admin import TopicSpec, declare
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 

@@ -24,21 +24,21 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy  # type
 from services.contracts.question import Question
 from services.contracts.recipe import Generation, Model, Routing, Slot
 from services.contracts.topics import PATHS_GENERATED, QUESTION_ADMITTED, QUESTION_SUBMITTED, dead_topic
-from services.core import ids
+from services.core.case import ids
 from services.core.holds import Holds
-from services.core.ports import Outgoing, Received
-from services.ledger.memory import MemoryLedger
+from services.core.ledger.ports import Outgoing, Received
+from services.ledger.memory.ledger import MemoryLedger
 from services.recipes import load
-from services.runtime.carrier import Handle
-from services.runtime.cluster import committed, held
-from services.runtime.engine import Engine
-from services.runtime.faust_app import InOrder
-from services.runtime.faust_client import build
-from services.runtime.kafka_source import GroupTimes, KafkaSource
-from services.runtime.limits import Limits
-from services.runtime.source import TopicPartition
-from services.runtime.standstill import StandsStill
-from services.runtime.stats import EngineStats
+from services.runtime.engine.processor import Handle
+from services.runtime.kafka.cluster import committed, held
+from services.runtime.engine.engine import Engine
+from services.runtime.faust.source import InOrder
+from services.runtime.faust.client import build
+from services.runtime.kafka.source import GroupTimes, KafkaSource
+from services.runtime.engine.limits import Limits
+from services.runtime.engine.source import TopicPartition
+from services.runtime.engine.stall import StandsStill
+from services.runtime.engine.stats import EngineStats
 from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]

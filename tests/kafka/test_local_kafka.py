@@ -15,10 +15,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # type: ignore[import-
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType  # type: ignore[import-untyped]
 from aiokafka.errors import UnknownTopicOrPartitionError  # type: ignore[import-untyped]
 
-from services.local.kafka import KafkaCluster
-from services.local.kafka_config import Limits
-from services.local.ports import free_ports
-from services.local.process import ProcessError
+from services.local.servers.kafka import KafkaCluster
+from services.local.servers.kafka_config import Limits
+from services.local.processes.ports import free_ports
+from services.local.processes.process import ProcessError
 
 PROJECT = Path(__file__).parents[2]
 
@@ -129,9 +129,9 @@ async def setting(bootstrap: str, topic: str, name: str) -> str:
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from services.local.kafka import KafkaCluster
-from services.local.llm import ModelServer
-from services.local.valkey import ValkeyServer
+from services.local.servers.kafka import KafkaCluster
+from services.local.servers.small_model import ModelServer
+from services.local.servers.valkey import ValkeyServer
 
 async def main(folder):
     async with KafkaCluster(folder / "kafka") as kafka, ModelServer(folder) as llm, ValkeyServer(folder) as valkey:

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from valkey.asyncio import Valkey
 
-from services.local.llm import MODEL, ModelServer
-from services.local.process import ProcessError
-from services.local.valkey import ValkeyServer
+from services.local.servers.small_model import MODEL, ModelServer
+from services.local.processes.process import ProcessError
+from services.local.servers.valkey import ValkeyServer
 
 VERDICT = {
     "type": "object",

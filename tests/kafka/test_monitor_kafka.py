@@ -13,13 +13,13 @@ from services.contracts.topics import (
     QUESTION_ADMITTED,
     QUESTION_SUBMITTED,
 )
-from services.core import ids
-from services.core.figures import Figures
-from services.core.standings import Filter, Standings
+from services.core.case import ids
+from services.core.status.figures import Figures
+from services.core.status.case_status import Filter, Standings
 from services.ledger import open_standings
 from services.local.progress import Progress
-from services.monitor.reading import FOLLOWED
-from services.runtime.bodies import read_at
+from services.monitor.events import FOLLOWED
+from services.runtime.kafka.bodies import read_at
 from tests.kafka.stream import Stream, ask_until, running
 from tests.kafka.test_stream_kafka import OTHERS, QUICK, SAMPLES
 

@@ -30,14 +30,14 @@ from services.contracts.topics import (
     QUESTION_ADMITTED,
     RECORD_COMPLETED,
 )
-from services.core import ids
+from services.core.case import ids
 from services.exporter.dataset import read_dataset
 from services.generator.handler import generate
 from services.ledger import open_ledger
-from services.local.process import Process
-from services.models.fake import ScriptedModels
+from services.local.processes.process import Process
+from services.llm.fake import ScriptedModels
 from services.refiner.handler import reason_anew, refine
-from services.runtime.stage import CaseHandler
+from services.worker.handling import CaseHandler
 from services.summarizer.handler import summarize
 from services.verifier.handler import verify
 from tests.chaos.questions import questions

@@ -27,15 +27,15 @@ from services.contracts.topics import (
     QUESTION_ADMITTED,
     QUESTION_SUBMITTED,
 )
-from services.core import ids
-from services.core.ports import Outgoing
+from services.core.case import ids
+from services.core.ledger.ports import Outgoing
 from services.ledger import open_ledger
-from services.local.process import Process
-from services.local.valkey import ValkeyServer
+from services.local.processes.process import Process
+from services.local.servers.valkey import ValkeyServer
 from services.router.admission import new_case
 from services.router.rules import route
-from services.runtime.cluster import committed, held
-from services.runtime.source import TopicPartition
+from services.runtime.kafka.cluster import committed, held
+from services.runtime.engine.source import TopicPartition
 from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
 from tests.strategies import case, correct, path, recipe, wrong
 

@@ -11,16 +11,16 @@ import pytest_asyncio
 
 from services.core.errors import BrokerAway, Dead
 from services.core.holds import Holds
-from services.core.ports import Outgoing, Received
-from services.ledger.memory import MemoryLedger
-from services.local.kafka import KafkaCluster
-from services.runtime.engine import Engine
-from services.runtime.kafka import KafkaClient
-from services.runtime.kafka_source import GroupTimes, KafkaSource
-from services.runtime.limits import Limits
-from services.runtime.reader import follow_topic, read_topic
-from services.runtime.sink import KafkaSink
-from services.runtime.topics import Difference, TopicRefused, TopicSpec, declare, describe
+from services.core.ledger.ports import Outgoing, Received
+from services.ledger.memory.ledger import MemoryLedger
+from services.local.servers.kafka import KafkaCluster
+from services.runtime.engine.engine import Engine
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.source import GroupTimes, KafkaSource
+from services.runtime.engine.limits import Limits
+from services.runtime.kafka.reader import follow_topic, read_topic
+from services.runtime.kafka.sink import KafkaSink
+from services.runtime.kafka.admin import Difference, TopicRefused, TopicSpec, declare, describe
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 

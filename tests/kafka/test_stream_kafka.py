@@ -23,10 +23,10 @@ from services.contracts.topics import (
     QUESTION_ADMITTED,
     QUESTION_SUBMITTED,
 )
-from services.core import ids
-from services.core.ports import Outgoing
+from services.core.case import ids
+from services.core.ledger.ports import Outgoing
 from services.ledger import open_ledger
-from services.models.scripted import known
+from services.llm.scripted import known
 from services.recipes import load
 from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
 

@@ -9,12 +9,12 @@ import aiokafka  # type: ignore[import-untyped]
 import pytest
 import pytest_asyncio
 
-from services.core.ports import Position, Received
-from services.local.kafka import KafkaCluster
-from services.runtime.bodies import read_at
-from services.runtime.kafka import KafkaClient
-from services.runtime.reader import follow_topic, read_topic
-from services.runtime.topics import TopicSpec, declare
+from services.core.ledger.ports import Position, Received
+from services.local.servers.kafka import KafkaCluster
+from services.runtime.kafka.bodies import read_at
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.reader import follow_topic, read_topic
+from services.runtime.kafka.admin import TopicSpec, declare
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
 

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from services.core import ids
-from services.models.scripted import known
+from services.core.case import ids
+from services.llm.scripted import known
 from tests.kafka.stream import running
 from tests.kafka.test_stream_kafka import QUICK
 

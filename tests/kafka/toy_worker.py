@@ -19,17 +19,17 @@ import orjson
 
 from services.core.errors import Dead
 from services.core.holds import Holds
-from services.core.ports import Outgoing, Received
-from services.ledger.sqlite import SqliteLedger
-from services.runtime.circuit import CircuitPolicy
-from services.runtime.engine import Engine
-from services.runtime.health import HealthServer
-from services.runtime.kafka import KafkaClient
-from services.runtime.kafka_source import GroupTimes, KafkaSource
-from services.runtime.limits import Limits
-from services.runtime.logs import configure
-from services.runtime.metrics import EngineMetrics, registry
-from services.runtime.sink import KafkaSink
+from services.core.ledger.ports import Outgoing, Received
+from services.ledger.sqlite.ledger import SqliteLedger
+from services.runtime.engine.circuit import CircuitPolicy
+from services.runtime.engine.engine import Engine
+from services.runtime.process.health import HealthServer
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.source import GroupTimes, KafkaSource
+from services.runtime.engine.limits import Limits
+from services.runtime.process.logs import configure
+from services.runtime.engine.metrics import EngineMetrics, registry
+from services.runtime.kafka.sink import KafkaSink
 
 SETTINGS = json.loads(sys.argv[1])
 

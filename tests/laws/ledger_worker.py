@@ -9,8 +9,8 @@ import sys
 import time
 
 from services.contracts.case import Usage
-from services.core.calls import Reply
-from services.core.ports import Done, Mine
+from services.core.ledger.calls import Reply
+from services.core.ledger.ports import Done, Mine
 from services.ledger import Ledger, open_ledger
 
 BATCH = 5

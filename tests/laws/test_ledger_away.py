@@ -6,11 +6,12 @@ import signal
 
 import pytest
 
-from services.core.calls import Failure
+from services.core.ledger.calls import Failure
 from services.core.errors import LedgerAway
-from services.core.ports import Done, Mine
-from services.ledger import LedgerUnusable, open_ledger, valkey_server
-from services.ledger.memory import MemoryLedger
+from services.core.ledger.ports import Done, Mine
+from services.ledger.valkey.ledger import server as valkey_server
+from services.ledger import LedgerUnusable, open_ledger
+from services.ledger.memory.ledger import MemoryLedger
 
 A, B = "worker-a", "worker-b"
 

@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from services.contracts.case import Usage
-from services.core.calls import Failure, Outcome, Reply
-from services.core.ports import ClaimRow, Done, Elsewhere, Mine, Position
+from services.core.ledger.calls import Failure, Outcome, Reply
+from services.core.ledger.ports import ClaimRow, Done, Elsewhere, Mine, Position
 from services.ledger import Ledger
 from tests.laws.conftest import FakeClock
 

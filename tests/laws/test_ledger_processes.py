@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.core.calls import Reply
-from services.core.ports import ClaimRow
+from services.core.ledger.calls import Reply
+from services.core.ledger.ports import ClaimRow
 
 CALLS = 60
 LEASE_S = 3.0

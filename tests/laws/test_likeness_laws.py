@@ -6,9 +6,9 @@ import pytest
 
 from services.contracts.question import Question
 from services.contracts.refused import Match
-from services.core import ids
-from services.core.likeness import newcomer
-from services.core.ports import Admission, Position, Refusal
+from services.core.case import ids
+from services.core.dedupe.near_duplicates import newcomer
+from services.core.ledger.ports import Admission, Position, Refusal
 from services.ledger import Ledger
 
 VIGNETTE = (

@@ -4,8 +4,8 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from services.contracts.case import Usage
-from services.core.calls import Failure, Reply
-from services.core.spending import SETTLED_ENOUGH, BudgetState, Price, Spending
+from services.core.ledger.calls import Failure, Reply
+from services.core.ledger.spending import SETTLED_ENOUGH, BudgetState, Price, Spending
 from services.ledger import Ledger
 from tests.laws.conftest import FakeClock, Store
 

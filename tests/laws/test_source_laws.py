@@ -9,16 +9,16 @@ from typing import Protocol
 import pytest
 import pytest_asyncio
 
-from services.core.ports import Outgoing, Received, Sink
-from services.local.kafka import KafkaCluster
-from services.runtime.fake import MemoryBroker, MemorySink, MemorySource
-from services.runtime.kafka import KafkaClient
-from services.runtime.kafka_source import GroupTimes, KafkaSource
-from services.runtime.reader import read_topic
-from services.runtime.sink import KafkaSink
-from services.runtime.source import Source, TopicPartition
-from services.runtime.topics import TopicSpec, declare
-from services.runtime.window import Committed
+from services.core.ledger.ports import Outgoing, Received, Sink
+from services.local.servers.kafka import KafkaCluster
+from services.runtime.kafka.memory import MemoryBroker, MemorySink, MemorySource
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.source import GroupTimes, KafkaSource
+from services.runtime.kafka.reader import read_topic
+from services.runtime.kafka.sink import KafkaSink
+from services.runtime.engine.source import Source, TopicPartition
+from services.runtime.kafka.admin import TopicSpec, declare
+from services.runtime.engine.window import Committed
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 

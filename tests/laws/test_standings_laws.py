@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from services.contracts.topics import CASE_ACCEPTED, QUESTION_ADMITTED, QUESTION_SUBMITTED, RECORD_COMPLETED
 from services.core.errors import LedgerAway
-from services.core.standings import CaseSeen, Filter, Sighting, Standings
+from services.core.status.case_status import CaseSeen, Filter, Sighting, Standings
 from services.ledger import open_standings
-from services.ledger.standings_memory import MemoryStandings
-from services.ledger.standings_sqlite import SqliteStandings
-from services.ledger.standings_valkey import ValkeyStandings
+from services.ledger.memory.status import MemoryStandings
+from services.ledger.sqlite.status import SqliteStandings
+from services.ledger.valkey.status import ValkeyStandings
 from tests.laws.conftest import FakeClock, ValkeyProcess
 from tests.sightings import BEGUN_MS, record, sighting, sightings
 

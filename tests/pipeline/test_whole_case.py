@@ -21,10 +21,10 @@ from services.contracts.topics import (
     QUESTION_ADMITTED,
     RECORD_COMPLETED,
 )
-from services.core.calls import Outcome, Reply, Request
-from services.core.ports import Emit
+from services.core.ledger.calls import Outcome, Reply, Request
+from services.core.ledger.ports import Emit
 from services.generator.handler import generate
-from services.models.fake import ScriptedModels
+from services.llm.fake import ScriptedModels
 from services.refiner.handler import reason_anew, refine
 from services.router.rules import route
 from services.summarizer.handler import summarize

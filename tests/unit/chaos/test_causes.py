@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.case import Usage
-from services.core.calls import Reply
-from services.core.ports import CallRow, ClaimRow
+from services.core.ledger.calls import Reply
+from services.core.ledger.ports import CallRow, ClaimRow
 from tests.chaos.causes import Cause, Life, Outage, Pause, Repeat, against_ledger, by_cause, explain, unkept, unleased
 
 LEASE_S = 15.0

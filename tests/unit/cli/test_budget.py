@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from services.cli.__main__ import app
 from services.contracts.case import Usage
-from services.core.calls import Reply
-from services.core.spending import Price
+from services.core.ledger.calls import Reply
+from services.core.ledger.spending import Price
 from services.ledger import open_ledger
 
 

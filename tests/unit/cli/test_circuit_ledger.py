@@ -10,15 +10,15 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from services.cli import circuit
+from services.cli.repair import circuit
 from services.cli.__main__ import main
 from services.contracts.case import Usage
 from services.contracts.topics import CASE_REJECTED, PATHS_GENERATED, topics
-from services.core.calls import Reply
+from services.core.ledger.calls import Reply
 from services.ledger import open_ledger
-from services.ledger.sqlite import SqliteLedger
-from services.local.ports import LOOPBACK, free_ports
-from services.runtime.topics import TopicSpec
+from services.ledger.sqlite.ledger import SqliteLedger
+from services.local.processes.ports import LOOPBACK, free_ports
+from services.runtime.kafka.admin import TopicSpec
 
 DAY_S = 24 * 3600
 DAY_MS = DAY_S * 1000
@@ -96,8 +96,8 @@ class TestPrune:
                 if name in kept
             }
 
-        monkeypatch.setattr("services.runtime.topics.describe", describe)
-        monkeypatch.setattr("services.runtime.cluster.brokers", AsyncMock(return_value=1))
+        monkeypatch.setattr("services.runtime.kafka.admin.describe", describe)
+        monkeypatch.setattr("services.runtime.kafka.cluster.brokers", AsyncMock(return_value=1))
         return kept
 
     @pytest.fixture(autouse=True)

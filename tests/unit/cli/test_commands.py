@@ -11,7 +11,7 @@ from services.cli import console, coordinates
 from services.cli.__main__ import main
 from services.cli.errors import sentence
 from services.core.errors import BrokerAway
-from services.local.ports import LOOPBACK, free_ports
+from services.local.processes.ports import LOOPBACK, free_ports
 
 COMMANDS = (
     ["up"],

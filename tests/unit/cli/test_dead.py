@@ -9,7 +9,9 @@ from typing import Any, Self, get_args
 import pytest
 from rich.console import Console
 
-from services.cli import dead, dead_letters, dead_view
+from services.cli.repair import dead
+from services.deadletters import survey as dead_letters
+from services.cli.repair import dead_view
 from services.cli.__main__ import main
 from services.contracts.case import Case
 from services.contracts.codec import decode, encode
@@ -23,8 +25,8 @@ from services.contracts.topics import (
     topics,
 )
 from services.core.errors import BrokerAway
-from services.core.ports import Outgoing, Received
-from services.runtime.source import TopicPartition
+from services.core.ledger.ports import Outgoing, Received
+from services.runtime.engine.source import TopicPartition
 from tests.strategies import QUESTION, case, failed, path, wrong
 
 NOON = 1_779_019_200_000

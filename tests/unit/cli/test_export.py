@@ -8,7 +8,7 @@ import pytest
 
 from services import recipes
 from services.cli.__main__ import main
-from services.core import ids
+from services.core.case import ids
 from tests.unit.datasets.world import records, write_parts
 
 WANTED = ("export", "--variant", "CoTMed", "--form", "alpaca", "--out", "out")

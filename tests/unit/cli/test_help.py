@@ -12,8 +12,8 @@ from services.cli.__main__ import app
 from services.exporter.settings import ExporterSettings
 from services.gateway.settings import GatewaySettings
 from services.router.settings import RouterSettings
-from services.runtime.settings import Settings
-from services.runtime.usage import settings_of, told, usage
+from services.runtime.process.settings import Settings
+from services.runtime.process.settings_help import settings_of, told, usage
 
 EXAMPLE = re.compile(r"Example:\s+(reasonmed .*)$", re.MULTILINE)
 

@@ -10,7 +10,7 @@ import pytest
 
 from services.cli.__main__ import main
 from services.contracts.question import Question
-from services.core.evaluation_file import read
+from services.core.dedupe.evaluation_file import read
 from tests.unit.importers.sources import OPTIONS, ROW, STEM, lines, medqa, written
 
 

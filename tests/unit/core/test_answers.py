@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.question import Question
-from services.core.answers import mentions_given_answer, stated
+from services.core.case.answers import mentions_given_answer, stated
 from tests.strategies import QUESTION, texts
 
 DATA = Path(__file__).parents[4] / "shared" / "data"

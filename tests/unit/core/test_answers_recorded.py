@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from services.contracts.question import Question
-from services.core.answers import stated
+from services.core.case.answers import stated
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 LABELS = Path(__file__).parents[2] / "data" / "stated_answers.jsonl"

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from services.contracts.case import Usage
 from services.contracts.recipe import Model, Sampling
-from services.core.asking import ask_until_read
-from services.core.calls import Failure, Outcome, Reply, Request
-from services.models.fake import ScriptedModels
+from services.core.case.asking import ask_until_read
+from services.core.ledger.calls import Failure, Outcome, Reply, Request
+from services.llm.fake import ScriptedModels
 
 
 def request(seed: int, life: int = 0) -> Request:

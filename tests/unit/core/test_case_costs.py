@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from services.contracts.case import Usage
 from services.contracts.recipe import Recipe
-from services.core.calls import Reply
-from services.core.case_costs import ceiling, prior
-from services.core.spending import SETTLED_ENOUGH, Price, estimate
-from services.ledger.memory import MemoryLedger
+from services.core.ledger.calls import Reply
+from services.core.ledger.case_costs import ceiling, prior
+from services.core.ledger.spending import SETTLED_ENOUGH, Price, estimate
+from services.ledger.memory.ledger import MemoryLedger
 from services.recipes import load
 
 

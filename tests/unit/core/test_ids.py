@@ -12,8 +12,8 @@ from services.contracts.base import VERSION
 from services.contracts.codec import decode, encode
 from services.contracts.question import Question
 from services.contracts.recipe import Model, Recipe, Sampling
-from services.core import ids
-from services.core.calls import Request
+from services.core.case import ids
+from services.core.ledger.calls import Request
 from tests.strategies import QUESTION, questions, recipe
 
 REQUEST = Request(

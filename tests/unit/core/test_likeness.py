@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contracts.question import Question
-from services.core.likeness import PAIR, newcomer, sketch
-from services.core.sketches import WHOLE, Known, Sketch, resemblance
-from services.core.words import option_grams, stem_grams, text_digest, words
+from services.core.dedupe.near_duplicates import PAIR, newcomer, sketch
+from services.core.dedupe.minhash import WHOLE, Known, Sketch, resemblance
+from services.core.dedupe.words import option_grams, stem_grams, text_digest, words
 
 WORDS = st.text("abcdefgh", min_size=2, max_size=6)
 STEMS = st.lists(WORDS, min_size=1, max_size=60)

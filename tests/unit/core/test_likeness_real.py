@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from services.contracts.question import Question
-from services.core.evaluation_index import Entry, build
-from services.core.likeness import sketch
-from services.core.sketches import Sketch, resemblance
+from services.core.dedupe.evaluation_index import Entry, build
+from services.core.dedupe.near_duplicates import sketch
+from services.core.dedupe.minhash import Sketch, resemblance
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "questions.jsonl.gz"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="no real questions on this machine")

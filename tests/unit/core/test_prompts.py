@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.question import Question
-from services.core import prompts
+from services.core.case import prompts
 from tests.strategies import QUESTION, questions, texts
 
 TEMPLATE = 'Say {"verdict": "Error"}.\n{question}\nAnswer: {gold}\n{path}\n{unknown} {Gold} {}'

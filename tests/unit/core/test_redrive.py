@@ -22,11 +22,12 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
     RECORD_COMPLETED,
 )
-from services.core import examples, ids
+from services.protogen import examples
+from services.core.case import ids
 from services.core.errors import Dead
-from services.core.paths import of_round, planned
-from services.core.ports import Outgoing, Received
-from services.core.redrive import Letter, Lives, NotRedrivable, note, read_letter, redrive
+from services.core.case.paths import of_round, planned
+from services.core.ledger.ports import Outgoing, Received
+from services.deadletters.redrive import Letter, Lives, NotRedrivable, note, read_letter, redrive
 from services.router.rules import route
 from tests import strategies
 from tests.strategies import QUESTION, case, failed, json_values, path, recipe, routings, wrong

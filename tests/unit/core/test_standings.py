@@ -17,8 +17,8 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
     RECORD_COMPLETED,
 )
-from services.core.standings import CaseSeen, Delta, Sighting, Standing
-from services.ledger import seen
+from services.core.status.case_status import CaseSeen, Delta, Sighting, Standing
+from services.ledger.encoding import case_status as seen
 from tests.sightings import BEGUN_MS, record, sighting, sightings
 
 

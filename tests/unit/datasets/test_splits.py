@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core import ids
+from services.core.case import ids
 from services.datasets.splits import BadSplit, Splits
 
 NAMES = ("train", "validation", "test", "probe")

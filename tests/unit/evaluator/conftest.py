@@ -7,7 +7,7 @@ import pytest
 
 from services.contracts.codec import encode
 from services.contracts.record import Record
-from services.core.ports import Received
+from services.core.ledger.ports import Received
 from services.evaluator.sample import Item
 from services.exporter.disk import Disk
 from services.exporter.part import write_part

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.case import Usage
-from services.core.asking import Reading
-from services.core.calls import Reply
+from services.core.case.asking import Reading
+from services.core.ledger.calls import Reply
 from services.evaluator.evaluation import load
 from services.evaluator.figures import Mean, groups, mean, t, tokens
 from services.evaluator.handler import VARIANTS, Judgement, evaluate
 from services.evaluator.replies import CRITERIA, Rated
 from services.evaluator.sample import Item
-from services.models.fake import ScriptedModels
+from services.llm.fake import ScriptedModels
 
 ratings = st.floats(1, 10)
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from services.contracts.case import Usage
-from services.core.calls import Failure, Outcome, Reply, Request
+from services.core.ledger.calls import Failure, Outcome, Reply, Request
 from services.evaluator.evaluation import load
 from services.evaluator.handler import VARIANTS, evaluate
 from services.evaluator.replies import CRITERIA, SCHEMA
 from services.evaluator.sample import Item
-from services.models.fake import ScriptedModels
+from services.llm.fake import ScriptedModels
 
 
 def say(value: int) -> Reply:

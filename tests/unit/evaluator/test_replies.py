@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.case import Usage
-from services.core.calls import Reply
+from services.core.ledger.calls import Reply
 from services.evaluator.replies import CRITERIA, SCHEMA, rated
 
 WHOLE = {"clinical_accuracy": 8, "logic": 7, "factual_correctness": 10, "completeness": 1, "justification": "Thin."}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.ports import Received
+from services.core.ledger.ports import Received
 from services.exporter.dataset import manifests, read_dataset
 from services.exporter.disk import Disk
 from services.exporter.partition import Limits, Partition

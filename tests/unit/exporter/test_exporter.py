@@ -9,7 +9,7 @@ from prometheus_client import generate_latest
 
 from services.contracts.record import Record
 from services.core.errors import BrokerAway, Trouble
-from services.core.ports import Outgoing, Received
+from services.core.ledger.ports import Outgoing, Received
 from services.exporter.dataset import manifests
 from services.exporter.disk import Disk
 from services.exporter.exporter import DiskTrouble, Exporter
@@ -19,8 +19,8 @@ from services.exporter.manifest import BadFolder, lock_path
 from services.exporter.metrics import Metrics
 from services.exporter.partition import Limits, TooManyDead
 from services.exporter.watch import STILL_S, Watch
-from services.runtime.positions import Assignment
-from services.runtime.standstill import StandsStill
+from services.runtime.kafka.positioned import Assignment
+from services.runtime.engine.stall import StandsStill
 from tests.unit.exporter.world import TOPIC, CrashingDisk, message, record, record_ids
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from services.contracts.codec import decode, encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
-from services.core.ports import Received
+from services.core.ledger.ports import Received
 from services.exporter.dataset import dataset_files, read_dataset
 from services.exporter.manifest import BadFolder, Dropped, load
 from services.exporter.partition import Limits, Partition, TooManyDead

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.contracts.case import Score
 from services.contracts.codec import encode
 from services.core.errors import Dead
-from services.core.ports import Received
+from services.core.ledger.ports import Received
 from services.exporter.rows import export, split
 from services.exporter.schema import SCHEMA
 from tests.strategies import json_values, names

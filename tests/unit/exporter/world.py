@@ -11,8 +11,8 @@ from services.contracts.case import Call, Score, Usage, Verdict
 from services.contracts.codec import encode
 from services.contracts.question import Question
 from services.contracts.record import Record
-from services.core import ids
-from services.core.ports import Received
+from services.core.case import ids
+from services.core.ledger.ports import Received
 from services.exporter.dataset import read_dataset
 from services.exporter.disk import Disk
 

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from services.core.errors import BrokerAway
-from services.core.ports import Outgoing, Position, Received
+from services.core.ledger.ports import Outgoing, Position, Received
 from services.gateway.app import Bounds, Outside, create_app
-from services.ledger.standings_memory import MemoryStandings
+from services.ledger.memory.status import MemoryStandings
 
 
 class FakeKafka:

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from services.gateway.dashboard import FOLDER
+from services.gateway.http.dashboard import FOLDER
 
 FILES = sorted(path.name for path in FOLDER.iterdir())
 

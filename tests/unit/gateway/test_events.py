@@ -7,11 +7,11 @@ import httpx
 import pytest
 
 from services.core.errors import LedgerAway
-from services.core.ports import Position
-from services.core.standings import Sighting
+from services.core.ledger.ports import Position
+from services.core.status.case_status import Sighting
 from services.gateway.app import Bounds, Outside, create_app
-from services.gateway.events import RETRY, Seen, changes, event
-from services.ledger.standings_memory import MemoryStandings
+from services.gateway.read.events import RETRY, Seen, changes, event
+from services.ledger.memory.status import MemoryStandings
 
 CASE = "case-" + "a" * 32
 WORK = "work-" + "a" * 32

@@ -8,11 +8,11 @@ from hypothesis import settings
 from pydantic import SecretStr
 from schemathesis.config import SchemathesisConfig
 
-from services.core.figures import Ends, Figures
-from services.core.ports import Outgoing, Position, Received
-from services.core.standings import CaseSeen, Sighting
+from services.core.status.figures import Ends, Figures
+from services.core.ledger.ports import Outgoing, Position, Received
+from services.core.status.case_status import CaseSeen, Sighting
 from services.gateway.app import Outside, create_app
-from services.ledger.standings_memory import MemoryStandings
+from services.ledger.memory.status import MemoryStandings
 
 KEY = SecretStr("a-key-of-the-deployment")
 

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.gateway.kept import Kept
+from services.gateway.read.cache import Kept
 
 QUESTION = {"question": "Which one?", "options": {"A": "this", "B": "that"}, "answer": "B"}
 

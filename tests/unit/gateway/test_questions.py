@@ -11,9 +11,9 @@ import pytest
 
 from services.contracts.codec import decode
 from services.contracts.question import Question, Submission
-from services.core import ids
-from services.core.sizes import QUESTION_BYTES
-from services.gateway.body import BATCH_BYTES
+from services.core.case import ids
+from services.core.case.sizes import QUESTION_BYTES
+from services.gateway.ingest.body import BATCH_BYTES
 
 SAMPLES = Path(__file__).parents[3] / "services/local/samples/questions.jsonl"
 QUESTION: dict[str, Any] = {"question": "Which one?", "options": {"A": "this", "B": "that"}, "answer": "B"}

@@ -11,13 +11,13 @@ from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 
 from services.core.errors import LedgerAway
-from services.core.ports import Position
-from services.core.standings import Cost, Sighting
+from services.core.ledger.ports import Position
+from services.core.status.case_status import Cost, Sighting
 from services.gateway.app import Outside, create_app
-from services.gateway.dashboard import Dashboard
-from services.gateway.reading import Store
+from services.gateway.http.dashboard import Dashboard
+from services.gateway.read.reading import Store
 from services.ledger.errors import LedgerUnusable
-from services.ledger.standings_memory import MemoryStandings
+from services.ledger.memory.status import MemoryStandings
 
 CASE, OTHER = "case-" + "a" * 32, "case-" + "b" * 32
 WORK = "work-" + "a" * 32

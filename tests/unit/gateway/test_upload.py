@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.ports import Outgoing
-from services.core.sizes import QUESTION_BYTES
-from services.gateway import upload as module
-from services.gateway.lines import Line, Lines
-from services.gateway.metrics import Metrics
-from services.gateway.publishing import Publisher
-from services.gateway.refusals import Refused
-from services.gateway.submissions import from_line
-from services.gateway.upload import Upload
+from services.core.ledger.ports import Outgoing
+from services.core.case.sizes import QUESTION_BYTES
+from services.gateway.ingest import upload as module
+from services.gateway.ingest.lines import Line, Lines
+from services.gateway.http.metrics import Metrics
+from services.gateway.ingest.publishing import Publisher
+from services.gateway.http.refusals import Refused
+from services.gateway.ingest.submissions import from_line
+from services.gateway.ingest.upload import Upload
 from tests.unit.gateway.conftest import FakeKafka
 
 QUESTION: dict[str, Any] = {"question": "Which one?", "options": {"A": "this", "B": "that"}, "answer": "B"}

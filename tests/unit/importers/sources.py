@@ -10,7 +10,7 @@ from typing import Any
 from services.contracts.codec import decode
 from services.contracts.question import Question, Submission
 from services.core.errors import BrokerAway
-from services.core.ports import Outgoing
+from services.core.ledger.ports import Outgoing
 from services.importers.rows import Parse, Rejected, Row, message
 
 STEM = "Which vitamin is missing in scurvy?"

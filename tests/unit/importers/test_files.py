@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from services.core.errors import BrokerAway
-from services.core.ports import Outgoing
+from services.core.ledger.ports import Outgoing
 from services.importers import positions
 from services.importers.arrivals import arrivals, complete, files_in
 from services.importers.files import Asked, Ears, Result, take, take_stream

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from services.core.ports import Outgoing
-from services.core.sizes import QUESTION_BYTES
+from services.core.ledger.ports import Outgoing
+from services.core.case.sizes import QUESTION_BYTES
 from services.importers.formats import AUTO, FORMATS, LOOK, chosen, of_stream
 from services.importers.readers import Container, reading
 from services.importers.rows import Refused, Rejected, Row, Unfit, message

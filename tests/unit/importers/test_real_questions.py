@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from services.core.ports import Outgoing
+from services.core.ledger.ports import Outgoing
 from services.importers.formats import chosen
 from services.importers.readers import reading
 from services.importers.rows import message, submissions

@@ -7,10 +7,10 @@ import pytest
 
 from services.contracts.codec import decode
 from services.contracts.question import Submission
-from services.core import ids
+from services.core.case import ids
 from services.core.errors import BrokerAway
-from services.core.ports import Outgoing
-from services.core.sizes import QUESTION_BYTES
+from services.core.ledger.ports import Outgoing
+from services.core.case.sizes import QUESTION_BYTES
 from services.importers.rows import Rejected, submission, submissions
 from services.importers.submit import BATCH, submit
 from tests.unit.importers.sources import ListSink

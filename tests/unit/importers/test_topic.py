@@ -11,13 +11,13 @@ from services.contracts.codec import decode
 from services.contracts.question import Submission
 from services.contracts.topics import QUESTION_SUBMITTED
 from services.core.errors import BrokerAway
-from services.core.ports import Outgoing
+from services.core.ledger.ports import Outgoing
 from services.importers.files import Asked, Ears, Result
 from services.importers.rejects import Rejects
 from services.importers.submit import BATCH, Counts, PatientSink, Stop
 from services.importers.topic import group, take_topic
-from services.runtime.fake import MemoryBroker, MemorySink, MemorySource
-from services.runtime.source import TopicPartition
+from services.runtime.kafka.memory import MemoryBroker, MemorySink, MemorySource
+from services.runtime.engine.source import TopicPartition
 from tests.unit.importers import sources
 from tests.unit.importers.sources import ROW
 

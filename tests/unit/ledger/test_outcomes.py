@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.case import Usage
-from services.core.calls import Failure, Reply
-from services.ledger.outcomes import decode, encode
+from services.core.ledger.calls import Failure, Reply
+from services.ledger.encoding.outcomes import decode, encode
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 counts = st.integers(0, 2**53)

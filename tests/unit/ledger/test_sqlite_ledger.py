@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from services.core.calls import Failure
+from services.core.ledger.calls import Failure
 from services.core.errors import LedgerAway
-from services.core.ports import Done, Mine
-from services.ledger import LedgerUnusable, open_ledger, sqlite_commits, sqlite_file
-from services.ledger.sqlite import SqliteLedger
-from services.ledger.sqlite_commits import SqliteCommits, Work
+from services.core.ledger.ports import Done, Mine
+from services.ledger.sqlite.ledger import commits as sqlite_commits
+from services.ledger.sqlite.ledger import file as sqlite_file
+from services.ledger import LedgerUnusable, open_ledger
+from services.ledger.sqlite.ledger import SqliteLedger
+from services.ledger.sqlite.commits import SqliteCommits, Work
 
 A, B = "worker-a", "worker-b"
 

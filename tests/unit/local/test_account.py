@@ -25,13 +25,13 @@ from services.contracts.topics import (
     RECIPES,
     RECORD_COMPLETED,
 )
-from services.core import ids
-from services.core.calls import Reply
-from services.core.examples import CASE_ID, RECIPE, RECIPE_ID, examples
-from services.core.ports import CallRow, ClaimRow, Received
-from services.local.account import Ledger, Used, account
-from services.local.topic_counts import Topics
-from services.models.scripted.seeded import text_digest
+from services.core.case import ids
+from services.core.ledger.calls import Reply
+from services.protogen.examples import CASE_ID, RECIPE, RECIPE_ID, examples
+from services.core.ledger.ports import CallRow, ClaimRow, Received
+from services.local.audit.report import Ledger, Used, account
+from services.local.audit.topic_counts import Topics
+from services.llm.scripted.seeded import text_digest
 
 EXAMPLES = examples()
 CASE: Any = EXAMPLES["case"]  # medium: two of three planned paths are correct; it keeps two

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from services.local.kafka_config import Limits, Node, java_options, server_properties
+from services.local.servers.kafka_config import Limits, Node, java_options, server_properties
 
 NODES = [Node(i, 20_000 + i, 21_000 + i) for i in (1, 2, 3)]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.local import fetch as command
-from services.local.kafka_jars import Fetched, Jar, JarError, default_cache, fetch, pinned
+from services.local.servers import fetch as command
+from services.local.servers.kafka_jars import Fetched, Jar, JarError, default_cache, fetch, pinned
 
 
 def jar(artifact: str, content: bytes | None = None) -> Jar:

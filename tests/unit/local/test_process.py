@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from services.local.process import Process, ProcessError, sigterm_cancels, together, until
+from services.local.processes.process import Process, ProcessError, sigterm_cancels, together, until
 
 PROJECT = Path(__file__).parents[3]
 STUBBORN = (
@@ -220,7 +220,7 @@ async def test_sigterm_cancels_in_order() -> None:
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from services.local.process import Process, sigterm_cancels
+from services.local.processes.process import Process, sigterm_cancels
 
 async def main():
     sleep = [sys.executable, "-c", "import time; time.sleep(600)"]

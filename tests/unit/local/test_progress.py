@@ -4,7 +4,7 @@ import json
 
 from services.contracts.codec import encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
-from services.core.ports import Received
+from services.core.ledger.ports import Received
 from services.local.progress import FOLLOWED, Progress
 
 

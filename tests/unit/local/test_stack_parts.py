@@ -9,17 +9,18 @@ from pydantic import SecretStr
 
 from services import recipes
 from services.contracts.case import Usage
-from services.core.calls import Reply
+from services.core.ledger.calls import Reply
 from services.core.endpoint import Endpoint
-from services.ledger.memory import MemoryLedger
-from services.local import demo, replay, serving
-from services.local.calls import Calls, LedgerCounter, LogCounter
-from services.local.environment import environment
-from services.local.folders import FolderInUse, claimed, emptied, first_free
+from services.ledger.memory.ledger import MemoryLedger
+from services.local.servers import model_server as serving
+from services.local import demo, replay
+from services.local.audit.calls import Calls, LedgerCounter, LogCounter
+from services.local.processes.environment import environment
+from services.local.processes.folders import FolderInUse, claimed, emptied, first_free
 from services.local.stack import Plan, Stack
-from services.local.supervisor import Supervisor
-from services.runtime.kafka import KafkaClient
-from services.runtime.settings import Settings
+from services.local.processes.supervisor import Supervisor
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.process.settings import Settings
 
 
 def test_the_settings_that_a_child_reads_are_those_that_were_meant(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.local.supervisor import Backoff, Command, Event, Supervisor, WorkerState
+from services.local.processes.supervisor import Backoff, Command, Event, Supervisor, WorkerState
 
 QUICK = Backoff(first=0.01, longest=0.02)
 SLEEPS = "import time; time.sleep(600)"

@@ -16,20 +16,20 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
     RECORD_COMPLETED,
 )
-from services.core.examples import examples
-from services.core.figures import Figures
-from services.core.ports import Received
-from services.core.spending import Spending
-from services.ledger.memory import MemoryLedger
-from services.ledger.standings_memory import MemoryStandings
-from services.monitor.assembly import Looked, TokenRate, assemble, by_service
+from services.protogen.examples import examples
+from services.core.status.figures import Figures
+from services.core.ledger.ports import Received
+from services.core.ledger.spending import Spending
+from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.status import MemoryStandings
+from services.monitor.figures import Looked, TokenRate, assemble, by_service
 from services.monitor.handler import Noting
-from services.monitor.looking import Looking
+from services.monitor.publisher import Looking
 from services.monitor.metrics import FiguresMetrics
-from services.monitor.reading import FOLLOWED, Unreadable, sighting
-from services.runtime.kafka import KafkaClient
-from services.runtime.lags import LagWatch
-from services.runtime.metrics import registry
+from services.monitor.events import FOLLOWED, Unreadable, sighting
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.lags import LagWatch
+from services.runtime.engine.metrics import registry
 
 NOW_MS = 1_800_000_000_000
 EXAMPLES = examples()

@@ -9,16 +9,16 @@ from services.contracts.codec import encode
 from services.contracts.question import Question, Submission
 from services.contracts.refused import Match, Refused
 from services.contracts.topics import CURRENT, QUESTION_ADMITTED, QUESTION_REFUSED, QUESTION_SUBMITTED, RECIPES
-from services.core import ids
+from services.core.case import ids
 from services.core.errors import BadIndex
-from services.core.evaluation_file import dump
-from services.core.evaluation_index import Entry, build
-from services.core.ports import Emit, Received, Refusal
-from services.ledger.memory import MemoryLedger
+from services.core.dedupe.evaluation_file import dump
+from services.core.dedupe.evaluation_index import Entry, build
+from services.core.ledger.ports import Emit, Received, Refusal
+from services.ledger.memory.ledger import MemoryLedger
 from services.router.admission import admit
 from services.router.checks import NONE, Checks, checks
 from services.router.settings import Admission, RouterSettings
-from services.runtime.recipes import Recipes
+from services.worker.recipes import Recipes
 from tests.strategies import recipe
 
 RECIPE = recipe()

@@ -10,13 +10,13 @@ import pytest
 from services.contracts.codec import decode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.core.holds import Holds
-from services.core.ports import Outgoing, Position, Received
-from services.ledger.memory import MemoryLedger
-from services.runtime.engine import Engine
-from services.runtime.fake import MemoryBroker, MemorySink, MemorySource
-from services.runtime.limits import Limits
-from services.runtime.source import TopicPartition
-from services.runtime.window import Committed
+from services.core.ledger.ports import Outgoing, Position, Received
+from services.ledger.memory.ledger import MemoryLedger
+from services.runtime.engine.engine import Engine
+from services.runtime.kafka.memory import MemoryBroker, MemorySink, MemorySource
+from services.runtime.engine.limits import Limits
+from services.runtime.engine.source import TopicPartition
+from services.runtime.engine.window import Committed
 
 QUICK: dict[str, Any] = {
     "poll_s": 0.02,

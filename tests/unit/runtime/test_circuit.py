@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from services.core.errors import Dead, LedgerAway
-from services.ledger.memory import MemoryLedger
-from services.runtime.circuit import Circuit, CircuitPolicy
+from services.ledger.memory.ledger import MemoryLedger
+from services.runtime.engine.circuit import Circuit, CircuitPolicy
 
 Eventually = Callable[..., Awaitable[None]]
 POLICY = CircuitPolicy(burst=3, within_s=60, probe_s=30, look_s=0.01)

@@ -21,16 +21,16 @@ from pydantic import SecretStr
 from services.contracts.dead import DEAD_LETTER_HEADER
 from services.core.errors import BrokerAway, Dead
 from services.core.holds import Holds
-from services.core.ports import Outgoing
-from services.runtime import logs
-from services.runtime.health import HealthServer
-from services.runtime.kafka import KafkaClient
-from services.runtime.metrics import EngineMetrics, HealthMetrics, Name, registry
-from services.runtime.sink import KafkaSink
-from services.runtime.source import TopicPartition
-from services.runtime.stats import EngineStats
-from services.runtime.sticky import sticky
-from services.runtime.watch import Health
+from services.core.ledger.ports import Outgoing
+from services.runtime.process import logs
+from services.runtime.process.health import HealthServer
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.engine.metrics import EngineMetrics, HealthMetrics, Name, registry
+from services.runtime.kafka.sink import KafkaSink
+from services.runtime.engine.source import TopicPartition
+from services.runtime.engine.stats import EngineStats
+from services.runtime.kafka.assignor import sticky
+from services.runtime.engine.watchdog import Health
 
 NOWHERE = KafkaClient(bootstrap="127.0.0.1:1", max_message_bytes=1_000)
 

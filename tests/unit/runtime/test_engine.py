@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from services.core.errors import BrokerAway, Dead, Draining, LedgerAway, ModelAway
-from services.core.ports import Outgoing, Position
-from services.runtime.committer import Committer
-from services.runtime.fake import MemorySink
-from services.runtime.limits import Limits
-from services.runtime.source import TopicPartition
-from services.runtime.stats import EngineStats
-from services.runtime.window import Committed, Window
+from services.core.ledger.ports import Outgoing, Position
+from services.runtime.engine.committer import Committer
+from services.runtime.kafka.memory import MemorySink
+from services.runtime.engine.limits import Limits
+from services.runtime.engine.source import TopicPartition
+from services.runtime.engine.stats import EngineStats
+from services.runtime.engine.window import Committed, Window
 
 Eventually = Callable[..., Awaitable[None]]
 

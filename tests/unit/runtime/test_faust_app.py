@@ -13,17 +13,18 @@ import pytest
 
 from services.core.errors import LedgerAway
 from services.core.holds import Holds
-from services.core.ports import Outgoing, Received
-from services.ledger.memory import MemoryLedger
-from services.runtime import faust_app, faust_watch
-from services.runtime.circuit import CircuitPolicy
-from services.runtime.faust_app import InOrder
-from services.runtime.faust_client import build
-from services.runtime.in_order import Places
-from services.runtime.kafka import KafkaClient
-from services.runtime.limits import Limits
-from services.runtime.source import TopicPartition
-from services.runtime.standstill import StandsStill
+from services.core.ledger.ports import Outgoing, Received
+from services.ledger.memory.ledger import MemoryLedger
+from services.runtime.faust import source as faust_app
+from services.runtime.faust import watch as faust_watch
+from services.runtime.engine.circuit import CircuitPolicy
+from services.runtime.faust.source import InOrder
+from services.runtime.faust.client import build
+from services.runtime.faust.in_order import Places
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.engine.limits import Limits
+from services.runtime.engine.source import TopicPartition
+from services.runtime.engine.stall import StandsStill
 
 IN = TopicPartition("in", 0)
 

@@ -9,7 +9,7 @@ import pytest
 PROJECT = Path(__file__).parents[3]
 TALKS = """
 import structlog
-from services.runtime.logs import configure
+from services.runtime.process.logs import configure
 
 configure(service="toy", owner="me")
 log = structlog.get_logger()

@@ -8,9 +8,9 @@ import pytest
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from services.core.errors import BrokerAway
-from services.core.ports import Outgoing
-from services.runtime.kafka import KafkaClient
-from services.runtime.sink import KafkaSink
+from services.core.ledger.ports import Outgoing
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.sink import KafkaSink
 
 MESSAGES = [Outgoing("out", b"k", b"once", {}), *[Outgoing("out", b"k", b"twice", {})] * 2]
 

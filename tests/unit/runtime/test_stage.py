@@ -7,13 +7,13 @@ import pytest
 from services.contracts.base import VERSION, newer
 from services.contracts.case import Case
 from services.contracts.codec import canonical, decode, encode, loads
-from services.core import ids
+from services.core.case import ids
 from services.core.errors import Dead
-from services.core.examples import CASE_ID, RECIPE, RECIPE_ID, examples
+from services.protogen.examples import CASE_ID, RECIPE, RECIPE_ID, examples
 from services.core.holds import Holds
-from services.core.ports import Emit, Received
-from services.runtime.recipes import Recipes
-from services.runtime.stage import outgoing, read_case
+from services.core.ledger.ports import Emit, Received
+from services.worker.recipes import Recipes
+from services.worker.handling import outgoing, read_case
 
 CASE = examples()["case"]
 

@@ -16,11 +16,11 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from services.contracts.dead import DEAD_LETTER_HEADER
 from services.core.errors import Dead
-from services.core.ports import Outgoing
-from services.runtime import logs
-from services.runtime.settings import TraceSettings
-from services.runtime.spans import posting
-from services.runtime.tracing import traced as tracing
+from services.core.ledger.ports import Outgoing
+from services.runtime.process import logs
+from services.runtime.process.settings import TraceSettings
+from services.runtime.engine.spans import posting
+from services.runtime.process.tracing import traced as tracing
 
 Eventually = Callable[..., Awaitable[None]]
 
@@ -132,9 +132,9 @@ def test_only_a_collector_turns_it_on(monkeypatch: pytest.MonkeyPatch, name: str
 def test_a_collector_that_is_away_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """More spans than its queue holds; and an end, though none of them can leave."""
     talks = """
-from services.core.ports import Outgoing
-from services.runtime.spans import posting
-from services.runtime.tracing import traced
+from services.core.ledger.ports import Outgoing
+from services.runtime.engine.spans import posting
+from services.runtime.process.tracing import traced
 
 with traced(service="toy", owner="me"), posting([Outgoing("t", b"", b"", {})] * 3_000) as posted:
     assert all("traceparent" in message.headers for message in posted)

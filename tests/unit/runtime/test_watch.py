@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.core.holds import Holds
-from services.runtime.standstill import StandsStill, Standstill, over
+from services.runtime.engine.stall import StandsStill, Standstill, over
 
 Eventually = Callable[..., Awaitable[None]]
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.runtime import finished
-from services.runtime.window import Committed, Window
+from services.runtime.engine.engine import offset_ranges as finished
+from services.runtime.engine.window import Committed, Window
 
 
 class Partition(RuleBasedStateMachine):

@@ -10,10 +10,10 @@ from services.contracts.case import Call, Case, Path, Usage
 from services.contracts.question import Question
 from services.contracts.record import Record
 from services.contracts.topics import RECORD_COMPLETED
-from services.core import ids
-from services.core.calls import Failure, Outcome, Reply, Request
+from services.core.case import ids
+from services.core.ledger.calls import Failure, Outcome, Reply, Request
 from services.core.errors import Dead
-from services.models.fake import ScriptedModels
+from services.llm.fake import ScriptedModels
 from services.summarizer.handler import summarize
 from tests import strategies
 from tests.strategies import case, correct, path, questions, recipe, wrong

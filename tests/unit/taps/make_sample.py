@@ -25,16 +25,16 @@ from services.contracts.topics import (
     PATHS_VERIFIED,
     RECIPES,
 )
-from services.core import ids
-from services.core.calls import Failure, Outcome, Reply, Request
-from services.core.ports import Emit, Outgoing, Received
+from services.core.case import ids
+from services.core.ledger.calls import Failure, Outcome, Reply, Request
+from services.core.ledger.ports import Emit, Outgoing, Received
 from services.generator.handler import generate
 from services.importers.rows import submissions
-from services.models.fake import ScriptedModels
-from services.models.scripted.asks import CHARACTERS_A_TOKEN, Ask, Author
-from services.models.scripted.script import Script
-from services.models.scripted.scripted_author import ScriptedAuthor
-from services.models.scripted.seeded import fraction
+from services.llm.fake import ScriptedModels
+from services.llm.scripted.asks import CHARACTERS_A_TOKEN, Ask, Author
+from services.llm.scripted.script import Script
+from services.llm.scripted.scripted_author import ScriptedAuthor
+from services.llm.scripted.seeded import fraction
 from services.recipes import load
 from services.refiner.handler import reason_anew, refine
 from services.router.rules import route

@@ -11,8 +11,8 @@ from services.contracts.case import Call, Case, Path, Stage, Usage
 from services.contracts.codec import encode
 from services.contracts.recipe import Recipe
 from services.contracts.topics import RECIPES
-from services.core import ids
-from services.core.ports import Received
+from services.core.case import ids
+from services.core.ledger.ports import Received
 from services.taps.database import Tables, database, query
 
 Said = tuple[str, Message]

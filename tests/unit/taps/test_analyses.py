@@ -6,7 +6,7 @@ import pytest
 
 from services.contracts.case import Path, Verdict
 from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, PATHS_VERIFIED, RECORD_COMPLETED
-from services.core.examples import examples
+from services.protogen.examples import examples
 from services.taps.analyses import NAMES, about, sql
 from tests.strategies import QUESTION, case, correct, failed, path, recipe, wrong
 from tests.unit.taps.streams import Said, ask, call, of, with_paths

@@ -13,12 +13,12 @@ import orjson
 import pytest
 from rich.console import Console
 
-from services.cli import rows as printing
+from services.cli.data import rows as printing
 from services.cli.__main__ import main
 from services.contracts.topics import CASE_ACCEPTED, PATHS_VERIFIED, RECORD_COMPLETED
-from services.core.examples import RECIPE, examples
-from services.core.ports import Received
-from services.runtime.source import TopicPartition
+from services.protogen.examples import RECIPE, examples
+from services.core.ledger.ports import Received
+from services.runtime.engine.source import TopicPartition
 from services.taps.database import Result
 from tests.unit.taps.streams import message, of
 
@@ -47,9 +47,9 @@ class PlayedKafka:
 @pytest.fixture
 def kafka(monkeypatch: pytest.MonkeyPatch) -> PlayedKafka:
     played = PlayedKafka()
-    monkeypatch.setattr("services.runtime.reader.read_topic", played.read_topic)
+    monkeypatch.setattr("services.runtime.kafka.reader.read_topic", played.read_topic)
     monkeypatch.setattr("services.taps.load.read_topic", played.read_topic)
-    monkeypatch.setattr("services.runtime.cluster.held", played.held)
+    monkeypatch.setattr("services.runtime.kafka.cluster.held", played.held)
     return played
 
 
@@ -149,8 +149,8 @@ ENDLESS = """
 import asyncio, signal
 from services.cli.__main__ import main
 from services.contracts.codec import encode
-from services.core.examples import examples
-from services.core.ports import Received
+from services.protogen.examples import examples
+from services.core.ledger.ports import Received
 from services.runtime import cluster, reader
 
 async def held(*_):

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
 from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, PATHS_VERIFIED, RECIPES, RECORD_COMPLETED
-from services.core.examples import RECIPE, examples
-from services.core.ports import Received
+from services.protogen.examples import RECIPE, examples
+from services.core.ledger.ports import Received
 from services.exporter.manifest import Manifest, Part, manifest_path, part_name
 from services.exporter.rows import export
 from services.exporter.schema import SCHEMA

@@ -14,8 +14,8 @@ from services.contracts.codec import Malformed, encode
 from services.contracts.dead import DEAD_LETTER_HEADER
 from services.contracts.schemas import MESSAGES
 from services.contracts.topics import CASE_MEDIUM, CURRENT, PATHS_VERIFIED, RECIPES, topics
-from services.core.examples import examples
-from services.core.ports import Received
+from services.protogen.examples import examples
+from services.core.ledger.ports import Received
 from services.taps.lines import Repeats, Wanted, line, read_lines, rendered, tap
 from tests.strategies import json_values
 

@@ -8,8 +8,8 @@ import pytest
 from services.contracts.case import Case, Path, Usage
 from services.contracts.recipe import Recipe
 from services.contracts.topics import PATHS_VERIFIED
-from services.core.calls import Failure, Outcome, Reply, Request
-from services.models.fake import ScriptedModels
+from services.core.ledger.calls import Failure, Outcome, Reply, Request
+from services.llm.fake import ScriptedModels
 from services.verifier.handler import verify
 from tests.strategies import case, correct, path, recipe, wrong
 

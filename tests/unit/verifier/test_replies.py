@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.case import Usage
-from services.core.calls import Reply
+from services.core.ledger.calls import Reply
 from services.verifier.replies import BOTH_SCHEMA, SCORE_SCHEMA, VERDICT_SCHEMA, Judged, Scored, score, verdict
 from tests.strategies import json_values, names
 

@@ -1,0 +1,68 @@
+"""`reasonmed sql`: SQL over records and topics."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.console import UP, Bootstrap, Failed, Folder, Json, err
+from services.cli.data.rows import piped, show, write_csv, write_json
+from services.cli.watch.tap import exist
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from services.runtime.kafka.client import KafkaClient
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="DuckDB's SQL.", metavar="SELECT …")],
+    topics: Annotated[
+        bool, typer.Option("--topics", help="Load the topics as well: cases, paths, calls, models.")
+    ] = False,
+    dataset: Annotated[Path | None, typer.Option(help="The exporter's folder; else dataset/ in --folder.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    json: Json = False,
+    bootstrap: Bootstrap = None,
+    folder: Folder = UP,
+) -> None:
+    """Run SQL over `records`, the dataset as its manifests name it now, which needs no Kafka; with --topics also over
+    `cases`, `paths`, `calls` and `models`, read from Kafka for this one query.
+
+    What each column means: SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal.
+    What doesn't fit into 1 GB of memory goes to temporary files.
+
+    Example:  reasonmed sql "SELECT difficulty, count(*), sum(cost_usd) FROM records GROUP BY ALL"
+    """
+    from services.taps.database import add_records, database
+    from services.taps.database import query as run
+
+    if csv and json:
+        raise typer.BadParameter("one of them", param_hint="--csv, --json")
+    parts = dataset or folder / "dataset"
+    if not parts.is_dir() and not (topics and dataset is None):
+        raise Failed(f"there is no dataset in {parts}: name its folder with --dataset")
+    with piped(), database() as db:
+        if parts.is_dir():
+            add_records(db, parts)
+        if topics:
+            read_topics(db, bootstrap, folder)
+        result = run(db, query)
+        (write_json if json else write_csv if csv else show)(result)
+
+
+def read_topics(db: "duckdb.DuckDBPyConnection", bootstrap: str | None, folder: Path) -> None:
+    """Load the topics of the cluster that is meant. Raises BrokerAway, Failed."""
+    from services.cli.coordinates import client
+
+    with err.status("reading topics"):
+        asyncio.run(_read(db, client(bootstrap, folder)))
+
+
+async def _read(db: "duckdb.DuckDBPyConnection", kafka: "KafkaClient") -> None:
+    from services.taps.load import load
+    from services.taps.tables import TOPICS
+
+    await exist(kafka, TOPICS)
+    await load(db, kafka)

@@ -1,0 +1,31 @@
+"""The processes of a running stack, as a table."""
+
+from rich.table import Table
+
+from services.local.processes.child import Usage
+from services.local.stack import Stack
+from services.local.processes.supervisor import WorkerState
+
+_STYLES = {
+    WorkerState.RUNNING: "green",
+    WorkerState.WAITING: "red",
+    WorkerState.STOPPING: "yellow",
+    WorkerState.STOPPED: "dim",
+}
+
+
+def table(stack: Stack) -> Table:
+    """One row a process: its state, how often it had to be started again, what it uses; services with their port."""
+    made = Table("process", "state", box=None)
+    for name in ("pid", "port", "restarts", "CPU s", "peak MB"):
+        made.add_column(name, justify="right")
+    for server in stack.servers:
+        made.add_row(server.name, "[green]running[/]", str(server.pid), "", "", *_usage(server.usage))
+    for name, account in stack.workers.accounts().items():
+        state, pid = f"[{_STYLES[account.state]}]{account.state}[/]", str(account.pid or "")
+        made.add_row(name, state, pid, str(stack.ports[name]), str(account.restarts), *_usage(account.usage))
+    return made
+
+
+def _usage(usage: Usage) -> tuple[str, str]:
+    return f"{usage.cpu_seconds:.1f}", f"{usage.peak_rss / 2**20:.0f}"

@@ -1,0 +1,175 @@
+"""`reasonmed up`: everything on this machine, until Ctrl-C."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.console import UP, out
+
+if TYPE_CHECKING:
+    from services.core.endpoint import Endpoint
+    from services.local.servers import model_server as serving
+    from services.local.stack import Plan, Stack
+
+GATEWAY_PORT = 8080
+"""Where people look first; where it is taken, any free one."""
+
+
+def up(
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="A YAML file or a shipped recipe's name, for new cases. Default: demo, with the small model."
+        ),
+    ] = None,
+    bootstrap: Annotated[str | None, typer.Option(help="Use this Kafka (host:port) instead of starting one.")] = None,
+    llm_url: Annotated[
+        str | None, typer.Option("--llm-url", help="Ask this OpenAI-compatible server (up to /v1) for every model.")
+    ] = None,
+    scripted: Annotated[bool, typer.Option("--scripted", help="Scripted answers instead of a model's.")] = False,
+    workers: Annotated[int, typer.Option(min=1, max=4, help="Processes of each stage that asks models.")] = 1,
+    evaluation_index: Annotated[
+        Path | None, typer.Option(help="Refuse questions of these evaluation sets: what `reasonmed index` wrote.")
+    ] = None,
+    near_duplicates: Annotated[
+        float | None,
+        typer.Option(
+            min=0.7, max=1, help="Refuse questions that share so much (0.85, say) with one admitted before; see ADR 11."
+        ),
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Kafka's data, ledger, logs, dataset; kept from run to run.")] = UP,
+) -> None:
+    """Start the whole stream on this machine, every service a process of its own; Ctrl-C drains and ends it.
+
+    Without options: Apache Kafka, and a small real model (real tokens, poor medicine). For models of your own give
+    --recipe and --llm-url, or an alias each in REASONMED_MODELS. Questions go in with `reasonmed submit` or by POST to
+    the gateway; records come out as Parquet in FOLDER/dataset. One replica on one machine: losing it loses the data.
+
+    Example:  reasonmed up --scripted --workers 2
+    """
+    from services.local.processes.folders import claimed
+
+    if scripted and llm_url is not None:
+        raise typer.BadParameter("--scripted and --llm-url exclude each other")
+    if bootstrap is not None and recipe is None:
+        raise typer.BadParameter("with --bootstrap say which recipe that cluster's new cases are to get: --recipe")
+    with claimed(folder) as ours:
+        plan = _plan(ours, recipe or ("default" if scripted else "demo"), bootstrap, llm_url, scripted, workers)
+        plan = replace(plan, admission=_admission(evaluation_index, near_duplicates))
+        try:
+            asyncio.run(_run(plan))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            out.print("All services have drained and ended.", highlight=False)
+
+
+async def _run(plan: "Plan") -> None:
+    from services.cli.coordinates import forget
+    from services.local.processes.process import sigterm_cancels
+    from services.local.stack import running
+
+    def say(step: str) -> None:
+        out.print(step, highlight=False)
+
+    async with sigterm_cancels(), running(plan, say=say) as stack:
+        _announce(stack)
+        try:
+            await _watch(stack)
+        finally:
+            forget(plan.folder)
+
+
+def _announce(stack: "Stack") -> None:
+    from services.cli.coordinates import Coordinates, save
+
+    coordinates = Coordinates(
+        pid=os.getpid(),
+        bootstrap=stack.client.bootstrap,
+        gateway=stack.gateway,
+        ledger=stack.ledger,
+        dataset=stack.dataset,
+        calls_log=stack.model.log,
+        recipe_id=stack.recipe_id,
+        metrics={name: f"http://127.0.0.1:{port}/metrics" for name, port in stack.ports.items()},
+    )
+    save(stack.plan.folder, coordinates)
+    for name, where in (
+        ("dashboard", f"{stack.gateway}/dashboard/"),
+        ("gateway", f"{stack.gateway}/docs"),
+        ("Kafka", stack.client.bootstrap),
+        ("models", stack.model.endpoint.base_url),
+        ("recipe", f"{stack.plan.recipe.name} ({stack.recipe_id})"),
+        ("dataset", str(stack.dataset)),
+        ("logs", str(stack.plan.folder / "logs")),
+    ):
+        out.print(f"{name:>9}  {where}", highlight=False, soft_wrap=True)
+    out.print("Each service answers /readyz and /metrics on its port. Ctrl-C drains and ends it all.", highlight=False)
+
+
+async def _watch(stack: "Stack") -> None:
+    """Show the processes, on a terminal, until cancelled. Raises ProcessError where Kafka or the model server ends."""
+    from rich.live import Live
+
+    from services.cli.run.processes import table
+
+    with Live(console=out, refresh_per_second=2) if out.is_terminal else nullcontext() as live:
+        while True:
+            stack.check()
+            if live is not None:
+                live.update(table(stack))
+            await asyncio.sleep(1)
+
+
+def _plan(
+    folder: Path, recipe: str, bootstrap: str | None, llm_url: str | None, scripted: bool, workers: int
+) -> "Plan":
+    from services import recipes
+    from services.cli.coordinates import client, environment_settings
+    from services.local.processes.ports import is_free
+    from services.local.stack import Plan
+    from services.runtime.process.settings import inherited
+
+    settings, loaded = environment_settings(), recipes.load(recipe)
+    elsewhere = {} if scripted or llm_url is not None else settings.models
+    return Plan(
+        folder=folder,
+        recipe=loaded,
+        model=_model(llm_url, scripted, [elsewhere[alias] for alias in loaded.models if alias in elsewhere]),
+        endpoints=elsewhere,
+        kafka=None if bootstrap is None else client(bootstrap, folder),
+        ledger=settings.ledger.get_secret_value() if "ledger" in settings.model_fields_set else None,
+        workers=workers,
+        env=inherited(),
+        drain_s=settings.drain_s,
+        gateway_port=GATEWAY_PORT if is_free(GATEWAY_PORT) else None,
+    )
+
+
+def _admission(evaluation_index: Path | None, near_duplicates: float | None) -> dict[str, str]:
+    """The router's settings. Raises BadIndex: better before anything is started."""
+    given = {}
+    if evaluation_index is not None:
+        from services.core.dedupe.evaluation_file import read
+
+        read(evaluation_index)
+        given["EVALUATION_INDEX"] = str(evaluation_index.absolute())
+    if near_duplicates is not None:
+        given["NEAR_DUPLICATES"] = str(near_duplicates)
+    return given
+
+
+def _model(llm_url: str | None, scripted: bool, elsewhere: "Sequence[Endpoint]") -> "serving.Choice":
+    """No server is started where the environment says where the models are."""
+    from services.core.endpoint import Endpoint
+    from services.local.servers import model_server as serving
+
+    if scripted:
+        return serving.Scripted()
+    if llm_url is not None:
+        return serving.Own(endpoint=Endpoint(llm_url))
+    return serving.Own(endpoint=elsewhere[0]) if elsewhere else serving.Small()

@@ -1,0 +1,51 @@
+"""Asking until a reply can be read: the one loop behind verdicts, scores and summaries."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from services.contracts.case import Call
+from services.core.ledger.calls import Answer, Failure, Reply, Request
+from services.core.ledger.ports import Models
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Reading(Generic[T]):
+    """What came of a request: what was read, or why nothing could be; and the answer of every ask that was paid for."""
+
+    value: T | None
+    why_not: str
+    answers: tuple[Answer, ...]
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The answers' calls, for a path's lineage."""
+        return tuple(answer.call for answer in self.answers)
+
+
+async def ask_until_read(
+    models: Models, requests: Sequence[Request], read: Callable[[Reply], T | None], max_asks: int
+) -> list[Reading[T]]:
+    """Ask all at once; ask again, under a new number, what `read` made nothing of; up to `max_asks` asks each.
+
+    A call that failed for good isn't asked again: its retries are used up. One reading a request, in order.
+    """
+    readings: list[Reading[T]] = [Reading(None, "not asked", ())] * len(requests)
+    open_ = dict(enumerate(requests))
+    for number in range(max_asks):
+        if not open_:
+            break
+        asked = {index: replace(request, ask=(request.ask[0], number)) for index, request in open_.items()}
+        for index, answer in zip(asked, await models.ask(list(asked.values())), strict=True):
+            answers = (*readings[index].answers, answer)
+            if isinstance(answer.outcome, Failure):
+                readings[index] = Reading(None, answer.outcome.reason, answers)
+                del open_[index]
+            elif (value := read(answer.outcome)) is not None:
+                readings[index] = Reading(value, "", answers)
+                del open_[index]
+            else:
+                readings[index] = Reading(None, f"no reply could be read in {number + 1} asks", answers)
+    return readings

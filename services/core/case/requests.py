@@ -1,0 +1,44 @@
+"""The one way in which a service makes a request of a case."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.contracts.case import Case, Origin, Stage
+from services.contracts.recipe import Recipe, Sampling, Task
+from services.core.case import ids
+from services.core.case import prompts
+from services.core.ledger.calls import Request
+
+
+def request(
+    case: Case,
+    recipe: Recipe,
+    task: Task,
+    stage: Stage,
+    *,
+    place: tuple[Origin, int, int],
+    values: Mapping[str, str],
+    schema: Mapping[str, Any] | None = None,
+) -> Request:
+    """The call that a task of the recipe asks for, about or for the path at `place` (origin, round, slot): the seed
+    follows from it. `values` fill the prompt beside the question; gold is among them only where it may be seen."""
+    return Request(
+        case_id=case.case_id,
+        stage=stage,
+        alias=task.alias,
+        model=recipe.models[task.alias],
+        prompt=prompts.render(task.prompt, question=prompts.question_block(case.question), **values),
+        sampling=task.sampling,
+        seed=ids.seed(case.case_id, stage, *place),
+        ask=(case.life, 0),
+        schema=schema,
+    )
+
+
+def planned_request(case: Case, recipe: Recipe, slot: int) -> Request:
+    """The call that writes the path of a slot of the plan."""
+    plan = recipe.generate
+    alias, temperature = plan.plan[slot].alias, plan.plan[slot].temperature
+    sampling = Sampling(temperature=temperature, top_p=plan.top_p, max_tokens=plan.max_tokens)
+    task = Task(alias=alias, prompt=plan.prompt, sampling=sampling)
+    return request(case, recipe, task, "generate", place=("generated", 0, slot), values={})

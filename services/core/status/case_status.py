@@ -1,0 +1,312 @@
+"""Where each case stands, as the topics have told it: pure values, and the port of the store that keeps them.
+
+What is seen of a case is a *sighting*: one message of one topic. A case's sightings are kept as a set, so that it makes
+no difference how often a message is read, in which order topics are read, or how often the reader begins anew.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from services.contracts.case import Difficulty
+from services.contracts.topics import RECORD_COMPLETED, topics
+from services.core.ledger.ports import Position
+
+End = Literal["accepted", "rejected", "dead", "refused"]
+"""How a case ended: all its records completed; given up; a dead letter; refused at admission."""
+
+RATE_S = 60
+"""Seconds of which rates are told, by Kafka's own timestamps."""
+SLICE_S = 10
+"""Seconds that one count of a rate spans."""
+
+Key = tuple[str, int, str, int, int]
+"""Of a sighting among its case's: work id, life, topic, round, index."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a record cost."""
+
+    alias: str
+    """The recipe's alias of the model that wrote the chain of thought."""
+    usd: float
+    prompt: int
+    completion: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """One message of a case. Two with the same key tell the same; the one that was written first stays."""
+
+    case_id: str
+    work_id: str = ""
+    """Empty for a question that is no case yet."""
+    recipe_id: str = ""
+    life: int = 0
+    round: int = 0
+    """Refining rounds done."""
+    index: int = 0
+    """A record's place among its case's."""
+    of: int = 0
+    """Of a record: how many its case has; 0 for all else."""
+    position: Position
+    written_ms: int
+    """Unix time, by Kafka."""
+    end: End | None = None
+    """Where this message alone is the case's end; a dead letter that is none (a record's) is beside its way."""
+    difficulty: Difficulty | None = None
+    cost: Cost | None = None
+    title: str = ""
+    """The beginning of the stem."""
+    source: str = ""
+    subject: str = ""
+    why: str = ""
+    """Of a rejected, dead or refused one."""
+    paths: Mapping[str, int] = field(default_factory=dict)
+    """How many stand how: correct, error, unknown, unverified."""
+
+    @property
+    def topic(self) -> str:
+        """Where it was seen."""
+        return self.position.topic
+
+    @property
+    def key(self) -> Key:
+        """What makes it another sighting of its case."""
+        return self.work_id, self.life, self.topic, self.round, self.index
+
+    @property
+    def rank(self) -> tuple[int, int, int, int]:
+        """How far on a case's way this is: life; what is beside the way, on it, and past all rounds (records, then the
+        dead letter of a case); round; the topic's place."""
+        dead = topics()[self.topic].message == "dead_letter"
+        past = dead or self.topic == RECORD_COMPLETED
+        return self.life, -1 if dead and self.end is None else int(past), self.round, _ORDER[self.topic]
+
+    @property
+    def first(self) -> tuple[int, int, int]:
+        """Of two with the same key the lower one stays: a topic that got more partitions may have them in two."""
+        return self.written_ms, self.position.partition, self.position.offset
+
+
+_ORDER = {name: place for place, name in enumerate(topics())}
+"""topics.yaml has them in the order of a case's way, with dead letters last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where one work (a case under a recipe) stands now, or a question that is no case yet."""
+
+    case_id: str
+    work_id: str
+    recipe_id: str
+    life: int
+    round: int
+    topic: str
+    """Where it was seen last on its way: whoever reads that topic has it, or will."""
+    since_ms: int
+    begun_ms: int
+    """When its first message was written."""
+    end: End | None
+    difficulty: Difficulty | None
+    title: str
+    source: str
+    subject: str
+    why: str
+    records: int
+    """Seen so far."""
+
+
+Bucket = tuple[str, str]
+"""A topic, and an end or '' for what goes on."""
+
+
+@dataclass
+class Delta:
+    """What a set of sightings changes in what is counted of all cases."""
+
+    standing: Counter[Bucket] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+    """By topic."""
+    slices: Counter[tuple[str, int]] = field(default_factory=Counter)
+    """By topic and Unix time // SLICE_S."""
+    routes: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    """By reason: the word before the colon of `why`."""
+    records: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """By difficulty, alias, and what is counted: n, prompt, completion, and nano-USD, which sum exactly."""
+
+
+@dataclass(frozen=True)
+class CaseSeen:
+    """All that was seen of one case."""
+
+    case_id: str
+    sightings: Mapping[Key, Sighting] = field(default_factory=dict)
+
+    def with_(self, new: Iterable[Sighting]) -> "tuple[CaseSeen, Delta]":
+        """With these added, and what that changes. Any order and any repetition come to the same sum."""
+        kept, delta = dict(self.sightings), Delta()
+        for sighting in new:
+            before = kept.get(sighting.key)
+            if before is None or sighting.first < before.first:
+                kept[sighting.key] = sighting
+                _count(delta, sighting, 1)
+                if before is not None:
+                    _count(delta, before, -1)
+        after = CaseSeen(self.case_id, kept)
+        if kept != self.sightings:
+            _move(delta, self, -1)
+            _move(delta, after, 1)
+        return after, delta
+
+    def ended_before(self, at_ms: int) -> bool:
+        """Whether every work of it ended before then."""
+        return all(standing.end is not None and standing.since_ms < at_ms for standing in self.standings())
+
+    def standings(self) -> list[Standing]:
+        """Each of its works; the question itself where there is none yet. Those that changed last come first."""
+        works = sorted({key[0] for key in self.sightings})
+        if len(works) > 1 and works[0] == "":
+            works = works[1:]
+        found = [self._standing(work_id) for work_id in works]
+        return sorted(found, key=lambda standing: (-standing.since_ms, standing.work_id))
+
+    def way(self, work_id: str) -> list[Sighting]:
+        """The work's messages, with the question's own, in the order of their way."""
+        mine = [sighting for sighting in self.sightings.values() if sighting.work_id in ("", work_id)]
+        return sorted(mine, key=lambda sighting: (sighting.rank, sighting.index))
+
+    def _standing(self, work_id: str) -> Standing:
+        mine = [sighting for sighting in self.sightings.values() if sighting.work_id == work_id]
+        mine.sort(key=lambda sighting: (sighting.rank, sighting.first))
+        last = mine[-1]
+        records = {sighting.index for sighting in mine if sighting.of and sighting.life == last.life}
+        whole = last.of > 0 and len(records) == last.of
+        told = next((sighting for sighting in reversed(mine) if sighting.title), last)
+        return Standing(
+            case_id=self.case_id,
+            work_id=work_id,
+            recipe_id=last.recipe_id,
+            life=last.life,
+            round=last.round,
+            topic=last.topic,
+            since_ms=last.written_ms,
+            begun_ms=min(sighting.written_ms for sighting in self.way(work_id)),
+            end="accepted" if whole else last.end,
+            difficulty=next((sighting.difficulty for sighting in reversed(mine) if sighting.difficulty), None),
+            title=told.title,
+            source=told.source,
+            subject=told.subject,
+            why=last.why,
+            records=len(records),
+        )
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which standings are asked for; None: any."""
+
+    topic: str | None = None
+    end: End | Literal["open"] | None = None
+    difficulty: Difficulty | None = None
+    source: str | None = None
+
+    def takes(self, standing: Standing) -> bool:
+        """Whether it is one of them."""
+        ended = standing.end or "open"
+        return (
+            self.topic in (None, standing.topic)
+            and self.end in (None, ended)
+            and self.difficulty in (None, standing.difficulty)
+            and self.source in (None, standing.source)
+        )
+
+
+@dataclass(frozen=True)
+class RecordSum:
+    """Records of one difficulty and model, summed."""
+
+    difficulty: str
+    alias: str
+    records: int
+    usd: float
+    prompt: int
+    completion: int
+
+
+@dataclass(frozen=True)
+class Tally:
+    """All cases, counted."""
+
+    standing: Mapping[Bucket, int]
+    """Works by where they stand."""
+    oldest_ms: Mapping[str, int]
+    """By topic: since when the one that has stood there longest does so, of those that go on."""
+    seen: Mapping[str, int]
+    """Messages by topic, repeats left out."""
+    recent: Mapping[str, int]
+    """Of these, those written in the last RATE_S seconds."""
+    routes: Mapping[str, int]
+    """Works by difficulty."""
+    refused: Mapping[str, int]
+    """Questions by reason."""
+    records: Sequence[RecordSum]
+
+
+class Standings(Protocol):
+    """The store of what was seen, for any number of writers and readers. All raise LedgerAway."""
+
+    async def observe(self, sightings: Sequence[Sighting]) -> None:
+        """Add these; what is known already changes nothing."""
+        ...
+
+    async def case(self, case_id: str) -> CaseSeen | None:
+        """All that was seen of a case."""
+        ...
+
+    async def latest(self, which: Filter, *, limit: int) -> list[Standing]:
+        """The standings that changed last, latest first: of at least the last 10,000 cases."""
+        ...
+
+    async def tally(self, now_ms: int) -> Tally:
+        """All cases, counted."""
+        ...
+
+    async def publish(self, figures: bytes) -> None:
+        """Put the figures where every reader finds them, in place of the earlier ones."""
+        ...
+
+    async def published(self) -> bytes | None:
+        """The figures that were published last."""
+        ...
+
+    async def prune(self, older_than_s: float) -> int:
+        """Forget cases of which every work ended before that many seconds ago; how many. Sums and counts stay."""
+        ...
+
+
+def recent_slices(now_ms: int) -> range:
+    """The slices of the last RATE_S seconds, the one under way included."""
+    last = now_ms // 1000 // SLICE_S
+    return range(last - RATE_S // SLICE_S + 1, last + 1)
+
+
+def _count(delta: Delta, sighting: Sighting, by: int) -> None:
+    delta.seen[sighting.topic] += by
+    delta.slices[sighting.topic, sighting.written_ms // 1000 // SLICE_S] += by
+    if (cost := sighting.cost) is not None and sighting.topic == RECORD_COMPLETED:
+        sums = {"n": 1, "prompt": cost.prompt, "completion": cost.completion, "nano_usd": round(cost.usd * 1e9)}
+        for what, value in sums.items():
+            delta.records[sighting.difficulty or "", cost.alias, what] += by * value
+
+
+def _move(delta: Delta, case: CaseSeen, by: int) -> None:
+    for standing in case.standings():
+        delta.standing[standing.topic, standing.end or ""] += by
+        if standing.difficulty is not None:
+            delta.routes[standing.difficulty] += by
+        if standing.end == "refused":
+            delta.refused[standing.why.partition(":")[0]] += by

@@ -1,0 +1,179 @@
+"""Dead letters sent on their way again: what goes where, and in which life. Pure: docs/adr/0009-redrive.md says why.
+
+The same letter makes the same bytes for the same topic, however often.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from services.contracts.case import Case, Path
+from services.contracts.codec import Malformed, UnknownVersion, decode, encode
+from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
+from services.contracts.question import Submission
+from services.contracts.redriven import Redriven
+from services.contracts.topics import (
+    CASE_DIFFICULT,
+    CASE_MEDIUM,
+    CURRENT,
+    LETTER_REDRIVEN,
+    QUESTION_ADMITTED,
+    topics,
+)
+from services.core.case.paths import of_round
+from services.core.ledger.ports import Outgoing, Received
+
+_CASE_ID = re.compile(rb"case-[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A dead letter, read."""
+
+    reason: DeadLetter
+    original: Outgoing
+    """The message that died, as it would go back unchanged."""
+
+    @property
+    def case_id(self) -> str | None:
+        """The key of the message that died, where it is a case id."""
+        return self.original.key.decode() if _CASE_ID.fullmatch(self.original.key) else None
+
+    @property
+    def origin(self) -> str:
+        """Where the message that died had been read: TOPIC/PARTITION/OFFSET."""
+        return _origin(self.reason)
+
+
+@dataclass(frozen=True)
+class NewLife:
+    """The life that begins with a redrive."""
+
+    what: str
+    """As in the note, see Redriven."""
+    number: int
+    origin: str
+    """Where the message that died had been read."""
+
+
+@dataclass(frozen=True)
+class Redrive:
+    """What a letter's redrive sends."""
+
+    begins: NewLife
+    message: Outgoing
+
+
+class NotRedrivable(ValueError):
+    """This letter can't be redriven: says why, and what to do."""
+
+
+def read_letter(received: Received) -> Letter:
+    """The dead letter that a message of a topic of dead letters holds. Raises Malformed, UnknownVersion."""
+    reason = decode(DeadLetter, received.headers.get(DEAD_LETTER_HEADER, b""))
+    headers = {name: value for name, value in received.headers.items() if name != DEAD_LETTER_HEADER}
+    return Letter(reason, Outgoing(reason.topic, received.key or b"", received.value or b"", headers))
+
+
+def redrive(letter: Letter) -> Redrive:
+    """What follows from the letter. A case or submission begins a new life; a record, and what only a newer version
+    reads, goes back as it was. Raises NotRedrivable."""
+    if letter.reason.kind == "poison":
+        raise NotRedrivable("it was refused as unreadable, and would be again: mend its writer and have it sent anew")
+    topic = topics().get(letter.reason.topic)
+    try:
+        match topic.message if topic else None:
+            case "submission":
+                return _submission(letter, decode(Submission, letter.original.value))
+            case "case":
+                return _case(letter, decode(Case, letter.original.value))
+            case "record":
+                return _unchanged(letter)
+            case _:
+                raise NotRedrivable(f"nothing is redriven to {letter.reason.topic}: is this command up to date?")
+    except UnknownVersion:
+        return _unchanged(letter)
+    except Malformed as error:
+        raise NotRedrivable(f"it can't be read: {error}") from error
+
+
+def note(letter: Letter, redriven: Redrive) -> Outgoing:
+    """The message that says that the letter has been redriven. To be published after it: an interruption in between
+    costs a repeat of the same bytes, never a letter."""
+    reason = letter.reason
+    said = Redriven(
+        what=redriven.begins.what,
+        life=redriven.begins.number,
+        topic=reason.topic,
+        partition=reason.partition,
+        offset=reason.offset,
+        to=redriven.message.topic,
+    )
+    return Outgoing(LETTER_REDRIVEN, said.what.encode(), encode(said), {})
+
+
+@dataclass
+class Lives:
+    """The latest life that is known of each thing: from the notes, and from the letters themselves."""
+
+    _latest: dict[str, int] = field(default_factory=dict)
+
+    def take(self, new: NewLife) -> None:
+        """A letter is there whose redrive would begin this life: the one before it has been."""
+        self._see(new.what, new.number - 1)
+
+    def take_note(self, said: Redriven) -> None:
+        """A note is there. Its message may have been unreadable to who wrote it, and be readable now: so where that had
+        been read is remembered as well."""
+        self._see(said.what, said.life)
+        self._see(_origin(said), 1)
+
+    def begun(self, new: NewLife) -> bool:
+        """Whether this life, or a later one, has begun already."""
+        return self._latest.get(new.what, 0) >= new.number or self._latest.get(new.origin, 0) > 0
+
+    def _see(self, what: str, life: int) -> None:
+        self._latest[what] = max(life, self._latest.get(what, 0))
+
+
+def _submission(letter: Letter, submission: Submission) -> Redrive:
+    what = f"{submission.case_id} {submission.recipe_id or CURRENT}"
+    return _begun(letter, what, submission.with_(life=submission.life + 1), letter.reason.topic)
+
+
+def _case(letter: Letter, case: Case) -> Redrive:
+    case, topic = _onward(case, letter.reason.topic)
+    return _begun(letter, case.work_id, case.with_(life=case.life + 1), topic)
+
+
+def _begun(letter: Letter, what: str, message: Submission | Case, topic: str) -> Redrive:
+    sent = replace(letter.original, topic=topic, value=encode(message))
+    return Redrive(NewLife(what, message.life, letter.origin), sent)
+
+
+def _unchanged(letter: Letter) -> Redrive:
+    return Redrive(NewLife(letter.origin, 1, letter.origin), letter.original)
+
+
+def _onward(case: Case, topic: str) -> tuple[Case, str]:
+    """The case without the unknown paths that will be written anew, and the topic where that begins.
+
+    One unknown path beside others of its refining round stays, and so do the plan's once the route is known: nobody
+    would write them anew, and the router has its rule for them (a rewritten path's parent keeps its place).
+    """
+    if case.difficulty is None and any(path.standing == "unknown" for path in case.paths):
+        return _without_unknown(case, case.paths), QUESTION_ADMITTED
+    last = of_round(case, case.rounds)
+    if last and all(path.standing == "unknown" for path in last):
+        lane = CASE_MEDIUM if case.difficulty == "medium" else CASE_DIFFICULT
+        return _without_unknown(case, last).with_(rounds=case.rounds - 1), lane
+    return case, topic
+
+
+def _without_unknown(case: Case, among: Sequence[Path]) -> Case:
+    gone = {path.path_id for path in among if path.standing == "unknown"}
+    return case.with_(paths=tuple(path for path in case.paths if path.path_id not in gone))
+
+
+def _origin(where: DeadLetter | Redriven) -> str:
+    return f"{where.topic}/{where.partition}/{where.offset}"

@@ -1,0 +1,46 @@
+"""What Kubernetes and Prometheus ask."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from services.gateway.read.cache import Kept
+from services.gateway.http.metrics import Metrics
+
+KEEP_S = 1.0
+"""Seconds that readiness holds: whoever calls /readyz in a loop makes no more than one connection a second."""
+
+
+def routes(reachable: Callable[[], Awaitable[bool]], metrics: Metrics) -> APIRouter:
+    """The routes."""
+    router = APIRouter(tags=["operation"])
+    ready = Kept(reachable, KEEP_S)
+
+    @router.get("/healthz", response_class=PlainTextResponse, summary="The process is alive")
+    async def healthz() -> str:
+        """Always 200. Says nothing about Kafka: a restart of the gateway wouldn't bring that back."""
+        return "alive\n"
+
+    @router.get(
+        "/readyz",
+        response_class=PlainTextResponse,
+        summary="Kafka can be reached",
+        responses={
+            503: {"description": "Kafka can't be reached.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+        },
+    )
+    async def readyz(response: Response) -> str:
+        """200 where a new connection reaches Kafka, else 503. An answer holds for a second."""
+        if await ready():
+            return "ready\n"
+        response.status_code = 503
+        return "Kafka can't be reached\n"
+
+    @router.get("/metrics", response_class=PlainTextResponse, summary="Figures for Prometheus")
+    async def prometheus() -> Response:
+        """Accepted and refused questions, open streams, and how long Kafka takes to confirm."""
+        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router

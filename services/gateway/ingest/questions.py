@@ -1,0 +1,162 @@
+"""POST /questions: one, an array, or lines without end."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.contracts.base import CaseId, RecipeId
+from services.core.ledger.ports import Outgoing
+from services.gateway.http.answers import Placed, in_pieces
+from services.gateway.ingest.body import chunks, form, is_array, read_json
+from services.gateway.http.metrics import Metrics
+from services.gateway.http.openapi import NDJSON, QUESTIONS_BODY, QUESTIONS_RESPONSES
+from services.gateway.http.slots import Places
+from services.gateway.ingest.publishing import Publisher
+from services.gateway.http.refusals import FieldError, Refused
+from services.gateway.ingest.submissions import from_array, from_json, parted
+from services.gateway.ingest.upload import Upload
+
+UNDER_WAY = 256
+"""Questions handled at once. While Kafka is away each waits 10 s with its body, 64 MiB at most in all; the next one is
+told at once that the gateway is busy."""
+
+BATCHES = 8
+"""Arrays and bodies of lines handled at once: each holds 4 MiB of what was sent at most, and 4 of what is answered."""
+
+
+class Choice(BaseModel):
+    """What the query may say. A misspelt name is refused: it would be paid for under another recipe."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    recipe: RecipeId | None = Field(default=None, description="Ask for this recipe; none: the current one.")
+    ids: bool = Field(default=False, description="Of lines: tell each accepted one's case id too.")
+
+
+class Accepted(BaseModel):
+    """Kafka holds the question."""
+
+    case_id: CaseId
+
+
+class Result(BaseModel):
+    """What became of one question of an array: a case id where Kafka holds it, else what is wrong."""
+
+    index: int = Field(description="Its place in the array, from 0.")
+    case_id: CaseId | None = None
+    error: str | None = None
+    fields: list[FieldError] | None = None
+
+
+class Batch(BaseModel):
+    """What became of an array."""
+
+    accepted: int
+    refused: int
+    results: list[Result] = Field(description="One for each question, in order.")
+
+
+class Questions:
+    """What the route needs."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        metrics: Metrics,
+        draining: asyncio.Event,
+        *,
+        under_way: int = UNDER_WAY,
+        batches: int = BATCHES,
+    ) -> None:
+        self._publisher = publisher
+        self._metrics = metrics
+        self._draining = draining
+        self._places = Places(under_way, "questions")
+        self._batches = Places(batches, "batches")
+
+    async def json(self, request: Request, recipe_id: str | None) -> Response:
+        """A question or an array of them. Raises Refused."""
+        with ExitStack() as held:
+            held.enter_context(self._places)
+            body = await read_json(request, on_array=lambda: held.enter_context(self._batches))
+            if is_array(body):
+                return await self._array(body, recipe_id)
+            message = from_json(body, recipe_id)
+            await self._publisher.publish([message])
+        return JSONResponse({"case_id": message.key.decode()}, 202)
+
+    def lines(self, request: Request, choice: Choice) -> Response:
+        """A body of lines, taken when the answer is sent. Raises Refused then."""
+
+        async def take() -> Response:
+            upload = Upload(
+                self._publisher, self._metrics, self._draining, recipe_id=choice.recipe, with_ids=choice.ids
+            )
+            told, stopped = await upload.take(chunks(request))
+            if stopped is None:
+                return in_pieces(told, 207 if upload.refused else 202, media_type=NDJSON)
+            self._metrics.refuse(stopped.reason)
+            return in_pieces(told, stopped.status, media_type=NDJSON, headers=stopped.headers)
+
+        return Placed(self._batches, take)
+
+    async def _array(self, body: bytes, recipe_id: str | None) -> Response:
+        decided = from_array(body, recipe_id)
+        messages, refused = parted(decided)
+        await self._publisher.publish(messages)
+        self._metrics.batch("array", accepted=len(messages), refused=len(refused))
+        for each in refused:
+            self._metrics.refuse(each.reason)
+        content = {"accepted": len(messages), "refused": len(refused), "results": _results(decided)}
+        return JSONResponse(content, 207 if refused else 202)
+
+
+def routes(questions: Questions) -> APIRouter:
+    """The route."""
+    router = APIRouter(tags=["questions"])
+    described = {**QUESTIONS_RESPONSES, 207: {"model": Batch, **QUESTIONS_RESPONSES[207]}}
+
+    @router.post(
+        "/questions",
+        status_code=202,
+        summary="Hand in questions",
+        response_model=Accepted | Batch,
+        responses=described,
+        openapi_extra=QUESTIONS_BODY,
+    )
+    async def submit(request: Request, choice: Annotated[Choice, Query()]) -> Response:
+        """Takes multiple-choice questions with their gold answers, and answers once Kafka has confirmed them. Each is
+        accepted or refused on its own.
+
+        - **One** (`application/json`, an object of at most 256 KiB): a case id.
+        - **An array** (`application/json`, at most 1,000 questions and 4 MiB): a result for each, in order. An array
+          that is no JSON is refused whole.
+        - **Lines** (`application/x-ndjson`, any number; each at most 256 KiB, and within ten seconds of the one
+          before): the body is read to its end, and then answered in lines: one for each refused line, one for each
+          accepted one too with `ids=true`, and at last the sum. Blank lines are passed over, but counted. Where
+          something stops the reading in between, the status says what (503 where Kafka is away), and
+          `accepted_through` up to which line everything is decided: send the rest again, or all of it.
+
+        The case id is a digest of the question itself (stem, options, answer, context): the same question always has
+        the same id, and is worked on once for each recipe that is named, and once for none. Fields beyond those below
+        are kept and travel with the question.
+        """
+        if form(request) == "json":
+            return await questions.json(request, choice.recipe)
+        return questions.lines(request, choice)
+
+    return router
+
+
+def _results(decided: Sequence[Outgoing | Refused]) -> list[dict[str, Any]]:
+    return [
+        {"index": index, "case_id": each.key.decode()}
+        if isinstance(each, Outgoing)
+        else {"index": index, **each.refusal.model_dump()}
+        for index, each in enumerate(decided)
+    ]

@@ -1,0 +1,150 @@
+"""Questions as lines of JSON, in a body of any length: each is decided on its own, and the answer comes at the end.
+
+Most clients send a whole body before they read a byte of its answer. Were each line answered while later ones come, the
+answer would fill the connection's buffers, and both sides would wait for each other. So what is told of lines is kept
+until the body has ended: of refused ones always, of accepted ones where their ids are asked for. That is bounded: an
+answer that grows larger than ANSWER_BYTES ends the reading there. Whatever ends it, the answer says through which line
+everything is decided.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+
+import orjson
+from pydantic import BaseModel, Field
+
+from services.core.ledger.ports import Outgoing
+from services.core.case.sizes import QUESTION_BYTES
+from services.gateway.ingest.body import READ_WITHIN_S, too_slow
+from services.gateway.ingest.lines import Line, Lines
+from services.gateway.http.metrics import Metrics
+from services.gateway.ingest.publishing import Publisher
+from services.gateway.http.refusals import FieldError, Refused, malformed
+from services.gateway.ingest.submissions import from_line, parted
+
+ANSWER_BYTES = 4 * 2**20
+"""Some 20,000 refused lines, or 60,000 ids."""
+
+SLICE = 256
+"""Lines decided in one go, about 20 ms, before others have their turn; and published together."""
+
+
+class Summary(BaseModel):
+    """The answer's last line."""
+
+    accepted: int = Field(description="Lines whose question Kafka holds.")
+    refused: int = Field(description="Lines that are no question: each has a line of its own above.")
+    accepted_through: int = Field(
+        description="Every line up to this one is decided: Kafka holds its question, or a line above says why not. Of "
+        "later ones nothing is known."
+    )
+    stopped: str | None = Field(
+        default=None, description="Why later lines were not taken; none: the body was read to its end."
+    )
+
+
+class Upload:
+    """One body of lines."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        metrics: Metrics,
+        draining: asyncio.Event,
+        *,
+        recipe_id: str | None,
+        with_ids: bool,
+        read_within_s: float = READ_WITHIN_S,
+    ) -> None:
+        self._publisher = publisher
+        self._metrics = metrics
+        self._draining = draining
+        self._recipe_id = recipe_id
+        self._with_ids = with_ids
+        self._within_s = read_within_s
+        self._summary = Summary(accepted=0, refused=0, accepted_through=0)
+        self._told = bytearray()
+
+    async def take(self, body: AsyncGenerator[bytes, None]) -> tuple[bytes, Refused | None]:
+        """Decide line after line; the answer's lines, and what stopped it before the body's end, if anything did.
+        Raises Refused (422) for a body of no lines."""
+        ending = asyncio.create_task(self._draining.wait())
+        try:
+            await self._take(body, ending)
+            stopped = None
+        except Refused as refused:
+            stopped = refused
+            self._summary.stopped = refused.refusal.error
+        finally:
+            ending.cancel()
+            await body.aclose()
+        if stopped is None and self._summary.accepted + self._summary.refused == 0:
+            raise malformed([FieldError(field="body", why="there is no line in it")])
+        return bytes(self._told) + self._summary.model_dump_json().encode() + b"\n", stopped
+
+    @property
+    def refused(self) -> int:
+        """Lines refused."""
+        return self._summary.refused
+
+    async def _take(self, body: AsyncGenerator[bytes, None], ending: asyncio.Task[bool]) -> None:
+        lines = Lines(QUESTION_BYTES)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._within_s
+        while (chunk := await self._next(body, ending, deadline - loop.time())) is not None:
+            # What came while the last was published: the faster it comes, the more is published at once.
+            if found := lines.feed(chunk):
+                await self._decide(found)
+                deadline = loop.time() + self._within_s
+        await self._decide(lines.end())
+        self._summary.accepted_through = lines.number
+
+    async def _next(
+        self, body: AsyncGenerator[bytes, None], ending: asyncio.Task[bool], within_s: float
+    ) -> bytes | None:
+        reading = asyncio.ensure_future(_next(body))
+        try:
+            await asyncio.wait((reading, ending), timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+            if ending.done():
+                raise Refused(503, "draining", "The gateway ends here: send the rest again.", headers=_AT_ONCE)
+            if not reading.done():
+                raise too_slow(self._within_s)
+            return reading.result()
+        finally:
+            reading.cancel()
+            await asyncio.wait((reading,))
+
+    async def _decide(self, lines: Sequence[Line]) -> None:
+        for start in range(0, len(lines), SLICE):
+            part = lines[start : start + SLICE]
+            decided = [from_line(line.text, self._recipe_id) for line in part]
+            messages, refused = parted(decided)
+            await self._publisher.publish(messages)
+            self._count(messages, refused, through=part[-1].number)
+            for line, became in zip(part, decided, strict=True):
+                self._tell(line.number, became)
+            if len(self._told) > ANSWER_BYTES:
+                raise Refused(413, "answer_full", "The answer has become too long: send the rest as another body.")
+            await asyncio.sleep(0)
+
+    def _count(self, messages: Sequence[Outgoing], refused: Sequence[Refused], *, through: int) -> None:
+        self._summary.accepted += len(messages)
+        self._summary.refused += len(refused)
+        self._summary.accepted_through = through
+        self._metrics.batch("lines", accepted=len(messages), refused=len(refused))
+        for each in refused:
+            self._metrics.refuse(each.reason)
+
+    def _tell(self, number: int, became: Outgoing | Refused) -> None:
+        match became:
+            case Refused(refusal=refusal):
+                self._told += orjson.dumps({"line": number, **refusal.model_dump()}) + b"\n"
+            case Outgoing(key=case_id) if self._with_ids:
+                self._told += orjson.dumps({"line": number, "case_id": case_id.decode()}) + b"\n"
+
+
+async def _next(body: AsyncGenerator[bytes, None]) -> bytes | None:
+    return await anext(body, None)
+
+
+_AT_ONCE = {"Retry-After": "1"}

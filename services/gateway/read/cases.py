@@ -1,0 +1,209 @@
+"""GET /cases and /figures: where cases stand, what became of them, and the whole stream at a glance."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from services.contracts.base import CaseId
+from services.contracts.case import Difficulty
+from services.contracts.topics import topics
+from services.core.errors import LedgerAway
+from services.core.status.figures import Figures
+from services.core.status.case_status import Filter
+from services.gateway.http.answers import JSON, Placed, in_pieces
+from services.gateway.read.events import TICK_S, EventStream, Seen, changes
+from services.gateway.read.cache import Kept
+from services.gateway.http.metrics import Metrics
+from services.gateway.http.openapi import AWAY, NOT_UNDERSTOOD, UNKNOWN, events
+from services.gateway.http.slots import Places
+from services.gateway.read.reading import Reading, store_away
+from services.gateway.http.refusals import away
+from services.gateway.read.views import CasesView, CaseView, StoryView, TopicView, standing_view, topic_view
+
+READS = 8
+"""Cases read from Kafka at once, until they are sent: each is some 300 KB for each of its works, and as much again for
+its records."""
+
+LISTENERS = 64
+"""Streams of events at once."""
+
+
+def _known_topic(name: str) -> str:
+    if name not in topics():
+        raise ValueError("there is no such topic: GET /topics lists them")
+    return name
+
+
+class Wanted(BaseModel):
+    """Which standings are asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    topic: Annotated[str, AfterValidator(_known_topic)] | None = Field(default=None, description="Where they stand.")
+    end: Literal["open", "accepted", "rejected", "dead", "refused"] | None = Field(
+        default=None, description="How they ended; `open`: they have not."
+    )
+    difficulty: Difficulty | None = None
+    source: Annotated[str, Field(max_length=200)] | None = Field(default=None, description="Where they come from.")
+    limit: int = Field(default=50, ge=1, le=500)
+
+
+class Shown:
+    """What the routes need."""
+
+    def __init__(
+        self,
+        reading: Reading,
+        metrics: Metrics,
+        draining: asyncio.Event,
+        *,
+        reads: int = READS,
+        listeners: int = LISTENERS,
+    ) -> None:
+        self._reading = reading
+        self._metrics = metrics
+        self._draining = draining
+        self._reads = Places(reads, "cases")
+        self._listeners = Places(listeners, "streams of events")
+        self._looked_up = Kept(self._look_up, TICK_S)
+
+    async def figures(self) -> bytes:
+        """As the monitor published them. Raises Refused (503)."""
+        try:
+            found = await self._reading.lookup.published()
+        except LedgerAway as error:
+            raise store_away() from error
+        if found is None:
+            raise away("store_away", "No figures yet: the monitor makes them. Does it run?")
+        return found
+
+    async def cases(self, wanted: Wanted) -> CasesView:
+        """The latest of these. Raises Refused (503)."""
+        which = Filter(**wanted.model_dump(exclude={"limit"}))
+        try:
+            found = await self._reading.lookup.latest(which, limit=wanted.limit)
+        except LedgerAway as error:
+            raise store_away() from error
+        return CasesView(cases=[standing_view(standing) for standing in found])
+
+    def case(self, case_id: str) -> Response:
+        """Its standing and its records."""
+
+        async def make() -> Response:
+            found = await self._reading.case(await self._reading.seen(case_id))
+            return in_pieces(found.model_dump_json().encode())
+
+        return Placed(self._reads, make)
+
+    def story(self, case_id: str) -> Response:
+        """Its messages."""
+
+        async def make() -> Response:
+            found = await self._reading.story(await self._reading.seen(case_id))
+            return in_pieces(found.model_dump_json().encode())
+
+        return Placed(self._reads, make)
+
+    def figures_stream(self) -> Response:
+        """The figures whenever they have changed, looked up once for all who listen."""
+
+        async def look() -> Seen | None:
+            found = await self._looked_up()
+            if isinstance(found, LedgerAway):
+                raise LedgerAway(str(found))
+            return None if found is None else Seen(found)
+
+        return self._stream(changes("figures", look, self._draining))
+
+    def case_stream(self, case_id: str) -> Response:
+        """The case's standing whenever it has changed, until it has ended."""
+        return self._stream(changes("standing", lambda: self._reading.standing(case_id), self._draining))
+
+    def _stream(self, told: AsyncIterator[bytes]) -> Response:
+        async def make() -> Response:
+            return EventStream(told, self._metrics)
+
+        return Placed(self._listeners, make)
+
+    async def _look_up(self) -> bytes | LedgerAway | None:
+        try:
+            return await self._reading.lookup.published()
+        except LedgerAway as error:
+            return error  # kept as an answer is: a store that is away isn't asked by each listener
+
+
+def routes(shown: Shown) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+
+    @router.get("/figures", summary="The live figures", tags=["figures"], response_model=Figures, responses=AWAY)
+    async def figures() -> Response:
+        """What stands where, what has ended, what it cost: as the monitor counted it last."""
+        return Response(await shown.figures(), media_type=JSON)
+
+    @router.get(
+        "/figures/stream",
+        summary="The live figures as they change",
+        tags=["figures"],
+        response_class=Response,
+        responses={200: events("The figures as events.", 'event: figures\ndata: {"at": …}\n\n'), **AWAY},
+    )
+    async def figures_stream() -> Response:
+        """Server-sent events: `figures` at once and on each change, with the same JSON as `GET /figures`; `away` while
+        they can't be looked up."""
+        return shown.figures_stream()
+
+    @router.get("/topics", summary="The topics of the stream", tags=["figures"])
+    async def all_topics() -> list[TopicView]:
+        """What flows where, in the order of a case's way: who writes each topic, who reads it, what it holds."""
+        return [topic_view(topic) for topic in topics().values()]
+
+    @router.get("/cases", summary="Cases by where they stand", tags=["cases"], responses=NOT_UNDERSTOOD | AWAY)
+    async def cases(wanted: Annotated[Wanted, Query()]) -> CasesView:
+        """Those that changed last come first; of the last 10,000 cases at least."""
+        return await shown.cases(wanted)
+
+    @router.get(
+        "/cases/{case_id}",
+        summary="Where a case stands, and its records",
+        tags=["cases"],
+        response_model=CaseView,
+        responses=UNKNOWN | NOT_UNDERSTOOD | AWAY,
+    )
+    async def case(case_id: CaseId) -> Response:
+        """Its way through the topics under each recipe, and, of works that have ended, the records."""
+        return shown.case(case_id)
+
+    @router.get(
+        "/cases/{case_id}/story",
+        summary="How a case came about",
+        tags=["cases"],
+        response_model=StoryView,
+        responses=UNKNOWN | NOT_UNDERSTOOD | AWAY,
+    )
+    async def story(case_id: CaseId) -> Response:
+        """The latest message of the case whole, read from Kafka: the question, and every path with its verdict, reason,
+        score and parents; then its records. What Kafka's retention has deleted is null, and a note says so."""
+        return shown.story(case_id)
+
+    @router.get(
+        "/cases/{case_id}/events",
+        summary="A case as it goes its way",
+        tags=["cases"],
+        response_class=Response,
+        responses={
+            200: events("The case as events.", 'event: standing\ndata: {"case_id": …}\n\n'),
+            **NOT_UNDERSTOOD,
+            **AWAY,
+        },
+    )
+    async def case_events(case_id: CaseId) -> Response:
+        """Server-sent events: `standing` at once and on each change, with the same JSON as `GET /cases/{case_id}` less
+        its records; `end` when each of its works has ended, and then the stream ends; `away` while it can't be looked
+        up. A case that was not seen yet is waited for."""
+        return shown.case_stream(case_id)
+
+    return router

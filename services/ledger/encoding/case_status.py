@@ -1,0 +1,121 @@
+"""How standings are written in a store: what was seen of a case as JSON, and what is counted under flat names."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, asdict, fields
+from typing import Any
+
+from services.contracts.codec import canonical, peek
+from services.core.ledger.ports import Position
+from services.core.status.case_status import (
+    SLICE_S,
+    CaseSeen,
+    Cost,
+    Delta,
+    RecordSum,
+    Sighting,
+    Tally,
+    recent_slices,
+)
+
+KEPT_S = 3600
+"""Seconds that slices of rates are kept: nobody asks for the rate of an hour ago."""
+
+Count = tuple[str, str, str, str]
+"""What is counted: a kind (standing, seen, slice, routes, refused, records), and up to three names under it."""
+
+_DEFAULTS = {field.name: field.default for field in fields(Sighting) if field.default is not MISSING}
+_FIELDS = {field.name for field in fields(Sighting)}
+
+
+def encode(case: CaseSeen) -> bytes:
+    """What was seen of a case, without what says nothing."""
+    return canonical([_told(sighting) for sighting in case.sightings.values()])
+
+
+def decode(case_id: str, data: bytes | None) -> CaseSeen:
+    """What was seen of a case; fields that a newer writer added are passed over. None: nothing was seen yet."""
+    if data is None:
+        return CaseSeen(case_id)
+    sightings = [_sighting(case_id, told) for told in peek(data)]
+    return CaseSeen(case_id, {sighting.key: sighting for sighting in sightings})
+
+
+def by_case(sightings: Iterable[Sighting]) -> Mapping[str, list[Sighting]]:
+    """The sightings of each case."""
+    found: defaultdict[str, list[Sighting]] = defaultdict(list)
+    for sighting in sightings:
+        found[sighting.case_id].append(sighting)
+    return found
+
+
+def counts(delta: Delta, now_ms: int) -> dict[Count, int]:
+    """What it changes, without the zeros, and without slices that are too old to be asked for."""
+    oldest = oldest_slice(now_ms)
+    flat: dict[Count, int] = {("standing", topic, end, ""): n for (topic, end), n in delta.standing.items()}
+    flat |= {("seen", topic, "", ""): n for topic, n in delta.seen.items()}
+    flat |= {("slice", topic, str(at), ""): n for (topic, at), n in delta.slices.items() if at >= oldest}
+    flat |= {("routes", route, "", ""): n for route, n in delta.routes.items()}
+    flat |= {("refused", reason, "", ""): n for reason, n in delta.refused.items()}
+    flat |= {("records", *key): n for key, n in delta.records.items()}
+    return {count: n for count, n in flat.items() if n}
+
+
+def oldest_slice(now_ms: int) -> int:
+    """The first slice that is kept."""
+    return int((now_ms // 1000 - KEPT_S) // SLICE_S)
+
+
+def tally(sums: Iterable[tuple[Count, int]], oldest_ms: Mapping[str, int], now_ms: int) -> Tally:
+    """All counts as they are asked for."""
+    kinds: defaultdict[str, dict[tuple[str, str, str], int]] = defaultdict(dict)
+    for (kind, *names), n in sums:
+        if n:
+            kinds[kind][names[0], names[1], names[2]] = n
+    recent: Counter[str] = Counter()
+    for (topic, at, _), n in kinds["slice"].items():
+        if int(at) in recent_slices(now_ms):
+            recent[topic] += n
+    return Tally(
+        standing={(topic, end): n for (topic, end, _), n in kinds["standing"].items()},
+        oldest_ms=dict(oldest_ms),
+        seen={topic: n for (topic, _, _), n in kinds["seen"].items()},
+        recent={topic: n for topic, n in recent.items() if n},
+        routes={route: n for (route, _, _), n in kinds["routes"].items()},
+        refused={reason: n for (reason, _, _), n in kinds["refused"].items()},
+        records=_record_sums(kinds["records"]),
+    )
+
+
+def _record_sums(of: Mapping[tuple[str, str, str], int]) -> Sequence[RecordSum]:
+    return [
+        RecordSum(
+            difficulty=difficulty,
+            alias=alias,
+            records=of.get((difficulty, alias, "n"), 0),
+            usd=of.get((difficulty, alias, "nano_usd"), 0) / 1e9,
+            prompt=of.get((difficulty, alias, "prompt"), 0),
+            completion=of.get((difficulty, alias, "completion"), 0),
+        )
+        for difficulty, alias in sorted({key[:2] for key in of})
+    ]
+
+
+def _told(sighting: Sighting) -> dict[str, Any]:
+    position, cost = sighting.position, sighting.cost
+    told = {name: value for name, default in _DEFAULTS.items() if (value := getattr(sighting, name)) != default}
+    told["position"] = [position.topic, position.partition, position.offset]
+    told["written_ms"] = sighting.written_ms
+    if sighting.paths:
+        told["paths"] = dict(sighting.paths)
+    if cost is not None:
+        told["cost"] = asdict(cost)
+    return told
+
+
+def _sighting(case_id: str, told: dict[str, Any]) -> Sighting:
+    known = {name: value for name, value in told.items() if name in _FIELDS}
+    known["position"] = Position(*told["position"])
+    if "cost" in told:
+        known["cost"] = Cost(**told["cost"])
+    return Sighting(case_id=case_id, **known)

@@ -1,0 +1,73 @@
+"""The standings' fake: all in one process's memory, the same promises."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from services.core.errors import LedgerAway
+from services.core.status.case_status import CaseSeen, Filter, Sighting, Standing, Tally
+from services.ledger.encoding import case_status as seen
+
+
+class MemoryStandings:
+    """Standings that end with their process. Set `away` to a reason, and every method raises LedgerAway with it."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.away: str | None = None
+        self._clock = clock
+        self._cases: dict[str, CaseSeen] = {}
+        self._sums: Counter[seen.Count] = Counter()
+        self._published: bytes | None = None
+
+    async def observe(self, sightings: Sequence[Sighting]) -> None:
+        self._check()
+        for case_id, new in seen.by_case(sightings).items():
+            self._cases[case_id], delta = self._cases.get(case_id, CaseSeen(case_id)).with_(new)
+            self._sums.update(seen.counts(delta, self._now_ms()))
+
+    async def case(self, case_id: str) -> CaseSeen | None:
+        self._check()
+        return self._cases.get(case_id)
+
+    async def latest(self, which: Filter, *, limit: int) -> list[Standing]:
+        self._check()
+        found = [each for each in self._standings() if which.takes(each)]
+        return sorted(found, key=lambda standing: -standing.since_ms)[:limit]
+
+    async def tally(self, now_ms: int) -> Tally:
+        self._check()
+        oldest: dict[str, int] = {}
+        for standing in self._standings():
+            if standing.end is None:
+                oldest[standing.topic] = min(standing.since_ms, oldest.get(standing.topic, standing.since_ms))
+        return seen.tally(self._sums.items(), oldest, now_ms)
+
+    async def publish(self, figures: bytes) -> None:
+        self._check()
+        self._published = figures
+        oldest = seen.oldest_slice(self._now_ms())
+        self._sums = Counter(
+            {count: n for count, n in self._sums.items() if count[0] != "slice" or int(count[2]) >= oldest}
+        )
+
+    async def published(self) -> bytes | None:
+        self._check()
+        return self._published
+
+    async def prune(self, older_than_s: float) -> int:
+        self._check()
+        before = self._now_ms() - int(older_than_s * 1000)
+        gone = [case_id for case_id, case in self._cases.items() if case.ended_before(before)]
+        for case_id in gone:
+            del self._cases[case_id]
+        return len(gone)
+
+    def _standings(self) -> list[Standing]:
+        return [standing for case in self._cases.values() for standing in case.standings()]
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+    def _check(self) -> None:
+        if self.away is not None:
+            raise LedgerAway(self.away)

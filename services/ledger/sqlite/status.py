@@ -1,0 +1,151 @@
+"""The standings in a SQLite file of their own, beside the ledger's: whoever writes here keeps no claim waiting.
+
+Nothing here is money: the topics hold all of it. So nothing waits for the disk but the figures, once a second, which
+also keeps the log short. After a power cut the last sightings may be gone that the reader has acknowledged.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from services.core.status.case_status import CaseSeen, Filter, Sighting, Standing, Tally
+from services.ledger.encoding import case_status as seen
+from services.ledger.sqlite.commits import SqliteCommits
+from services.ledger.sqlite.file import Kind, connect, prepare, translated
+
+KIND = Kind(
+    0x524D5354,  # "RMST"
+    """
+CREATE TABLE seen (case_id TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE standing (
+    case_id TEXT, work_id TEXT, topic TEXT NOT NULL, since_ms INTEGER NOT NULL, "end" TEXT NOT NULL,
+    difficulty TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (case_id, work_id)
+) WITHOUT ROWID;
+CREATE INDEX standing_since ON standing (since_ms);
+CREATE INDEX standing_open ON standing (topic, since_ms) WHERE "end" = '';
+CREATE TABLE count (kind TEXT, a TEXT, b TEXT, c TEXT, n INTEGER NOT NULL, PRIMARY KEY (kind, a, b, c)) WITHOUT ROWID;
+CREATE TABLE figures (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL);
+""",
+)
+
+_PRUNED_AT_ONCE = 500
+"""Cases of one deleting transaction: some milliseconds."""
+
+
+class SqliteStandings:
+    """The port over one file. Made by `open`."""
+
+    def __init__(self, path: Path, commits: SqliteCommits, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._commits = commits
+        self._clock = clock
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, clock: Callable[[], float] = time.time) -> "AsyncIterator[SqliteStandings]":
+        """The standings in this file, made where there is none. Raises LedgerUnusable, LedgerAway."""
+        await asyncio.to_thread(prepare, path, KIND)
+        async with SqliteCommits.open(path, clock) as commits:
+            yield cls(path, commits, clock)
+
+    async def observe(self, sightings: Sequence[Sighting]) -> None:
+        await self._commits.run(partial(_observe, sightings=sightings))
+
+    async def case(self, case_id: str) -> CaseSeen | None:
+        rows = await self._read("SELECT body FROM seen WHERE case_id = ?", (case_id,))
+        return seen.decode(case_id, rows[0][0]) if rows else None
+
+    async def latest(self, which: Filter, *, limit: int) -> list[Standing]:
+        end = "" if which.end == "open" else which.end
+        wanted = {"topic": which.topic, '"end"': end, "difficulty": which.difficulty, "source": which.source}
+        given = {name: value for name, value in wanted.items() if value is not None}
+        where = " AND ".join(["true", *(f"{name} = ?" for name in given)])
+        rows = await self._read(
+            f"SELECT case_id, work_id, body FROM standing JOIN seen USING (case_id) WHERE {where} "  # noqa: S608
+            "ORDER BY since_ms DESC LIMIT ?",
+            (*given.values(), limit),
+        )
+        return [
+            standing
+            for case_id, work_id, body in rows
+            for standing in seen.decode(case_id, body).standings()
+            if standing.work_id == work_id
+        ]
+
+    async def tally(self, now_ms: int) -> Tally:
+        rows = await self._read("SELECT kind, a, b, c, n FROM count")
+        oldest = await self._read("SELECT topic, min(since_ms) FROM standing WHERE \"end\" = '' GROUP BY topic")
+        return seen.tally((((kind, a, b, c), n) for kind, a, b, c, n in rows), dict(oldest), now_ms)
+
+    async def publish(self, figures: bytes) -> None:
+        await self._commits.run(partial(_publish, figures=figures), durable=True)
+
+    async def published(self) -> bytes | None:
+        rows = await self._read("SELECT body FROM figures")
+        return rows[0][0] if rows else None
+
+    async def prune(self, older_than_s: float) -> int:
+        dropped = 0
+        while gone := await self._commits.run(partial(_prune, older_than_s=older_than_s)):
+            dropped += gone
+        return dropped
+
+    async def _read(self, query: str, values: Sequence[object] = ()) -> list[Any]:
+        """Read in a thread, on a connection of its own: in WAL mode it delays no writer."""
+
+        def read() -> list[Any]:
+            with translated(self._path), closing(connect(self._path)) as db:
+                return db.execute(query, values).fetchall()
+
+        return await asyncio.to_thread(read)
+
+
+def _observe(db: sqlite3.Connection, now: float, sightings: Iterable[Sighting]) -> None:
+    for case_id, new in seen.by_case(sightings).items():
+        row = db.execute("SELECT body FROM seen WHERE case_id = ?", (case_id,)).fetchone()
+        before = seen.decode(case_id, row[0] if row else None)
+        after, delta = before.with_(new)
+        if after == before:
+            continue
+        db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", (case_id, seen.encode(after)))
+        _replace(db, before, after)
+        for count, n in seen.counts(delta, int(now * 1000)).items():
+            db.execute(
+                "INSERT INTO count VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", (*count, n)
+            )
+
+
+def _replace(db: sqlite3.Connection, before: CaseSeen, after: CaseSeen) -> None:
+    rows = {_row(standing) for standing in after.standings()}
+    had = {_row(standing) for standing in before.standings()}
+    works = {row[:2] for row in rows}
+    db.executemany(
+        "DELETE FROM standing WHERE case_id = ? AND work_id = ?", [row[:2] for row in had if row[:2] not in works]
+    )
+    db.executemany("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?, ?, ?, ?)", rows - had)
+
+
+def _row(standing: Standing) -> tuple[str, str, str, int, str, str, str]:
+    work = standing.case_id, standing.work_id, standing.topic, standing.since_ms
+    return *work, standing.end or "", standing.difficulty or "", standing.source
+
+
+def _publish(db: sqlite3.Connection, now: float, figures: bytes) -> None:
+    db.execute("INSERT OR REPLACE INTO figures VALUES (1, ?)", (figures,))
+    oldest = seen.oldest_slice(int(now * 1000))
+    db.execute("DELETE FROM count WHERE kind = 'slice' AND CAST(b AS INTEGER) < ?", (oldest,))
+
+
+def _prune(db: sqlite3.Connection, now: float, older_than_s: float) -> int:
+    rows = db.execute(
+        "SELECT case_id FROM standing GROUP BY case_id HAVING min(\"end\" <> '') AND max(since_ms) < ? LIMIT ?",
+        (int((now - older_than_s) * 1000), _PRUNED_AT_ONCE),
+    ).fetchall()
+    db.executemany("DELETE FROM standing WHERE case_id = ?", rows)
+    db.executemany("DELETE FROM seen WHERE case_id = ?", rows)
+    return len(rows)

@@ -1,0 +1,103 @@
+"""The leases that this process holds: claimed and given back in batches, renewed by one task."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from services.core.errors import LedgerAway
+from services.core.ledger.ports import Calls, Claim, Mine
+from services.llm.batches import Batches
+from services.llm.stats import Stats
+
+_AGAIN_S = 1.0
+"""A renewal that the ledger didn't take is tried again after so many seconds: a lease lasts for many such tries."""
+
+_log = logging.getLogger(__name__)
+
+
+class Leases:
+    """Leases on calls, by the local clock: each lasts from before its last confirmed claim or renewal was asked for, so
+    that it never ends later here than in the ledger."""
+
+    def __init__(self, calls: Calls, *, owner: str, lease_s: float, stats: Stats) -> None:
+        self.owner = owner
+        self.lease_s = lease_s
+        self._calls = calls
+        self._stats = stats
+        self._until: dict[str, float] = {}
+        self._claims = Batches(self._claim)
+        self._releases = Batches(self._release)
+
+    async def claim(self, call_id: str) -> Claim:
+        """Claim a call; claims made together are one transaction. Raises LedgerAway."""
+        return await self._claims.ask(call_id)
+
+    def left(self, call_id: str) -> float:
+        """Seconds for which the call is surely ours; 0 or less when it may not be."""
+        return self._until.get(call_id, 0.0) - _now()
+
+    async def release(self, call_id: str) -> None:
+        """Give a lease back, if it is held. With the ledger away it ends by itself."""
+        if self._until.pop(call_id, None) is not None:
+            await self._releases.ask(call_id)
+
+    def ended(self, call_id: str) -> None:
+        """The call is complete, and its lease with it."""
+        self._until.pop(call_id, None)
+
+    async def keep(self) -> None:
+        """Renew all that is held, thrice a lease, for ever. An error of the ledger's own is logged, not obeyed: a
+        process whose renewals have stopped would lose its calls in silence."""
+        pause = self.lease_s / 3
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await self._renew()
+                pause = self.lease_s / 3
+            except LedgerAway:
+                pause = min(_AGAIN_S, self.lease_s / 3)
+            except Exception:
+                _log.exception("renewing leases failed")
+
+    async def release_all(self) -> None:
+        """Give everything back, in one batch."""
+        await self._claims.settle()
+        held = list(self._until)
+        self._until.clear()
+        if held:
+            await self._release(held)
+        await self._releases.settle()
+
+    async def _claim(self, call_ids: Sequence[str]) -> Sequence[Claim]:
+        asked = _now()
+        claims = await self._calls.claim(call_ids, owner=self.owner, lease_s=self.lease_s)
+        for call_id, claim in zip(call_ids, claims, strict=True):
+            if isinstance(claim, Mine):
+                self._until[call_id] = asked + claim.lease_s
+        return claims
+
+    async def _renew(self) -> None:
+        held = list(self._until)
+        if not held:
+            return
+        asked = _now()
+        renewed = await self._calls.renew(held, owner=self.owner, lease_s=self.lease_s)
+        for call_id, ours in zip(held, renewed, strict=True):
+            if call_id not in self._until:  # completed or released meanwhile
+                continue
+            if ours:
+                self._until[call_id] = max(self._until[call_id], asked + self.lease_s)
+            else:
+                del self._until[call_id]
+                self._stats.leases_lost += 1
+
+    async def _release(self, call_ids: Sequence[str]) -> Sequence[None]:
+        try:
+            await self._calls.release(call_ids, owner=self.owner)
+        except LedgerAway:
+            _log.warning("%d leases could not be given back; they end by themselves", len(call_ids))
+        return [None] * len(call_ids)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

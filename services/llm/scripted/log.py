@@ -1,0 +1,79 @@
+"""The server's own account of what it was asked: JSON lines, a start and an end for each request, and its windows.
+
+start: n, id, owner, stage, case, at. end: the same, with `start` and `end` (Unix seconds) for `at`, and
+    status   the HTTP status, or null where the client went away or the server stopped first
+    reset    true then; absent otherwise
+    seed     the request's seed: it tells which of the plan's slots the call is for
+    text     the first 16 hex digits of the SHA-256 of the reply's text (stripped)
+    finish   stop or length
+    usage    {"prompt": …, "completion": …, "cached": …}
+    stated   for generate, refine, reason, verify, score: the letter that the path states, or null
+    gold     for the same: the gold answer, or null for an unknown question
+    path     for verify, score, summarize: the digest of the path in the prompt; equal to the `text` of its writing
+    verdict  for verify: Correct or Error
+    score    for score, and for verify where asked for: 0 to 5
+    fault    what went wrong with the request on purpose (services.llm.scripted.faults); absent otherwise
+    withheld true where the client could not have got a whole reply that can be read; absent otherwise. Such a line
+             has no notes on the reply; all others' notes say what the text that was sent holds: no verdict where it
+             states none, or two
+`n` numbers the requests of one process of the server, whose id stands in `server`.
+
+window: kind, at, until (Unix seconds): a time of trouble. One that is ended early has a second line, of the same `at`.
+"""
+
+import io
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A request that has begun."""
+
+    n: int
+    named: Mapping[str, Any]
+    start: float
+
+
+class Log:
+    """Appends to a file, a line a write, unbuffered: a line that was written stays, however the server ends. Without
+    a file it only counts."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file: io.FileIO | None = None if file is None else file.open("ab", buffering=0)
+        self._count = 0
+
+    def begin(self, call_id: str, owner: str, stage: str, case_id: str) -> Entry:
+        """A request has come."""
+        self._count += 1
+        named = {"server": os.getpid(), "id": call_id, "owner": owner, "stage": stage, "case": case_id}
+        entry = Entry(self._count, named, time.time())
+        self._write({"event": "start", "n": entry.n, **named, "at": entry.start})
+        return entry
+
+    def end(self, entry: Entry, status: int | None, notes: Mapping[str, Any]) -> None:
+        """A request has ended; without a status, its client went away."""
+        line = {"event": "end", "n": entry.n, **entry.named, "start": entry.start, "end": time.time(), "status": status}
+        if status is None:
+            line["reset"] = True
+        self._write({**line, **notes})
+
+    def window(self, kind: str, at: float, until: float) -> None:
+        """A window of faults was opened, or its end was brought forward."""
+        self._write({"event": "window", "kind": kind, "at": at, "until": until})
+
+    def close(self) -> None:
+        """No line is written after this."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        if self._file is not None:
+            self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))

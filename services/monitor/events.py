@@ -1,0 +1,130 @@
+"""From a message's bytes to what it tells of its case. Pure.
+
+Nothing is validated beyond what is read: who reads the topic does so, and gives a dead letter to what is none. So a
+case costs its parsing and a dozen look-ups here.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from services.contracts.base import MAJOR
+from services.contracts.codec import Malformed, peek
+from services.contracts.dead import DEAD_LETTER_HEADER
+from services.contracts.topics import CASE_REJECTED, dead_topic, topics
+from services.core.ledger.ports import Position, Received
+from services.core.status.case_status import Cost, Sighting
+
+SERVICE = "monitor"
+TITLE = 120
+"""Characters of the stem that are kept."""
+WHY = 400
+
+FOLLOWED = tuple(name for name, topic in topics().items() if not topic.compacted and name != dead_topic(SERVICE))
+"""Every topic that tells of cases. Not the monitor's own dead letters: it would read what it couldn't, for ever."""
+
+
+class Unreadable(ValueError):
+    """The message tells nothing of a case: not of its topic's kind, or of another major version."""
+
+
+def sighting(message: Received) -> Sighting:
+    """What the message tells. Raises Unreadable."""
+    try:
+        kind = topics()[message.topic].message
+        return _dead(message) if kind == "dead_letter" else _told(message, kind)
+    except (Malformed, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise Unreadable(f"{message.topic}/{message.partition}/{message.offset}: {type(error).__name__}") from error
+
+
+def _told(message: Received, kind: str) -> Sighting:
+    body = _body(message)
+    common = _common(message, body)
+    match kind:
+        case "submission":
+            return Sighting(**common)
+        case "refused":
+            match_ = body["match"]
+            why = f"{body['reason']}: {match_['where']} {match_['id']}: {match_['text']}"
+            return Sighting(**common, end="refused", why=why[:WHY])
+        case "case":
+            return Sighting(
+                **common,
+                **_case(body),
+                end="rejected" if message.topic == CASE_REJECTED else None,
+                why=(body.get("rejected") or "")[:WHY],
+                paths=Counter(_standing(path) for path in body["paths"]),
+            )
+        case "record":
+            return Sighting(**common, **_record(body), of=int(body["of"]), cost=_cost(body))
+        case _:
+            raise Unreadable(f"{kind} tells of no case")
+
+
+def _dead(message: Received) -> Sighting:
+    """A case's or question's dead letter is its end; a record's (the exporter's) is not."""
+    letter = peek(message.headers[DEAD_LETTER_HEADER])
+    kind, body = topics()[letter["topic"]].message, _body(message)
+    common, why = _common(message, body), f"{letter['kind']}: {letter['error']}"[:WHY]
+    match kind:
+        case "submission":
+            return Sighting(**common, end="dead", why=why)
+        case "case":
+            return Sighting(**common, **_case(body), end="dead", why=why)
+        case "record":
+            return Sighting(**common, **_record(body), why=why)
+        case _:
+            raise Unreadable(f"a dead {kind} tells of no case")
+
+
+def _body(message: Received) -> Mapping[str, Any]:
+    body: Mapping[str, Any] = peek(message.value or b"")
+    if int(body["version"].partition(".")[0]) != MAJOR or message.key != body["case_id"].encode():
+        raise Unreadable("another major version, or another case's key")
+    return body
+
+
+def _common(message: Received, body: Mapping[str, Any]) -> dict[str, Any]:
+    question = body["question"]
+    return {
+        "case_id": body["case_id"],
+        "life": int(body.get("life", 0)),
+        "position": Position(message.topic, message.partition, message.offset),
+        "written_ms": message.timestamp_ms,
+        "title": question["question"][:TITLE],
+        "source": question.get("source") or "",
+        "subject": question.get("subject") or "",
+    }
+
+
+def _case(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "work_id": str(body["work_id"]),
+        "recipe_id": str(body["recipe_id"]),
+        "round": int(body.get("rounds", 0)),
+        "difficulty": body.get("difficulty"),
+    }
+
+
+def _record(body: Mapping[str, Any]) -> dict[str, Any]:
+    work = {"work_id": str(body["work_id"]), "recipe_id": str(body["recipe_id"])}
+    return {**work, "index": int(body["index"]), "difficulty": body["difficulty"]}
+
+
+def _cost(body: Mapping[str, Any]) -> Cost:
+    usages: Iterable[Mapping[str, int]] = body["usage"].values()
+    tokens = [(usage["prompt"], usage["completion"]) for usage in usages]
+    prompt, completion = (sum(column) for column in zip(*tokens, strict=True)) if tokens else (0, 0)
+    # Usage is the whole case's: a share each, so that the records of a case sum to what it used.
+    of = max(1, int(body["of"]))
+    return Cost(str(body["alias"]), float(sum(body["cost"].values())), prompt // of, completion // of)
+
+
+def _standing(path: Mapping[str, Any]) -> str:
+    """As Path.standing says."""
+    if path.get("failure") is not None:
+        return "unknown"
+    verdict = path.get("verdict")
+    if verdict is None:
+        return "unverified"
+    return "unknown" if verdict["outcome"] == "unjudged" else str(verdict["outcome"])

@@ -1,0 +1,119 @@
+"""The figures, put together from what was looked at. Pure."""
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from services.contracts.topics import topics
+from services.core.status.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
+from services.core.ledger.spending import NANO, BudgetState, Spending
+from services.core.status.case_status import RATE_S, Tally
+
+COUNTED = tuple(name for name, topic in topics().items() if not topic.compacted)
+_DEAD = {name for name, topic in topics().items() if topic.message == "dead_letter"}
+
+
+@dataclass
+class Looked:
+    """What the ledger and Kafka said last; what is away goes on saying it."""
+
+    circuits: Mapping[str, str] = field(default_factory=dict)
+    """Of the open ones, why."""
+    duplicates: int = 0
+    spendings: Sequence[Spending] = ()
+    budget: BudgetState | None = None
+    under_way: Mapping[str, int] = field(default_factory=dict)
+    """Live leases by owner."""
+    lag: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By topic and group."""
+    messages: Mapping[str, int] = field(default_factory=dict)
+    """That each topic holds."""
+
+
+class TokenRate:
+    """Tokens written by models, a second: over the last RATE_S seconds, or what there is of them."""
+
+    def __init__(self) -> None:
+        self._totals: deque[tuple[float, int]] = deque()
+
+    def per_s(self, at: float, spendings: Sequence[Spending]) -> float:
+        """With the total of now; 0 at the first look."""
+        self._totals.append((at, sum(each.usage.completion for each in spendings)))
+        while self._totals[0][0] < at - RATE_S:
+            self._totals.popleft()
+        (begun, first), (_, last) = self._totals[0], self._totals[-1]
+        return max(0, last - first) / (at - begun) if at > begun else 0.0
+
+
+def assemble(at: float, *, behind_s: float, tally: Tally, looked: Looked, tokens_per_s: float) -> Figures:
+    """The figures at a moment (Unix time)."""
+    ends: Counter[str] = Counter()
+    for (_, end), count in tally.standing.items():
+        ends[end] += count
+    return Figures(
+        at=at,
+        behind_s=round(behind_s, 3),
+        topics=tuple(_topic(name, at, tally, looked) for name in COUNTED if name not in _DEAD or name in tally.seen),
+        open=ends.pop("", 0),
+        ends=Ends(**ends),
+        routes=dict(tally.routes),
+        refused=dict(tally.refused),
+        records=tuple(
+            RecordCost(
+                difficulty=each.difficulty,
+                alias=each.alias,
+                records=each.records,
+                usd=each.usd,
+                tokens_in=each.prompt,
+                tokens_out=each.completion,
+            )
+            for each in tally.records
+        ),
+        spent=tuple(_spent(each) for each in looked.spendings),
+        tokens_per_s=round(tokens_per_s, 1),
+        calls_under_way=by_service(looked.under_way),
+        circuits=dict(looked.circuits),
+        dead_letters={name: count for name, count in looked.messages.items() if name in _DEAD and count},
+        duplicates=looked.duplicates,
+        budget=_budget(looked.budget),
+    )
+
+
+def by_service(owners: Mapping[str, int]) -> dict[str, int]:
+    """Leases by service, of owners named NAME-SERVICE-PID-HEX."""
+    found: Counter[str] = Counter()
+    for owner, count in owners.items():
+        parts = owner.rsplit("-", 3)
+        found[parts[1] if len(parts) == 4 else owner] += count
+    return dict(sorted(found.items()))
+
+
+def _topic(name: str, at: float, tally: Tally, looked: Looked) -> TopicFigures:
+    since = tally.oldest_ms.get(name)
+    return TopicFigures(
+        topic=name,
+        open=tally.standing.get((name, ""), 0),
+        ended=sum(count for (topic, end), count in tally.standing.items() if topic == name and end),
+        oldest_s=None if since is None else round(max(0.0, at - since / 1000), 3),
+        seen=tally.seen.get(name, 0),
+        per_minute=tally.recent.get(name, 0),
+        lag=dict(looked.lag.get(name, {})),
+    )
+
+
+def _spent(each: Spending) -> Spent:
+    return Spent(
+        alias=each.alias,
+        stage=each.stage,
+        calls=each.calls,
+        tokens_in=each.usage.prompt,
+        tokens_cached=each.usage.cached,
+        tokens_out=each.usage.completion,
+        usd=each.nano_usd / NANO,
+    )
+
+
+def _budget(state: BudgetState | None) -> Budget | None:
+    if state is None or state.limit_nano_usd is None:
+        return None
+    return Budget(usd=state.limit_nano_usd / NANO, reserved_usd=state.reserved_nano_usd / NANO, stopped=state.waiting)

@@ -1,0 +1,101 @@
+"""Once a second: look at standings, ledger and Kafka, and publish the figures. What is away is told as it was."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from services.core.errors import Away
+from services.core.status.figures import Figures
+from services.core.status.case_status import Standings
+from services.ledger import Ledger
+from services.monitor.figures import Looked, TokenRate, assemble
+from services.monitor.handler import Seen
+from services.runtime.kafka.lags import LagWatch, readers
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 1.0
+KAFKA_EVERY = 2
+"""Rounds: a dozen small requests each."""
+BOOKS_EVERY = 10
+"""Rounds: to count the admissions the ledger reads all of them."""
+
+
+class Looking:
+    """Makes the figures, and has the latest."""
+
+    def __init__(
+        self,
+        standings: Standings,
+        *,
+        ledger: Ledger,
+        lags: LagWatch,
+        seen: Seen,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.figures: Figures | None = None
+        self._standings = standings
+        self._ledger = ledger
+        self._lags = lags
+        self._seen = seen
+        self._clock = clock
+        self._looked = Looked()
+        self._rate = TokenRate()
+        self._away: dict[str, str] = {}
+        self._round = 0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                await self.once()
+                await asyncio.sleep(EVERY_S)
+        finally:
+            await self._lags.aclose()
+
+    async def once(self) -> None:
+        """Look at all once, and publish what there is."""
+        await self._try("ledger", self._look_at_ledger)
+        if self._round % BOOKS_EVERY == 0:
+            await self._try("admissions", self._look_at_books)
+        if self._round % KAFKA_EVERY == 0:
+            await self._try("Kafka", self._look_at_kafka)
+        await self._try("standings", self._publish)
+        self._round += 1
+
+    async def _try(self, what: str, look: Callable[[], Awaitable[None]]) -> None:
+        """Say once that it is away, and once that it is back."""
+        try:
+            await look()
+        except Away as away:
+            if what not in self._away:
+                log.warning("away: its figures stay as they were", what=what, error=str(away))
+            self._away[what] = str(away)
+        else:
+            if self._away.pop(what, None) is not None:
+                log.info("back", what=what)
+
+    async def _look_at_ledger(self) -> None:
+        groups = sorted({group for groups in readers().values() for group in groups} - {"exporter"})
+        whys = {group: await self._ledger.circuit(group) for group in groups}
+        self._looked.circuits = {group: why for group, why in whys.items() if why is not None}
+        self._looked.under_way = await self._ledger.under_way()
+        self._looked.spendings = await self._ledger.spendings()
+        self._looked.budget = await self._ledger.budget()
+
+    async def _look_at_books(self) -> None:
+        self._looked.duplicates = (await self._ledger.admitted())["duplicate"]
+
+    async def _look_at_kafka(self) -> None:
+        lags = await self._lags.look()
+        self._looked.lag, self._looked.messages = lags.lag, lags.messages
+
+    async def _publish(self) -> None:
+        at = self._clock()
+        tally = await self._standings.tally(int(at * 1000))
+        rate = self._rate.per_s(at, self._looked.spendings)
+        figures = assemble(at, behind_s=self._seen.behind_s, tally=tally, looked=self._looked, tokens_per_s=rate)
+        self.figures = figures
+        await self._standings.publish(figures.model_dump_json().encode())

@@ -1,0 +1,127 @@
+"""Writes what follows from the types and the topics: schemas, golden examples, asyncapi.yaml, the diagram in README.md.
+
+    python -m services.protogen.generate           write what is missing or out of date
+    python -m services.protogen.generate --check   change nothing; say what differs, and exit 1 if anything does
+
+What a version has promised stays: an example that is there is never rewritten, nor is a schema to one that demands
+something else. A changed type comes with a new minor VERSION (services/contracts/base.py), and so with new files.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from services.protogen.asyncapi import document
+from services.contracts.base import VERSION
+from services.contracts.codec import encode
+from services.protogen.compatibility import shape
+from services.protogen.diagram import flowchart
+from services.contracts.schemas import MESSAGES, json_schema
+from services.contracts.topics import topics
+from services.protogen.examples import examples
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGIN, END = "<!-- topics:begin -->", "<!-- topics:end -->"
+
+
+class Promised(Exception):
+    """What is to be written would change what this version has promised."""
+
+
+def wanted(root: Path) -> dict[Path, str]:
+    """Every generated file as it should be. Raises Promised where a file of this version would have to change."""
+    files = {}
+    for name in MESSAGES:
+        path = root / "proto" / "schemas" / VERSION / f"{name}.json"
+        schema = json_schema(name)
+        if path.exists() and shape(json.loads(path.read_text())) != shape(schema):
+            raise Promised(_refusal(path, root))
+        files[path] = _pretty(schema)
+    for name, value in examples().items():
+        path = root / "proto" / "examples" / VERSION / f"{name}.json"
+        files[path] = _pretty(json.loads(encode(value)))
+        if path.exists() and path.read_text() != files[path]:
+            raise Promised(_refusal(path, root))
+    files[root / "proto" / "asyncapi.yaml"] = asyncapi()
+    readme = root / "README.md"
+    files[readme] = with_diagram(readme.read_text() if readme.exists() else "")
+    return files
+
+
+def outdated(root: Path) -> dict[Path, str]:
+    """The generated files that are missing or differ, as they should be. Raises Promised."""
+    files = wanted(root).items()
+    return {path: text for path, text in files if not path.exists() or path.read_text() != text}
+
+
+def write(root: Path) -> dict[Path, str]:
+    """Write what is missing or out of date; returns it. Writes nothing where it raises Promised."""
+    files = outdated(root)
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return files
+
+
+def asyncapi() -> str:
+    """proto/asyncapi.yaml."""
+    head = "# Generated from topics.yaml and services.contracts: do not edit.\n"
+    return head + yaml.dump(document(topics().values()), Dumper=_Readable, sort_keys=False, width=110)
+
+
+def with_diagram(readme: str) -> str:
+    """The README with the diagram between its markers; they come last where there are none."""
+    block = f"{BEGIN}\n```mermaid\n{flowchart(topics().values())}\n```\n{END}"
+    if BEGIN not in readme:
+        return f"{readme.rstrip()}\n\n{block}\n".lstrip()
+    before, rest = readme.split(BEGIN, 1)
+    return f"{before}{block}{rest.split(END, 1)[1]}"
+
+
+def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
+    """The command. Exit status: 0 done (or nothing to do), 1 something differs, 2 a promise would be broken."""
+    parser = argparse.ArgumentParser(prog="python -m services.protogen.generate", description="Generate the contract.")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 where something differs")
+    check = parser.parse_args(arguments).check
+    try:
+        paths = outdated(root) if check else write(root)
+    except Promised as refused:
+        sys.stderr.write(f"{refused}\n")
+        return 1 if check else 2
+    for path in paths:
+        sys.stdout.write(f"{'differs' if check else 'written'}: {path.relative_to(root)}\n")
+    return 1 if check and paths else 0
+
+
+class _Readable(yaml.SafeDumper):
+    """Long texts as blocks, and each thing said where it stands: YAML's anchors are for machines."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Readable.add_representer(str, _text)
+
+
+def _pretty(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _refusal(path: Path, root: Path) -> str:
+    return (
+        f"{path.relative_to(root)} would change, and version {VERSION} has promised it: give VERSION in "
+        "services/contracts/base.py a new minor, so that the change gets files of its own "
+        "(or delete the file, if no one has seen it yet)"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The circuit: a burst of dead letters stops the service, before a bad deploy dead-letters everything (rule 13)."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from services.core.ledger.ports import Attempts
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CircuitPolicy:
+    """When the circuit opens, and how it is tried. Times in seconds."""
+
+    burst: int = 20
+    within_s: float = 60.0
+    """So many dead letters within so long open it."""
+    probe_s: float = 30.0
+    """While it is open, one message is let through so often; if that is no dead letter, the circuit closes."""
+    look_s: float = 3.0
+    """How often the ledger is asked whether someone opened or closed it: another worker, or a command."""
+
+
+class Circuit:
+    """One service's circuit, as this process sees it; the ledger keeps it over restarts."""
+
+    def __init__(self, service: str, *, attempts: Attempts, policy: CircuitPolicy, clock: Callable[[], float]) -> None:
+        self._service = service
+        self._attempts = attempts
+        self._policy = policy
+        self._clock = clock
+        self._why: str | None = None
+        self._known = False
+        self._unwritten = False
+        self._changes = 0
+        self._dead: deque[float] = deque(maxlen=policy.burst)
+        self._probe_at = 0.0
+        self._decided = asyncio.Event()
+
+    @property
+    def why(self) -> str | None:
+        """Why it is open; None while it is closed."""
+        return self._why
+
+    @property
+    def known(self) -> bool:
+        """Whether the ledger has been asked since the start: before that, nothing is taken."""
+        return self._known
+
+    def probe_due(self) -> bool:
+        """Whether a message is to be let through although the circuit is open."""
+        return self._why is not None and self._clock() >= self._probe_at
+
+    def probe_begins(self) -> None:
+        """A message was let through: no other for `probe_s` seconds."""
+        self._probe_at = self._clock() + self._policy.probe_s
+
+    def dead(self) -> None:
+        """Count a dead letter."""
+        now = self._clock()
+        self._dead.append(now)
+        burst = len(self._dead) == self._policy.burst and now - self._dead[0] <= self._policy.within_s
+        if burst and self._why is None:
+            self._change(f"{self._policy.burst} dead letters within {now - self._dead[0]:.0f} s")
+
+    def probe_succeeded(self) -> None:
+        """The message that was let through ended well."""
+        if self._why is not None:
+            self._change(None)
+
+    async def look(self) -> None:
+        """Write to the ledger what was decided here, else take over what it says. Raises LedgerAway."""
+        changes = self._changes
+        self._decided.clear()
+        if self._unwritten:
+            await self._attempts.set_circuit(self._service, self._why)
+            if changes == self._changes:
+                self._unwritten = False
+            return
+        why = await self._attempts.circuit(self._service)
+        if changes == self._changes:
+            self._set(why)
+        self._known = True
+
+    async def time_to_look(self) -> None:
+        """Return after `look_s` seconds, or as soon as something has been decided here: a process that ends in the
+        next moment must not take it along."""
+        try:
+            async with asyncio.timeout(self._policy.look_s):
+                await self._decided.wait()
+        except TimeoutError:
+            return
+
+    def _change(self, why: str | None) -> None:
+        self._changes += 1
+        self._unwritten = True
+        self._decided.set()
+        self._set(why)
+
+    def _set(self, why: str | None) -> None:
+        if why == self._why:
+            return
+        log.warning("circuit closed" if why is None else "circuit opened", why=why)
+        self._dead.clear()
+        self._probe_at = self._clock() + self._policy.probe_s
+        self._why = why

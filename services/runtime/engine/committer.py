@@ -1,0 +1,82 @@
+"""`Committer`: sends what the windows have due, some times a second, and once more when partitions are taken."""
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from services.core.errors import BrokerAway
+from services.runtime.engine.limits import Limits
+from services.runtime.engine.source import Source, TopicPartition
+from services.runtime.engine.stats import EngineStats
+from services.runtime.engine.window import Window
+
+log = structlog.get_logger(__name__)
+
+
+class Committer:
+    """Commits the windows of the partitions that are ours now: never two commits at once, never one for others'."""
+
+    def __init__(
+        self, *, source: Source, windows: Mapping[TopicPartition, Window], limits: Limits, stats: EngineStats
+    ) -> None:
+        """`windows` is watched, not copied: who takes a partition away takes its commits away."""
+        self._source = source
+        self._windows = windows
+        self._limits = limits
+        self._stats = stats
+        self._sending: asyncio.Task[None] | None = None
+        self._one = asyncio.Lock()
+        self.trouble: str | None = None
+        """Why the latest commit that was due has failed; None where it hasn't."""
+
+    async def run(self) -> None:
+        """Commit what has changed, every `commit_s` seconds, until cancelled. Raises what a commit should never raise:
+        a process that can't commit must not go on."""
+        while True:
+            await asyncio.sleep(self._limits.commit_s)
+            self._stats.windows = {partition: window.size for partition, window in self._windows.items()}
+            sending = self._sending = asyncio.create_task(self._send())
+            await asyncio.wait({sending})
+            if not sending.cancelled():
+                sending.result()
+
+    async def last(self) -> None:
+        """Stop a commit that is still trying, and send what is due once, within `revoke_s` seconds (rule 5). Doesn't
+        raise where the broker is away: what it misses is repeated."""
+        if self._sending is not None and not self._sending.done():
+            self._sending.cancel()
+            await asyncio.wait({self._sending})
+        try:
+            async with asyncio.timeout(self._limits.revoke_s):
+                await self._send()
+        except TimeoutError:
+            self._failed("no answer in time")
+
+    async def _send(self) -> None:
+        async with self._one:  # What is due is asked inside: who waited behind `last` finds what that has left.
+            await self._send_due()
+
+    async def _send_due(self) -> None:
+        due = [(key, window, commit) for key, window in self._windows.items() if (commit := window.due())]
+        if not due:
+            self.trouble = None
+            return
+        try:
+            taken = await self._source.commit({key: commit for key, _, commit in due})
+        except BrokerAway as away:
+            self._failed(str(away))
+            return
+        if not taken:
+            self._failed("the generation has ended")
+            return
+        self._stats.commits += 1
+        self.trouble = None
+        for _, window, commit in due:
+            window.sent(commit)
+
+    def _failed(self, why: str) -> None:
+        self._stats.commits_failed += 1
+        if (why := f"commit failed: {why}") != self.trouble:  # once an outage, not twice a second
+            log.warning("commit failed", why=why)
+        self.trouble = why

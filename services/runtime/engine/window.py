@@ -1,0 +1,101 @@
+"""The offset window of one partition under one assignment. Pure."""
+
+from dataclasses import dataclass
+
+from services.runtime.engine.engine import offset_ranges as finished
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What a group's commit of one partition holds."""
+
+    offset: int
+    """Of the next message to be read by whoever takes over."""
+    metadata: str = ""
+
+
+class Window:
+    """What was read from a partition and can't be committed yet, and what is finished above the commit.
+
+    Only the contiguous prefix of finished offsets is committed; those finished above it travel in the commit's
+    metadata, so that they are not processed again (rule 1). Finished offsets keep no bytes.
+
+    An offset that was never delivered (compaction, transaction markers, retention) is no hole: the commit goes past
+    it. So the source must never skip one that is there. `KafkaSource` guarantees it, by returning whatever it has
+    taken from aiokafka; the engine counts and logs each offset that is `absent`, since on our topics, which are
+    neither compacted nor transactional, none should be.
+    """
+
+    def __init__(self, committed: Committed | None = None) -> None:
+        """A window that goes on from a group's commit; from nothing for a partition that has none."""
+        self._next = committed.offset if committed else None
+        self._unfinished: set[int] = set()
+        self._finished: set[int] = set()
+        self._restored = set(finished.decode(committed.offset, committed.metadata)) if committed else set()
+        self._sent = committed
+        self._due: Committed | None = None
+
+    def goes_back(self, offset: int) -> bool:
+        """Whether `offset` lies below what was read or committed: the log was cut or made anew, and this window's
+        offsets mean other messages now. Begin another window then."""
+        return self._next is not None and offset < self._next
+
+    def absent(self, offset: int) -> int:
+        """How many offsets between the last that was read or committed and this one were never delivered."""
+        return max(0, offset - self._next) if self._next is not None else 0
+
+    def read(self, offset: int) -> bool:
+        """Note that the message was delivered. False: it was finished before a restart, skip it.
+
+        Offsets come in ascending order; ValueError for one that `goes_back`.
+        """
+        if self.goes_back(offset):
+            raise ValueError(f"offset {offset} read after {self._next}: this log is another one")
+        self._next = offset + 1
+        if offset in self._restored:
+            self._restored.discard(offset)
+            self._finished.add(offset)
+        else:
+            self._unfinished.add(offset)
+        self._shrink()
+        return offset in self._unfinished
+
+    def finish(self, offset: int) -> None:
+        """Note that the message's output is confirmed. ValueError for an offset that is not under way here."""
+        if offset not in self._unfinished:
+            raise ValueError(f"offset {offset} is not under way")
+        self._unfinished.discard(offset)
+        self._finished.add(offset)
+        self._shrink()
+
+    @property
+    def size(self) -> int:
+        """How many offsets were read and can't be committed yet, in this assignment."""
+        return len(self._unfinished) + len(self._finished)
+
+    def due(self) -> Committed | None:
+        """The commit that is to be sent; None while nothing has changed since the last that was `sent`."""
+        if self._next is None:
+            return None
+        if self._due is None:
+            position = self._position(self._next)
+            above = sorted(self._finished | {offset for offset in self._restored if offset >= position})
+            self._due = Committed(position, finished.encode(position, above))
+        return self._due if self._due != self._sent else None
+
+    def sent(self, commit: Committed) -> None:
+        """Note that the broker has taken this commit."""
+        self._sent = commit
+
+    def _position(self, following: int) -> int:
+        return min(self._unfinished, default=following)
+
+    def _shrink(self) -> None:
+        """Forget what the commit covers. Cheap while the head of the line is under way."""
+        self._due = None
+        if not self._unfinished:
+            self._finished.clear()
+        elif self._finished:
+            position = min(self._unfinished)
+            if min(self._finished) < position:
+                self._finished = {offset for offset in self._finished if offset > position}

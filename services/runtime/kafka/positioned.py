@@ -1,0 +1,174 @@
+"""A consumer whose positions its user keeps: where a topic's messages go into a store that says itself how far it is.
+
+Nothing of a partition is delivered before its user has said where to begin (`begin`), after each assignment anew. The
+group, where there is one, only hands out partitions; what is committed to it is for those who watch its lag.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiokafka  # type: ignore[import-untyped]
+import structlog
+from aiokafka.abc import ConsumerRebalanceListener  # type: ignore[import-untyped]
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+
+from services.core.errors import BrokerAway
+from services.core.ledger.ports import Received
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.source import received
+
+log = structlog.get_logger(__name__)
+
+ANSWER_S = 10.0
+"""Seconds for an answer about offsets, or to a commit."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """The partitions that are ours now. Another number is another assignment, even of the same partitions."""
+
+    number: int
+    partitions: frozenset[int]
+
+
+class PositionedConsumer:
+    """Reads one topic. One user at a time; nothing is read in the background beyond aiokafka's own small buffer."""
+
+    def __init__(self, client: KafkaClient, topic: str, *, group: str | None, session_s: float = 30.0) -> None:
+        """With a group, partitions are shared among its members; a member that is silent for `session_s` seconds has
+        lost its own. Without one, all partitions are ours."""
+        self._client = client
+        self._topic = topic
+        self._group = group
+        self._session_s = session_s
+        self._consumer: Any = None
+        self._assignment = Assignment(0, frozenset())
+
+    async def start(self) -> None:
+        """Connect; with a group, ask to join it. Raises BrokerAway: also where the topic doesn't exist and there is no
+        group, in which it could be waited for."""
+        consumer = aiokafka.AIOKafkaConsumer(**self._arguments())
+        async with _broker_away():
+            try:
+                await consumer.start()
+                if self._group is None:
+                    await self._assign_all(consumer)
+            except BaseException:
+                await consumer.stop()
+                raise
+        self._consumer = consumer
+        if self._group is not None:
+            consumer.subscribe(topics=[self._topic], listener=_Rebalances(self))
+
+    async def stop(self) -> None:
+        """Leave the group and disconnect, within some seconds. Harmless before start, and twice."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is None:
+            return
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await consumer.stop()
+        except TimeoutError:
+            log.warning("left without a word: the broker did not answer", topic=self._topic)
+            await consumer._client.close()
+
+    def assignment(self) -> Assignment:
+        """What is ours now. It changes only while something here is awaited."""
+        return self._assignment
+
+    def begin(self, partition: int, offset: int) -> None:
+        """Deliver a partition from this offset on (from the first that there is, where that is later). Nothing happens
+        where the partition isn't ours any more: the next assignment says so."""
+        if partition in self._assignment.partitions:
+            with contextlib.suppress(aiokafka.errors.IllegalStateError):  # revoked, and we are not told yet
+                self._consumer.seek(self._key(partition), offset)
+                self._consumer.resume(self._key(partition))
+
+    async def bounds(self, partitions: Collection[int]) -> dict[int, range]:
+        """The offsets that each partition holds now, as the broker says. Raises BrokerAway."""
+        if not partitions:
+            return {}
+        keys = [self._key(partition) for partition in partitions]
+        async with _broker_away(), asyncio.timeout(ANSWER_S):
+            begins = await self._consumer.beginning_offsets(keys)
+            ends = await self._consumer.end_offsets(keys)
+        return {key.partition: range(begins[key], ends[key]) for key in keys}
+
+    async def position(self, partition: int) -> int:
+        """The next offset that will be read of a partition that has begun; past transaction markers too."""
+        async with _broker_away(), asyncio.timeout(ANSWER_S):
+            return int(await self._consumer.position(self._key(partition)))
+
+    async def poll(self, *, limit: int, timeout_s: float) -> list[Received]:
+        """Up to `limit` messages, in order by partition; none after `timeout_s` seconds. Raises BrokerAway."""
+        async with _broker_away():
+            batches = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=limit)
+        return [received(record) for batch in batches.values() for record in batch]
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        """Tell the group how far we are, for those who watch its lag. A failure is logged: nobody reads on from it."""
+        if self._group is None or not offsets:
+            return
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._consumer.commit({self._key(partition): offset for partition, offset in offsets.items()})
+        except (KafkaError, OSError, TimeoutError) as error:
+            log.info("the group was not told", error=type(error).__name__)
+
+    async def _assign_all(self, consumer: Any) -> None:
+        numbers = (await consumer._client.fetch_all_metadata()).partitions_for_topic(self._topic)
+        if not numbers:
+            raise BrokerAway(f"there is no topic {self._topic}: declare the topics")
+        consumer.assign([self._key(number) for number in numbers])
+        self._assigned(consumer, numbers)
+
+    def _assigned(self, consumer: Any, numbers: Collection[int]) -> None:
+        # Paused before the first of their messages can be fetched, until `begin`.
+        consumer.pause(*(self._key(number) for number in numbers))
+        self._assignment = Assignment(self._assignment.number + 1, frozenset(numbers))
+
+    def _key(self, partition: int) -> Any:
+        return aiokafka.TopicPartition(self._topic, partition)
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            **self._client.arguments(),
+            "group_id": self._group,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",
+            "isolation_level": "read_committed",
+            "session_timeout_ms": int(self._session_s * 1000),
+            "heartbeat_interval_ms": int(self._session_s * 100),
+            "rebalance_timeout_ms": int(self._session_s * 1000),
+            # Longer than a rebalance, which the broker answers a join with only when it is over.
+            "request_timeout_ms": int((self._session_s + 10) * 1000),
+            "metadata_max_age_ms": 30_000,
+            # What is fetched ahead, by partition and by broker; a single larger message still comes through (KIP-74).
+            "max_partition_fetch_bytes": 2**20,
+            "fetch_max_bytes": max(8 * 2**20, self._client.max_message_bytes),
+        }
+
+
+class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Only notes what is ours. What is revoked may well come back: the user decides, with the next assignment."""
+
+    def __init__(self, consumer: PositionedConsumer) -> None:
+        self._consumer = consumer
+
+    def on_partitions_revoked(self, revoked: Collection[Any]) -> None:
+        pass
+
+    def on_partitions_assigned(self, assigned: Collection[Any]) -> None:
+        self._consumer._assigned(self._consumer._consumer, [key.partition for key in assigned])
+
+
+@asynccontextmanager
+async def _broker_away() -> AsyncIterator[None]:
+    try:
+        yield
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise BrokerAway(f"Kafka: {type(error).__name__}: {error}") from error

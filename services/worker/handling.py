@@ -1,0 +1,54 @@
+"""A service's handler, as the engine runs it: bytes in, bytes out."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from services.contracts.base import VERSION, newer
+from services.contracts.case import Case
+from services.contracts.codec import Malformed, UnknownVersion, decode, encode
+from services.contracts.recipe import Recipe
+from services.core.errors import Dead
+from services.core.ledger.ports import Emit, Models, Outgoing, Received
+from services.worker.recipes import Recipes
+
+Handle = Callable[[Received], Awaitable[Sequence[Outgoing]]]
+"""What the engine calls for each message."""
+
+CaseHandler = Callable[[Case, Recipe, Models], Awaitable[list[Emit]]]
+"""What a service is: a case and its recipe in, messages out."""
+
+
+def stage(handler: CaseHandler, recipes: Recipes, models: Models) -> Handle:
+    """The handler, for cases with their recipes. Raises Dead for what can't be read, and what the handler raises."""
+
+    async def handle(received: Received) -> list[Outgoing]:
+        case = read_case(received)
+        recipe = await recipes.get(case.recipe_id)
+        return [outgoing(emit) for emit in await handler(case, recipe, models)]
+
+    return handle
+
+
+def read_case(received: Received) -> Case:
+    """The case that a message holds, under the newer of its writer's version and ours: what we add is ours.
+
+    Raises Dead: `poison`, or `not_yet` for another major version.
+    """
+    try:
+        case = decode(Case, received.value or b"")
+    except UnknownVersion as error:
+        raise Dead("not_yet", str(error)) from error
+    except Malformed as error:
+        raise Dead("poison", f"no case: {error}") from error
+    check_key(received, case.case_id)
+    return case.with_(version=newer(case.version, VERSION))
+
+
+def check_key(received: Received, case_id: str) -> None:
+    """Messages of a case must share a key, or their order is lost. Raises Dead('poison')."""
+    if received.key != case_id.encode():
+        raise Dead("poison", "the key is not the case id of the message")
+
+
+def outgoing(emit: Emit) -> Outgoing:
+    """A handler's message as bytes."""
+    return Outgoing(topic=emit.topic, key=emit.key.encode(), value=encode(emit.message), headers={})

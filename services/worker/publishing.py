@@ -1,0 +1,32 @@
+"""Recipes into the topic `recipes`: whole, under their id; and which of them is for new cases."""
+
+import orjson
+
+from services.contracts.codec import encode
+from services.contracts.recipe import Recipe
+from services.contracts.topics import CURRENT, RECIPES
+from services.core.case import ids
+from services.core.ledger.ports import Outgoing, Sink
+from services.core.case.sizes import case_bytes
+
+
+class RecipeTooLarge(ValueError):
+    """A case of this recipe could grow beyond what Kafka's clients send. Says what to do."""
+
+
+async def publish_recipe(sink: Sink, recipe: Recipe, *, current: bool, max_message_bytes: int) -> str:
+    """Publish a recipe, and with `current` make it the one for new cases; harmless to repeat. Returns its id.
+
+    Raises RecipeTooLarge where a case could exceed `max_message_bytes`; BrokerAway.
+    """
+    if (size := case_bytes(recipe)) > max_message_bytes:
+        raise RecipeTooLarge(
+            f"a case of the recipe {recipe.name} may grow to {size:,} bytes, and messages have {max_message_bytes:,}: "
+            "raise REASONMED_KAFKA__MAX_MESSAGE_BYTES everywhere and the topics' max.message.bytes, or lower its "
+            "max_tokens"
+        )
+    recipe_id = ids.recipe_id(recipe)
+    await sink.publish([Outgoing(RECIPES, recipe_id.encode(), encode(recipe), {})])
+    if current:  # after the recipe itself: nobody is to wait for what `current` names
+        await sink.publish([Outgoing(RECIPES, CURRENT.encode(), orjson.dumps(recipe_id), {})])
+    return recipe_id

@@ -1,0 +1,148 @@
+"""Requests as bytes, replies read back."""
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.contracts.case import Usage
+from services.contracts.recipe import Model, Sampling
+from services.core.ledger.calls import Request
+from services.core.errors import Retry
+from services.llm import wire
+from services.llm.troubles import TooLarge
+
+USAGE = {"prompt_tokens": 30, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 16}}
+
+
+def chat(content, finish="stop", usage=USAGE, **message) -> bytes:
+    choice = {"index": 0, "message": {"role": "assistant", "content": content, **message}, "finish_reason": finish}
+    return orjson.dumps({"id": "x", "choices": [choice], "usage": usage})
+
+
+def test_a_request_says_all_that_decides_the_reply(request_of):
+    schema = {"title": "a verdict!", "type": "object", "properties": {}}
+    body = orjson.loads(wire.body(request_of(5, schema=schema)))
+    assert body == {
+        "model": "some-model",
+        "messages": [{"role": "user", "content": "Question 5"}],
+        "temperature": 0.7,
+        "top_p": 1.0,
+        "max_tokens": 100,
+        "seed": 5,
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "a_verdict_", "schema": schema, "strict": True},
+        },
+    }
+    assert "response_format" not in orjson.loads(wire.body(request_of(5)))
+
+
+def test_the_headers_name_the_call_and_who_asks(request_of):
+    request = request_of(5)
+    headers = wire.headers(request, owner="generator-1", authorization=None)
+    assert headers["X-Request-Id"] == request.call_id
+    assert headers["X-Owner"] == "generator-1"
+    assert headers["X-Stage"] == "generate"
+    assert headers["X-Case-Id"] == request.case_id
+    assert "Authorization" not in headers
+    assert wire.headers(request, owner="x", authorization="Bearer k")["Authorization"] == "Bearer k"
+
+
+def test_a_plain_reply(request_of):
+    reply = wire.reply(request_of(), chat("Yes.\nFinal answer: A"))
+    assert (reply.text, reply.thinking, reply.finish_reason) == ("Yes.\nFinal answer: A", "", "stop")
+    assert reply.usage == Usage(prompt=30, completion=7, cached=16)
+
+
+@pytest.mark.parametrize(
+    ("given_", "read"),
+    [("stop", "stop"), ("length", "length"), ("content_filter", "other"), ("tool_calls", "other"), (None, "other")],
+)
+def test_finish_reasons(request_of, given_, read):
+    assert wire.reply(request_of(), chat("x", given_)).finish_reason == read
+
+
+@pytest.mark.parametrize(
+    "usage", [b"null", b"{}", b"[]", *(b'{"prompt_tokens": %b}' % n for n in (b"-1", b"true", b"%d" % 2**70))]
+)
+def test_usage_that_makes_no_sense_counts_as_none(request_of, usage):
+    choices = b'"choices": [{"message": {"content": "x"}}]'
+    assert wire.reply(request_of(), b'{%b, "usage": %b}' % (choices, usage)).usage == Usage()
+    assert wire.reply(request_of(), b"{%b}" % choices).usage == Usage()
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "text", "thinking"),
+    [
+        (None, {}, "", ""),
+        ("answer", {"reasoning_content": "thoughts"}, "answer", "thoughts"),
+        ("answer", {"reasoning": "thoughts"}, "answer", "thoughts"),
+        (None, {"reasoning_content": "thoughts"}, "", "thoughts"),
+        ("<think>\nthoughts\n</think>\n\nanswer", {}, "answer", "thoughts"),
+        ("\n <think></think>answer", {}, "answer", ""),
+        ("<think>cut off in mid-thou", {}, "", "cut off in mid-thou"),
+        ("thoughts, begun in the prompt</think>\nanswer", {}, "answer", "thoughts, begun in the prompt"),
+        ("<think>more</think>answer", {"reasoning_content": "some"}, "answer", "some\nmore"),
+        ("an answer on <think>tags</think>", {}, "an answer on <think>tags</think>", ""),
+        ("", {}, "", ""),
+    ],
+)
+def test_thinking_is_kept_apart(request_of, content, fields, text, thinking):
+    reply = wire.reply(request_of(), chat(content, "length", **fields))
+    assert (reply.text, reply.thinking) == (text, thinking)
+
+
+@given(st.text().filter(lambda text: "think>" not in text))
+def test_a_text_without_thinking_is_left_as_it_is(text):
+    assert wire.split_thinking(text) == ("", text)
+
+
+@given(st.text().filter(lambda t: "think>" not in t), st.text().filter(lambda t: "think>" not in t))
+def test_thinking_and_text_come_apart_again(thinking, text):
+    assert wire.split_thinking(f"<think>{thinking}</think>{text}") == (thinking.strip(), text.lstrip())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"choices": []}',
+        b'{"choices": {}}',
+        b'{"choices": [null]}',
+        b'{"choices": [{}]}',
+        b'{"choices": [{"message": "x"}]}',
+        b'{"choices": [{"message": {"content": 5}}]}',
+        b'{"choices": [{"message": {"content": [{"type": "text"}]}}]}',
+        b'{"choices": [{"message": {"content": "x", "reasoning": 5}}]}',
+        chat("half a reply")[:-20],
+        b'{"choices": [{"message": {"content": "\\ud800"}}]}',
+    ],
+)
+def test_a_broken_reply_is_asked_for_again_and_not_quoted(request_of, data):
+    with pytest.raises(Retry) as caught:
+        wire.reply(request_of(), data)
+    assert "half" not in repr(caught.value)
+    assert caught.value.__cause__ is None
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_are_a_surprise(data):
+    request = Request("case", "verify", "a", Model(served="m"), "p", Sampling(temperature=0, max_tokens=9), 1)
+    with pytest.raises(Retry):
+        wire.reply(request, data)
+
+
+@pytest.mark.parametrize("letter", ["x", "ü"])
+def test_a_text_beyond_its_bound_is_too_large_and_says_what_it_cost(request_of, letter):
+    fits = letter * (600 // len(letter.encode()))
+    assert wire.reply(request_of(), chat(fits)).text == fits
+    with pytest.raises(TooLarge) as caught:
+        wire.reply(request_of(), chat(fits + letter))
+    assert caught.value.usage == Usage(prompt=30, completion=7, cached=16)
+    assert letter * 5 not in str(caught.value)
