@@ -7,8 +7,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from services.core.status.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
 from services.core.holds import Holds
+from services.core.status.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
 from services.exporter.metrics import Metrics as ExporterMetrics
 from services.gateway.http.metrics import Metrics as GatewayMetrics
 from services.llm.stats import Stats

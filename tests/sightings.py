@@ -15,8 +15,8 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
     RECORD_COMPLETED,
 )
-from services.core.ledger.ports import Position
-from services.core.status.case_status import Cost, Sighting
+from services.core.messages import Position
+from services.core.status.case_status import CaseEvent, Cost
 
 BEGUN_MS = 1_800_000_000_000
 
@@ -33,7 +33,7 @@ OF_CASES = (
 )
 
 
-def sighting(topic: str, work_id: str = "work-1", **changes: Any) -> Sighting:
+def sighting(topic: str, work_id: str = "work-1", **changes: Any) -> CaseEvent:
     """A message of a topic, as the monitor tells of it."""
     fields: dict[str, Any] = {
         "case_id": "case-1",
@@ -44,17 +44,17 @@ def sighting(topic: str, work_id: str = "work-1", **changes: Any) -> Sighting:
         "end": "dead" if topic == "router-dead" else ENDS.get(topic),
         "title": "Which vitamin?",
     }
-    return Sighting(**{**fields, **changes})
+    return CaseEvent(**{**fields, **changes})
 
 
-def record(index: int, of: int = 2, work_id: str = "work-1", **changes: Any) -> Sighting:
+def record(index: int, of: int = 2, work_id: str = "work-1", **changes: Any) -> CaseEvent:
     """A record, of so many."""
     fields = {"difficulty": "easy", "cost": Cost("qwen", 0.25, 100, 10), "offset": index, **changes}
     return sighting(RECORD_COMPLETED, work_id, index=index, of=of, **fields)
 
 
 @st.composite
-def sightings(draw: st.DrawFn, case_id: str = "case-1") -> Sighting:
+def sightings(draw: st.DrawFn, case_id: str = "case-1") -> CaseEvent:
     """Any message of a case: some life, round, work; written at some time, perhaps a repeat of another."""
     kind = draw(st.sampled_from(["question", "case", "record", "aside"]))
     common: dict[str, Any] = {

@@ -8,24 +8,11 @@ from collections.abc import Sequence
 
 import typer
 
-from services.cli.watch import account
-from services.cli.data import analyse
-from services.cli.watch import budget
-from services.cli.repair import circuit
-from services.cli.repair import dead
-from services.cli.run import demo
-from services.cli.data import evaluate
-from services.cli.data import export
-from services.cli.ingest import index
-from services.cli.repair import ledger
-from services.cli.run import recipes
-from services.cli.watch import show
-from services.cli.data import sql
-from services.cli.watch import status
-from services.cli.ingest import submit
-from services.cli.watch import tap
-from services.cli.run import topics
-from services.cli.run import up
+from services.cli.data import analyse, evaluate, export, sql
+from services.cli.ingest import index, submit
+from services.cli.repair import circuit, dead, ledger
+from services.cli.run import demo, recipes, topics, up
+from services.cli.watch import account, budget, show, status, tap
 
 HELP = """Medical questions in, verified chains of thought out: ReasonMed as a stream on Kafka.
 

@@ -21,7 +21,7 @@ from services.contracts.topics import (
     topics,
 )
 from services.core.case.paths import of_round
-from services.core.ledger.ports import Outgoing, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord
 
 _CASE_ID = re.compile(rb"case-[0-9a-f]{32}")
 
@@ -31,7 +31,7 @@ class Letter:
     """A dead letter, read."""
 
     reason: DeadLetter
-    original: Outgoing
+    original: OutgoingRecord
     """The message that died, as it would go back unchanged."""
 
     @property
@@ -61,18 +61,18 @@ class Redrive:
     """What a letter's redrive sends."""
 
     begins: NewLife
-    message: Outgoing
+    message: OutgoingRecord
 
 
 class NotRedrivable(ValueError):
     """This letter can't be redriven: says why, and what to do."""
 
 
-def read_letter(received: Received) -> Letter:
+def read_letter(received: ConsumedRecord) -> Letter:
     """The dead letter that a message of a topic of dead letters holds. Raises Malformed, UnknownVersion."""
     reason = decode(DeadLetter, received.headers.get(DEAD_LETTER_HEADER, b""))
     headers = {name: value for name, value in received.headers.items() if name != DEAD_LETTER_HEADER}
-    return Letter(reason, Outgoing(reason.topic, received.key or b"", received.value or b"", headers))
+    return Letter(reason, OutgoingRecord(reason.topic, received.key or b"", received.value or b"", headers))
 
 
 def redrive(letter: Letter) -> Redrive:
@@ -97,7 +97,7 @@ def redrive(letter: Letter) -> Redrive:
         raise NotRedrivable(f"it can't be read: {error}") from error
 
 
-def note(letter: Letter, redriven: Redrive) -> Outgoing:
+def note(letter: Letter, redriven: Redrive) -> OutgoingRecord:
     """The message that says that the letter has been redriven. To be published after it: an interruption in between
     costs a repeat of the same bytes, never a letter."""
     reason = letter.reason
@@ -109,7 +109,7 @@ def note(letter: Letter, redriven: Redrive) -> Outgoing:
         offset=reason.offset,
         to=redriven.message.topic,
     )
-    return Outgoing(LETTER_REDRIVEN, said.what.encode(), encode(said), {})
+    return OutgoingRecord(LETTER_REDRIVEN, said.what.encode(), encode(said), {})
 
 
 @dataclass

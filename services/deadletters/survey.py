@@ -5,19 +5,18 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from services.cli.console import Failed
 from services.contracts.codec import Malformed, UnknownVersion, decode
 from services.contracts.dead import DeadLetter
 from services.contracts.redriven import Redriven
 from services.contracts.topics import LETTER_REDRIVEN, dead_topic, topics
-from services.core.ledger.ports import Received, Sink
+from services.core.messages import ConsumedRecord, Sink
 from services.deadletters.redrive import Letter, Lives, NewLife, NotRedrivable, note, read_letter, redrive
-from services.runtime.kafka.cluster import held
+from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.cluster import held
 from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
 from services.runtime.kafka.skipped import between
-from services.runtime.engine.source import TopicPartition
 
 DEAD_TOPICS = {topic.name: topic.written_by[0] for topic in topics().values() if topic.message == "dead_letter"}
 """The service of each topic of dead letters."""
@@ -27,6 +26,11 @@ SERVICES = (*DEAD_TOPICS.values(), *(topic.group for topic in topics().values() 
 
 BATCH = 16
 """Letters that are sent before their notes are: so many an interruption may repeat, of 4 MB each at most."""
+
+
+class NoDeadLetters(Exception):
+    """A dead-letter topic or letter is missing, or unreadable to this version: the message says what to do."""
+
 
 Step = Callable[[int], None]
 """Told of each step of long work: so many letters more."""
@@ -82,10 +86,12 @@ class Survey:
 
 
 async def count(kafka: KafkaClient) -> int:
-    """How many messages stand in the topics of dead letters. Raises BrokerAway, and Failed where there are none."""
+    """How many dead letters there are. Raises BrokerAway, and NoDeadLetters where their topics are missing."""
     holds = await held(kafka, [*DEAD_TOPICS, LETTER_REDRIVEN])
     if missing := {*DEAD_TOPICS, LETTER_REDRIVEN} - {partition.topic for partition in holds}:
-        raise Failed(f"Kafka at {kafka.bootstrap} has no {', '.join(sorted(missing))}: run `reasonmed topics declare`")
+        raise NoDeadLetters(
+            f"Kafka at {kafka.bootstrap} has no {', '.join(sorted(missing))}: run `reasonmed topics declare`"
+        )
     return sum(len(offsets) for partition, offsets in holds.items() if partition.topic != LETTER_REDRIVEN)
 
 
@@ -104,7 +110,7 @@ async def survey(kafka: KafkaClient, step: Step = lambda _: None) -> Survey:
     return Survey(_with_lives(rows, lives), unreadable)
 
 
-def row_of(message: Received) -> Row:
+def row_of(message: ConsumedRecord) -> Row:
     """A message of a topic of dead letters. Raises Malformed, UnknownVersion."""
     letter = read_letter(message)
     begins, to, why_not = None, None, None
@@ -151,14 +157,14 @@ async def send(kafka: KafkaClient, chosen: Collection[Row], step: Step = lambda 
         step(len(batch))
 
 
-async def one(kafka: KafkaClient, service: str, partition: int, offset: int) -> Received:
-    """The message of a topic of dead letters that stands here. Raises BrokerAway, Failed."""
+async def one(kafka: KafkaClient, service: str, partition: int, offset: int) -> ConsumedRecord:
+    """The message of a topic of dead letters that stands here. Raises BrokerAway, NoDeadLetters."""
     where = TopicPartition(dead_topic(service), partition)
     holds = await held(kafka, [where.topic])
     if offset in holds.get(where, range(0)):
         for message in await between(kafka, where, offset, offset + 1):
             return message
-    raise Failed(f"{where.topic} holds nothing at {partition}/{offset}: see `reasonmed dead list`")
+    raise NoDeadLetters(f"{where.topic} holds nothing at {partition}/{offset}: see `reasonmed dead list`")
 
 
 async def _letters(kafka: KafkaClient, wanted: Collection[tuple[str, int, int]]) -> AsyncGenerator[Letter, None]:
@@ -183,11 +189,13 @@ async def _notes(kafka: KafkaClient) -> list[Redriven]:
     return notes
 
 
-def _note(message: Received) -> Redriven:
+def _note(message: ConsumedRecord) -> Redriven:
     try:
         return decode(Redriven, message.value or b"")
     except UnknownVersion as error:  # passed over, it would let a letter be redriven twice
-        raise Failed(f"{LETTER_REDRIVEN} holds notes of a newer version of this command: use that one") from error
+        raise NoDeadLetters(
+            f"{LETTER_REDRIVEN} holds notes of a newer version of this command: use that one"
+        ) from error
 
 
 def _with_lives(rows: list[Row], lives: Lives) -> list[Row]:

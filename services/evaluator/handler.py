@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from services.core.case import ids
-from services.core.case import prompts
+from services.core.case import ids, prompts
 from services.core.case.asking import Reading, ask_until_read
 from services.core.ledger.calls import Request
-from services.core.ledger.ports import Models
+from services.core.models import Models
 from services.evaluator.evaluation import Evaluation
 from services.evaluator.replies import SCHEMA, Rated, rated
 from services.evaluator.sample import Item

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from services.core.ledger.calls import Reply
 from services.core.case.replies import fields, prose, schema, whole
+from services.core.ledger.calls import Reply
 
 CRITERIA = ("clinical_accuracy", "logic", "factual_correctness", "completeness")
 """The paper's four."""

@@ -22,13 +22,12 @@ from services.exporter.metrics import Metrics
 from services.exporter.partition import SERVICE
 from services.exporter.settings import ExporterSettings
 from services.exporter.watch import Watch
-from services.runtime.process import logs
-from services.runtime.process import tracing
-from services.runtime.process.health import HealthServer
+from services.runtime.engine.stall import Stalled
 from services.runtime.kafka.positioned import PositionedConsumer
 from services.runtime.kafka.reachable import reachable
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.engine.stall import StandsStill
+from services.runtime.process import logs, tracing
+from services.runtime.process.health import HealthServer
 from services.runtime.process.settings_help import usage
 
 log = structlog.get_logger(__name__)
@@ -69,7 +68,7 @@ async def _run(settings: ExporterSettings, folder: Path, *, once: bool) -> bool:
             if await exporter.run_once(stop):
                 return True
             log.error("stopped before the end of the topic: start it again, it goes on from the manifests")
-    except* (Trouble, StandsStill) as errors:
+    except* (Trouble, Stalled) as errors:
         for error in errors.exceptions:
             log.error("ended", error=str(error))
     return False

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from services.core.errors import BrokerAway, Trouble
-from services.core.ledger.ports import Received, Sink
+from services.core.messages import ConsumedRecord, Sink
 from services.exporter.holding import Holding, Positions
 from services.exporter.metrics import Metrics
 from services.exporter.partition import SERVICE, Limits, Partition
@@ -31,7 +31,7 @@ class Consumer(Positions, Protocol):
         """The next offset that will be read. Raises BrokerAway."""
         ...
 
-    async def poll(self, *, limit: int, timeout_s: float) -> list[Received]:
+    async def poll(self, *, limit: int, timeout_s: float) -> list[ConsumedRecord]:
         """The next messages, in order by partition. Raises BrokerAway."""
         ...
 
@@ -104,7 +104,7 @@ class Exporter:
         await self._seal_due()
         self._metrics.hold(self._holding, len(self._holding.locked))
 
-    async def _poll(self) -> list[Received]:
+    async def _poll(self) -> list[ConsumedRecord]:
         if self._is_full():  # the parts can't be closed, since Kafka doesn't take their dead letters
             await _pause(AWAY_S)
             return []
@@ -113,7 +113,7 @@ class Exporter:
     def _is_full(self) -> bool:
         return sum(partition.bytes for partition in self._holding) > self._limits.buffer_bytes
 
-    async def _take(self, received: Received) -> None:
+    async def _take(self, received: ConsumedRecord) -> None:
         partition = self._holding.get(received.partition)
         if partition is None:
             return  # not positioned yet: it comes again from where the manifest stands

@@ -11,7 +11,7 @@ from services.contracts.codec import encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.topics import dead_topic
 from services.core.errors import Dead, Trouble
-from services.core.ledger.ports import Outgoing, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.exporter.disk import Disk
 from services.exporter.lock import PartitionLock
 from services.exporter.manifest import Dropped, Manifest, Part, load, lock_path, part_name, save, strays
@@ -46,7 +46,7 @@ class _OpenPart:
     since: float | None = None
     """When the first message came."""
     rows: list[Row] = field(default_factory=list)
-    dead: list[Outgoing] = field(default_factory=list)
+    dead: list[OutgoingRecord] = field(default_factory=list)
     dropped: Dropped = field(default_factory=Dropped)
     bytes: int = 0
 
@@ -112,11 +112,11 @@ class Partition:
         return self._open.bytes
 
     @property
-    def dead_letters(self) -> Sequence[Outgoing]:
+    def dead_letters(self) -> Sequence[OutgoingRecord]:
         """What must be confirmed by Kafka before `seal`: the manifest then says that these have been dealt with."""
         return tuple(self._open.dead)
 
-    def accept(self, received: Received, now: float) -> None:
+    def accept(self, received: ConsumedRecord, now: float) -> None:
         """Take a message into the open part; one before the position was taken already. Raises TooManyDead."""
         if received.offset < self._open.next_offset:
             return
@@ -193,7 +193,7 @@ class Partition:
             self._open.dropped += Dropped(differing=1)
             log.error("defect: a record came again and differs; the first is kept", record_id=exported.row["record_id"])
 
-    def _bury(self, received: Received, dead: Dead) -> None:
+    def _bury(self, received: ConsumedRecord, dead: Dead) -> None:
         self._open.dead.append(_letter(received, dead))
         self._open.dropped += Dropped(dead=1)
         if len(self._open.dead) > self._limits.dead:
@@ -210,7 +210,7 @@ class Partition:
         return Part(name=name, first=first, last=last, rows=len(self._open.rows), bytes=size)
 
 
-def _letter(received: Received, dead: Dead) -> Outgoing:
+def _letter(received: ConsumedRecord, dead: Dead) -> OutgoingRecord:
     reason = DeadLetter(
         service=SERVICE,
         kind=dead.kind,
@@ -220,7 +220,7 @@ def _letter(received: Received, dead: Dead) -> Outgoing:
         partition=received.partition,
         offset=received.offset,
     )
-    return Outgoing(
+    return OutgoingRecord(
         topic=dead_topic(SERVICE),
         key=received.key or b"",
         value=received.value or b"",

@@ -11,7 +11,7 @@ from services.contracts.base import Value
 from services.contracts.codec import Malformed, UnknownVersion, canonical, decode
 from services.contracts.record import Record
 from services.core.errors import Dead
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.exporter.schema import STAGES
 from services.worker.handling import check_key
 
@@ -38,7 +38,7 @@ def key_of(record_id: str) -> bytes:
     return bytes.fromhex(record_id.removeprefix("record-"))
 
 
-def export(received: Received) -> Exported:
+def export(received: ConsumedRecord) -> Exported:
     """The row of a message. Raises Dead: `poison`, or `not_yet` for another major version."""
     record = _record(received)
     check_key(received, record.case_id)  # under another key a repeat would come in another partition, and not be seen
@@ -76,7 +76,7 @@ def _split_items(items: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], dict
     return known, extra
 
 
-def _record(received: Received) -> Record:
+def _record(received: ConsumedRecord) -> Record:
     try:
         return decode(Record, received.value or b"")
     except UnknownVersion as error:

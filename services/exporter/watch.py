@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from services.core.errors import BrokerAway
 from services.exporter.holding import Holding, Positions
 from services.exporter.metrics import Metrics
-from services.runtime.engine.stall import StandsStill, Standstill
+from services.runtime.engine.stall import StallDetector, Stalled
 from services.runtime.engine.watchdog import Health
 
 LOOK_S = 5.0
@@ -34,17 +34,17 @@ class Watch:
         self._metrics = metrics
         self._clock = clock
         self._answers = False
-        self._still = Standstill(STILL_S)
-        self._wedged = Standstill(STILL_S)
+        self._still = StallDetector(STILL_S)
+        self._wedged = StallDetector(STILL_S)
 
     async def run(self) -> None:
-        """Until cancelled. Raises StandsStill: the process is to end with an error, and be started again."""
+        """Until cancelled. Raises Stalled: the process is to end with an error, and be started again."""
         while True:
             await self.look()
             await asyncio.sleep(LOOK_S)
 
     async def look(self) -> None:
-        """One look. Raises StandsStill."""
+        """One look. Raises Stalled."""
         partitions = {partition.manifest.partition: partition for partition in self._holding}
         try:
             bounds = await self._consumer.bounds(partitions)
@@ -59,7 +59,7 @@ class Watch:
         behind = any(partition.next_offset < bounds[number].stop for number, partition in partitions.items())
         moved = [(number, partition.next_offset) for number, partition in sorted(partitions.items())]
         if self._still.lasts(self._clock(), bad=behind, moved=moved):
-            raise StandsStill(f"there are messages, and none was read for {STILL_S:g} s")
+            raise Stalled(f"there are messages, and none was read for {STILL_S:g} s")
 
     def health(self) -> Health:
         """Ready: partitions in hand, and Kafka answers."""
@@ -71,4 +71,4 @@ class Watch:
     async def _look_from_outside(self) -> None:
         self._answers = False
         if self._wedged.lasts(self._clock(), bad=await self._reachable()):
-            raise StandsStill(f"Kafka can be reached, but has not answered this client for {STILL_S:g} s")
+            raise Stalled(f"Kafka can be reached, but has not answered this client for {STILL_S:g} s")

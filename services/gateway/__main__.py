@@ -11,17 +11,16 @@ import structlog
 import uvicorn
 
 from services.gateway.app import Outside, create_app
-from services.gateway.ingest.body import READ_WITHIN_S
 from services.gateway.http.connections import BACKLOG, HEAD_WITHIN_S, Connection
+from services.gateway.ingest.body import READ_WITHIN_S
 from services.gateway.ingest.publishing import PUBLISH_WITHIN_S
 from services.gateway.read.reading import Store
 from services.gateway.settings import GatewaySettings
-from services.ledger import open_standings
-from services.runtime.process import logs
-from services.runtime.process import tracing
+from services.ledger import open_status_store
 from services.runtime.kafka.bodies import read_at
 from services.runtime.kafka.reachable import reachable
 from services.runtime.kafka.sink import KafkaSink
+from services.runtime.process import logs, tracing
 from services.runtime.process.settings_help import told
 
 SERVICE = "gateway"
@@ -54,7 +53,7 @@ async def serve(settings: GatewaySettings) -> None:
     if not settings.gateway.keys:
         log.warning("no API keys are set: whoever reaches the gateway may hand in questions")
     draining = asyncio.Event()
-    store = Store(partial(open_standings, settings.ledger.get_secret_value()))
+    store = Store(partial(open_status_store, settings.ledger.get_secret_value()))
     async with KafkaSink(client, confirm_s=PUBLISH_WITHIN_S) as sink, store.until_closed():
         outside = Outside(sink, partial(reachable, client), store, partial(read_at, client))
         config = uvicorn.Config(

@@ -11,17 +11,17 @@ from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
-from services.core.ledger.ports import Sink
-from services.gateway.read import cases
+from services.core.messages import Sink
 from services.gateway.http import operation
-from services.gateway.ingest import questions
 from services.gateway.http.dashboard import Dashboard
 from services.gateway.http.keys import needs_key
 from services.gateway.http.metrics import Metrics
 from services.gateway.http.openapi import DESCRIPTION, NO_KEY, TAGS
-from services.gateway.ingest.publishing import PUBLISH_WITHIN_S, Publisher
-from services.gateway.read.reading import Bodies, Lookup, Reading
 from services.gateway.http.refusals import Refusal, Refused, field_errors, malformed
+from services.gateway.ingest import questions
+from services.gateway.ingest.publishing import PUBLISH_WITHIN_S, Publisher
+from services.gateway.read import cases
+from services.gateway.read.reading import Bodies, Lookup, Reading
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def create_app(
     publisher = Publisher(outside.sink, metrics, bounds.publish_within_s)
     taken = questions.Questions(publisher, metrics, draining, under_way=bounds.under_way, batches=bounds.batches)
     reading = Reading(outside.lookup, outside.bodies)
-    shown = cases.Shown(reading, metrics, draining, reads=bounds.reads, listeners=bounds.listeners)
+    shown = cases.CaseRoutes(reading, metrics, draining, reads=bounds.reads, listeners=bounds.listeners)
     guard = [Depends(needs_key(keys))] if keys else []
     for router in (questions.routes(taken), cases.routes(shown)):
         app.include_router(router, dependencies=guard, responses=NO_KEY if keys else {})

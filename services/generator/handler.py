@@ -4,8 +4,9 @@ from services.contracts.case import Case
 from services.contracts.recipe import Recipe
 from services.contracts.topics import PATHS_GENERATED
 from services.core.case.paths import from_answer, planned
-from services.core.ledger.ports import Emit, Models
 from services.core.case.requests import planned_request
+from services.core.messages import Emit
+from services.core.models import Models
 
 
 async def generate(case: Case, recipe: Recipe, models: Models) -> list[Emit]:

@@ -6,7 +6,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
-from services.core.ledger.ports import Outgoing, Sink
+from services.core.messages import OutgoingRecord, Sink
 from services.importers import positions
 from services.importers.columns import Columns
 from services.importers.formats import AUTO, LOOK, chosen, of_stream, stream_container
@@ -142,7 +142,7 @@ class _Run:
         self._line = begun.line
         self._told = False
 
-    def messages(self, parse: Parse, recipe_id: str | None) -> Iterator[Outgoing | Rejected]:
+    def messages(self, parse: Parse, recipe_id: str | None) -> Iterator[OutgoingRecord | Rejected]:
         """What the rows after the position come to."""
         for row in self._read.rows:
             if (line := _number(row)) > self._begun.line:

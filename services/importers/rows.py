@@ -10,8 +10,8 @@ from services.contracts.codec import Malformed, encode, loads
 from services.contracts.question import Question, Submission
 from services.contracts.topics import QUESTION_SUBMITTED
 from services.core.case import ids
-from services.core.ledger.ports import Outgoing
 from services.core.case.sizes import QUESTION_BYTES
+from services.core.messages import OutgoingRecord
 
 Fields = dict[str, Any]
 """A question's, by the names of the contract."""
@@ -55,14 +55,14 @@ class Rejected:
     """As it came; None where it could not be read."""
 
 
-def submissions(lines: Iterable[bytes], *, recipe_id: str | None = None) -> Iterator[Outgoing | Rejected]:
+def submissions(lines: Iterable[bytes], *, recipe_id: str | None = None) -> Iterator[OutgoingRecord | Rejected]:
     """What each line comes to, in order; blank lines come to nothing. With a recipe, all ask for that one."""
     for number, line in enumerate(lines, start=1):
         if row := line.strip():
             yield submission(row, number, recipe_id=recipe_id)
 
 
-def submission(row: bytes, line: int = 1, *, recipe_id: str | None = None) -> Outgoing | Rejected:
+def submission(row: bytes, line: int = 1, *, recipe_id: str | None = None) -> OutgoingRecord | Rejected:
     """The message that hands in the row's question, or why there is none.
 
     Beyond the contract a row may give its one context passage as a string, and null for an absent field.
@@ -70,7 +70,7 @@ def submission(row: bytes, line: int = 1, *, recipe_id: str | None = None) -> Ou
     return message(Row(line, row), contract, recipe_id)
 
 
-def message(row: Row, parse: Parse, recipe_id: str | None = None) -> Outgoing | Rejected:
+def message(row: Row, parse: Parse, recipe_id: str | None = None) -> OutgoingRecord | Rejected:
     """What a row of this format comes to."""
     try:
         return _message(row.value, parse, recipe_id)
@@ -105,14 +105,14 @@ def contract(row: Any) -> Fields:
     return given
 
 
-def outgoing(question: Question, recipe_id: str | None = None) -> Outgoing:
+def outgoing(question: Question, recipe_id: str | None = None) -> OutgoingRecord:
     """The message of a question: the same question, the same bytes."""
     case_id = ids.case_id(question)
     value = encode(Submission(case_id=case_id, question=question, recipe_id=recipe_id))
-    return Outgoing(topic=QUESTION_SUBMITTED, key=case_id.encode(), value=value, headers={})
+    return OutgoingRecord(topic=QUESTION_SUBMITTED, key=case_id.encode(), value=value, headers={})
 
 
-def _message(value: Any, parse: Parse, recipe_id: str | None) -> Outgoing:
+def _message(value: Any, parse: Parse, recipe_id: str | None) -> OutgoingRecord:
     if isinstance(value, bytes):
         _check_size(len(value))
     made = outgoing(Question.model_validate(parse(loaded(value))), recipe_id)

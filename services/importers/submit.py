@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TypeVar
 
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Outgoing, Sink
+from services.core.messages import OutgoingRecord, Sink
 from services.importers.rows import Rejected
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class Stop:
 
 
 async def submit(
-    rows: Iterable[Outgoing | Rejected],
+    rows: Iterable[OutgoingRecord | Rejected],
     sink: Sink,
     *,
     on_rejected: Callable[[Rejected], None] = lambda row: None,
@@ -73,7 +73,7 @@ async def submit(
     return counts
 
 
-async def until_back(action: Callable[[], Awaitable[T]], stop: Stop, tell: Callable[[str], None]) -> T:
+async def retry_while_away(action: Callable[[], Awaitable[T]], stop: Stop, tell: Callable[[str], None]) -> T:
     """The result of `action`, begun anew while the broker is away; `tell` hears of each time. Raises BrokerAway once
     the end is wanted."""
     while True:
@@ -93,6 +93,6 @@ class PatientSink:
         self._stop = stop
         self._tell = tell
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
         """As the port says; raises BrokerAway only once the end is wanted."""
-        await until_back(lambda: self._sink.publish(messages), self._stop, self._tell)
+        await retry_while_away(lambda: self._sink.publish(messages), self._stop, self._tell)

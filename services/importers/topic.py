@@ -3,12 +3,12 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Outgoing, Received, Sink
+from services.core.messages import ConsumedRecord, OutgoingRecord, Sink
 from services.importers.files import Asked, Ears, Result
 from services.importers.formats import of_stream
 from services.importers.rejects import Rejects
 from services.importers.rows import Parse, Refused, Rejected, Row, message
-from services.importers.submit import BATCH, Counts, Stop, submit, until_back
+from services.importers.submit import BATCH, Counts, Stop, retry_while_away, submit
 from services.runtime.engine.source import Source, TopicPartition
 from services.runtime.engine.window import Committed
 
@@ -30,14 +30,14 @@ async def take_topic(
     member = _Member()
     counts, parse, name = Counts(), None, None
 
-    async def fetched() -> Sequence[Received] | None:
+    async def fetched() -> Sequence[ConsumedRecord] | None:
         """None at the end."""
         messages = await source.poll(member.ours, limit=BATCH, timeout_s=POLL_S)
         if messages or follow or not member.settled:
             return messages
         return messages if any((await source.lag()).values()) else None
 
-    async def committed(messages: Sequence[Received]) -> None:
+    async def committed(messages: Sequence[ConsumedRecord]) -> None:
         try:
             await source.commit(_ends(messages))
         except BrokerAway as away:  # the next commit says this one too
@@ -48,7 +48,7 @@ async def take_topic(
     try:
         await source.start(member)
         while not stop:
-            messages = await (until_back(fetched, stop, ears.trouble) if follow else fetched())
+            messages = await (retry_while_away(fetched, stop, ears.trouble) if follow else fetched())
             if messages is None:
                 break
             if not messages:
@@ -97,15 +97,17 @@ class _Member:
         self.term += 1
 
 
-def _rows(messages: Sequence[Received]) -> Iterator[Row]:
+def _rows(messages: Sequence[ConsumedRecord]) -> Iterator[Row]:
     for one in messages:
         if value := (one.value or b"").strip():
             yield Row(f"{one.partition}/{one.offset}", value)
 
 
-def _submissions(messages: Sequence[Received], parse: Parse, recipe_id: str | None) -> Iterator[Outgoing | Rejected]:
+def _submissions(
+    messages: Sequence[ConsumedRecord], parse: Parse, recipe_id: str | None
+) -> Iterator[OutgoingRecord | Rejected]:
     return (message(row, parse, recipe_id) for row in _rows(messages))
 
 
-def _ends(messages: Sequence[Received]) -> dict[TopicPartition, Committed]:
+def _ends(messages: Sequence[ConsumedRecord]) -> dict[TopicPartition, Committed]:
     return {TopicPartition(one.topic, one.partition): Committed(one.offset + 1) for one in messages}

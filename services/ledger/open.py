@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from services.core.ledger.ports import Admissions, Attempts, Books, Calls
 from services.core.ledger.spending import Budgets, Spendings
-from services.core.status.case_status import Standings
+from services.core.status.case_status import StatusStore
 from services.ledger.errors import LedgerUnusable
 
 
@@ -72,24 +72,24 @@ async def open_ledger(url: str) -> AsyncIterator[Ledger]:
 
 
 @asynccontextmanager
-async def open_standings(url: str) -> AsyncIterator[Standings]:
+async def open_status_store(url: str) -> AsyncIterator[StatusStore]:
     """The standings beside the ledger at this address: in SQLite a file of their own (ledger.sqlite has
     ledger.standings.sqlite), on a server keys of their own. Raises as `open_ledger`."""
     match urlsplit(url).scheme:
         case "memory":
-            from services.ledger.memory.status import MemoryStandings
+            from services.ledger.memory.status import MemoryStatusStore
 
-            yield MemoryStandings()
+            yield MemoryStatusStore()
         case "sqlite":
-            from services.ledger.sqlite.status import SqliteStandings
+            from services.ledger.sqlite.status import SqliteStatusStore
 
             path = _path(url)
-            async with SqliteStandings.open(path.with_name(f"{path.stem}.standings{path.suffix}")) as sqlite:
+            async with SqliteStatusStore.open(path.with_name(f"{path.stem}.standings{path.suffix}")) as sqlite:
                 yield sqlite
         case "valkey" | "valkeys" | "redis" | "rediss" | "unix":
-            from services.ledger.valkey.status import ValkeyStandings
+            from services.ledger.valkey.status import ValkeyStatusStore
 
-            async with ValkeyStandings.open(url) as valkey:
+            async with ValkeyStatusStore.open(url) as valkey:
                 yield valkey
         case scheme:
             raise LedgerUnusable(f"no ledger of the kind {scheme!r}")

@@ -11,9 +11,9 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from services.core.ledger.calls import Reply, Request
 from services.core.endpoint import Endpoint
 from services.core.errors import ModelAway, Retry
+from services.core.ledger.calls import Reply, Request
 from services.llm import refusals, wire
 from services.llm.troubles import TimedOut, TooLarge
 

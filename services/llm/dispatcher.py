@@ -12,10 +12,10 @@ from typing import Self, TypeVar, assert_never
 
 import structlog
 
-from services.core.ledger.calls import Answer, Failure, Outcome, Reply, Request
 from services.core.endpoint import Endpoint
 from services.core.errors import Draining, LedgerAway, ModelAway, Reject, Retry
 from services.core.holds import Holds
+from services.core.ledger.calls import Answer, Failure, Outcome, Reply, Request
 from services.core.ledger.ports import Calls, Done, Elsewhere, Mine
 from services.core.ledger.spending import price_of
 from services.llm import spans

@@ -8,8 +8,8 @@ from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
 
-from services.core.ledger.calls import Reply, Request
 from services.core.endpoint import Endpoint
+from services.core.ledger.calls import Reply, Request
 
 
 class Sending:

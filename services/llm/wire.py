@@ -8,8 +8,8 @@ import orjson
 
 from services.contracts.case import FinishReason, Usage
 from services.core.case import sizes
-from services.core.ledger.calls import Reply, Request
 from services.core.errors import Retry
+from services.core.ledger.calls import Reply, Request
 from services.llm.troubles import TooLarge
 
 ALLOWANCE_BYTES = 262_144

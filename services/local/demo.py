@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.contracts.recipe import Recipe
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.importers.rows import Rejected, submissions
-from services.local.servers import model_server as serving
 from services.local.processes.folders import emptied
 from services.local.run import Result, Show, run
+from services.local.servers import model_server as serving
 from services.local.stack import Plan, Say, running
 
 SAMPLES = Path(__file__).with_name("samples") / "questions.jsonl"
@@ -30,7 +30,7 @@ class Part:
     folder: Path
     recipe: Recipe
     model: serving.Choice
-    questions: Sequence[Outgoing]
+    questions: Sequence[OutgoingRecord]
     deadline_s: float
     """Seconds from the submission."""
     workers: int = 1
@@ -63,6 +63,6 @@ def served_as(recipe: Recipe, model: str) -> Recipe:
     return recipe.with_(models={alias: one.with_(served=model) for alias, one in recipe.models.items()})
 
 
-def _samples() -> list[Outgoing]:
+def _samples() -> list[OutgoingRecord]:
     rows = list(submissions(SAMPLES.read_bytes().splitlines()))
     return [row for row in rows if not isinstance(row, Rejected)]

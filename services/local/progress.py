@@ -8,7 +8,7 @@ from typing import Literal
 from services.contracts.codec import Malformed, UnknownVersion, decode, loads
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.topics import CASE_REJECTED, QUESTION_REFUSED, RECORD_COMPLETED, topics
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 
 End = Literal["accepted", "rejected", "dead", "refused"]
 
@@ -28,7 +28,7 @@ class Progress:
     dead_letters: int = 0
     _indexes: defaultdict[tuple[str, int], set[int]] = field(default_factory=lambda: defaultdict(set))
 
-    def take(self, message: Received) -> None:
+    def take(self, message: ConsumedRecord) -> None:
         """Count one message. What can't be read counts for its key alone."""
         case_id = (message.key or b"").decode(errors="replace")
         self.cases[message.topic].add(case_id)
@@ -55,7 +55,7 @@ class Progress:
         seen = [topic for topic in FOLLOWED if case_id in self.cases[topic]]
         return seen[-1] if seen else "nowhere"
 
-    def _end(self, message: Received) -> End | None:
+    def _end(self, message: ConsumedRecord) -> End | None:
         if message.topic == RECORD_COMPLETED:
             return self._record(message)
         if message.topic == CASE_REJECTED:
@@ -64,14 +64,14 @@ class Progress:
             return "refused"
         return self._dead(message) if topics()[message.topic].message == "dead_letter" else None
 
-    def _record(self, message: Received) -> End | None:
+    def _record(self, message: ConsumedRecord) -> End | None:
         record = loads(message.value or b"")
         self.records.add(record["record_id"])
         indexes = self._indexes[record["work_id"], record["life"]]
         indexes.add(record["index"])
         return "accepted" if len(indexes) == record["of"] else None
 
-    def _dead(self, message: Received) -> End | None:
+    def _dead(self, message: ConsumedRecord) -> End | None:
         """A case's dead letter is its end; a record's (the exporter's) is not."""
         self.dead_letters += 1
         letter = decode(DeadLetter, message.headers[DEAD_LETTER_HEADER])

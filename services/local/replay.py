@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.importers.rows import Rejected, submissions
 
 QUESTIONS = "questions.jsonl.gz"
@@ -20,7 +20,7 @@ class NoData(ValueError):
     """The folder doesn't hold what a replay needs. Says what is missing."""
 
 
-def sample(data: Path, count: int, seed: int) -> list[Outgoing]:
+def sample(data: Path, count: int, seed: int) -> list[OutgoingRecord]:
     """`count` different questions of the folder, drawn by the seed; their bytes as the command line submits them.
 
     Raises NoData where the folder has no questions, or fewer.
@@ -36,7 +36,7 @@ def deadline_s(count: int) -> float:
     return START_S + SECONDS_A_QUESTION * count
 
 
-def _questions(path: Path) -> Iterator[Outgoing]:
+def _questions(path: Path) -> Iterator[OutgoingRecord]:
     if not path.exists():
         raise NoData(f"there is no {path}: --data names a folder with questions.jsonl.gz and recordings.jsonl.gz")
     with gzip.open(path, "rb") as lines:

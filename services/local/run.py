@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.importers.submit import submit
 from services.local.audit.calls import Calls, counter
 from services.local.audit.calls import Counter as CallCounter
@@ -70,7 +70,7 @@ Show = Callable[[Snapshot], None]
 
 async def run(
     stack: Stack,
-    questions: Sequence[Outgoing],
+    questions: Sequence[OutgoingRecord],
     *,
     deadline_s: float,
     show: Show = lambda snapshot: None,
@@ -107,7 +107,12 @@ def write_summary(folder: Path, account: Mapping[str, Any]) -> Path:
 
 
 async def _until_ended(
-    stack: Stack, questions: Sequence[Outgoing], case_ids: set[str], progress: Progress, deadline_s: float, show: Show
+    stack: Stack,
+    questions: Sequence[OutgoingRecord],
+    case_ids: set[str],
+    progress: Progress,
+    deadline_s: float,
+    show: Show,
 ) -> float:
     """Seconds from the submission to the last end."""
     clock = asyncio.get_running_loop().time

@@ -18,21 +18,21 @@ from services.contracts.recipe import Recipe
 from services.contracts.topics import topics
 from services.core.case import ids
 from services.core.endpoint import Endpoint
-from services.local.servers import model_server as serving
 from services.local.audit.report import Used
 from services.local.processes.child import Usage
 from services.local.processes.environment import environment
-from services.local.servers.kafka import KafkaCluster
 from services.local.processes.ports import LOOPBACK, free_ports
 from services.local.processes.process import Process, ProcessError, together
 from services.local.processes.readiness import until_ready
 from services.local.processes.supervisor import Command, Event, Supervisor
+from services.local.servers import model_server as serving
+from services.local.servers.kafka import KafkaCluster
+from services.runtime.kafka.admin import declare
+from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.cluster import brokers
 from services.runtime.kafka.declared import specs
-from services.runtime.kafka.client import KafkaClient
-from services.worker.publishing import publish_recipe
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.admin import declare
+from services.worker.publishing import publish_recipe
 
 STAGES: Mapping[str, Sequence[str]] = {
     "generator": ("generator",),

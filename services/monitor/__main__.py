@@ -1,20 +1,20 @@
-"""`python -m services.monitor`: one worker, on Faust. Settings: REASONMED_*, see services/runtime/process/settings.py."""
+"""`python -m services.monitor`: one worker, on Faust. Settings: REASONMED_*."""
 
 import asyncio
 
 from services.contracts.topics import dead_topic
-from services.ledger import open_standings
-from services.monitor.handler import Noting
-from services.monitor.publisher import Looking
-from services.monitor.metrics import FiguresMetrics
+from services.ledger import open_status_store
 from services.monitor.events import FOLLOWED, SERVICE
-from services.runtime.faust.source import InOrder
-from services.runtime.faust.client import build
-from services.runtime.process.health import HealthServer
-from services.runtime.kafka.source import GroupTimes
-from services.runtime.kafka.lags import LagWatch
+from services.monitor.handler import CaseRecorder
+from services.monitor.metrics import FiguresMetrics
+from services.monitor.publisher import FiguresPublisher
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.metrics import EngineMetrics, registry
+from services.runtime.faust.client import build
+from services.runtime.faust.source import InOrder
+from services.runtime.kafka.lags import LagWatch
+from services.runtime.kafka.source import GroupTimes
+from services.runtime.process.health import HealthServer
 from services.runtime.process.settings import Settings
 from services.runtime.process.settings_help import told
 from services.worker.context import parts, run
@@ -31,9 +31,9 @@ async def work(stop: asyncio.Event) -> None:
     settings = Settings()
     async with (
         parts(SERVICE, settings) as its,
-        open_standings(settings.ledger.get_secret_value()) as standings,
+        open_status_store(settings.ledger.get_secret_value()) as standings,
     ):
-        noting = Noting(standings, its.ledger.settle)
+        noting = CaseRecorder(standings, its.ledger.settle)
         worker = InOrder(
             build(SERVICE, its.client, GroupTimes(session_s=settings.session_s)),
             client=its.client,
@@ -46,7 +46,7 @@ async def work(stop: asyncio.Event) -> None:
             dead_topic=dead_topic(SERVICE),
             limits=Limits(drain_s=settings.drain_s),
         )
-        looking = Looking(
+        looking = FiguresPublisher(
             standings,
             ledger=its.ledger,
             lags=LagWatch(its.client),

@@ -12,8 +12,8 @@ from services.contracts.base import MAJOR
 from services.contracts.codec import Malformed, peek
 from services.contracts.dead import DEAD_LETTER_HEADER
 from services.contracts.topics import CASE_REJECTED, dead_topic, topics
-from services.core.ledger.ports import Position, Received
-from services.core.status.case_status import Cost, Sighting
+from services.core.messages import ConsumedRecord, Position
+from services.core.status.case_status import CaseEvent, Cost
 
 SERVICE = "monitor"
 TITLE = 120
@@ -28,7 +28,7 @@ class Unreadable(ValueError):
     """The message tells nothing of a case: not of its topic's kind, or of another major version."""
 
 
-def sighting(message: Received) -> Sighting:
+def sighting(message: ConsumedRecord) -> CaseEvent:
     """What the message tells. Raises Unreadable."""
     try:
         kind = topics()[message.topic].message
@@ -37,18 +37,18 @@ def sighting(message: Received) -> Sighting:
         raise Unreadable(f"{message.topic}/{message.partition}/{message.offset}: {type(error).__name__}") from error
 
 
-def _told(message: Received, kind: str) -> Sighting:
+def _told(message: ConsumedRecord, kind: str) -> CaseEvent:
     body = _body(message)
     common = _common(message, body)
     match kind:
         case "submission":
-            return Sighting(**common)
+            return CaseEvent(**common)
         case "refused":
             match_ = body["match"]
             why = f"{body['reason']}: {match_['where']} {match_['id']}: {match_['text']}"
-            return Sighting(**common, end="refused", why=why[:WHY])
+            return CaseEvent(**common, end="refused", why=why[:WHY])
         case "case":
-            return Sighting(
+            return CaseEvent(
                 **common,
                 **_case(body),
                 end="rejected" if message.topic == CASE_REJECTED else None,
@@ -56,35 +56,35 @@ def _told(message: Received, kind: str) -> Sighting:
                 paths=Counter(_standing(path) for path in body["paths"]),
             )
         case "record":
-            return Sighting(**common, **_record(body), of=int(body["of"]), cost=_cost(body))
+            return CaseEvent(**common, **_record(body), of=int(body["of"]), cost=_cost(body))
         case _:
             raise Unreadable(f"{kind} tells of no case")
 
 
-def _dead(message: Received) -> Sighting:
+def _dead(message: ConsumedRecord) -> CaseEvent:
     """A case's or question's dead letter is its end; a record's (the exporter's) is not."""
     letter = peek(message.headers[DEAD_LETTER_HEADER])
     kind, body = topics()[letter["topic"]].message, _body(message)
     common, why = _common(message, body), f"{letter['kind']}: {letter['error']}"[:WHY]
     match kind:
         case "submission":
-            return Sighting(**common, end="dead", why=why)
+            return CaseEvent(**common, end="dead", why=why)
         case "case":
-            return Sighting(**common, **_case(body), end="dead", why=why)
+            return CaseEvent(**common, **_case(body), end="dead", why=why)
         case "record":
-            return Sighting(**common, **_record(body), why=why)
+            return CaseEvent(**common, **_record(body), why=why)
         case _:
             raise Unreadable(f"a dead {kind} tells of no case")
 
 
-def _body(message: Received) -> Mapping[str, Any]:
+def _body(message: ConsumedRecord) -> Mapping[str, Any]:
     body: Mapping[str, Any] = peek(message.value or b"")
     if int(body["version"].partition(".")[0]) != MAJOR or message.key != body["case_id"].encode():
         raise Unreadable("another major version, or another case's key")
     return body
 
 
-def _common(message: Received, body: Mapping[str, Any]) -> dict[str, Any]:
+def _common(message: ConsumedRecord, body: Mapping[str, Any]) -> dict[str, Any]:
     question = body["question"]
     return {
         "case_id": body["case_id"],

@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.contracts.topics import topics
-from services.core.status.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
 from services.core.ledger.spending import NANO, BudgetState, Spending
 from services.core.status.case_status import RATE_S, Tally
+from services.core.status.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
 
 COUNTED = tuple(name for name, topic in topics().items() if not topic.compacted)
 _DEAD = {name for name, topic in topics().items() if topic.message == "dead_letter"}
 
 
 @dataclass
-class Looked:
+class FiguresInputs:
     """What the ledger and Kafka said last; what is away goes on saying it."""
 
     circuits: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class TokenRate:
         return max(0, last - first) / (at - begun) if at > begun else 0.0
 
 
-def assemble(at: float, *, behind_s: float, tally: Tally, looked: Looked, tokens_per_s: float) -> Figures:
+def build_figures(at: float, *, behind_s: float, tally: Tally, inputs: FiguresInputs, tokens_per_s: float) -> Figures:
     """The figures at a moment (Unix time)."""
     ends: Counter[str] = Counter()
     for (_, end), count in tally.standing.items():
@@ -53,7 +53,7 @@ def assemble(at: float, *, behind_s: float, tally: Tally, looked: Looked, tokens
     return Figures(
         at=at,
         behind_s=round(behind_s, 3),
-        topics=tuple(_topic(name, at, tally, looked) for name in COUNTED if name not in _DEAD or name in tally.seen),
+        topics=tuple(_topic(name, at, tally, inputs) for name in COUNTED if name not in _DEAD or name in tally.seen),
         open=ends.pop("", 0),
         ends=Ends(**ends),
         routes=dict(tally.routes),
@@ -69,13 +69,13 @@ def assemble(at: float, *, behind_s: float, tally: Tally, looked: Looked, tokens
             )
             for each in tally.records
         ),
-        spent=tuple(_spent(each) for each in looked.spendings),
+        spent=tuple(_spent(each) for each in inputs.spendings),
         tokens_per_s=round(tokens_per_s, 1),
-        calls_under_way=by_service(looked.under_way),
-        circuits=dict(looked.circuits),
-        dead_letters={name: count for name, count in looked.messages.items() if name in _DEAD and count},
-        duplicates=looked.duplicates,
-        budget=_budget(looked.budget),
+        calls_under_way=by_service(inputs.under_way),
+        circuits=dict(inputs.circuits),
+        dead_letters={name: count for name, count in inputs.messages.items() if name in _DEAD and count},
+        duplicates=inputs.duplicates,
+        budget=_budget(inputs.budget),
     )
 
 
@@ -88,7 +88,7 @@ def by_service(owners: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
-def _topic(name: str, at: float, tally: Tally, looked: Looked) -> TopicFigures:
+def _topic(name: str, at: float, tally: Tally, inputs: FiguresInputs) -> TopicFigures:
     since = tally.oldest_ms.get(name)
     return TopicFigures(
         topic=name,
@@ -97,7 +97,7 @@ def _topic(name: str, at: float, tally: Tally, looked: Looked) -> TopicFigures:
         oldest_s=None if since is None else round(max(0.0, at - since / 1000), 3),
         seen=tally.seen.get(name, 0),
         per_minute=tally.recent.get(name, 0),
-        lag=dict(looked.lag.get(name, {})),
+        lag=dict(inputs.lag.get(name, {})),
     )
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import structlog
 
 from services.contracts.topics import RECORD_COMPLETED
-from services.core.ledger.ports import Outgoing, Received
-from services.core.status.case_status import Sighting, Standings
+from services.core.messages import ConsumedRecord, OutgoingRecord
+from services.core.status.case_status import CaseEvent, StatusStore
 from services.monitor.events import Unreadable, sighting
 
 log = structlog.get_logger(__name__)
@@ -27,16 +27,16 @@ class Seen:
     """From the writing of the last message to its reading."""
 
 
-class Noting:
+class CaseRecorder:
     """The handler of every topic; it sends nothing."""
 
-    def __init__(self, standings: Standings, settle: Settle, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, standings: StatusStore, settle: Settle, clock: Callable[[], float] = time.time) -> None:
         self.seen = Seen()
         self._standings = standings
         self._settle = settle
         self._clock = clock
 
-    async def __call__(self, message: Received) -> Sequence[Outgoing]:
+    async def __call__(self, message: ConsumedRecord) -> Sequence[OutgoingRecord]:
         """Note it. What can't be read is passed over: whoever works on it gives it a dead letter. Raises LedgerAway."""
         self.seen.messages += 1
         self.seen.behind_s = max(0.0, self._clock() - message.timestamp_ms / 1000)
@@ -51,7 +51,7 @@ class Noting:
             await self._settle(found.work_id, found.life)
         return []
 
-    async def _ended(self, found: Sighting) -> bool:
+    async def _ended(self, found: CaseEvent) -> bool:
         """Whether its work has ended in this life: after the last of its records, whichever that is."""
         if found.topic != RECORD_COMPLETED:
             return found.end is not None

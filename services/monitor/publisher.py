@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from services.core.errors import Away
+from services.core.status.case_status import StatusStore
 from services.core.status.figures import Figures
-from services.core.status.case_status import Standings
 from services.ledger import Ledger
-from services.monitor.figures import Looked, TokenRate, assemble
+from services.monitor.figures import FiguresInputs, TokenRate, build_figures
 from services.monitor.handler import Seen
 from services.runtime.kafka.lags import LagWatch, readers
 
@@ -23,12 +23,12 @@ BOOKS_EVERY = 10
 """Rounds: to count the admissions the ledger reads all of them."""
 
 
-class Looking:
+class FiguresPublisher:
     """Makes the figures, and has the latest."""
 
     def __init__(
         self,
-        standings: Standings,
+        standings: StatusStore,
         *,
         ledger: Ledger,
         lags: LagWatch,
@@ -41,7 +41,7 @@ class Looking:
         self._lags = lags
         self._seen = seen
         self._clock = clock
-        self._looked = Looked()
+        self._inputs = FiguresInputs()
         self._rate = TokenRate()
         self._away: dict[str, str] = {}
         self._round = 0
@@ -80,22 +80,22 @@ class Looking:
     async def _look_at_ledger(self) -> None:
         groups = sorted({group for groups in readers().values() for group in groups} - {"exporter"})
         whys = {group: await self._ledger.circuit(group) for group in groups}
-        self._looked.circuits = {group: why for group, why in whys.items() if why is not None}
-        self._looked.under_way = await self._ledger.under_way()
-        self._looked.spendings = await self._ledger.spendings()
-        self._looked.budget = await self._ledger.budget()
+        self._inputs.circuits = {group: why for group, why in whys.items() if why is not None}
+        self._inputs.under_way = await self._ledger.under_way()
+        self._inputs.spendings = await self._ledger.spendings()
+        self._inputs.budget = await self._ledger.budget()
 
     async def _look_at_books(self) -> None:
-        self._looked.duplicates = (await self._ledger.admitted())["duplicate"]
+        self._inputs.duplicates = (await self._ledger.admitted())["duplicate"]
 
     async def _look_at_kafka(self) -> None:
         lags = await self._lags.look()
-        self._looked.lag, self._looked.messages = lags.lag, lags.messages
+        self._inputs.lag, self._inputs.messages = lags.lag, lags.messages
 
     async def _publish(self) -> None:
         at = self._clock()
         tally = await self._standings.tally(int(at * 1000))
-        rate = self._rate.per_s(at, self._looked.spendings)
-        figures = assemble(at, behind_s=self._seen.behind_s, tally=tally, looked=self._looked, tokens_per_s=rate)
+        rate = self._rate.per_s(at, self._inputs.spendings)
+        figures = build_figures(at, behind_s=self._seen.behind_s, tally=tally, inputs=self._inputs, tokens_per_s=rate)
         self.figures = figures
         await self._standings.publish(figures.model_dump_json().encode())

@@ -12,10 +12,9 @@ from services.contracts.recipe import Generation, Model, Recipe, Routing, Sampli
 from services.contracts.record import Record
 from services.contracts.redriven import Redriven
 from services.contracts.refused import Match, Refused
-from services.core.case import ids
-from services.core.case import prompts
-from services.core.ledger.calls import Answer, Reply, Request
+from services.core.case import ids, prompts
 from services.core.case.paths import from_answer
+from services.core.ledger.calls import Answer, Reply, Request
 
 QUESTION = Question(
     question="A 24-year-old woman has had palpitations and has lost 5 kg in three months. Her pulse is 112/min, her "

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import yaml
 
-from services.protogen.asyncapi import document
 from services.contracts.base import VERSION
 from services.contracts.codec import encode
-from services.protogen.compatibility import shape
-from services.protogen.diagram import flowchart
 from services.contracts.schemas import MESSAGES, json_schema
 from services.contracts.topics import topics
+from services.protogen.asyncapi import document
+from services.protogen.compatibility import shape
+from services.protogen.diagram import flowchart
 from services.protogen.examples import examples
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,10 +6,11 @@ from services.contracts.case import Case, Origin, Path, Stage
 from services.contracts.recipe import Recipe, Task
 from services.contracts.topics import PATHS_GENERATED
 from services.core.case import prompts
-from services.core.ledger.calls import Request
 from services.core.case.paths import best, from_answer, planned, reasons
-from services.core.ledger.ports import Emit, Models
 from services.core.case.requests import request
+from services.core.ledger.calls import Request
+from services.core.messages import Emit
+from services.core.models import Models
 
 
 async def refine(case: Case, recipe: Recipe, models: Models) -> list[Emit]:

@@ -1,4 +1,4 @@
-"""`python -m services.router`: one worker, on Faust. Settings: REASONMED_*, see services/runtime/process/settings.py."""
+"""`python -m services.router`: one worker, on Faust. Settings: REASONMED_*."""
 
 import asyncio
 
@@ -6,22 +6,22 @@ from prometheus_client import Counter
 
 from services.contracts.refused import Refused
 from services.contracts.topics import PATHS_VERIFIED, QUESTION_SUBMITTED, dead_topic
-from services.core.ledger.ports import Outgoing, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.router.admission import admit
 from services.router.checks import NONE, Checks, checks
 from services.router.metrics import refusals
 from services.router.rules import route
 from services.router.settings import RouterSettings
-from services.runtime.engine.processor import Handle
-from services.runtime.faust.source import InOrder
-from services.runtime.faust.client import build
-from services.runtime.process.health import HealthServer
-from services.runtime.kafka.source import GroupTimes
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.metrics import EngineMetrics, registry
-from services.worker.handling import outgoing, read_case
+from services.runtime.engine.processor import Handle
+from services.runtime.faust.client import build
+from services.runtime.faust.source import InOrder
+from services.runtime.kafka.source import GroupTimes
+from services.runtime.process.health import HealthServer
 from services.runtime.process.settings_help import told
-from services.worker.context import Parts, parts, run
+from services.worker.context import ProcessContext, parts, run
+from services.worker.handling import outgoing, read_case
 
 SERVICE = "router"
 
@@ -54,17 +54,17 @@ async def work(stop: asyncio.Event) -> None:
             await worker.run(stop)
 
 
-def handlers(its: Parts, held_against: Checks = NONE, refused: Counter | None = None) -> dict[str, Handle]:
+def handlers(its: ProcessContext, held_against: Checks = NONE, refused: Counter | None = None) -> dict[str, Handle]:
     """What is done with a message, by topic: a question is admitted, a verified case routed."""
 
-    async def admission(received: Received) -> list[Outgoing]:
+    async def admission(received: ConsumedRecord) -> list[OutgoingRecord]:
         emits = await admit(received, its.recipes, its.ledger, held_against)
         for emit in emits:
             if isinstance(emit.message, Refused) and refused is not None:
                 refused.labels(emit.message.reason).inc()
         return [outgoing(emit) for emit in emits]
 
-    async def routing(received: Received) -> list[Outgoing]:
+    async def routing(received: ConsumedRecord) -> list[OutgoingRecord]:
         case = read_case(received)
         recipe = await its.recipes.get(case.recipe_id)
         return [outgoing(route(case, recipe.routing))]

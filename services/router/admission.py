@@ -9,13 +9,14 @@ from services.contracts.recipe import Recipe
 from services.contracts.refused import Refused
 from services.contracts.topics import QUESTION_ADMITTED, QUESTION_REFUSED
 from services.core.case import ids
-from services.core.ledger.case_costs import prior
 from services.core.errors import BudgetSpent, Dead
-from services.core.ledger.ports import Admissions, Emit, Position, Received, Refusal
+from services.core.ledger.case_costs import prior
+from services.core.ledger.ports import Admissions, Refusal
 from services.core.ledger.spending import Budgets
+from services.core.messages import ConsumedRecord, Emit, Position
 from services.router.checks import NONE, Checks
-from services.worker.recipes import Recipes
 from services.worker.handling import check_key
+from services.worker.recipes import Recipes
 
 NAMED_S = 5.0
 """How long admission waits for a recipe that a submission names. Shorter than elsewhere: admission is in order, and one
@@ -26,7 +27,7 @@ class Books(Admissions, Budgets, Protocol):
     """What admission asks of the ledger."""
 
 
-async def admit(received: Received, recipes: Recipes, ledger: Books, checks: Checks = NONE) -> list[Emit]:
+async def admit(received: ConsumedRecord, recipes: Recipes, ledger: Books, checks: Checks = NONE) -> list[Emit]:
     """The case of a submitted question, under the recipe it was given when it first came; or that it is refused, and
     why; nothing for a duplicate.
 
@@ -44,7 +45,7 @@ async def admit(received: Received, recipes: Recipes, ledger: Books, checks: Che
         life=submission.life,
         position=Position(received.topic, received.partition, received.offset),
         refusal=checks.refusal(submission) if submission.life == 0 else None,
-        newcomer=checks.newcomer(submission),
+        candidate=checks.candidate(submission),
     )
     if admission.verdict == "duplicate":
         return []
@@ -85,7 +86,7 @@ def refused(submission: Submission, refusal: Refusal) -> Refused:
     )
 
 
-def _read(received: Received) -> Submission:
+def _read(received: ConsumedRecord) -> Submission:
     try:
         submission = decode(Submission, received.value or b"")
     except UnknownVersion as error:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from services.contracts.question import Submission
+from services.core.dedupe.minhash import Candidate
 from services.core.ledger.ports import Refusal
-from services.core.dedupe.minhash import Newcomer
 from services.router.settings import Admission
 
 
@@ -20,7 +20,7 @@ class Checks:
 
     refusal: Callable[[Submission], Refusal | None] = field(default=_none)
     """Why a question is refused for what it is."""
-    newcomer: Callable[[Submission], Newcomer | None] = field(default=_none)
+    candidate: Callable[[Submission], Candidate | None] = field(default=_none)
     """The question as one that may be too like an earlier one."""
 
 
@@ -47,9 +47,9 @@ def _evaluation(path: Path | None) -> Callable[[Submission], Refusal | None]:
     return refusal
 
 
-def _likeness(threshold: float | None) -> Callable[[Submission], Newcomer | None]:
+def _likeness(threshold: float | None) -> Callable[[Submission], Candidate | None]:
     if threshold is None:
         return _none
-    from services.core.dedupe.near_duplicates import newcomer
+    from services.core.dedupe.near_duplicates import candidate
 
-    return lambda submission: newcomer(submission.case_id, submission.question, threshold)
+    return lambda submission: candidate(submission.case_id, submission.question, threshold)

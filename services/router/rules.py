@@ -5,9 +5,9 @@ from typing import assert_never
 from services.contracts.case import Case, Difficulty, Path
 from services.contracts.recipe import Routing
 from services.contracts.topics import CASE_ACCEPTED, CASE_DIFFICULT, CASE_MEDIUM, CASE_REJECTED
-from services.core.errors import Dead
 from services.core.case.paths import best, of_round, planned, rank, wording
-from services.core.ledger.ports import Emit
+from services.core.errors import Dead
+from services.core.messages import Emit
 
 
 def route(case: Case, routing: Routing) -> Emit:

@@ -6,10 +6,11 @@ from services.contracts.record import Record
 from services.contracts.topics import RECORD_COMPLETED
 from services.core.case import ids
 from services.core.case.asking import Reading, ask_until_read
-from services.core.ledger.calls import Reply, Request
-from services.core.errors import Dead
-from services.core.ledger.ports import Emit, Models
 from services.core.case.requests import request
+from services.core.errors import Dead
+from services.core.ledger.calls import Reply, Request
+from services.core.messages import Emit
+from services.core.models import Models
 from services.summarizer.costs import cost_by_stage, usage_by_stage
 
 

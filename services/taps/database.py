@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa  # type: ignore[import-untyped]
 
 from services.core.errors import Trouble
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.exporter.dataset import dataset_files
 from services.exporter.schema import SCHEMA
 from services.taps.tables import COST, TABLES, Columns, Row, rows, schema
@@ -104,7 +104,7 @@ class Tables:
         for name, columns in TABLES.items():
             _create(db, f"all_{name}", schema(_staged(columns)))
 
-    def take(self, message: Received) -> None:
+    def take(self, message: ConsumedRecord) -> None:
         """One more message; one that can't be read is passed over."""
         self._state += 1
         for name, found in rows(message).items():

@@ -20,7 +20,7 @@ from services.contracts.codec import Malformed, UnknownVersion, decode, loads
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.schemas import MESSAGES
 from services.contracts.topics import CURRENT, RECIPES, topics
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 
 Line = dict[str, Any]
 
@@ -56,7 +56,7 @@ class Repeats:
     remembered: int = REMEMBERED
     _seen: dict[bytes, None] = field(default_factory=dict)
 
-    def again(self, message: Received) -> bool:
+    def again(self, message: ConsumedRecord) -> bool:
         """Whether it is a repeat. Never in a compacted topic, where a key may well return to what it was."""
         if topics()[message.topic].compacted:
             return False
@@ -69,7 +69,7 @@ class Repeats:
 
 
 async def tap(
-    messages: AsyncIterable[Received], wanted: Wanted, *, repeats: bool = False, limit: int | None = None
+    messages: AsyncIterable[ConsumedRecord], wanted: Wanted, *, repeats: bool = False, limit: int | None = None
 ) -> AsyncGenerator[Line, None]:
     """The lines that are wanted, in order, at most `limit` of them; without repeats, unless those are asked for."""
     before, left = Repeats(), limit
@@ -83,7 +83,7 @@ async def tap(
                 return
 
 
-def line(message: Received) -> Line:
+def line(message: ConsumedRecord) -> Line:
     """A message as a line; one that can't be read says why."""
     at = datetime.fromtimestamp(message.timestamp_ms / 1000, UTC)
     said: Line = {
@@ -112,7 +112,7 @@ def rendered(said: Line) -> bytes:
         return rendered({**said, "value": None, "dead_letter": None, "unreadable": "nested too deeply"})
 
 
-def read_lines(lines: Iterable[bytes]) -> Iterator[Received]:
+def read_lines(lines: Iterable[bytes]) -> Iterator[ConsumedRecord]:
     """The messages of lines that `reasonmed tap` printed, for analyses without Kafka; without those that can't be
     read. Raises Malformed where a line is no such line."""
     for number, text in enumerate(lines, start=1):
@@ -124,9 +124,9 @@ def read_lines(lines: Iterable[bytes]) -> Iterator[Received]:
             raise Malformed(f"line {number} is none of `reasonmed tap`'s") from error
 
 
-def _message(said: Line) -> Received:
+def _message(said: Line) -> ConsumedRecord:
     letter = said.get("dead_letter")
-    return Received(
+    return ConsumedRecord(
         topic=said["topic"],
         partition=said["partition"],
         offset=said["offset"],
@@ -137,7 +137,7 @@ def _message(said: Line) -> Received:
     )
 
 
-def _check(message: Received) -> None:
+def _check(message: ConsumedRecord) -> None:
     """Raises Malformed, UnknownVersion where the message is none of its topic's contract."""
     if message.topic == RECIPES and message.key == CURRENT.encode():
         return
@@ -154,7 +154,7 @@ def _is(value: Any, path: list[str], wanted: str) -> bool:
     return value == wanted if isinstance(value, str) else orjson.dumps(value).decode() == wanted
 
 
-def _digest(message: Received) -> bytes:
+def _digest(message: ConsumedRecord) -> bytes:
     """A dead letter's reason counts as well: the same message may die again. Other headers are transport's."""
     parts = (message.topic.encode(), message.key, message.value, message.headers.get(DEAD_LETTER_HEADER))
     digest = hashlib.blake2b(digest_size=16)

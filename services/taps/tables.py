@@ -16,7 +16,7 @@ from services.contracts.codec import Malformed, UnknownVersion, decode
 from services.contracts.recipe import Recipe
 from services.contracts.record import Record
 from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, CURRENT, PATHS_VERIFIED, RECIPES, RECORD_COMPLETED
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 
 TOPICS = (RECIPES, PATHS_VERIFIED, CASE_ACCEPTED, CASE_REJECTED, RECORD_COMPLETED)
 """The topics that tell all of it: a case travels whole, so those on its way between these would say nothing new."""
@@ -106,7 +106,7 @@ def schema(columns: Columns) -> pa.Schema:
     return pa.schema([pa.field(name, kind) for name, kind, _ in columns])
 
 
-def rows(message: Received) -> dict[str, list[Row]]:
+def rows(message: ConsumedRecord) -> dict[str, list[Row]]:
     """What a message of TOPICS adds, by table; nothing where it can't be read."""
     try:
         return _rows(message)
@@ -114,7 +114,7 @@ def rows(message: Received) -> dict[str, list[Row]]:
         return {}
 
 
-def _rows(message: Received) -> dict[str, list[Row]]:
+def _rows(message: ConsumedRecord) -> dict[str, list[Row]]:
     value = message.value or b""
     if message.topic == RECIPES:
         key = (message.key or b"").decode(errors="replace")
@@ -130,7 +130,7 @@ def _rows(message: Received) -> dict[str, list[Row]]:
     }
 
 
-def _case(case: Case, message: Received) -> Row:
+def _case(case: Case, message: ConsumedRecord) -> Row:
     question = case.question
     return {
         **_ids(case),

@@ -8,9 +8,10 @@ from services.contracts.recipe import Recipe, Task
 from services.contracts.topics import PATHS_VERIFIED
 from services.core.case import prompts
 from services.core.case.asking import Reading, ask_until_read
-from services.core.ledger.calls import Reply, Request
-from services.core.ledger.ports import Emit, Models
 from services.core.case.requests import request
+from services.core.ledger.calls import Reply, Request
+from services.core.messages import Emit
+from services.core.models import Models
 from services.verifier import checks, replies
 from services.verifier.replies import BOTH_SCHEMA, SCORE_SCHEMA, VERDICT_SCHEMA, Judged, Scored
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from services.core.ledger.calls import Reply
 from services.core.case.replies import fields, prose, schema, whole
+from services.core.ledger.calls import Reply
 
 VERDICT = {"verdict": {"type": "string", "enum": ["Correct", "Error"]}, "reason": {"type": "string", "maxLength": 1000}}
 SCORE = {

@@ -16,13 +16,12 @@ from services.contracts.topics import RECIPES
 from services.core.errors import BrokerAway
 from services.core.holds import Holds
 from services.ledger import Ledger, open_ledger
-from services.runtime.process import logs
-from services.runtime.process import tracing
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import follow_topic
-from services.worker.recipes import Recipes
-from services.runtime.process.settings import Settings
 from services.runtime.kafka.sink import KafkaSink
+from services.runtime.process import logs, tracing
+from services.runtime.process.settings import Settings
+from services.worker.recipes import Recipes
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +30,7 @@ AGAIN_S = 1.0
 
 
 @dataclass(frozen=True)
-class Parts:
+class ProcessContext:
     """What a worker works with."""
 
     service: str
@@ -46,7 +45,7 @@ class Parts:
 
 
 @asynccontextmanager
-async def parts(service: str, settings: Settings) -> AsyncIterator[Parts]:
+async def parts(service: str, settings: Settings) -> AsyncIterator[ProcessContext]:
     """A worker's parts, connected as far as need be, and closed in order."""
     owner = f"{settings.name or socket.gethostname()}-{service}-{os.getpid()}-{secrets.token_hex(4)}"
     client = replace(settings.kafka, name=f"reasonmed-{service}")
@@ -57,7 +56,7 @@ async def parts(service: str, settings: Settings) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
-async def _parts(service: str, owner: str, settings: Settings, client: KafkaClient) -> AsyncIterator[Parts]:
+async def _parts(service: str, owner: str, settings: Settings, client: KafkaClient) -> AsyncIterator[ProcessContext]:
     async with (
         open_ledger(settings.ledger.get_secret_value()) as ledger,
         KafkaSink(client) as sink,
@@ -66,7 +65,7 @@ async def _parts(service: str, owner: str, settings: Settings, client: KafkaClie
         holds = Holds()
         recipes = Recipes(holds)
         following = group.create_task(_follow(client, recipes))
-        yield Parts(service, owner, settings, client, holds, ledger, sink, recipes)
+        yield ProcessContext(service, owner, settings, client, holds, ledger, sink, recipes)
         following.cancel()
 
 

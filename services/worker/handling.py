@@ -7,10 +7,11 @@ from services.contracts.case import Case
 from services.contracts.codec import Malformed, UnknownVersion, decode, encode
 from services.contracts.recipe import Recipe
 from services.core.errors import Dead
-from services.core.ledger.ports import Emit, Models, Outgoing, Received
+from services.core.messages import ConsumedRecord, Emit, OutgoingRecord
+from services.core.models import Models
 from services.worker.recipes import Recipes
 
-Handle = Callable[[Received], Awaitable[Sequence[Outgoing]]]
+Handle = Callable[[ConsumedRecord], Awaitable[Sequence[OutgoingRecord]]]
 """What the engine calls for each message."""
 
 CaseHandler = Callable[[Case, Recipe, Models], Awaitable[list[Emit]]]
@@ -20,7 +21,7 @@ CaseHandler = Callable[[Case, Recipe, Models], Awaitable[list[Emit]]]
 def stage(handler: CaseHandler, recipes: Recipes, models: Models) -> Handle:
     """The handler, for cases with their recipes. Raises Dead for what can't be read, and what the handler raises."""
 
-    async def handle(received: Received) -> list[Outgoing]:
+    async def handle(received: ConsumedRecord) -> list[OutgoingRecord]:
         case = read_case(received)
         recipe = await recipes.get(case.recipe_id)
         return [outgoing(emit) for emit in await handler(case, recipe, models)]
@@ -28,7 +29,7 @@ def stage(handler: CaseHandler, recipes: Recipes, models: Models) -> Handle:
     return handle
 
 
-def read_case(received: Received) -> Case:
+def read_case(received: ConsumedRecord) -> Case:
     """The case that a message holds, under the newer of its writer's version and ours: what we add is ours.
 
     Raises Dead: `poison`, or `not_yet` for another major version.
@@ -43,12 +44,12 @@ def read_case(received: Received) -> Case:
     return case.with_(version=newer(case.version, VERSION))
 
 
-def check_key(received: Received, case_id: str) -> None:
+def check_key(received: ConsumedRecord, case_id: str) -> None:
     """Messages of a case must share a key, or their order is lost. Raises Dead('poison')."""
     if received.key != case_id.encode():
         raise Dead("poison", "the key is not the case id of the message")
 
 
-def outgoing(emit: Emit) -> Outgoing:
+def outgoing(emit: Emit) -> OutgoingRecord:
     """A handler's message as bytes."""
-    return Outgoing(topic=emit.topic, key=emit.key.encode(), value=encode(emit.message), headers={})
+    return OutgoingRecord(topic=emit.topic, key=emit.key.encode(), value=encode(emit.message), headers={})

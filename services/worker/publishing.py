@@ -6,8 +6,8 @@ from services.contracts.codec import encode
 from services.contracts.recipe import Recipe
 from services.contracts.topics import CURRENT, RECIPES
 from services.core.case import ids
-from services.core.ledger.ports import Outgoing, Sink
 from services.core.case.sizes import case_bytes
+from services.core.messages import OutgoingRecord, Sink
 
 
 class RecipeTooLarge(ValueError):
@@ -26,7 +26,7 @@ async def publish_recipe(sink: Sink, recipe: Recipe, *, current: bool, max_messa
             "max_tokens"
         )
     recipe_id = ids.recipe_id(recipe)
-    await sink.publish([Outgoing(RECIPES, recipe_id.encode(), encode(recipe), {})])
+    await sink.publish([OutgoingRecord(RECIPES, recipe_id.encode(), encode(recipe), {})])
     if current:  # after the recipe itself: nobody is to wait for what `current` names
-        await sink.publish([Outgoing(RECIPES, CURRENT.encode(), orjson.dumps(recipe_id), {})])
+        await sink.publish([OutgoingRecord(RECIPES, CURRENT.encode(), orjson.dumps(recipe_id), {})])
     return recipe_id

@@ -11,7 +11,7 @@ from services.contracts.topics import CURRENT
 from services.core.case import ids
 from services.core.errors import Dead
 from services.core.holds import Holds
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 
 WAIT_S = 60.0
 """How long a message waits for its recipe, before it is dead as `not_yet`."""
@@ -30,14 +30,14 @@ class Recipes:
         self._current: str | None = None
         self._news = asyncio.Condition()
 
-    async def follow(self, messages: AsyncIterator[Received]) -> None:
+    async def follow(self, messages: AsyncIterator[ConsumedRecord]) -> None:
         """Take in what the topic holds and will hold, from its beginning. Returns when the messages end."""
         async for received in messages:
             async with self._news:
                 self.take(received)
                 self._news.notify_all()
 
-    def take(self, received: Received) -> None:
+    def take(self, received: ConsumedRecord) -> None:
         """Take in one message. What is no recipe, or not the one that its key names, is logged and left out."""
         key = (received.key or b"").decode(errors="replace")
         try:

@@ -7,15 +7,15 @@ from services.llm.client import ChatClient
 from services.llm.dispatcher import Dispatcher
 from services.llm.pace import Pace
 from services.runtime.engine.engine import Engine
-from services.runtime.process.health import HealthServer
-from services.runtime.kafka.source import GroupTimes, KafkaSource
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.metrics import EngineMetrics, registry
+from services.runtime.kafka.source import GroupTimes, KafkaSource
+from services.runtime.process.health import HealthServer
 from services.runtime.process.settings import Settings
-from services.worker.handling import CaseHandler, stage
 from services.runtime.process.settings_help import told
-from services.worker.metrics import ModelMetrics
 from services.worker.context import parts, run
+from services.worker.handling import CaseHandler, stage
+from services.worker.metrics import ModelMetrics
 
 
 def run_stage(service: str, *, topic: str, handler: CaseHandler, group: str | None = None) -> None:

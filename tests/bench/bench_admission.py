@@ -27,9 +27,9 @@ from services.contracts.question import Question
 from services.core.case import ids
 from services.core.dedupe.evaluation_file import dump, load
 from services.core.dedupe.evaluation_index import Entry, build
-from services.core.dedupe.near_duplicates import BANDS, newcomer, sketch
-from services.core.ledger.ports import Position
-from services.core.dedupe.minhash import BYTES, OPTIONS, WHOLE, Newcomer, Sketch, resemblance
+from services.core.dedupe.minhash import BYTES, OPTIONS, WHOLE, Candidate, Sketch, resemblance
+from services.core.dedupe.near_duplicates import BANDS, candidate, sketch
+from services.core.messages import Position
 from services.ledger import Ledger, open_ledger
 
 ROOT = Path(__file__).parents[2]
@@ -78,28 +78,28 @@ async def each_us_async(
     return round((time.process_time() - began) / len(asked) * 1e6, 1)
 
 
-def noise(number: int, threshold: float, seeded: random.Random) -> Newcomer:
+def noise(number: int, threshold: float, seeded: random.Random) -> Candidate:
     """A sketch of nobody's: as large as any, and quick to make."""
     bands = tuple(seeded.getrandbits(63) for _ in range(BANDS))
     made = Sketch(bands, seeded.randbytes((WHOLE + OPTIONS) * BYTES))
-    return Newcomer(made, threshold, f"noise:{number}", "Which of the following is it?" * 8)
+    return Candidate(made, threshold, f"noise:{number}", "Which of the following is it?" * 8)
 
 
 async def admissions(asked: list[Question], threshold: float, known: int, seeded: random.Random) -> dict[str, Any]:
     offset = iter(range(10**9))
 
-    async def admit(one: Question, told: Newcomer | None) -> bool:
+    async def admit(one: Question, told: Candidate | None) -> bool:
         position = Position("question-submitted", 0, next(offset))
         case_id = ids.case_id(one)
-        said = await ledger.admit(case_id, named=None, current="r", life=0, position=position, newcomer=told)
+        said = await ledger.admit(case_id, named=None, current="r", life=0, position=position, candidate=told)
         return said.refusal is not None
 
-    async def fill(other: Newcomer) -> None:
+    async def fill(other: Candidate) -> None:
         position = Position("question-submitted", 0, next(offset))
-        await ledger.admit(other.id, named=None, current="r", life=0, position=position, newcomer=other)
+        await ledger.admit(other.id, named=None, current="r", life=0, position=position, candidate=other)
 
     def prepared(some: Sequence[Question], likeness: bool) -> Callable[[Question], Awaitable[bool]]:
-        told = {ids.case_id(one): newcomer(ids.case_id(one), one, threshold) if likeness else None for one in some}
+        told = {ids.case_id(one): candidate(ids.case_id(one), one, threshold) if likeness else None for one in some}
         return lambda one: admit(one, told[ids.case_id(one)])
 
     with tempfile.TemporaryDirectory() as folder:

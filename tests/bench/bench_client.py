@@ -22,8 +22,8 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from services.contracts.recipe import Model, Sampling
-from services.core.ledger.calls import Reply, Request
 from services.core.holds import Holds
+from services.core.ledger.calls import Reply, Request
 from services.ledger.memory.ledger import MemoryLedger
 from services.llm import wire
 from services.llm.client import ChatClient, Endpoint

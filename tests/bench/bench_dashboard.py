@@ -26,13 +26,13 @@ from services.contracts.codec import encode
 from services.contracts.question import Question, Submission
 from services.contracts.topics import QUESTION_SUBMITTED, topics
 from services.core.case import ids
-from services.core.ledger.ports import Outgoing
-from services.local.servers.kafka import KafkaCluster
+from services.core.messages import OutgoingRecord
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process, until
+from services.local.servers.kafka import KafkaCluster
+from services.runtime.kafka.admin import TopicSpec, declare
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.admin import TopicSpec, declare
 
 PROJECT = Path(__file__).parents[2]
 sys.path.insert(0, str(PROJECT))  # for the tests' browser: this runs as a file
@@ -46,12 +46,12 @@ SHOWN = """wanted => new Promise((resolve) => {
 """Resolves with the Unix time, in ms, at which the page shows so many open cases."""
 
 
-def submission(number: int) -> Outgoing:
+def submission(number: int) -> OutgoingRecord:
     """A question of its own."""
     question = Question(question=f"Question {number}?", options={"A": "this", "B": "that"}, answer="A")
     case_id = ids.case_id(question)
     body = encode(Submission(case_id=case_id, question=question))
-    return Outgoing(QUESTION_SUBMITTED, case_id.encode(), body, {})
+    return OutgoingRecord(QUESTION_SUBMITTED, case_id.encode(), body, {})
 
 
 async def delays(page: Page, sink: KafkaSink, times: int) -> list[float]:

@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.importers.files import Asked, Ears, take
 from services.importers.submit import Stop
 from tests.unit.importers import sources
@@ -36,7 +36,7 @@ STEM = "A sailor has bleeding gums, and bruises after the slightest knock. " * 1
 class NoSink:
     """Confirms at once."""
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
         """All of them."""
 
 

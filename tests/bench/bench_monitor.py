@@ -1,10 +1,10 @@
 """What the monitor costs a message: `python tests/bench/bench_monitor.py` prints JSON.
 
 The messages are those of whole cases as the stream writes them: five cases of nine paths (each path of 2,000
-characters), the question and two records. Each is noted in the store, as services/monitor does, with its attempt in the
-ledger opened and forgotten, as `Carrier` does. CPU and wall milliseconds a message, and messages a second; one at a
-time, and for the twelve topics at once, as the monitor reads them. `parsing alone` is without any store; `a case on the
-wire` in bytes. Kafka's client is not in it.
+characters), the question and two records. Each is noted in the store, as services/monitor does, with its attempt in
+the ledger opened and forgotten, as `RecordProcessor` does. CPU and wall milliseconds a message, and messages a
+second; one at a time, and for the twelve topics at once, as the monitor reads them. `parsing alone` is without any
+store; `a case on the wire` in bytes. Kafka's client is not in it.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
     RECORD_COMPLETED,
 )
-from services.protogen.examples import examples
-from services.core.ledger.ports import Position, Received
-from services.ledger import open_ledger, open_standings
-from services.monitor.handler import Noting
+from services.core.messages import ConsumedRecord, Position
+from services.ledger import open_ledger, open_status_store
 from services.monitor.events import sighting
+from services.monitor.handler import CaseRecorder
+from services.protogen.examples import examples
 from tests.laws.conftest import ValkeyProcess
 
 CASES = 400
@@ -58,7 +58,7 @@ def main() -> None:
     print(json.dumps(figures, indent=2))
 
 
-def messages() -> Iterator[Received]:
+def messages() -> Iterator[ConsumedRecord]:
     known = examples()
     case, submission, record = known["case"], known["submission"], known["record"]
     assert isinstance(case, Case)
@@ -75,21 +75,21 @@ def messages() -> Iterator[Received]:
             yield message(2 * number + index, RECORD_COMPLETED, record.with_(**name, index=index, of=2))
 
 
-def message(offset: int, topic: str, body: Any) -> Received:
-    return Received(topic, 0, offset, body.case_id.encode(), encode(body), {}, int(time.time() * 1000))
+def message(offset: int, topic: str, body: Any) -> ConsumedRecord:
+    return ConsumedRecord(topic, 0, offset, body.case_id.encode(), encode(body), {}, int(time.time() * 1000))
 
 
-async def parsed(found: list[Received]) -> None:
+async def parsed(found: list[ConsumedRecord]) -> None:
     for each in found:
         sighting(each)
 
 
-def of_store(url: str, found: list[Received], workers: int) -> Callable[[], Coroutine[Any, Any, None]]:
+def of_store(url: str, found: list[ConsumedRecord], workers: int) -> Callable[[], Coroutine[Any, Any, None]]:
     async def run() -> None:
-        async with open_ledger(url) as ledger, open_standings(url) as standings:
-            noting = Noting(standings, ledger.settle)
+        async with open_ledger(url) as ledger, open_status_store(url) as standings:
+            noting = CaseRecorder(standings, ledger.settle)
 
-            async def work(mine: list[Received]) -> None:
+            async def work(mine: list[ConsumedRecord]) -> None:
                 for each in mine:
                     place = Position(each.topic, each.partition, each.offset)
                     await ledger.open_attempt("monitor", place, owner=OWNER)

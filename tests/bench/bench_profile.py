@@ -29,21 +29,21 @@ from services.contracts.question import Question, Submission
 from services.contracts.recipe import Recipe
 from services.contracts.topics import CURRENT, PATHS_VERIFIED, QUESTION_ADMITTED, RECIPES, topics
 from services.core.case import ids
-from services.core.ledger.ports import Emit, Outgoing
 from services.core.case.requests import planned_request as request
-from services.local.servers.kafka import KafkaCluster
+from services.core.messages import Emit, OutgoingRecord
+from services.llm.scripted import known
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process, until
+from services.local.servers.kafka import KafkaCluster
 from services.local.servers.valkey import ValkeyServer
-from services.llm.scripted import known
 from services.recipes import load
 from services.router.admission import new_case
-from services.runtime.kafka.declared import specs
+from services.runtime.kafka.admin import declare
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.declared import specs
 from services.runtime.kafka.reader import follow_topic
 from services.runtime.kafka.sink import KafkaSink
 from services.worker.handling import outgoing
-from services.runtime.kafka.admin import declare
 
 BARE = """
 import asyncio, json, resource, sys
@@ -186,8 +186,8 @@ async def _through(
     submissions = [Submission(case_id=ids.case_id(q), question=q) for q in questions]
     cases = [new_case(submission, recipe_id) for submission in submissions]
     async with KafkaSink(client) as sink:
-        await sink.publish([Outgoing(RECIPES, recipe_id.encode(), encode(recipe), {})])
-        await sink.publish([Outgoing(RECIPES, CURRENT.encode(), canonical(recipe_id), {})])
+        await sink.publish([OutgoingRecord(RECIPES, recipe_id.encode(), encode(recipe), {})])
+        await sink.publish([OutgoingRecord(RECIPES, CURRENT.encode(), canonical(recipe_id), {})])
         before = {name: worker.usage.cpu_seconds for name, worker in workers.items()}
         began = time.monotonic()
         await sink.publish([outgoing(Emit(QUESTION_ADMITTED, case.case_id, case)) for case in cases])

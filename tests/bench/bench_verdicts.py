@@ -23,14 +23,13 @@ from typing import Literal
 
 from services.contracts.case import Usage
 from services.contracts.question import Submission
-from services.core.case import ids
-from services.core.case import prompts
-from services.core.ledger.calls import Reply, Request
-from services.core.endpoint import Endpoint
+from services.core.case import ids, prompts
 from services.core.case.requests import request
-from services.local.servers.small_model import DEFAULT_SLOTS, ModelServer
+from services.core.endpoint import Endpoint
+from services.core.ledger.calls import Reply, Request
 from services.llm.client import ChatClient
 from services.llm.scripted import known, texts
+from services.local.servers.small_model import DEFAULT_SLOTS, ModelServer
 from services.recipes import load
 from services.router.admission import new_case
 from services.verifier import replies

@@ -12,11 +12,11 @@ from pydantic import SecretStr
 
 from services.contracts.codec import encode
 from services.contracts.dead import DEAD_LETTER_HEADER
+from services.core.messages import ConsumedRecord, OutgoingRecord, Position
 from services.core.status.figures import Figures
-from services.core.ledger.ports import Outgoing, Position, Received
 from services.gateway.__main__ import Server
 from services.gateway.app import Outside, create_app
-from services.ledger.memory.status import MemoryStandings
+from services.ledger.memory.status import MemoryStatusStore
 from services.local.processes.ports import free_ports
 from services.monitor.events import sighting
 from tests.browser.stories import Said
@@ -26,10 +26,10 @@ class World:
     """What was seen of cases, their messages, and figures; and a gateway before it that can be stopped and started."""
 
     def __init__(self, keys: Sequence[str] = ()) -> None:
-        self.standings = MemoryStandings()
+        self.standings = MemoryStatusStore()
         (self.port,) = free_ports(1)
         self._keys = [SecretStr(key) for key in keys]
-        self._held: dict[Position, Received] = {}
+        self._held: dict[Position, ConsumedRecord] = {}
         self._offsets: Counter[str] = Counter()
         self._running: tuple[uvicorn.Server, asyncio.Task[None]] | None = None
 
@@ -46,7 +46,7 @@ class World:
             key = said.message.case_id.encode()  # type: ignore[attr-defined]  # each of them has one
             headers = {DEAD_LETTER_HEADER: encode(said.letter)} if said.letter else {}
             written_ms = int((began + said.after_s) * 1000)
-            message = Received(at.topic, 0, at.offset, key, encode(said.message), headers, written_ms)
+            message = ConsumedRecord(at.topic, 0, at.offset, key, encode(said.message), headers, written_ms)
             self._held[at] = message
             await self.standings.observe([sighting(message)])
 
@@ -75,7 +75,7 @@ class World:
     async def _reachable(self) -> bool:
         return True
 
-    async def _read(self, positions: Sequence[Position]) -> list[Received]:
+    async def _read(self, positions: Sequence[Position]) -> list[ConsumedRecord]:
         return [self._held[at] for at in positions]
 
 
@@ -93,7 +93,7 @@ class _Server(Server):
 
 
 class _Sink:
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
         """Nothing is handed in here."""
 
 

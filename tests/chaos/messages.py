@@ -11,13 +11,13 @@ from services.contracts.codec import encode
 from services.contracts.question import Submission
 from services.contracts.topics import QUESTION_ADMITTED, QUESTION_SUBMITTED, RECORD_COMPLETED, topics
 from services.core.case import ids
-from services.protogen.examples import examples
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.importers.rows import outgoing
 from services.local.processes.process import until
+from services.protogen.examples import examples
 from services.runtime.engine.circuit import CircuitPolicy
-from services.worker.publishing import publish_recipe
 from services.runtime.kafka.sink import KafkaSink
+from services.worker.publishing import publish_recipe
 from tests.chaos.rig import Rig
 
 READ: dict[str, str] = {
@@ -65,10 +65,12 @@ async def unknown_fields(rig: Rig, chance: Random) -> str:
     through every topic behind."""
     question = rig.spare()
     later = orjson.loads(outgoing(question).value) | {"version": "1.9", "urgency": {"level": 3}}
-    await rig.put(Outgoing(QUESTION_SUBMITTED, ids.case_id(question).encode(), orjson.dumps(later), {}))
+    await rig.put(OutgoingRecord(QUESTION_SUBMITTED, ids.case_id(question).encode(), orjson.dumps(later), {}))
     case = _admitted(rig, rig.stack.recipe_id)
     await rig.put(
-        Outgoing(QUESTION_ADMITTED, case.case_id.encode(), encode(case.with_(version="1.9", urgency=[3, None])), {})
+        OutgoingRecord(
+            QUESTION_ADMITTED, case.case_id.encode(), encode(case.with_(version="1.9", urgency=[3, None])), {}
+        )
     )
     rig.known.expected |= {ids.case_id(question), case.case_id}
     rig.known.admitted.add(case.case_id)
@@ -98,9 +100,9 @@ async def unknown_recipe(rig: Rig, chance: Random) -> str:
     question = rig.spare()
     case_id, recipe_id = ids.case_id(question), ids.recipe_id(recipe)
     submission = Submission(case_id=case_id, question=question, recipe_id=recipe_id)
-    await rig.put(Outgoing(QUESTION_SUBMITTED, case_id.encode(), encode(submission), {}))
+    await rig.put(OutgoingRecord(QUESTION_SUBMITTED, case_id.encode(), encode(submission), {}))
     case = _admitted(rig, recipe_id)
-    await rig.put(Outgoing(QUESTION_ADMITTED, case.case_id.encode(), encode(case), {}))
+    await rig.put(OutgoingRecord(QUESTION_ADMITTED, case.case_id.encode(), encode(case), {}))
     rig.known.expected |= {case_id, case.case_id}
     rig.known.late |= {case_id, case.case_id}
     rig.known.admitted.add(case.case_id)
@@ -128,7 +130,7 @@ async def _poison(rig: Rig, made: Callable[[str], tuple[bytes, bytes]]) -> str:
 
 
 async def _put_poison(rig: Rig, topic: str, key: bytes, value: bytes) -> None:
-    rig.known.poison[await rig.put(Outgoing(topic, key, value, {}))] = value
+    rig.known.poison[await rig.put(OutgoingRecord(topic, key, value, {}))] = value
 
 
 def _good(rig: Rig, topic: str) -> tuple[bytes, bytes]:

@@ -30,15 +30,15 @@ from services.contracts.topics import (
     RECORD_COMPLETED,
 )
 from services.core.case import ids
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.importers.rows import outgoing
 from services.ledger import Ledger
-from services.local.servers.kafka import KafkaCluster
 from services.local.processes.ports import LOOPBACK, free_ports
 from services.local.processes.process import Process
 from services.local.progress import FOLLOWED, Progress
-from services.local.stack import Stack
+from services.local.servers.kafka import KafkaCluster
 from services.local.servers.valkey import ValkeyServer
+from services.local.stack import Stack
 from services.runtime.kafka.reader import follow_topic
 from tests.chaos.causes import Life, Outage, Pause
 from tests.chaos.questions import questions
@@ -160,7 +160,7 @@ class Rig:
         while self._submissions:
             await asyncio.gather(*self._submissions)
 
-    async def put(self, message: Outgoing) -> tuple[str, int, int]:
+    async def put(self, message: OutgoingRecord) -> tuple[str, int, int]:
         """One message as anybody's producer writes it; where it stands."""
         headers = list(message.headers.items())
         sent = await self._producer.send_and_wait(message.topic, value=message.value, key=message.key, headers=headers)

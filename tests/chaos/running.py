@@ -15,14 +15,14 @@ from services import recipes
 from services.cli import coordinates
 from services.core.endpoint import Endpoint
 from services.ledger import open_ledger
-from services.local.servers import model_server as serving
 from services.local import stack
-from services.local.servers.kafka import KafkaCluster
 from services.local.processes.ports import LOOPBACK, free_ports
 from services.local.processes.process import Process, until
-from services.local.stack import Plan, Stack
 from services.local.processes.supervisor import Event, WorkerState
+from services.local.servers import model_server as serving
+from services.local.servers.kafka import KafkaCluster
 from services.local.servers.valkey import ValkeyServer
+from services.local.stack import Plan, Stack
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.process.settings import inherited
 from tests.chaos.causes import Life

@@ -35,7 +35,7 @@ import orjson
 from services.contracts.codec import decode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, topics
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.exporter.dataset import read_dataset
 from services.local.audit.report import Ledger, LogLine, account
 from services.local.audit.topic_counts import Topics
@@ -106,7 +106,7 @@ class Seen:
         self.killers: set[str] = set()
         self._poison = poison
 
-    def take(self, message: Received, marked: Mapping[str, str]) -> None:
+    def take(self, message: ConsumedRecord, marked: Mapping[str, str]) -> None:
         """Count one message."""
         if (message.topic, message.partition, message.offset) in self._poison:
             return

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from services.protogen.asyncapi import document
 from services.contracts.topics import Topic, topics
+from services.protogen.asyncapi import document
 
 ROOT = Path(__file__).parents[2]
 PROTO = ROOT / "proto"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.protogen.compatibility import breaking
 from services.contracts.schemas import MESSAGES, json_schema
+from services.protogen.compatibility import breaking
 
 SCHEMAS = Path(__file__).parents[2] / "proto" / "schemas"
 VERSIONS = sorted((path.name for path in SCHEMAS.iterdir()), key=lambda name: [int(part) for part in name.split(".")])

@@ -14,8 +14,8 @@ from services.contracts.record import Record
 from services.contracts.schemas import MESSAGES
 from services.core.case import ids
 from services.core.ledger.calls import Reply
-from services.protogen.examples import RECIPE, examples
 from services.llm.fake import ScriptedModels
+from services.protogen.examples import RECIPE, examples
 from services.summarizer.handler import summarize
 
 PROTO = Path(__file__).parents[2] / "proto"

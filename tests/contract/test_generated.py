@@ -9,10 +9,10 @@ import pytest
 
 from services.contracts import topics as topics_module
 from services.contracts.base import VERSION, Value
-from services.protogen.diagram import flowchart
 from services.contracts.schemas import MESSAGES
 from services.contracts.topics import Topic, topics
 from services.protogen import generate
+from services.protogen.diagram import flowchart
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ import pytest
 
 from services.cli.__main__ import main
 from services.contracts.codec import encode
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.evaluator.replies import CRITERIA
 from services.exporter.disk import Disk
 from services.exporter.manifest import Manifest, Part, save
@@ -34,7 +34,7 @@ def dataset(tmp_path: Path) -> Path:
     folder.mkdir()
     made = [record(number, difficulty=("easy", "medium")[number % 2]) for number in range(RECORDS)]
     rows = [
-        export(Received("record-completed", 0, at, one.case_id.encode(), encode(one), {})).row
+        export(ConsumedRecord("record-completed", 0, at, one.case_id.encode(), encode(one), {})).row
         for at, one in enumerate(made)
     ]
     name = "part-0000-000000000000.parquet"

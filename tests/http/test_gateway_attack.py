@@ -17,8 +17,8 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from services.gateway.read.cases import LISTENERS
 from services.gateway.http.connections import BACKLOG, CONNECTIONS
+from services.gateway.read.cases import LISTENERS
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process, until
 

@@ -13,8 +13,7 @@ import orjson
 import pytest
 
 from services.contracts.recipe import Sampling
-from services.core.case import ids
-from services.core.case import prompts
+from services.core.case import ids, prompts
 from services.core.case.answers import mentions_given_answer, stated
 from services.llm.client import ChatClient, Endpoint
 from services.llm.scripted import known, recorded_author

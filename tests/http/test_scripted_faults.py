@@ -27,15 +27,14 @@ from services.contracts.topics import (
     RECORD_COMPLETED,
 )
 from services.core.case import ids
-from services.core.ledger.calls import Reply, Request
 from services.core.endpoint import Endpoint
 from services.core.errors import Dead, ModelAway, Retry, Trouble
 from services.core.holds import Holds
-from services.core.ledger.ports import Emit, Models, Received
+from services.core.ledger.calls import Reply, Request
+from services.core.messages import ConsumedRecord, Emit
+from services.core.models import Models
 from services.generator.handler import generate
 from services.ledger.memory.ledger import MemoryLedger
-from services.local.audit.report import Ledger, calls_against_ledger, route_mismatches
-from services.local.audit.topic_counts import Topics
 from services.llm.client import ChatClient
 from services.llm.dispatcher import Dispatcher
 from services.llm.pace import Pace
@@ -47,6 +46,8 @@ from services.llm.scripted.scripted_author import ScriptedAuthor
 from services.llm.scripted.seeded import text_digest
 from services.llm.scripted.server import Latency, Load, ScriptedServer
 from services.llm.troubles import Busy, TimedOut
+from services.local.audit.report import Ledger, calls_against_ledger, route_mismatches
+from services.local.audit.topic_counts import Topics
 from services.recipes import load
 from services.refiner.handler import reason_anew, refine
 from services.router.rules import route
@@ -319,8 +320,8 @@ async def follow(case_id: str, models: Models, seen: Topics) -> str:
     return emit.topic
 
 
-def received(topic: str, key: str, value: bytes) -> Received:
-    return Received(topic, 0, 0, key.encode(), value, {})
+def received(topic: str, key: str, value: bytes) -> ConsumedRecord:
+    return ConsumedRecord(topic, 0, 0, key.encode(), value, {})
 
 
 async def test_thirty_questions_come_through(playing):

@@ -11,7 +11,7 @@ from services.contracts.question import Question, Submission
 from services.contracts.recipe import Recipe, Routing
 from services.contracts.topics import QUESTION_ADMITTED, QUESTION_SUBMITTED
 from services.core.case import ids
-from services.core.ledger.ports import Outgoing, Position
+from services.core.messages import OutgoingRecord, Position
 from services.ledger import open_ledger
 from services.local.processes.process import Process
 from services.recipes import load
@@ -115,7 +115,7 @@ class Deploy:
         """As a gateway of version 1.1 would."""
         told = question.with_(campaign=CAMPAIGN)
         newer = Submission(version="1.1", case_id=ids.case_id(told), question=told)
-        await self.stream.sink.publish([Outgoing(QUESTION_SUBMITTED, newer.case_id.encode(), encode(newer), {})])
+        await self.stream.sink.publish([OutgoingRecord(QUESTION_SUBMITTED, newer.case_id.encode(), encode(newer), {})])
         self.newer_submissions.append(newer.case_id)
 
     async def _admit_newer(self, question: Question) -> None:
@@ -127,6 +127,6 @@ class Deploy:
         nowhere = Position(QUESTION_SUBMITTED, 0, 1_000_000 + len(self.newer_cases))
         async with open_ledger(self.stream.ledger) as ledger:
             await ledger.admit(case_id, named=recipe_id, current=recipe_id, life=0, position=nowhere)
-        admitted = Outgoing(QUESTION_ADMITTED, case_id.encode(), encode(case), {})
+        admitted = OutgoingRecord(QUESTION_ADMITTED, case_id.encode(), encode(case), {})
         await self.stream.sink.publish([submission(question, SECOND), admitted])
         self.newer_cases.append(case_id)

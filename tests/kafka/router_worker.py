@@ -18,24 +18,24 @@ import faust
 from faust.transport.drivers import aiokafka
 
 from services.contracts.topics import dead_topic
-from services.core.ledger.ports import Outgoing, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.router.__main__ import SERVICE, handlers
 from services.router.checks import checks
 from services.router.settings import RouterSettings
+from services.runtime.engine.limits import Limits
 from services.runtime.engine.processor import Handle
-from services.runtime.faust.source import InOrder
 from services.runtime.faust.client import Consumer, build
-from services.runtime.process.health import HealthServer
+from services.runtime.faust.source import InOrder
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.source import GroupTimes
-from services.runtime.engine.limits import Limits
+from services.runtime.process.health import HealthServer
 from services.worker.context import parts, run
 
 TOLD = json.loads(sys.argv[1])
 
 
 def with_defect(handle: Handle) -> Handle:
-    async def handled(received: Received) -> list[Outgoing]:
+    async def handled(received: ConsumedRecord) -> list[OutgoingRecord]:
         if received.key == TOLD.get("raise_on", "").encode():
             raise ZeroDivisionError("told so")
         return list(await handle(received))

@@ -27,20 +27,20 @@ from services.contracts.question import Question, Submission
 from services.contracts.recipe import Recipe
 from services.contracts.topics import QUESTION_SUBMITTED, topics
 from services.core.case import ids
-from services.core.ledger.ports import Outgoing, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.ledger import open_ledger
+from services.llm.scripted import known
 from services.local.audit.report import Ledger, account
-from services.local.servers.kafka import KafkaCluster
+from services.local.audit.topic_counts import Topics
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process
-from services.local.audit.topic_counts import Topics
-from services.llm.scripted import known
-from services.runtime.kafka.declared import specs
+from services.local.servers.kafka import KafkaCluster
+from services.runtime.kafka.admin import declare
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.declared import specs
+from services.runtime.kafka.sink import KafkaSink
 from services.runtime.kafka.source import received
 from services.worker.publishing import publish_recipe
-from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.admin import declare
 
 PROJECT = Path(__file__).parents[2]
 PARTITIONS = 4
@@ -65,7 +65,7 @@ class Tap:
 
     def __init__(self) -> None:
         self.seen = Topics()
-        self.messages: defaultdict[str, list[Received]] = defaultdict(list)
+        self.messages: defaultdict[str, list[ConsumedRecord]] = defaultdict(list)
         self._news = asyncio.Condition()
 
     async def follow(self, client: KafkaClient, ready: asyncio.Event) -> None:
@@ -97,7 +97,7 @@ class Tap:
         key = case_id.encode() if case_id else None
         return [message.value or b"" for message in self.messages[topic] if key in (None, message.key)]
 
-    def _take(self, message: Received) -> None:
+    def _take(self, message: ConsumedRecord) -> None:
         self.seen.take(message)
         self.messages[message.topic].append(message)
 
@@ -304,10 +304,10 @@ async def running(
         yield stream
 
 
-def submission(question: Question, recipe: Recipe | None = None) -> Outgoing:
+def submission(question: Question, recipe: Recipe | None = None) -> OutgoingRecord:
     recipe_id = None if recipe is None else ids.recipe_id(recipe)
     handed_in = Submission(case_id=ids.case_id(question), question=question, recipe_id=recipe_id)
-    return Outgoing(QUESTION_SUBMITTED, handed_in.case_id.encode(), encode(handed_in), {})
+    return OutgoingRecord(QUESTION_SUBMITTED, handed_in.case_id.encode(), encode(handed_in), {})
 
 
 def case_ids(questions: Collection[Question]) -> set[str]:

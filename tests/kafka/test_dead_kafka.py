@@ -14,7 +14,7 @@ from services.contracts.codec import encode
 from services.contracts.recipe import Generation, Model, Recipe, Slot
 from services.contracts.topics import CASE_ACCEPTED, LETTER_REDRIVEN, PATHS_VERIFIED, QUESTION_ADMITTED, dead_topic
 from services.core.case import ids
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.llm.scripted import known
 from services.recipes import load
 from services.worker.publishing import publish_recipe
@@ -77,8 +77,8 @@ async def test_dead_letters_are_redriven_once_and_end_in_their_new_life(tmp_path
         )
         await stream.sink.publish(
             [
-                Outgoing(PATHS_VERIFIED, dead.case_id.encode(), encode(dead), {}),
-                Outgoing(PATHS_VERIFIED, b"key", b"{", {}),
+                OutgoingRecord(PATHS_VERIFIED, dead.case_id.encode(), encode(dead), {}),
+                OutgoingRecord(PATHS_VERIFIED, b"key", b"{", {}),
                 submission(named, LATER),
             ]
         )

@@ -18,15 +18,15 @@ from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 
 from services.contracts.codec import decode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
-from services.core.ledger.ports import Outgoing, Position, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord, Position
 from services.ledger.sqlite.ledger import SqliteLedger
-from services.local.servers.kafka import KafkaCluster
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process
+from services.local.servers.kafka import KafkaCluster
+from services.runtime.kafka.admin import TopicSpec, declare
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.admin import TopicSpec, declare
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(90)]
 
@@ -70,7 +70,10 @@ class Stage:
     async def send(self, *told: dict[str, Any]) -> None:
         async with KafkaSink(self.client) as sink:
             await sink.publish(
-                [Outgoing(f"{self.name}-in", str(one["id"]).encode(), json.dumps(one).encode(), {}) for one in told]
+                [
+                    OutgoingRecord(f"{self.name}-in", str(one["id"]).encode(), json.dumps(one).encode(), {})
+                    for one in told
+                ]
             )
 
     async def worker(self, **settings: Any) -> Process:
@@ -86,7 +89,7 @@ class Stage:
         argv = [sys.executable, str(Path(__file__).with_name("toy_worker.py")), argument]
         return await self._stack.enter_async_context(Process(f"worker-{self._workers}", argv, log=log, env=path))
 
-    async def read(self, kind: str) -> list[Received]:
+    async def read(self, kind: str) -> list[ConsumedRecord]:
         return [message async for message in read_topic(self.client, f"{self.name}-{kind}")]
 
     async def outputs(self) -> Counter[int]:

@@ -21,14 +21,14 @@ from services.contracts.codec import decode, encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.record import Record
 from services.contracts.topics import RECORD_COMPLETED, dead_topic
-from services.core.ledger.ports import Outgoing, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.exporter.dataset import manifests, read_dataset
-from services.local.servers.kafka import KafkaCluster
 from services.local.processes.process import Process
+from services.local.servers.kafka import KafkaCluster
+from services.runtime.kafka.admin import TopicSpec, declare
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.admin import TopicSpec, declare
 from tests.unit.exporter.world import record
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
@@ -73,7 +73,7 @@ class Stand:
         process = Process(name, argv, log=self._logs / f"{name}.log", env=env, cwd=PROJECT)
         return await self._stack.enter_async_context(process)
 
-    async def messages(self, topic: str = RECORD_COMPLETED) -> list[Received]:
+    async def messages(self, topic: str = RECORD_COMPLETED) -> list[ConsumedRecord]:
         return [message async for message in read_topic(self.client, topic)]
 
     def offset(self) -> int:
@@ -118,13 +118,13 @@ def records(count: int) -> list[Record]:
     return [record(next(NUMBERS)) for _ in range(count)]
 
 
-def _outgoing(what: Record | bytes) -> Outgoing:
+def _outgoing(what: Record | bytes) -> OutgoingRecord:
     if isinstance(what, bytes):
-        return Outgoing(RECORD_COMPLETED, b"key of " + what, what, {})
-    return Outgoing(RECORD_COMPLETED, what.case_id.encode(), encode(what), {})
+        return OutgoingRecord(RECORD_COMPLETED, b"key of " + what, what, {})
+    return OutgoingRecord(RECORD_COMPLETED, what.case_id.encode(), encode(what), {})
 
 
-def _record_id(message: Received) -> str | None:
+def _record_id(message: ConsumedRecord) -> str | None:
     try:
         return str(orjson.loads(message.value or b"")["record_id"])
     except orjson.JSONDecodeError:

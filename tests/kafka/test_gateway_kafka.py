@@ -19,17 +19,17 @@ from services.contracts.codec import decode, encode
 from services.contracts.question import Submission
 from services.contracts.record import Record
 from services.contracts.topics import CASE_ACCEPTED, QUESTION_SUBMITTED, RECORD_COMPLETED
-from services.protogen.examples import examples
-from services.core.ledger.ports import Outgoing, Position
-from services.core.status.case_status import Sighting
-from services.ledger import open_standings
-from services.local.servers.kafka import KafkaCluster
+from services.core.messages import OutgoingRecord, Position
+from services.core.status.case_status import CaseEvent
+from services.ledger import open_status_store
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process
+from services.local.servers.kafka import KafkaCluster
+from services.protogen.examples import examples
+from services.runtime.kafka.admin import TopicSpec, declare
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.admin import TopicSpec, declare
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
@@ -237,13 +237,15 @@ async def test_as_the_readme_says_with_curl(gateway: Gateway, kafka: KafkaCluste
     written = [(CASE_ACCEPTED, case), (RECORD_COMPLETED, record.with_(of=1, index=0))]
     await declare(client, [TopicSpec(name=topic, partitions=3, replication=1) for topic, _ in written])
     async with KafkaSink(client) as sink:
-        await sink.publish([Outgoing(topic, case.case_id.encode(), encode(message), {}) for topic, message in written])
+        await sink.publish(
+            [OutgoingRecord(topic, case.case_id.encode(), encode(message), {}) for topic, message in written]
+        )
     events = asyncio.create_task(curl("-N", f"{url}/cases/{case.case_id}/events"))
-    async with open_standings(f"sqlite://{tmp_path}/ledger.sqlite") as standings:
+    async with open_status_store(f"sqlite://{tmp_path}/ledger.sqlite") as standings:
         async for message in read_topic(client, CASE_ACCEPTED, RECORD_COMPLETED):
             at = Position(message.topic, message.partition, message.offset)
             told = {"case_id": case.case_id, "work_id": case.work_id, "written_ms": message.timestamp_ms}
-            await standings.observe([Sighting(**told, position=at, of=int(at.topic == RECORD_COMPLETED))])
+            await standings.observe([CaseEvent(**told, position=at, of=int(at.topic == RECORD_COMPLETED))])
     told_last = (await events).split(b"\n\n")[-2]
     assert told_last.startswith(b"event: end\ndata: {")
     assert b'"end":"accepted"' in told_last

@@ -26,19 +26,19 @@ from services.contracts.recipe import Generation, Model, Routing, Slot
 from services.contracts.topics import PATHS_GENERATED, QUESTION_ADMITTED, QUESTION_SUBMITTED, dead_topic
 from services.core.case import ids
 from services.core.holds import Holds
-from services.core.ledger.ports import Outgoing, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.ledger.memory.ledger import MemoryLedger
 from services.recipes import load
-from services.runtime.engine.processor import Handle
-from services.runtime.kafka.cluster import committed, held
 from services.runtime.engine.engine import Engine
-from services.runtime.faust.source import InOrder
-from services.runtime.faust.client import build
-from services.runtime.kafka.source import GroupTimes, KafkaSource
 from services.runtime.engine.limits import Limits
+from services.runtime.engine.processor import Handle
 from services.runtime.engine.source import TopicPartition
-from services.runtime.engine.stall import StandsStill
+from services.runtime.engine.stall import Stalled
 from services.runtime.engine.stats import EngineStats
+from services.runtime.faust.client import build
+from services.runtime.faust.source import InOrder
+from services.runtime.kafka.cluster import committed, held
+from services.runtime.kafka.source import GroupTimes, KafkaSource
 from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
@@ -233,7 +233,7 @@ async def test_a_header_name_that_is_no_utf_8_stops_nobody(stream: Stream, monke
 # --- broken from within, and so in this process ----------------------------------------------------------------------
 
 
-async def ignore(message: Received) -> list[Outgoing]:
+async def ignore(message: ConsumedRecord) -> list[OutgoingRecord]:
     return []
 
 
@@ -329,7 +329,7 @@ def stands_still(running: "asyncio.Task[None]") -> str:
     error = running.exception()
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
-    assert isinstance(error, StandsStill)
+    assert isinstance(error, Stalled)
     return str(error)
 
 
@@ -337,7 +337,7 @@ async def test_a_faust_that_waits_longer_than_its_poll_interval_ends_and_goes_on
     """Its client leaves the group, and will not join again. Ours never does: the interval is a week."""
     go = asyncio.Event()
 
-    async def wait(message: Received) -> list[Outgoing]:
+    async def wait(message: ConsumedRecord) -> list[OutgoingRecord]:
         await go.wait()
         return []
 

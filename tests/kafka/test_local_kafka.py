@@ -15,10 +15,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # type: ignore[import-
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType  # type: ignore[import-untyped]
 from aiokafka.errors import UnknownTopicOrPartitionError  # type: ignore[import-untyped]
 
-from services.local.servers.kafka import KafkaCluster
-from services.local.servers.kafka_config import Limits
 from services.local.processes.ports import free_ports
 from services.local.processes.process import ProcessError
+from services.local.servers.kafka import KafkaCluster
+from services.local.servers.kafka_config import Limits
 
 PROJECT = Path(__file__).parents[2]
 

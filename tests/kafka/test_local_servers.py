@@ -7,8 +7,8 @@ import httpx
 import pytest
 from valkey.asyncio import Valkey
 
-from services.local.servers.small_model import MODEL, ModelServer
 from services.local.processes.process import ProcessError
+from services.local.servers.small_model import MODEL, ModelServer
 from services.local.servers.valkey import ValkeyServer
 
 VERDICT = {

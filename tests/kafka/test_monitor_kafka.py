@@ -14,9 +14,9 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
 )
 from services.core.case import ids
+from services.core.status.case_status import Filter, StatusStore
 from services.core.status.figures import Figures
-from services.core.status.case_status import Filter, Standings
-from services.ledger import open_standings
+from services.ledger import open_status_store
 from services.local.progress import Progress
 from services.monitor.events import FOLLOWED
 from services.runtime.kafka.bodies import read_at
@@ -40,7 +40,7 @@ async def stream(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stre
 
 
 async def test_killed_joined_and_started_again_it_counts_what_the_topics_hold(stream: Stream) -> None:
-    async with open_standings(stream.ledger) as standings:
+    async with open_status_store(stream.ledger) as standings:
         await stream.submit(SAMPLES[:6])
         await ask_until(lambda: published(standings), lambda said: said is not None and said.open + ended(said) > 0)
         await stream.worker("monitor-1").kill()
@@ -69,7 +69,7 @@ async def test_killed_joined_and_started_again_it_counts_what_the_topics_hold(st
 
 
 async def test_a_case_s_way_has_all_its_steps_and_their_bodies_are_where_it_says(stream: Stream) -> None:
-    async with open_standings(stream.ledger) as standings:
+    async with open_status_store(stream.ledger) as standings:
         latest = await standings.latest(Filter(end="accepted"), limit=100)
         case = await standings.case(ids.case_id(SAMPLES[0]))
     assert case is not None
@@ -90,7 +90,7 @@ async def test_a_case_s_way_has_all_its_steps_and_their_bodies_are_where_it_says
     assert "reasonmed_stream_cases_ended" in await stream.metrics("monitor-1")
 
 
-async def published(standings: Standings) -> Figures | None:
+async def published(standings: StatusStore) -> Figures | None:
     said = await standings.published()
     return None if said is None else Figures.model_validate_json(said)
 

@@ -34,12 +34,12 @@ from services.core.case import ids
 from services.exporter.dataset import read_dataset
 from services.generator.handler import generate
 from services.ledger import open_ledger
-from services.local.processes.process import Process
 from services.llm.fake import ScriptedModels
+from services.local.processes.process import Process
 from services.refiner.handler import reason_anew, refine
-from services.worker.handling import CaseHandler
 from services.summarizer.handler import summarize
 from services.verifier.handler import verify
+from services.worker.handling import CaseHandler
 from tests.chaos.questions import questions
 from tests.kafka.rolling import CAMPAIGN, DRAIN_S, FIRST, RECIPES, SECOND, WAVE, Deploy
 from tests.kafka.stream import PROJECT, running

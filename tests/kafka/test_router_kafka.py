@@ -28,14 +28,14 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
 )
 from services.core.case import ids
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.ledger import open_ledger
 from services.local.processes.process import Process
 from services.local.servers.valkey import ValkeyServer
 from services.router.admission import new_case
 from services.router.rules import route
-from services.runtime.kafka.cluster import committed, held
 from services.runtime.engine.source import TopicPartition
+from services.runtime.kafka.cluster import committed, held
 from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
 from tests.strategies import case, correct, path, recipe, wrong
 
@@ -71,7 +71,7 @@ class Work:
         cases = [verified(number) for number in range(first + 10_000, first + 10_000 + count)]
         self.questions = questions
         self.messages = [submission(one) for one in questions]
-        self.messages += [Outgoing(PATHS_VERIFIED, one.case_id.encode(), encode(one), {}) for one in cases]
+        self.messages += [OutgoingRecord(PATHS_VERIFIED, one.case_id.encode(), encode(one), {}) for one in cases]
         self.expected: defaultdict[str, set[bytes]] = defaultdict(set)
         for one in questions:
             submitted = Submission(case_id=ids.case_id(one), question=one)
@@ -125,7 +125,7 @@ async def test_nothing_is_lost_under_kills_joins_and_sigterms(tmp_path: Path) ->
         assert repeats < 200, "what a fault repeats is what was finished within a commit interval"
 
 
-async def hand_in(stream: Stream, messages: Sequence[Outgoing], seeded: random.Random) -> None:
+async def hand_in(stream: Stream, messages: Sequence[OutgoingRecord], seeded: random.Random) -> None:
     left = seeded.sample(messages, len(messages))
     while left:
         some, left = left[:8], left[8:]

@@ -11,16 +11,16 @@ import pytest_asyncio
 
 from services.core.errors import BrokerAway, Dead
 from services.core.holds import Holds
-from services.core.ledger.ports import Outgoing, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.ledger.memory.ledger import MemoryLedger
 from services.local.servers.kafka import KafkaCluster
 from services.runtime.engine.engine import Engine
-from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.source import GroupTimes, KafkaSource
 from services.runtime.engine.limits import Limits
+from services.runtime.kafka.admin import Difference, TopicRefused, TopicSpec, declare, describe
+from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import follow_topic, read_topic
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.admin import Difference, TopicRefused, TopicSpec, declare, describe
+from services.runtime.kafka.source import GroupTimes, KafkaSource
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
@@ -72,10 +72,10 @@ async def test_a_topic_that_refuses_a_message_takes_the_next(client: KafkaClient
     """An idempotent producer has spent a sequence number on what was refused; a new one is needed."""
     topic = await a_topic(client, **{"max.message.bytes": "10000"})
     async with KafkaSink(client) as sink:
-        await sink.publish([Outgoing(topic, b"k", b"one", {})])
+        await sink.publish([OutgoingRecord(topic, b"k", b"one", {})])
         with pytest.raises(Dead, match=r"max\.message\.bytes"):
-            await sink.publish([Outgoing(topic, b"k", bytes(pseudo_random(50_000)), {})])
-        await sink.publish([Outgoing(topic, b"k", b"two", {}), Outgoing(topic, b"k", b"three", {})])
+            await sink.publish([OutgoingRecord(topic, b"k", bytes(pseudo_random(50_000)), {})])
+        await sink.publish([OutgoingRecord(topic, b"k", b"two", {}), OutgoingRecord(topic, b"k", b"three", {})])
     assert await values(client, topic) == [b"one", b"two", b"three"]
 
 
@@ -92,9 +92,9 @@ def pseudo_random(count: int) -> list[int]:
 
 async def test_an_outage_does_not_multiply_messages(client: KafkaClient, kafka: KafkaCluster) -> None:
     topic = await a_topic(client)
-    message, other = Outgoing(topic, b"k", b"once", {}), Outgoing(topic, b"k", b"twice", {})
+    message, other = OutgoingRecord(topic, b"k", b"once", {}), OutgoingRecord(topic, b"k", b"twice", {})
     async with KafkaSink(client, confirm_s=1.0) as sink:
-        await sink.publish([Outgoing(topic, b"k", b"before", {})])
+        await sink.publish([OutgoingRecord(topic, b"k", b"before", {})])
         await kafka.stop_broker(0)
         for _ in range(3):
             with pytest.raises(BrokerAway):
@@ -114,9 +114,9 @@ async def test_a_sink_can_be_closed_while_the_broker_is_away(client: KafkaClient
     topic = await a_topic(client)
     async with asyncio.timeout(30):
         async with KafkaSink(client, confirm_s=1.0) as sink:
-            await sink.publish([Outgoing(topic, b"k", b"before", {})])
+            await sink.publish([OutgoingRecord(topic, b"k", b"before", {})])
             await kafka.stop_broker(0)
-            publishing = asyncio.create_task(sink.publish([Outgoing(topic, b"k", b"lost", {})]))
+            publishing = asyncio.create_task(sink.publish([OutgoingRecord(topic, b"k", b"lost", {})]))
             await asyncio.sleep(0.2)
         with pytest.raises(BrokerAway):
             await publishing
@@ -126,7 +126,7 @@ async def test_a_sink_can_be_closed_while_the_broker_is_away(client: KafkaClient
 async def test_a_topic_that_is_missing_is_waited_for(client: KafkaClient) -> None:
     async with KafkaSink(client, confirm_s=1.0) as sink:
         with pytest.raises(BrokerAway):
-            await sink.publish([Outgoing("no-such-topic", b"k", b"v", {})])
+            await sink.publish([OutgoingRecord("no-such-topic", b"k", b"v", {})])
 
 
 async def test_a_reader_reads_to_the_end_of_now(client: KafkaClient) -> None:
@@ -134,11 +134,11 @@ async def test_a_reader_reads_to_the_end_of_now(client: KafkaClient) -> None:
     assert await values(client, topic) == []
     assert await values(client, "no-such-topic") == []
     async with KafkaSink(client) as sink:
-        await sink.publish([Outgoing(topic, b"%d" % number, b"%d" % number, {}) for number in range(500)])
-        found: list[Received] = []
+        await sink.publish([OutgoingRecord(topic, b"%d" % number, b"%d" % number, {}) for number in range(500)])
+        found: list[ConsumedRecord] = []
         async for message in read_topic(client, topic):
             if len(found) == 10:
-                await sink.publish([Outgoing(topic, b"late", b"late", {})])
+                await sink.publish([OutgoingRecord(topic, b"late", b"late", {})])
             found.append(message)
     assert sorted(int(message.value or b"") for message in found) == list(range(500))
 
@@ -147,7 +147,7 @@ async def test_a_follower_catches_up_and_goes_on(client: KafkaClient) -> None:
     topic = await a_topic(client, **{"cleanup.policy": "compact"})
     caught_up, found = asyncio.Event(), []
     async with KafkaSink(client) as sink:
-        await sink.publish([Outgoing(topic, b"k", b"old", {})])
+        await sink.publish([OutgoingRecord(topic, b"k", b"old", {})])
 
         async def follow() -> None:
             async for message in follow_topic(client, topic, caught_up=caught_up):
@@ -157,7 +157,7 @@ async def test_a_follower_catches_up_and_goes_on(client: KafkaClient) -> None:
         async with asyncio.timeout(20):
             await caught_up.wait()
             assert found == [b"old"]
-            await sink.publish([Outgoing(topic, b"k", b"new", {})])
+            await sink.publish([OutgoingRecord(topic, b"k", b"new", {})])
             await until(lambda: len(found) == 2)
         following.cancel()
         await asyncio.wait({following})
@@ -173,8 +173,8 @@ async def test_an_engine_passes_transactions_markers_and_aborted_messages(client
             await (producer.abort_transaction() if number % 2 else producer.commit_transaction())
     stop = asyncio.Event()
 
-    async def copy(message: Received) -> list[Outgoing]:
-        return [Outgoing(out, message.key or b"", message.value or b"", {})]
+    async def copy(message: ConsumedRecord) -> list[OutgoingRecord]:
+        return [OutgoingRecord(out, message.key or b"", message.value or b"", {})]
 
     async with KafkaSink(client) as sink:
         source = KafkaSource(client, topics=[topic], group=topic, times=GroupTimes(session_s=6.0))
@@ -203,7 +203,7 @@ async def test_two_topics_in_one_group_and_one_declared_late(client: KafkaClient
     seen: list[bytes | None] = []
     stop = asyncio.Event()
 
-    async def note(message: Received) -> list[Outgoing]:
+    async def note(message: ConsumedRecord) -> list[OutgoingRecord]:
         seen.append(message.value)
         return []
 
@@ -220,11 +220,11 @@ async def test_two_topics_in_one_group_and_one_declared_late(client: KafkaClient
             dead_topic="none",
         )
         running = asyncio.create_task(engine.run(stop))
-        await sink.publish([Outgoing(early, b"k", b"early", {})])
+        await sink.publish([OutgoingRecord(early, b"k", b"early", {})])
         async with asyncio.timeout(30):
             await until(lambda: seen == [b"early"])
             await declare(client, [TopicSpec(name=late, partitions=1, replication=1)])
-            await sink.publish([Outgoing(late, b"k", b"late", {})])
+            await sink.publish([OutgoingRecord(late, b"k", b"late", {})])
             await until(lambda: seen == [b"early", b"late"])
         stop.set()
         await running

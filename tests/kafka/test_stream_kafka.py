@@ -24,7 +24,7 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
 )
 from services.core.case import ids
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.ledger import open_ledger
 from services.llm.scripted import known
 from services.recipes import load
@@ -175,7 +175,7 @@ async def test_a_model_server_that_is_away_for_a_while(stream: Stream) -> None:
 async def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(stream: Stream) -> None:
     mine, unsubmitted = questions(23, 3), questions(26, 2)
     bad = {
-        topic: [(kind, Outgoing(topic, key, value, {})) for kind, key, value in unreadable(topic, *unsubmitted)]
+        topic: [(kind, OutgoingRecord(topic, key, value, {})) for kind, key, value in unreadable(topic, *unsubmitted)]
         for topic in (QUESTION_SUBMITTED, PATHS_GENERATED, PATHS_VERIFIED)
     }
     await stream.sink.publish([message for messages in bad.values() for _, message in messages])

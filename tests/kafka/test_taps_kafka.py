@@ -9,12 +9,12 @@ import aiokafka  # type: ignore[import-untyped]
 import pytest
 import pytest_asyncio
 
-from services.core.ledger.ports import Position, Received
+from services.core.messages import ConsumedRecord, Position
 from services.local.servers.kafka import KafkaCluster
+from services.runtime.kafka.admin import TopicSpec, declare
 from services.runtime.kafka.bodies import read_at
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import follow_topic, read_topic
-from services.runtime.kafka.admin import TopicSpec, declare
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
 
@@ -40,7 +40,7 @@ async def topic(client: KafkaClient) -> str:
     return name
 
 
-def places(messages: list[Received]) -> list[tuple[int, int]]:
+def places(messages: list[ConsumedRecord]) -> list[tuple[int, int]]:
     return sorted((message.partition, message.offset) for message in messages)
 
 

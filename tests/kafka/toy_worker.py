@@ -19,22 +19,22 @@ import orjson
 
 from services.core.errors import Dead
 from services.core.holds import Holds
-from services.core.ledger.ports import Outgoing, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.ledger.sqlite.ledger import SqliteLedger
 from services.runtime.engine.circuit import CircuitPolicy
 from services.runtime.engine.engine import Engine
-from services.runtime.process.health import HealthServer
-from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.source import GroupTimes, KafkaSource
 from services.runtime.engine.limits import Limits
-from services.runtime.process.logs import configure
 from services.runtime.engine.metrics import EngineMetrics, registry
+from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.sink import KafkaSink
+from services.runtime.kafka.source import GroupTimes, KafkaSource
+from services.runtime.process.health import HealthServer
+from services.runtime.process.logs import configure
 
 SETTINGS = json.loads(sys.argv[1])
 
 
-async def handle(message: Received) -> list[Outgoing]:
+async def handle(message: ConsumedRecord) -> list[OutgoingRecord]:
     told = orjson.loads(message.value or b"")
     with open(SETTINGS["starts"], "a") as starts:  # noqa: ASYNC230 -- written before anything else happens
         starts.write(f"{told['id']} {os.getpid()}\n")
@@ -47,7 +47,7 @@ async def handle(message: Received) -> list[Outgoing]:
     await asyncio.sleep(told.get("sleep", 0))
     while "until" in told and not Path(told["until"]).exists():  # noqa: ASYNC110 -- another process's doing
         await asyncio.sleep(0.02)
-    return [Outgoing(SETTINGS["out"], message.key or b"", message.value or b"", {})]
+    return [OutgoingRecord(SETTINGS["out"], message.key or b"", message.value or b"", {})]
 
 
 async def main() -> None:

@@ -6,12 +6,12 @@ import signal
 
 import pytest
 
-from services.core.ledger.calls import Failure
 from services.core.errors import LedgerAway
+from services.core.ledger.calls import Failure
 from services.core.ledger.ports import Done, Mine
-from services.ledger.valkey.ledger import server as valkey_server
 from services.ledger import LedgerUnusable, open_ledger
 from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.valkey import server as valkey_server
 
 A, B = "worker-a", "worker-b"
 

@@ -7,7 +7,8 @@ import pytest
 
 from services.contracts.case import Usage
 from services.core.ledger.calls import Failure, Outcome, Reply
-from services.core.ledger.ports import ClaimRow, Done, Elsewhere, Mine, Position
+from services.core.ledger.ports import ClaimRow, Done, Elsewhere, Mine
+from services.core.messages import Position
 from services.ledger import Ledger
 from tests.laws.conftest import FakeClock
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from services.core.ledger.calls import Failure, Outcome
-from services.core.ledger.ports import Admission, Done, Elsewhere, Mine, Position
+from services.core.ledger.ports import Admission, Done, Elsewhere, Mine
+from services.core.messages import Position
 
 owners = st.sampled_from(["a", "b", "c c"])
 calls = st.lists(st.sampled_from(["call-1", "call-2", "call-3", "call-4"]), max_size=4)

@@ -7,8 +7,9 @@ import pytest
 from services.contracts.question import Question
 from services.contracts.refused import Match
 from services.core.case import ids
-from services.core.dedupe.near_duplicates import newcomer
-from services.core.ledger.ports import Admission, Position, Refusal
+from services.core.dedupe.near_duplicates import candidate
+from services.core.ledger.ports import Admission, Refusal
+from services.core.messages import Position
 from services.ledger import Ledger
 
 VIGNETTE = (
@@ -47,7 +48,7 @@ async def admit(
         life=life,
         position=Position("question-submitted", offset % 4, offset),
         refusal=refusal,
-        newcomer=None if threshold is None else newcomer(case_id, asked, threshold),
+        candidate=None if threshold is None else candidate(case_id, asked, threshold),
     )
 
 

@@ -9,16 +9,16 @@ from typing import Protocol
 import pytest
 import pytest_asyncio
 
-from services.core.ledger.ports import Outgoing, Received, Sink
+from services.core.messages import ConsumedRecord, OutgoingRecord, Sink
 from services.local.servers.kafka import KafkaCluster
-from services.runtime.kafka.memory import MemoryBroker, MemorySink, MemorySource
+from services.runtime.engine.source import Source, TopicPartition
+from services.runtime.engine.window import Committed
+from services.runtime.kafka.admin import TopicSpec, declare
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.source import GroupTimes, KafkaSource
+from services.runtime.kafka.memory import MemoryBroker, MemorySink, MemorySource
 from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.engine.source import Source, TopicPartition
-from services.runtime.kafka.admin import TopicSpec, declare
-from services.runtime.engine.window import Committed
+from services.runtime.kafka.source import GroupTimes, KafkaSource
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
@@ -34,7 +34,7 @@ class Place(Protocol):
     sink: Sink
 
     def source(self) -> Source: ...
-    async def read(self) -> list[Received]: ...
+    async def read(self) -> list[ConsumedRecord]: ...
     async def disturb(self, source: Source) -> None:
         """Make a rebalance happen, whose revocation is over when this returns, or with a poll that goes on."""
 
@@ -48,7 +48,7 @@ class Memory:
     def source(self) -> MemorySource:
         return MemorySource(self.broker, topics=[self.topic], group=self.topic)
 
-    async def read(self) -> list[Received]:
+    async def read(self) -> list[ConsumedRecord]:
         return self.broker.messages(self.topic)
 
     async def disturb(self, source: Source) -> None:
@@ -66,7 +66,7 @@ class Real:
     def source(self) -> KafkaSource:
         return KafkaSource(self.client, topics=[self.topic], group=self.topic, times=TIMES)
 
-    async def read(self) -> list[Received]:
+    async def read(self) -> list[ConsumedRecord]:
         return [message async for message in read_topic(self.client, self.topic)]
 
     async def disturb(self, source: Source) -> None:
@@ -153,19 +153,19 @@ class Member:
     async def __aexit__(self, *_: object) -> None:
         await self.source.stop()
 
-    async def take(self, count: int, wanted: Collection[TopicPartition] | None = None) -> list[Received]:
-        taken: list[Received] = []
+    async def take(self, count: int, wanted: Collection[TopicPartition] | None = None) -> list[ConsumedRecord]:
+        taken: list[ConsumedRecord] = []
         async with asyncio.timeout(30):
             while len(taken) < count:
                 taken += await self.source.poll(wanted or self.all, limit=count - len(taken), timeout_s=0.5)
         return taken
 
 
-def message(place: Place, number: int, key: bytes | None = None) -> Outgoing:
-    return Outgoing(place.topic, key or str(number).encode(), str(number).encode(), {"n": b"%d" % number})
+def message(place: Place, number: int, key: bytes | None = None) -> OutgoingRecord:
+    return OutgoingRecord(place.topic, key or str(number).encode(), str(number).encode(), {"n": b"%d" % number})
 
 
-def values(messages: list[Received]) -> list[int]:
+def values(messages: list[ConsumedRecord]) -> list[int]:
     return sorted(int(message.value or b"") for message in messages)
 
 
@@ -183,7 +183,7 @@ async def test_what_is_published_is_there_when_publish_returns(place: Place) -> 
     assert all(received.headers == {"n": received.value} for received in there)
     await place.sink.publish([message(place, 7), message(place, 7)])
     assert values(await place.read()).count(7) == 3, "equal messages are messages"
-    await place.sink.publish([Outgoing(place.topic, b"large", bytes(range(256)) * 8_000, {})])
+    await place.sink.publish([OutgoingRecord(place.topic, b"large", bytes(range(256)) * 8_000, {})])
     assert max(len(received.value or b"") for received in await place.read()) == 2_048_000
 
 
@@ -201,7 +201,7 @@ async def test_a_group_without_a_commit_begins_at_the_earliest(place: Place) -> 
     source, heard = place.source(), Heard()
     await source.start(heard)
     everything = [TopicPartition(place.topic, number) for number in range(PARTITIONS)]
-    taken: list[Received] = []
+    taken: list[ConsumedRecord] = []
     async with asyncio.timeout(30):
         while len(taken) < 30:
             found = await source.poll(everything, limit=7, timeout_s=0.2)

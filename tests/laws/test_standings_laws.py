@@ -1,4 +1,4 @@
-"""The laws of the port Standings: memory, SQLite and Valkey keep the same promises."""
+"""The laws of the port StatusStore: memory, SQLite and Valkey keep the same promises."""
 
 import asyncio
 import os
@@ -16,48 +16,48 @@ from hypothesis import strategies as st
 
 from services.contracts.topics import CASE_ACCEPTED, QUESTION_ADMITTED, QUESTION_SUBMITTED, RECORD_COMPLETED
 from services.core.errors import LedgerAway
-from services.core.status.case_status import CaseSeen, Filter, Sighting, Standings
-from services.ledger import open_standings
-from services.ledger.memory.status import MemoryStandings
-from services.ledger.sqlite.status import SqliteStandings
-from services.ledger.valkey.status import ValkeyStandings
+from services.core.status.case_status import CaseEvent, CaseSeen, Filter, StatusStore
+from services.ledger import open_status_store
+from services.ledger.memory.status import MemoryStatusStore
+from services.ledger.sqlite.status import SqliteStatusStore
+from services.ledger.valkey.status import ValkeyStatusStore
 from tests.laws.conftest import FakeClock, ValkeyProcess
 from tests.sightings import BEGUN_MS, record, sighting, sightings
 
-Open = Callable[[], AbstractAsyncContextManager[Standings]]
+Open = Callable[[], AbstractAsyncContextManager[StatusStore]]
 KINDS = ["memory", "sqlite", "valkey"]
 
 
 @pytest.fixture(params=KINDS)
 def opened(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Open:
     """Opens the same store again each time, as one more process would."""
-    memory = MemoryStandings(clock)
+    memory = MemoryStatusStore(clock)
 
     @asynccontextmanager
-    async def in_memory() -> AsyncIterator[Standings]:
+    async def in_memory() -> AsyncIterator[StatusStore]:
         yield memory
 
     match request.param:
         case "memory":
             return in_memory
         case "sqlite":
-            return lambda: SqliteStandings.open(tmp_path / "ledger.standings.sqlite", clock)
+            return lambda: SqliteStatusStore.open(tmp_path / "ledger.standings.sqlite", clock)
         case _:
             url = request.getfixturevalue("valkey_server").url
             with valkey.Valkey.from_url(url) as client:
                 client.flushall()
-            return lambda: ValkeyStandings.open(url, clock)
+            return lambda: ValkeyStatusStore.open(url, clock)
 
 
 @pytest.fixture
-async def standings(opened: Open) -> AsyncIterator[Standings]:
+async def standings(opened: Open) -> AsyncIterator[StatusStore]:
     async with asyncio.timeout(60), opened() as store:
         yield store
 
 
 @given(found=st.lists(sightings("case-1") | sightings("case-2"), min_size=1, max_size=10))
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_it_says_what_the_pure_values_say(opened: Open, found: list[Sighting]) -> None:
+async def test_it_says_what_the_pure_values_say(opened: Open, found: list[CaseEvent]) -> None:
     async with opened() as store:
         known = {name: await store.case(name) or CaseSeen(name) for name in ("case-1", "case-2")}
         before = await store.tally(BEGUN_MS)
@@ -83,7 +83,7 @@ async def test_it_says_what_the_pure_values_say(opened: Open, found: list[Sighti
         assert [each.since_ms for each in latest] == sorted((each.since_ms for each in latest), reverse=True)
 
 
-async def test_nothing_is_known_at_first(standings: Standings) -> None:
+async def test_nothing_is_known_at_first(standings: StatusStore) -> None:
     assert await standings.case("case-1") is None
     assert await standings.published() is None
     assert await standings.latest(Filter(), limit=5) == []
@@ -92,7 +92,7 @@ async def test_nothing_is_known_at_first(standings: Standings) -> None:
     assert list(tally.records) == []
 
 
-async def test_records_are_summed_and_rates_are_of_the_last_minute(standings: Standings) -> None:
+async def test_records_are_summed_and_rates_are_of_the_last_minute(standings: StatusStore) -> None:
     await standings.observe([record(0), record(1), record(0, offset=9)])
     tally = await standings.tally(BEGUN_MS)
     (sums,) = tally.records
@@ -103,7 +103,7 @@ async def test_records_are_summed_and_rates_are_of_the_last_minute(standings: St
     assert (await standings.tally(BEGUN_MS + 70_000)).recent == {}
 
 
-async def test_the_latest_are_told_by_what_they_are(standings: Standings) -> None:
+async def test_the_latest_are_told_by_what_they_are(standings: StatusStore) -> None:
     await standings.observe(
         [
             sighting(QUESTION_ADMITTED, case_id="a", source="MedQA"),
@@ -123,7 +123,7 @@ async def test_the_latest_are_told_by_what_they_are(standings: Standings) -> Non
     assert len(await standings.latest(Filter(), limit=2)) == 2
 
 
-async def test_what_ended_long_ago_is_forgotten_and_its_counts_stay(standings: Standings, clock: FakeClock) -> None:
+async def test_what_ended_long_ago_is_forgotten_and_its_counts_stay(standings: StatusStore, clock: FakeClock) -> None:
     await standings.observe([record(0, of=1), sighting(QUESTION_ADMITTED, case_id="open")])
     clock.pass_(100)
     assert await standings.prune(101) == 0
@@ -135,7 +135,7 @@ async def test_what_ended_long_ago_is_forgotten_and_its_counts_stay(standings: S
 
 
 async def test_old_rates_go_when_figures_are_published_and_the_last_figures_stay(
-    standings: Standings, clock: FakeClock
+    standings: StatusStore, clock: FakeClock
 ) -> None:
     await standings.observe([sighting(QUESTION_ADMITTED)])
     await standings.publish(b"one")
@@ -160,7 +160,7 @@ async def test_writers_at_once_come_to_exact_sums(opened: Open) -> None:
     async with AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(opened()) for _ in range(3)]
 
-        async def write(store: Standings, found: list[Sighting]) -> None:
+        async def write(store: StatusStore, found: list[CaseEvent]) -> None:
             for each in found:
                 await store.observe([each])
 
@@ -175,11 +175,11 @@ async def test_writers_at_once_come_to_exact_sums(opened: Open) -> None:
 
 WRITER = """
 import asyncio, sys
-from services.ledger import open_standings
+from services.ledger import open_status_store
 from tests.sightings import record
 
 async def main():
-    async with open_standings(sys.argv[1]) as standings:
+    async with open_status_store(sys.argv[1]) as standings:
         for number in range(40):
             await standings.observe([record(number % 2, case_id=f"case-{number // 2}")])
 
@@ -194,7 +194,7 @@ async def test_processes_at_once_come_to_exact_sums(
     url = f"sqlite://{tmp_path}/ledger.sqlite" if kind == "sqlite" else own_valkey().url
     writers = [await asyncio.create_subprocess_exec(sys.executable, "-c", WRITER, url) for _ in range(3)]
     assert [await writer.wait() for writer in writers] == [0, 0, 0]
-    async with open_standings(url) as standings:
+    async with open_status_store(url) as standings:
         tally = await standings.tally(BEGUN_MS)
     assert tally.standing == {(RECORD_COMPLETED, "accepted"): 20}
     assert tally.seen == {RECORD_COMPLETED: 40}
@@ -203,10 +203,10 @@ async def test_processes_at_once_come_to_exact_sums(
 
 async def test_a_store_that_is_away_says_so(tmp_path: Path, own_valkey: Callable[..., ValkeyProcess]) -> None:
     server = own_valkey()
-    memory = MemoryStandings()
+    memory = MemoryStatusStore()
     async with (
-        open_standings(f"sqlite://{tmp_path}/ledger.sqlite") as file,
-        open_standings(server.url) as remote,
+        open_status_store(f"sqlite://{tmp_path}/ledger.sqlite") as file,
+        open_status_store(server.url) as remote,
     ):
         memory.away = "gone"
         os.kill(server.pid, signal.SIGKILL)

@@ -22,7 +22,7 @@ from services.contracts.topics import (
     RECORD_COMPLETED,
 )
 from services.core.ledger.calls import Outcome, Reply, Request
-from services.core.ledger.ports import Emit
+from services.core.messages import Emit
 from services.generator.handler import generate
 from services.llm.fake import ScriptedModels
 from services.refiner.handler import reason_anew, refine

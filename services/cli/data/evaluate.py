@@ -92,10 +92,10 @@ async def _evaluate(
     from services.core.holds import Holds
     from services.evaluator.handler import evaluate as rate
     from services.ledger import open_ledger
-    from services.local.processes.process import sigterm_cancels
     from services.llm.client import ChatClient
     from services.llm.dispatcher import Dispatcher
     from services.llm.pace import Pace
+    from services.local.processes.process import sigterm_cancels
 
     settings, endpoints = environment_settings(), {evaluation.alias: endpoint}
     owner = f"{settings.name or socket.gethostname()}-evaluate-{os.getpid()}-{secrets.token_hex(4)}"

@@ -13,7 +13,7 @@ import typer
 from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, err, out
 
 if TYPE_CHECKING:
-    from services.core.ledger.ports import Sink
+    from services.core.messages import Sink
     from services.importers.files import Asked, Ears, Result
     from services.importers.rows import Rejected
     from services.importers.submit import Counts, Stop

@@ -44,8 +44,8 @@ def list_(
 
     Example:  reasonmed dead list --kind too_many_unknown --since 2026-05-17
     """
-    from services.cli.repair import dead_view as view
     from services.cli.coordinates import client
+    from services.cli.repair import dead_view as view
 
     meant = _filter(service, kind, case, since)
     found = asyncio.run(_survey(client(bootstrap, folder), quiet=json))
@@ -72,9 +72,9 @@ def show(
 
     Example:  reasonmed dead show router 2 17 --raw original.json
     """
-    from services.deadletters import survey as dead_letters
-    from services.cli.repair import dead_view as view
     from services.cli.coordinates import client
+    from services.cli.repair import dead_view as view
+    from services.deadletters import survey as dead_letters
 
     if f"{service}-dead" not in dead_letters.DEAD_TOPICS:
         raise typer.BadParameter(f"one of {', '.join(dead_letters.DEAD_TOPICS.values())}", param_hint="SERVICE")
@@ -105,9 +105,9 @@ def redrive(
 
     Example:  reasonmed dead redrive --kind too_many_unknown --yes
     """
-    from services.deadletters import survey as dead_letters
-    from services.cli.repair import dead_view as view
     from services.cli.coordinates import client
+    from services.cli.repair import dead_view as view
+    from services.deadletters import survey as dead_letters
 
     meant, kafka = _filter(service, kind, case, since), client(bootstrap, folder)
     _refuse_unmeant(meant, every=every, yes=yes)

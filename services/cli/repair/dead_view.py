@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from services.cli.console import err, out
-from services.deadletters.survey import Row, Survey, row_of
 from services.contracts.codec import Malformed, UnknownVersion
 from services.contracts.dead import DeadKind
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
+from services.deadletters.survey import Row, Survey, row_of
 
 SHOWN = 50
 """Letters in the table, the latest; --json has all."""
@@ -69,7 +69,7 @@ def plain(row: Row) -> dict[str, Any]:
     }
 
 
-def whole(message: Received) -> dict[str, Any]:
+def whole(message: ConsumedRecord) -> dict[str, Any]:
     """A message of a topic of dead letters, whole but for the bytes beyond the first few thousand."""
     value = message.value or b""
     more = f" … (--raw FILE has all {len(value)} bytes)" if len(value) > VALUE_BYTES else ""

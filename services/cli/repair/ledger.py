@@ -75,7 +75,7 @@ async def _kept_ms(kafka: "KafkaClient") -> dict[str, int]:
     """How long the cluster keeps each topic from which work may be read again: retention.ms. Raises Failed."""
     from services.contracts.topics import topics
     from services.core.errors import BrokerAway
-    from services.runtime.kafka.client import admin as on_cluster
+    from services.runtime.kafka import admin
     from services.runtime.kafka.cluster import brokers
 
     queues = [
@@ -85,7 +85,7 @@ async def _kept_ms(kafka: "KafkaClient") -> dict[str, int]:
     ]
     try:
         await brokers(kafka)  # says clearly where there is none
-        found = await on_cluster.describe(kafka, queues)
+        found = await admin.describe(kafka, queues)
     except BrokerAway as error:
         raise Failed(
             f"{error}. How long its topics keep cases is the least age to prune: start it, or name it with --bootstrap"
@@ -99,8 +99,8 @@ async def _kept_ms(kafka: "KafkaClient") -> dict[str, int]:
 
 
 async def _prune(url: str, age: timedelta) -> int:
-    from services.ledger import open_ledger, open_standings
+    from services.ledger import open_ledger, open_status_store
 
-    async with open_ledger(url) as ledger, open_standings(url) as standings:
+    async with open_ledger(url) as ledger, open_status_store(url) as standings:
         await standings.prune(age.total_seconds())
         return await ledger.prune(age.total_seconds())

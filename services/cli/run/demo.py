@@ -9,9 +9,9 @@ import typer
 from services.cli.console import Failed, Json, emit, err, out
 
 if TYPE_CHECKING:
-    from services.local.servers import model_server as serving
     from services.local.demo import Part
     from services.local.run import Result
+    from services.local.servers import model_server as serving
 
 PARTS = ("real", "scripted")
 
@@ -63,10 +63,10 @@ def replay(
     Example:  reasonmed replay --data ../shared/data --questions 1000 --seed 1
     """
     from services import recipes
-    from services.local.servers import model_server as serving
     from services.local.demo import Part
     from services.local.processes.folders import first_free
     from services.local.replay import deadline_s, sample
+    from services.local.servers import model_server as serving
 
     drawn = sample(data, questions, seed)
     model = serving.Scripted(slots=slots, latency=latency, seed=seed, data=data)

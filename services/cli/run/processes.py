@@ -3,8 +3,8 @@
 from rich.table import Table
 
 from services.local.processes.child import Usage
-from services.local.stack import Stack
 from services.local.processes.supervisor import WorkerState
+from services.local.stack import Stack
 
 _STYLES = {
     WorkerState.RUNNING: "green",

@@ -90,8 +90,8 @@ def publish(
 async def _publish(kafka: "KafkaClient", recipe: "Recipe", current: bool) -> str:
     from services.contracts.topics import RECIPES
     from services.runtime.kafka.cluster import held
-    from services.worker.publishing import publish_recipe
     from services.runtime.kafka.sink import KafkaSink
+    from services.worker.publishing import publish_recipe
 
     if not await held(kafka, [RECIPES]):
         raise Failed(f"Kafka at {kafka.bootstrap} has no topic {RECIPES}: run `reasonmed topics declare`")

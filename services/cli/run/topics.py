@@ -56,7 +56,7 @@ async def _declare(kafka: "KafkaClient", replication: int | None, partitions: in
     from dataclasses import asdict
 
     from services.contracts.topics import topics
-    from services.runtime.kafka.client import admin as on_cluster
+    from services.runtime.kafka import admin
     from services.runtime.kafka.cluster import brokers
     from services.runtime.kafka.declared import specs
 
@@ -64,8 +64,8 @@ async def _declare(kafka: "KafkaClient", replication: int | None, partitions: in
     wanted = specs(
         topics().values(), replication=replicas, max_message_bytes=kafka.max_message_bytes, partitions=partitions
     )
-    before = await on_cluster.describe(kafka, list(topics()))
-    differences = await on_cluster.declare(kafka, wanted)
+    before = await admin.describe(kafka, list(topics()))
+    differences = await admin.declare(kafka, wanted)
     return {
         "created": [spec.name for spec in wanted if spec.name not in before],
         "existed": list(before),
@@ -75,11 +75,11 @@ async def _declare(kafka: "KafkaClient", replication: int | None, partitions: in
 
 async def _describe(kafka: "KafkaClient") -> list[dict[str, Any]]:
     from services.contracts.topics import topics
-    from services.runtime.kafka.client import admin as on_cluster
+    from services.runtime.kafka import admin
     from services.runtime.kafka.cluster import brokers
 
     await brokers(kafka)  # says clearly where there is none
-    found = await on_cluster.describe(kafka, list(topics()))
+    found = await admin.describe(kafka, list(topics()))
     return [
         {
             **topic.model_dump(exclude_none=True),

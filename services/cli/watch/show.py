@@ -11,8 +11,8 @@ import typer
 from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, out
 
 if TYPE_CHECKING:
-    from services.core.ledger.ports import Position
-    from services.core.status.case_status import CaseSeen, Sighting
+    from services.core.messages import Position
+    from services.core.status.case_status import CaseEvent, CaseSeen
     from services.runtime.kafka.client import KafkaClient
 
 CHARACTERS = 300
@@ -39,10 +39,10 @@ def show(
 
 async def _look(case_id: str, url: str, kafka: "KafkaClient") -> dict[str, Any]:
     """The case as data. Raises Failed, LedgerAway, BrokerAway."""
-    from services.ledger import open_standings
+    from services.ledger import open_status_store
     from services.runtime.kafka.bodies import read_at
 
-    async with open_standings(url) as standings:
+    async with open_status_store(url) as standings:
         case = await standings.case(case_id)
     if case is None:
         raise Failed(
@@ -55,13 +55,13 @@ async def _look(case_id: str, url: str, kafka: "KafkaClient") -> dict[str, Any]:
 
 
 def _place(body: Any) -> "Position":
-    from services.core.ledger.ports import Position
+    from services.core.messages import Position
 
     return Position(body.topic, body.partition, body.offset)
 
 
 def _told(
-    case: "CaseSeen", ways: "Mapping[str, Sequence[Sighting]]", bodies: "Mapping[Position, bytes]"
+    case: "CaseSeen", ways: "Mapping[str, Sequence[CaseEvent]]", bodies: "Mapping[Position, bytes]"
 ) -> dict[str, Any]:
     return {
         "case_id": case.case_id,
@@ -75,11 +75,11 @@ def _told(
     }
 
 
-def _pairs(way: "Sequence[Sighting]") -> "list[tuple[Sighting | None, Sighting]]":
+def _pairs(way: "Sequence[CaseEvent]") -> "list[tuple[CaseEvent | None, CaseEvent]]":
     return list(zip([None, *way[:-1]], way, strict=True))
 
 
-def _step(sighting: "Sighting", before: "Sighting | None", bodies: "Mapping[Position, bytes]") -> dict[str, Any]:
+def _step(sighting: "CaseEvent", before: "CaseEvent | None", bodies: "Mapping[Position, bytes]") -> dict[str, Any]:
     from services.contracts.codec import Malformed, loads
 
     value = bodies.get(sighting.position)

@@ -11,8 +11,8 @@ from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, out
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from services.core.status.case_status import StatusStore
     from services.core.status.figures import Figures
-    from services.core.status.case_status import Standings
 
 LIMIT = 100_000
 """Messages read with --count, at most: some seconds."""
@@ -48,8 +48,8 @@ def status(
 
 
 def _count(bootstrap: str | None, folder: "Path", limit: int, *, json: bool) -> None:
-    from services.cli.ingest import count
     from services.cli.coordinates import client
+    from services.cli.ingest import count
 
     seen = asyncio.run(count.look(client(bootstrap, folder), limit))
     emit(seen) if json else count.show(seen)
@@ -57,9 +57,9 @@ def _count(bootstrap: str | None, folder: "Path", limit: int, *, json: bool) -> 
 
 async def _status(url: str, *, watch: bool, json: bool) -> None:
     from services.cli.watch.figures_view import shown
-    from services.ledger import open_standings
+    from services.ledger import open_status_store
 
-    async with open_standings(url) as standings:
+    async with open_status_store(url) as standings:
         if watch and not json:
             await _watch(standings)
             return
@@ -67,7 +67,7 @@ async def _status(url: str, *, watch: bool, json: bool) -> None:
         emit(figures.model_dump()) if json else out.print(shown(figures, time.time()))
 
 
-async def _watch(standings: "Standings") -> None:
+async def _watch(standings: "StatusStore") -> None:
     from rich.live import Live
 
     from services.cli.watch.figures_view import shown
@@ -78,7 +78,7 @@ async def _watch(standings: "Standings") -> None:
             await asyncio.sleep(EVERY_S)
 
 
-async def read(standings: "Standings") -> "Figures":
+async def read(standings: "StatusStore") -> "Figures":
     """The figures that were published last. Raises Failed where there are none, LedgerAway."""
     from services.core.status.figures import Figures
 

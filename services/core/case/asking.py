@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 
 from services.contracts.case import Call
 from services.core.ledger.calls import Answer, Failure, Reply, Request
-from services.core.ledger.ports import Models
+from services.core.models import Models
 
 T = TypeVar("T")
 

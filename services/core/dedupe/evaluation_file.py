@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 
 from services.contracts.codec import Malformed, canonical, loads
-from services.core.errors import BadIndex
 from services.core.dedupe.evaluation_index import Entry, EvaluationIndex
+from services.core.errors import BadIndex
 
 MAGIC: Final = b"reasonmed evaluation index\n"
 VERSION: Final = 1

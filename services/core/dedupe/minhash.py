@@ -34,7 +34,7 @@ class Sketch:
 
 
 @dataclass(frozen=True)
-class Newcomer:
+class Candidate:
     """A question that asks to be let in, if no question that was let in is too like it."""
 
     sketch: Sketch
@@ -55,10 +55,10 @@ class Known:
     id: str
     text: str
 
-    def match(self, newcomer: Newcomer) -> Match | None:
+    def match(self, candidate: Candidate) -> Match | None:
         """What it is to the newcomer, if that is too like."""
-        similarity = resemblance(self.signature, newcomer.sketch.signature)
-        if similarity < newcomer.threshold:
+        similarity = resemblance(self.signature, candidate.sketch.signature)
+        if similarity < candidate.threshold:
             return None
         return Match(where=self.case_id, id=self.id, text=self.text, similarity=similarity)
 

@@ -15,7 +15,7 @@ from typing import Final
 from datasketch import MinHash  # type: ignore[import-untyped]
 
 from services.contracts.question import Question
-from services.core.dedupe.minhash import BYTES, OPTIONS, WHOLE, Newcomer, Sketch
+from services.core.dedupe.minhash import BYTES, OPTIONS, WHOLE, Candidate, Sketch
 from services.core.dedupe.words import Gram, option_grams, shown, stem_grams, words
 
 PAIR: Final = 2
@@ -40,9 +40,9 @@ def _empty(numbers: int) -> MinHash:
 _WHOLE, _OPTIONS = _empty(WHOLE), _empty(OPTIONS)
 
 
-def newcomer(case_id: str, question: Question, threshold: float) -> Newcomer:
+def candidate(case_id: str, question: Question, threshold: float) -> Candidate:
     """A question as it asks to be let in."""
-    return Newcomer(sketch(question), threshold, question.id or case_id, shown(question))
+    return Candidate(sketch(question), threshold, question.id or case_id, shown(question))
 
 
 def sketch(question: Question) -> Sketch:

@@ -1,70 +1,15 @@
-"""The outside world as the services see it: small Protocols. Each has a real adapter and a fake beside it, and one
-suite of laws in tests/laws for both."""
+"""The ledger's ports: small Protocols. Each has adapters for SQLite, Valkey and memory, and one
+suite of laws in tests/laws for all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from services.contracts.base import Message
 from services.contracts.refused import Match, Reason
-from services.core.ledger.calls import Answer, Outcome, Request
-from services.core.dedupe.minhash import Newcomer
+from services.core.dedupe.minhash import Candidate
+from services.core.ledger.calls import Outcome
 from services.core.ledger.spending import Price
-
-
-@dataclass(frozen=True)
-class Received:
-    """A message as Kafka gave it."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Mapping[str, bytes]
-    timestamp_ms: int = field(default=0, compare=False)
-    """When it was written, in Unix time; for people to see, never part of what follows from the message."""
-
-
-@dataclass(frozen=True)
-class Outgoing:
-    """A message to be published."""
-
-    topic: str
-    key: bytes
-    value: bytes
-    headers: Mapping[str, bytes]
-
-
-@dataclass(frozen=True)
-class Emit:
-    """What a handler returns: a message for a topic. The key is the message's case id."""
-
-    topic: str
-    key: str
-    message: Message
-
-
-class Models(Protocol):
-    """Every model, behind the call ledger."""
-
-    async def ask(self, requests: Sequence[Request]) -> list[Answer]:
-        """Ask all of these at once; one answer a request, in order. A call that the ledger holds is not made again; one
-        that runs elsewhere is waited for. Waits while a model or the ledger is away. Raises Draining once the process
-        is going and a call would have to be started."""
-        ...
-
-
-class Sink(Protocol):
-    """Where messages go."""
-
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
-        """Return once the broker has confirmed all of them. Raises BrokerAway where it can't be reached: then some may
-        have been written, and all are to be published again."""
-        ...
-
-
-# --- the call ledger -------------------------------------------------------------------------------------------------
+from services.core.messages import Position
 
 
 @dataclass(frozen=True)
@@ -119,15 +64,6 @@ class Calls(Protocol):
 
 
 @dataclass(frozen=True)
-class Position:
-    """Where a message stands in Kafka."""
-
-    topic: str
-    partition: int
-    offset: int
-
-
-@dataclass(frozen=True)
 class Refusal:
     """Why a question is not admitted, and what it is too like."""
 
@@ -157,7 +93,7 @@ class Admissions(Protocol):
         life: int,
         position: Position,
         refusal: Refusal | None = None,
-        newcomer: Newcomer | None = None,
+        candidate: Candidate | None = None,
     ) -> Admission:
         """Admit a question. `named` is the recipe that the submission asks for, if any: a question is admitted once for
         each named recipe, and once for none. 'first': it is new. 'same': this very message was admitted before (a
@@ -165,7 +101,7 @@ class Admissions(Protocol):
         admitted once for itself.
 
         A question that comes first is refused where the caller says so (`refusal`), or where one that was let in before
-        is too like it (`newcomer`; the most similar one is named); and what was said then is said again to 'same'. All
+        is too like it (`candidate`; the most similar one is named); and what was said then is said again to 'same'. All
         in one step: of two that are alike and come at once, exactly one is let in. Who is let in as a newcomer is one
         that later ones are held against. Its own earlier admissions are no reason to refuse a question, and a life
         above 0 is never refused for its likeness: people have decided. Raises LedgerAway."""

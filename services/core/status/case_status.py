@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from services.contracts.case import Difficulty
 from services.contracts.topics import RECORD_COMPLETED, topics
-from services.core.ledger.ports import Position
+from services.core.messages import Position
 
 End = Literal["accepted", "rejected", "dead", "refused"]
 """How a case ended: all its records completed; given up; a dead letter; refused at admission."""
@@ -37,7 +37,7 @@ class Cost:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sighting:
+class CaseEvent:
     """One message of a case. Two with the same key tell the same; the one that was written first stays."""
 
     case_id: str
@@ -96,7 +96,7 @@ _ORDER = {name: place for place, name in enumerate(topics())}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class CaseStatus:
     """Where one work (a case under a recipe) stands now, or a question that is no case yet."""
 
     case_id: str
@@ -144,9 +144,9 @@ class CaseSeen:
     """All that was seen of one case."""
 
     case_id: str
-    sightings: Mapping[Key, Sighting] = field(default_factory=dict)
+    sightings: Mapping[Key, CaseEvent] = field(default_factory=dict)
 
-    def with_(self, new: Iterable[Sighting]) -> "tuple[CaseSeen, Delta]":
+    def with_(self, new: Iterable[CaseEvent]) -> "tuple[CaseSeen, Delta]":
         """With these added, and what that changes. Any order and any repetition come to the same sum."""
         kept, delta = dict(self.sightings), Delta()
         for sighting in new:
@@ -166,7 +166,7 @@ class CaseSeen:
         """Whether every work of it ended before then."""
         return all(standing.end is not None and standing.since_ms < at_ms for standing in self.standings())
 
-    def standings(self) -> list[Standing]:
+    def standings(self) -> list[CaseStatus]:
         """Each of its works; the question itself where there is none yet. Those that changed last come first."""
         works = sorted({key[0] for key in self.sightings})
         if len(works) > 1 and works[0] == "":
@@ -174,19 +174,19 @@ class CaseSeen:
         found = [self._standing(work_id) for work_id in works]
         return sorted(found, key=lambda standing: (-standing.since_ms, standing.work_id))
 
-    def way(self, work_id: str) -> list[Sighting]:
+    def way(self, work_id: str) -> list[CaseEvent]:
         """The work's messages, with the question's own, in the order of their way."""
         mine = [sighting for sighting in self.sightings.values() if sighting.work_id in ("", work_id)]
         return sorted(mine, key=lambda sighting: (sighting.rank, sighting.index))
 
-    def _standing(self, work_id: str) -> Standing:
+    def _standing(self, work_id: str) -> CaseStatus:
         mine = [sighting for sighting in self.sightings.values() if sighting.work_id == work_id]
         mine.sort(key=lambda sighting: (sighting.rank, sighting.first))
         last = mine[-1]
         records = {sighting.index for sighting in mine if sighting.of and sighting.life == last.life}
         whole = last.of > 0 and len(records) == last.of
         told = next((sighting for sighting in reversed(mine) if sighting.title), last)
-        return Standing(
+        return CaseStatus(
             case_id=self.case_id,
             work_id=work_id,
             recipe_id=last.recipe_id,
@@ -214,7 +214,7 @@ class Filter:
     difficulty: Difficulty | None = None
     source: str | None = None
 
-    def takes(self, standing: Standing) -> bool:
+    def takes(self, standing: CaseStatus) -> bool:
         """Whether it is one of them."""
         ended = standing.end or "open"
         return (
@@ -256,10 +256,10 @@ class Tally:
     records: Sequence[RecordSum]
 
 
-class Standings(Protocol):
+class StatusStore(Protocol):
     """The store of what was seen, for any number of writers and readers. All raise LedgerAway."""
 
-    async def observe(self, sightings: Sequence[Sighting]) -> None:
+    async def observe(self, sightings: Sequence[CaseEvent]) -> None:
         """Add these; what is known already changes nothing."""
         ...
 
@@ -267,7 +267,7 @@ class Standings(Protocol):
         """All that was seen of a case."""
         ...
 
-    async def latest(self, which: Filter, *, limit: int) -> list[Standing]:
+    async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
         """The standings that changed last, latest first: of at least the last 10,000 cases."""
         ...
 
@@ -294,7 +294,7 @@ def recent_slices(now_ms: int) -> range:
     return range(last - RATE_S // SLICE_S + 1, last + 1)
 
 
-def _count(delta: Delta, sighting: Sighting, by: int) -> None:
+def _count(delta: Delta, sighting: CaseEvent, by: int) -> None:
     delta.seen[sighting.topic] += by
     delta.slices[sighting.topic, sighting.written_ms // 1000 // SLICE_S] += by
     if (cost := sighting.cost) is not None and sighting.topic == RECORD_COMPLETED:

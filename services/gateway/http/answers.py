@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from services.gateway.http.slots import Places
+from services.gateway.http.slots import Slots
 
 PIECE_BYTES = 64 * 2**10
 """What a connection buffers: a client has connections.READ_WITHIN_S seconds for each."""
@@ -13,10 +13,10 @@ PIECE_BYTES = 64 * 2**10
 JSON = "application/json"
 
 
-class Placed(Response):
+class SlotResponse(Response):
     """What `make` makes, made and sent in a place of `places`: while a client is slow to read it, it counts."""
 
-    def __init__(self, places: Places, make: Callable[[], Awaitable[Response]]) -> None:
+    def __init__(self, places: Slots, make: Callable[[], Awaitable[Response]]) -> None:
         self._places = places
         self._make = make
         self.background = None

@@ -3,8 +3,8 @@
 from typing import Any
 
 from services.contracts.question import Question
-from services.gateway.read.events import MEDIA_TYPE
 from services.gateway.http.refusals import Refusal
+from services.gateway.read.events import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
 

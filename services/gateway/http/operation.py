@@ -6,8 +6,8 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from services.gateway.read.cache import Kept
 from services.gateway.http.metrics import Metrics
+from services.gateway.read.cache import TtlCache
 
 KEEP_S = 1.0
 """Seconds that readiness holds: whoever calls /readyz in a loop makes no more than one connection a second."""
@@ -16,7 +16,7 @@ KEEP_S = 1.0
 def routes(reachable: Callable[[], Awaitable[bool]], metrics: Metrics) -> APIRouter:
     """The routes."""
     router = APIRouter(tags=["operation"])
-    ready = Kept(reachable, KEEP_S)
+    ready = TtlCache(reachable, KEEP_S)
 
     @router.get("/healthz", response_class=PlainTextResponse, summary="The process is alive")
     async def healthz() -> str:

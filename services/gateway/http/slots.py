@@ -3,7 +3,7 @@
 from services.gateway.http.refusals import Refused
 
 
-class Places:
+class Slots:
     """So many at once. One more is told at once that the gateway is busy: nothing queues, nothing piles up."""
 
     def __init__(self, count: int, what: str) -> None:

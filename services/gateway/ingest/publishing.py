@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Outgoing, Sink
+from services.core.messages import OutgoingRecord, Sink
 from services.gateway.http.metrics import Metrics
 from services.gateway.http.refusals import away
 from services.runtime.engine.spans import posting
@@ -21,7 +21,7 @@ class Publisher:
         self._metrics = metrics
         self._within_s = within_s
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
         """Return once Kafka has confirmed all of them. Raises Refused (503): it may hold some of them or none."""
         if not messages:
             return

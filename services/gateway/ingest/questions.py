@@ -10,14 +10,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.base import CaseId, RecipeId
-from services.core.ledger.ports import Outgoing
-from services.gateway.http.answers import Placed, in_pieces
-from services.gateway.ingest.body import chunks, form, is_array, read_json
+from services.core.messages import OutgoingRecord
+from services.gateway.http.answers import SlotResponse, in_pieces
 from services.gateway.http.metrics import Metrics
 from services.gateway.http.openapi import NDJSON, QUESTIONS_BODY, QUESTIONS_RESPONSES
-from services.gateway.http.slots import Places
-from services.gateway.ingest.publishing import Publisher
 from services.gateway.http.refusals import FieldError, Refused
+from services.gateway.http.slots import Slots
+from services.gateway.ingest.body import chunks, form, is_array, read_json
+from services.gateway.ingest.publishing import Publisher
 from services.gateway.ingest.submissions import from_array, from_json, parted
 from services.gateway.ingest.upload import Upload
 
@@ -76,8 +76,8 @@ class Questions:
         self._publisher = publisher
         self._metrics = metrics
         self._draining = draining
-        self._places = Places(under_way, "questions")
-        self._batches = Places(batches, "batches")
+        self._places = Slots(under_way, "questions")
+        self._batches = Slots(batches, "batches")
 
     async def json(self, request: Request, recipe_id: str | None) -> Response:
         """A question or an array of them. Raises Refused."""
@@ -103,7 +103,7 @@ class Questions:
             self._metrics.refuse(stopped.reason)
             return in_pieces(told, stopped.status, media_type=NDJSON, headers=stopped.headers)
 
-        return Placed(self._batches, take)
+        return SlotResponse(self._batches, take)
 
     async def _array(self, body: bytes, recipe_id: str | None) -> Response:
         decided = from_array(body, recipe_id)
@@ -153,10 +153,10 @@ def routes(questions: Questions) -> APIRouter:
     return router
 
 
-def _results(decided: Sequence[Outgoing | Refused]) -> list[dict[str, Any]]:
+def _results(decided: Sequence[OutgoingRecord | Refused]) -> list[dict[str, Any]]:
     return [
         {"index": index, "case_id": each.key.decode()}
-        if isinstance(each, Outgoing)
+        if isinstance(each, OutgoingRecord)
         else {"index": index, **each.refusal.model_dump()}
         for index, each in enumerate(decided)
     ]

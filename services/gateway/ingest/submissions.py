@@ -9,21 +9,21 @@ from services.contracts.codec import Malformed, encode, loads
 from services.contracts.question import Question, Submission
 from services.contracts.topics import QUESTION_SUBMITTED
 from services.core.case import ids
-from services.core.ledger.ports import Outgoing
 from services.core.case.sizes import QUESTION_BYTES
+from services.core.messages import OutgoingRecord
 from services.gateway.http.refusals import FieldError, Refused, field_errors, malformed, too_large
 
 BATCH_QUESTIONS = 1_000
 """In one array."""
 
 
-def from_json(body: bytes, recipe_id: str | None) -> Outgoing:
+def from_json(body: bytes, recipe_id: str | None) -> OutgoingRecord:
     """The message to publish for the question in `body`; its key is the case id. Raises Refused (422), with every
     field that is wrong."""
     return _submission(_parsed(body), recipe_id)
 
 
-def from_line(line: bytes | None, recipe_id: str | None) -> Outgoing | Refused:
+def from_line(line: bytes | None, recipe_id: str | None) -> OutgoingRecord | Refused:
     """As from_json, of one line among others; None is a line that was too long to be kept."""
     if line is None:
         return too_large()
@@ -33,7 +33,7 @@ def from_line(line: bytes | None, recipe_id: str | None) -> Outgoing | Refused:
         return refused
 
 
-def from_array(body: bytes, recipe_id: str | None) -> list[Outgoing | Refused]:
+def from_array(body: bytes, recipe_id: str | None) -> list[OutgoingRecord | Refused]:
     """The same for each question of a JSON array, in order. Raises Refused where the whole can't be read as one, or
     is of too many (413)."""
     items = _parsed(body)
@@ -46,15 +46,15 @@ def from_array(body: bytes, recipe_id: str | None) -> list[Outgoing | Refused]:
     return [_item(item, recipe_id) for item in items]
 
 
-def parted(decided: Sequence[Outgoing | Refused]) -> tuple[list[Outgoing], list[Refused]]:
+def parted(decided: Sequence[OutgoingRecord | Refused]) -> tuple[list[OutgoingRecord], list[Refused]]:
     """What is to be published, and what isn't."""
     return (
-        [each for each in decided if isinstance(each, Outgoing)],
+        [each for each in decided if isinstance(each, OutgoingRecord)],
         [each for each in decided if isinstance(each, Refused)],
     )
 
 
-def _item(item: Any, recipe_id: str | None) -> Outgoing | Refused:
+def _item(item: Any, recipe_id: str | None) -> OutgoingRecord | Refused:
     try:
         message = _submission(item, recipe_id)
     except Refused as refused:
@@ -69,7 +69,7 @@ def _parsed(body: bytes) -> Any:
         raise malformed([FieldError(field="body", why=str(error))]) from error
 
 
-def _submission(raw: Any, recipe_id: str | None) -> Outgoing:
+def _submission(raw: Any, recipe_id: str | None) -> OutgoingRecord:
     if isinstance(raw, dict) and "recipe_id" in raw:
         # Kept as an unknown field it would name a recipe in vain, and another would be paid for.
         raise malformed([FieldError(field="recipe_id", why="name a recipe in the query: ?recipe=recipe-…")])
@@ -82,4 +82,4 @@ def _submission(raw: Any, recipe_id: str | None) -> Outgoing:
         value = encode(submission)
     except (TypeError, ValueError, RecursionError) as error:  # orjson reads 1,024 levels and writes 254
         raise malformed([FieldError(field="body", why="nested too deeply")]) from error
-    return Outgoing(topic=QUESTION_SUBMITTED, key=submission.case_id.encode(), value=value, headers={})
+    return OutgoingRecord(topic=QUESTION_SUBMITTED, key=submission.case_id.encode(), value=value, headers={})

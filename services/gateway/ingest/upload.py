@@ -13,13 +13,13 @@ from collections.abc import AsyncGenerator, Sequence
 import orjson
 from pydantic import BaseModel, Field
 
-from services.core.ledger.ports import Outgoing
 from services.core.case.sizes import QUESTION_BYTES
+from services.core.messages import OutgoingRecord
+from services.gateway.http.metrics import Metrics
+from services.gateway.http.refusals import FieldError, Refused, malformed
 from services.gateway.ingest.body import READ_WITHIN_S, too_slow
 from services.gateway.ingest.lines import Line, Lines
-from services.gateway.http.metrics import Metrics
 from services.gateway.ingest.publishing import Publisher
-from services.gateway.http.refusals import FieldError, Refused, malformed
 from services.gateway.ingest.submissions import from_line, parted
 
 ANSWER_BYTES = 4 * 2**20
@@ -127,7 +127,7 @@ class Upload:
                 raise Refused(413, "answer_full", "The answer has become too long: send the rest as another body.")
             await asyncio.sleep(0)
 
-    def _count(self, messages: Sequence[Outgoing], refused: Sequence[Refused], *, through: int) -> None:
+    def _count(self, messages: Sequence[OutgoingRecord], refused: Sequence[Refused], *, through: int) -> None:
         self._summary.accepted += len(messages)
         self._summary.refused += len(refused)
         self._summary.accepted_through = through
@@ -135,11 +135,11 @@ class Upload:
         for each in refused:
             self._metrics.refuse(each.reason)
 
-    def _tell(self, number: int, became: Outgoing | Refused) -> None:
+    def _tell(self, number: int, became: OutgoingRecord | Refused) -> None:
         match became:
             case Refused(refusal=refusal):
                 self._told += orjson.dumps({"line": number, **refusal.model_dump()}) + b"\n"
-            case Outgoing(key=case_id) if self._with_ids:
+            case OutgoingRecord(key=case_id) if self._with_ids:
                 self._told += orjson.dumps({"line": number, "case_id": case_id.decode()}) + b"\n"
 
 

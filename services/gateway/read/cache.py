@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Kept(Generic[T]):
+class TtlCache(Generic[T]):
     """The latest answer to `ask`, or, after `keep_s` seconds, a new one. Callers at a time share one question."""
 
     def __init__(

@@ -11,16 +11,16 @@ from services.contracts.base import CaseId
 from services.contracts.case import Difficulty
 from services.contracts.topics import topics
 from services.core.errors import LedgerAway
-from services.core.status.figures import Figures
 from services.core.status.case_status import Filter
-from services.gateway.http.answers import JSON, Placed, in_pieces
-from services.gateway.read.events import TICK_S, EventStream, Seen, changes
-from services.gateway.read.cache import Kept
+from services.core.status.figures import Figures
+from services.gateway.http.answers import JSON, SlotResponse, in_pieces
 from services.gateway.http.metrics import Metrics
 from services.gateway.http.openapi import AWAY, NOT_UNDERSTOOD, UNKNOWN, events
-from services.gateway.http.slots import Places
-from services.gateway.read.reading import Reading, store_away
 from services.gateway.http.refusals import away
+from services.gateway.http.slots import Slots
+from services.gateway.read.cache import TtlCache
+from services.gateway.read.events import TICK_S, EventStream, Seen, changes
+from services.gateway.read.reading import Reading, store_away
 from services.gateway.read.views import CasesView, CaseView, StoryView, TopicView, standing_view, topic_view
 
 READS = 8
@@ -51,7 +51,7 @@ class Wanted(BaseModel):
     limit: int = Field(default=50, ge=1, le=500)
 
 
-class Shown:
+class CaseRoutes:
     """What the routes need."""
 
     def __init__(
@@ -66,9 +66,9 @@ class Shown:
         self._reading = reading
         self._metrics = metrics
         self._draining = draining
-        self._reads = Places(reads, "cases")
-        self._listeners = Places(listeners, "streams of events")
-        self._looked_up = Kept(self._look_up, TICK_S)
+        self._reads = Slots(reads, "cases")
+        self._listeners = Slots(listeners, "streams of events")
+        self._looked_up = TtlCache(self._look_up, TICK_S)
 
     async def figures(self) -> bytes:
         """As the monitor published them. Raises Refused (503)."""
@@ -96,7 +96,7 @@ class Shown:
             found = await self._reading.case(await self._reading.seen(case_id))
             return in_pieces(found.model_dump_json().encode())
 
-        return Placed(self._reads, make)
+        return SlotResponse(self._reads, make)
 
     def story(self, case_id: str) -> Response:
         """Its messages."""
@@ -105,7 +105,7 @@ class Shown:
             found = await self._reading.story(await self._reading.seen(case_id))
             return in_pieces(found.model_dump_json().encode())
 
-        return Placed(self._reads, make)
+        return SlotResponse(self._reads, make)
 
     def figures_stream(self) -> Response:
         """The figures whenever they have changed, looked up once for all who listen."""
@@ -126,7 +126,7 @@ class Shown:
         async def make() -> Response:
             return EventStream(told, self._metrics)
 
-        return Placed(self._listeners, make)
+        return SlotResponse(self._listeners, make)
 
     async def _look_up(self) -> bytes | LedgerAway | None:
         try:
@@ -135,7 +135,7 @@ class Shown:
             return error  # kept as an answer is: a store that is away isn't asked by each listener
 
 
-def routes(shown: Shown) -> APIRouter:
+def routes(shown: CaseRoutes) -> APIRouter:
     """The routes."""
     router = APIRouter()
 

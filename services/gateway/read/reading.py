@@ -10,10 +10,10 @@ import structlog
 from services.contracts.codec import Malformed, loads
 from services.contracts.topics import QUESTION_REFUSED
 from services.core.errors import BrokerAway, LedgerAway
-from services.core.ledger.ports import Position, Received
-from services.core.status.case_status import CaseSeen, Filter, Standing
-from services.gateway.read.events import Seen
+from services.core.messages import ConsumedRecord, Position
+from services.core.status.case_status import CaseSeen, CaseStatus, Filter
 from services.gateway.http.refusals import Refused, away
+from services.gateway.read.events import Seen
 from services.gateway.read.views import (
     CASE_TOPICS,
     CaseStanding,
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 BODIES_WITHIN_S = 10.0
 """Seconds for Kafka to give a case's messages."""
 
-Bodies = Callable[[Sequence[Position]], Awaitable[list[Received]]]
+Bodies = Callable[[Sequence[Position]], Awaitable[list[ConsumedRecord]]]
 """Messages by where they stand; those that retention has deleted are left out. Raises BrokerAway."""
 
 
@@ -43,7 +43,7 @@ class Lookup(Protocol):
         """All that was seen of a case."""
         ...
 
-    async def latest(self, which: Filter, *, limit: int) -> list[Standing]:
+    async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
         """The standings that changed last, latest first."""
         ...
 
@@ -109,7 +109,7 @@ class Reading:
 class _Plan:
     """Which messages tell a work's story."""
 
-    def __init__(self, seen: CaseSeen, work: Standing) -> None:
+    def __init__(self, seen: CaseSeen, work: CaseStatus) -> None:
         self._work_id = work.work_id
         self._case = latest_in(seen, work.work_id, CASE_TOPICS)
         self._refused = latest_in(seen, work.work_id, (QUESTION_REFUSED,))
@@ -147,7 +147,7 @@ class Store:
         """As Lookup says, and so the others."""
         return await (await self._store()).case(case_id)
 
-    async def latest(self, which: Filter, *, limit: int) -> list[Standing]:
+    async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
         return await (await self._store()).latest(which, limit=limit)
 
     async def published(self) -> bytes | None:
@@ -180,7 +180,7 @@ def store_away() -> Refused:
     return away("store_away", "Where cases stand can't be looked up now: try again.")
 
 
-def _body(message: Received) -> dict[str, Any] | None:
+def _body(message: ConsumedRecord) -> dict[str, Any] | None:
     try:
         body = loads(message.value or b"")
     except Malformed:

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from services.contracts.base import CaseId
 from services.contracts.case import Difficulty
 from services.contracts.topics import RECORD_COMPLETED, Topic, topics
-from services.core.ledger.ports import Position
-from services.core.status.case_status import CaseSeen, End, Sighting, Standing
+from services.core.messages import Position
+from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus, End
 
 CASE_TOPICS = frozenset(topic.name for topic in topics().values() if topic.message == "case")
 """Whose messages are whole cases."""
@@ -124,7 +124,7 @@ def topic_view(topic: Topic) -> TopicView:
     return TopicView(topic=topic.name, **shown)
 
 
-def standing_view(standing: Standing) -> StandingView:
+def standing_view(standing: CaseStatus) -> StandingView:
     """A standing as clients read it."""
     return StandingView(**_told(standing))
 
@@ -144,7 +144,7 @@ def ended(seen: CaseSeen) -> bool:
     return all(standing.end is not None for standing in seen.standings())
 
 
-def record_positions(seen: CaseSeen, work: Standing) -> list[Position]:
+def record_positions(seen: CaseSeen, work: CaseStatus) -> list[Position]:
     """Where the records of the work's present life are."""
     return [
         sighting.position
@@ -159,11 +159,11 @@ def latest_in(seen: CaseSeen, work_id: str, among: Iterable[str]) -> Position | 
     return next((each.position for each in reversed(seen.way(work_id)) if each.topic in names), None)
 
 
-def _told(standing: Standing) -> Mapping[str, Any]:
+def _told(standing: CaseStatus) -> Mapping[str, Any]:
     return {**asdict(standing), "since": _time(standing.since_ms), "begun": _time(standing.begun_ms)}
 
 
-def _step(sighting: Sighting) -> StepView:
+def _step(sighting: CaseEvent) -> StepView:
     return StepView(
         topic=sighting.topic,
         at=_time(sighting.written_ms),

@@ -6,14 +6,14 @@ from dataclasses import MISSING, asdict, fields
 from typing import Any
 
 from services.contracts.codec import canonical, peek
-from services.core.ledger.ports import Position
+from services.core.messages import Position
 from services.core.status.case_status import (
     SLICE_S,
+    CaseEvent,
     CaseSeen,
     Cost,
     Delta,
     RecordSum,
-    Sighting,
     Tally,
     recent_slices,
 )
@@ -24,8 +24,8 @@ KEPT_S = 3600
 Count = tuple[str, str, str, str]
 """What is counted: a kind (standing, seen, slice, routes, refused, records), and up to three names under it."""
 
-_DEFAULTS = {field.name: field.default for field in fields(Sighting) if field.default is not MISSING}
-_FIELDS = {field.name for field in fields(Sighting)}
+_DEFAULTS = {field.name: field.default for field in fields(CaseEvent) if field.default is not MISSING}
+_FIELDS = {field.name for field in fields(CaseEvent)}
 
 
 def encode(case: CaseSeen) -> bytes:
@@ -41,9 +41,9 @@ def decode(case_id: str, data: bytes | None) -> CaseSeen:
     return CaseSeen(case_id, {sighting.key: sighting for sighting in sightings})
 
 
-def by_case(sightings: Iterable[Sighting]) -> Mapping[str, list[Sighting]]:
+def by_case(sightings: Iterable[CaseEvent]) -> Mapping[str, list[CaseEvent]]:
     """The sightings of each case."""
-    found: defaultdict[str, list[Sighting]] = defaultdict(list)
+    found: defaultdict[str, list[CaseEvent]] = defaultdict(list)
     for sighting in sightings:
         found[sighting.case_id].append(sighting)
     return found
@@ -101,7 +101,7 @@ def _record_sums(of: Mapping[tuple[str, str, str], int]) -> Sequence[RecordSum]:
     ]
 
 
-def _told(sighting: Sighting) -> dict[str, Any]:
+def _told(sighting: CaseEvent) -> dict[str, Any]:
     position, cost = sighting.position, sighting.cost
     told = {name: value for name, default in _DEFAULTS.items() if (value := getattr(sighting, name)) != default}
     told["position"] = [position.topic, position.partition, position.offset]
@@ -113,9 +113,9 @@ def _told(sighting: Sighting) -> dict[str, Any]:
     return told
 
 
-def _sighting(case_id: str, told: dict[str, Any]) -> Sighting:
+def _sighting(case_id: str, told: dict[str, Any]) -> CaseEvent:
     known = {name: value for name, value in told.items() if name in _FIELDS}
     known["position"] = Position(*told["position"])
     if "cost" in told:
         known["cost"] = Cost(**told["cost"])
-    return Sighting(case_id=case_id, **known)
+    return CaseEvent(case_id=case_id, **known)

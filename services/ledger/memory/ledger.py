@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from services.core.ledger.calls import Outcome
+from services.core.dedupe.minhash import Candidate
 from services.core.errors import LedgerAway
-from services.core.ledger.ports import Admission, CallRow, Claim, ClaimRow, Done, Elsewhere, Mine, Position, Refusal
-from services.core.dedupe.minhash import Newcomer
+from services.core.ledger.calls import Outcome
+from services.core.ledger.ports import Admission, CallRow, Claim, ClaimRow, Done, Elsewhere, Mine, Refusal
 from services.core.ledger.spending import BudgetState, Price, Spending
+from services.core.messages import Position
 from services.ledger.memory.admissions import MemoryKnown
 from services.ledger.memory.budgets import MemoryMoney
 
@@ -85,7 +86,7 @@ class MemoryLedger:
         life: int,
         position: Position,
         refusal: Refusal | None = None,
-        newcomer: Newcomer | None = None,
+        candidate: Candidate | None = None,
     ) -> Admission:
         now = self._now()
         submission = (case_id, named or "", life)
@@ -94,8 +95,8 @@ class MemoryLedger:
                 return Admission("same", first[1], self._refusals.get(submission))
             self._duplicates.setdefault((submission, position), now)
             return Admission("duplicate", first[1])
-        if refusal is None and newcomer is not None:
-            refusal = self._known.let_in(case_id, newcomer, now, anyway=life > 0)
+        if refusal is None and candidate is not None:
+            refusal = self._known.let_in(case_id, candidate, now, anyway=life > 0)
         self._first[submission] = (position, named or current, now)
         self._duplicates.pop((submission, position), None)  # left from a first that was pruned
         self._refusals.pop(submission, None)

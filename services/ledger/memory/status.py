@@ -5,11 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from services.core.errors import LedgerAway
-from services.core.status.case_status import CaseSeen, Filter, Sighting, Standing, Tally
+from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus, Filter, Tally
 from services.ledger.encoding import case_status as seen
 
 
-class MemoryStandings:
+class MemoryStatusStore:
     """Standings that end with their process. Set `away` to a reason, and every method raises LedgerAway with it."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
@@ -19,7 +19,7 @@ class MemoryStandings:
         self._sums: Counter[seen.Count] = Counter()
         self._published: bytes | None = None
 
-    async def observe(self, sightings: Sequence[Sighting]) -> None:
+    async def observe(self, sightings: Sequence[CaseEvent]) -> None:
         self._check()
         for case_id, new in seen.by_case(sightings).items():
             self._cases[case_id], delta = self._cases.get(case_id, CaseSeen(case_id)).with_(new)
@@ -29,7 +29,7 @@ class MemoryStandings:
         self._check()
         return self._cases.get(case_id)
 
-    async def latest(self, which: Filter, *, limit: int) -> list[Standing]:
+    async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
         self._check()
         found = [each for each in self._standings() if which.takes(each)]
         return sorted(found, key=lambda standing: -standing.since_ms)[:limit]
@@ -62,7 +62,7 @@ class MemoryStandings:
             del self._cases[case_id]
         return len(gone)
 
-    def _standings(self) -> list[Standing]:
+    def _standings(self) -> list[CaseStatus]:
         return [standing for case in self._cases.values() for standing in case.standings()]
 
     def _now_ms(self) -> int:

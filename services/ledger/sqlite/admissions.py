@@ -4,8 +4,8 @@ import sqlite3
 from typing import Final
 
 from services.contracts.codec import canonical
+from services.core.dedupe.minhash import Candidate, Known, Sketch, closest
 from services.core.ledger.ports import Refusal
-from services.core.dedupe.minhash import Known, Newcomer, Sketch, closest
 from services.ledger.encoding.refusals import decode, encode
 
 PRUNED: Final = {
@@ -30,16 +30,16 @@ def keep_refusal(db: sqlite3.Connection, now: float, submission: tuple[str, str,
         db.execute("INSERT INTO refusal VALUES (?, ?, ?, ?, ?)", (*submission, now, encode(refusal)))
 
 
-def let_in(db: sqlite3.Connection, now: float, case_id: str, newcomer: Newcomer, *, anyway: bool) -> Refusal | None:
+def let_in(db: sqlite3.Connection, now: float, case_id: str, candidate: Candidate, *, anyway: bool) -> Refusal | None:
     """Remember the newcomer, unless one that is known is too like it: then say which."""
     if db.execute("SELECT 1 FROM known WHERE case_id = ?", (case_id,)).fetchone():
         return None
-    matches = [] if anyway else [match for known in _found(db, newcomer.sketch) if (match := known.match(newcomer))]
+    matches = [] if anyway else [match for known in _found(db, candidate.sketch) if (match := known.match(candidate))]
     if match := closest(matches):
         return Refusal("near_duplicate", match)
     insert = "INSERT INTO known (case_id, at, signature, shown_id, shown_text) VALUES (?, ?, ?, ?, ?)"
-    row = db.execute(insert, (case_id, now, newcomer.sketch.signature, newcomer.id, newcomer.text)).lastrowid
-    bands = [(band, row, now) for band in newcomer.sketch.bands]
+    row = db.execute(insert, (case_id, now, candidate.sketch.signature, candidate.id, candidate.text)).lastrowid
+    bands = [(band, row, now) for band in candidate.sketch.bands]
     db.executemany("INSERT OR REPLACE INTO band VALUES (?, ?, ?)", bands)  # a pruned one's number may be given again
     return None
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from services.core.errors import LedgerAway
-from services.ledger.sqlite.ledger import file as sqlite_file
+from services.ledger.sqlite import file
 from services.ledger.sqlite.file import connect_impatient, is_busy, translated
 
 T = TypeVar("T")
@@ -128,7 +128,7 @@ class SqliteCommits:
 async def _begin(db: sqlite3.Connection) -> None:
     """Take the file's write lock, and let the loop go on while another process has it."""
     loop = asyncio.get_running_loop()
-    give_up = loop.time() + sqlite_file.BUSY_S
+    give_up = loop.time() + file.BUSY_S
     while True:
         try:
             db.execute("BEGIN IMMEDIATE")

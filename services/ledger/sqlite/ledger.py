@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from services.core.dedupe.minhash import Candidate
 from services.core.ledger.calls import Outcome
-from services.core.ledger.ports import Admission, CallRow, Claim, ClaimRow, Done, Position, Refusal
-from services.core.dedupe.minhash import Newcomer
+from services.core.ledger.ports import Admission, CallRow, Claim, ClaimRow, Done, Refusal
 from services.core.ledger.spending import BudgetState, Price, Spending
-from services.ledger.sqlite.ledger import budgets as sqlite_money
-from services.ledger.sqlite.ledger import statements as statements
+from services.core.messages import Position
 from services.ledger.encoding.outcomes import decode, encode
+from services.ledger.sqlite import budgets, statements
 from services.ledger.sqlite.commits import SqliteCommits
 from services.ledger.sqlite.file import connect, prepare, translated
 
@@ -72,7 +72,7 @@ class SqliteLedger:
         life: int,
         position: Position,
         refusal: Refusal | None = None,
-        newcomer: Newcomer | None = None,
+        candidate: Candidate | None = None,
     ) -> Admission:
         work = partial(
             statements.admit,
@@ -80,7 +80,7 @@ class SqliteLedger:
             recipe_id=named or current,
             position=position,
             refusal=refusal,
-            newcomer=newcomer,
+            candidate=candidate,
         )
         return await self._commits.run(work, durable=True)
 
@@ -102,22 +102,20 @@ class SqliteLedger:
         await self._commits.run(partial(statements.set_circuit, service=service, why=why), durable=True)
 
     async def spendings(self) -> Sequence[Spending]:
-        return await self._commits.run(sqlite_money.spendings)
+        return await self._commits.run(budgets.spendings)
 
     async def budget(self) -> BudgetState:
-        return await self._commits.run(sqlite_money.state)
+        return await self._commits.run(budgets.state)
 
     async def set_budget(self, limit_nano_usd: int | None) -> None:
-        await self._commits.run(partial(sqlite_money.set_limit, limit=limit_nano_usd), durable=True)
+        await self._commits.run(partial(budgets.set_limit, limit=limit_nano_usd), durable=True)
 
     async def reserve(self, case_id: str, work_id: str, life: int, *, recipe_id: str, prior_nano_usd: int) -> bool:
-        ask = partial(
-            sqlite_money.reserve, case_id=case_id, work=(work_id, life), recipe_id=recipe_id, prior=prior_nano_usd
-        )
+        ask = partial(budgets.reserve, case_id=case_id, work=(work_id, life), recipe_id=recipe_id, prior=prior_nano_usd)
         return await self._commits.run(ask, durable=True)
 
     async def settle(self, work_id: str, life: int) -> None:
-        await self._commits.run(partial(sqlite_money.settle, work=(work_id, life)))
+        await self._commits.run(partial(budgets.settle, work=(work_id, life)))
 
     async def claims(self) -> list[ClaimRow]:
         rows = await self._read("SELECT call_id, owner, since, until, ended FROM claim ORDER BY since, id")

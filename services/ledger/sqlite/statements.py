@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from services.contracts.case import Usage
-from services.core.ledger.ports import Admission, Elsewhere, Mine, Position, Refusal
-from services.core.dedupe.minhash import Newcomer
+from services.core.dedupe.minhash import Candidate
+from services.core.ledger.ports import Admission, Elsewhere, Mine, Refusal
 from services.core.ledger.spending import Price
-from services.ledger.sqlite.ledger import admissions as sqlite_known
-from services.ledger.sqlite.ledger import budgets as sqlite_money
+from services.core.messages import Position
+from services.ledger.sqlite import admissions, budgets
 
 Submission = tuple[str, str, int]
 """Case id, named recipe or "", life."""
@@ -31,7 +31,7 @@ PRUNED: Final = {
     "claim": "DELETE FROM claim WHERE id IN (SELECT id FROM claim WHERE until < ? LIMIT ?)",
     "admission": 'DELETE FROM admission WHERE (case_id, named, life, topic, partition, "offset") IN '
     '(SELECT case_id, named, life, topic, partition, "offset" FROM admission WHERE at < ? LIMIT ?)',
-    **sqlite_known.PRUNED,
+    **admissions.PRUNED,
     "reservation": "DELETE FROM reservation WHERE (work_id, life) IN "
     "(SELECT work_id, life FROM reservation WHERE at < ? AND NOT open LIMIT ?)",
     "attempt": 'DELETE FROM attempt WHERE (service, topic, partition, "offset") IN '
@@ -70,7 +70,7 @@ def complete(
     """For each call: the outcome that stood already, or None where this one was written, and put down."""
     stands = [_complete(db, now, call_id, outcome, owner) for call_id, outcome in outcomes.items()]
     written = [call_id for call_id, stood in zip(outcomes, stands, strict=True) if stood is None]
-    sqlite_money.pay(db, [paid[call_id] for call_id in written if call_id in paid])
+    budgets.pay(db, [paid[call_id] for call_id in written if call_id in paid])
     return stands
 
 
@@ -82,7 +82,7 @@ def admit(
     recipe_id: str,
     position: Position,
     refusal: Refusal | None,
-    newcomer: Newcomer | None,
+    candidate: Candidate | None,
 ) -> Admission:
     """First, the same message again, or a duplicate; and whether it was refused."""
     here = (position.topic, position.partition, position.offset)
@@ -92,15 +92,15 @@ def admit(
     )
     first = db.execute(query, submission).fetchone()
     if first and first[1:] == here:
-        return Admission("same", first[0], sqlite_known.refusal(db, submission))
+        return Admission("same", first[0], admissions.refusal(db, submission))
     if first:  # a duplicate that comes again replaces nothing
         db.execute(_INSERT_DUPLICATE, (*submission, *here, False, first[0], now))
         return Admission("duplicate", first[0])
-    if refusal is None and newcomer is not None:
-        refusal = sqlite_known.let_in(db, now, submission[0], newcomer, anyway=submission[2] > 0)
+    if refusal is None and candidate is not None:
+        refusal = admissions.let_in(db, now, submission[0], candidate, anyway=submission[2] > 0)
     # It may replace a duplicate whose own first was pruned.
     db.execute(_INSERT_FIRST, (*submission, *here, True, recipe_id, now))
-    sqlite_known.keep_refusal(db, now, submission, refusal)
+    admissions.keep_refusal(db, now, submission, refusal)
     return Admission("first", recipe_id, refusal)
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from services.core.status.case_status import CaseSeen, Filter, Sighting, Standing, Tally
+from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus, Filter, Tally
 from services.ledger.encoding import case_status as seen
 from services.ledger.sqlite.commits import SqliteCommits
 from services.ledger.sqlite.file import Kind, connect, prepare, translated
@@ -37,7 +37,7 @@ _PRUNED_AT_ONCE = 500
 """Cases of one deleting transaction: some milliseconds."""
 
 
-class SqliteStandings:
+class SqliteStatusStore:
     """The port over one file. Made by `open`."""
 
     def __init__(self, path: Path, commits: SqliteCommits, clock: Callable[[], float]) -> None:
@@ -47,20 +47,20 @@ class SqliteStandings:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, path: Path, clock: Callable[[], float] = time.time) -> "AsyncIterator[SqliteStandings]":
+    async def open(cls, path: Path, clock: Callable[[], float] = time.time) -> "AsyncIterator[SqliteStatusStore]":
         """The standings in this file, made where there is none. Raises LedgerUnusable, LedgerAway."""
         await asyncio.to_thread(prepare, path, KIND)
         async with SqliteCommits.open(path, clock) as commits:
             yield cls(path, commits, clock)
 
-    async def observe(self, sightings: Sequence[Sighting]) -> None:
+    async def observe(self, sightings: Sequence[CaseEvent]) -> None:
         await self._commits.run(partial(_observe, sightings=sightings))
 
     async def case(self, case_id: str) -> CaseSeen | None:
         rows = await self._read("SELECT body FROM seen WHERE case_id = ?", (case_id,))
         return seen.decode(case_id, rows[0][0]) if rows else None
 
-    async def latest(self, which: Filter, *, limit: int) -> list[Standing]:
+    async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
         end = "" if which.end == "open" else which.end
         wanted = {"topic": which.topic, '"end"': end, "difficulty": which.difficulty, "source": which.source}
         given = {name: value for name, value in wanted.items() if value is not None}
@@ -105,7 +105,7 @@ class SqliteStandings:
         return await asyncio.to_thread(read)
 
 
-def _observe(db: sqlite3.Connection, now: float, sightings: Iterable[Sighting]) -> None:
+def _observe(db: sqlite3.Connection, now: float, sightings: Iterable[CaseEvent]) -> None:
     for case_id, new in seen.by_case(sightings).items():
         row = db.execute("SELECT body FROM seen WHERE case_id = ?", (case_id,)).fetchone()
         before = seen.decode(case_id, row[0] if row else None)
@@ -130,7 +130,7 @@ def _replace(db: sqlite3.Connection, before: CaseSeen, after: CaseSeen) -> None:
     db.executemany("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?, ?, ?, ?)", rows - had)
 
 
-def _row(standing: Standing) -> tuple[str, str, str, int, str, str, str]:
+def _row(standing: CaseStatus) -> tuple[str, str, str, int, str, str, str]:
     work = standing.case_id, standing.work_id, standing.topic, standing.since_ms
     return *work, standing.end or "", standing.difficulty or "", standing.source
 

@@ -14,13 +14,14 @@ from typing import Any, Final, Literal
 
 from services.contracts.case import Usage
 from services.contracts.codec import canonical
+from services.core.dedupe.minhash import Candidate
 from services.core.ledger.calls import Outcome
-from services.core.ledger.ports import Admission, CallRow, Claim, ClaimRow, Done, Elsewhere, Mine, Position, Refusal
-from services.core.dedupe.minhash import Newcomer
+from services.core.ledger.ports import Admission, CallRow, Claim, ClaimRow, Done, Elsewhere, Mine, Refusal
 from services.core.ledger.spending import SETTLED_ENOUGH, BudgetState, Price, Spending
+from services.core.messages import Position
 from services.ledger.encoding import refusals
-from services.ledger.valkey.ledger import admissions as valkey_known
 from services.ledger.encoding.outcomes import decode, encode
+from services.ledger.valkey import admissions
 from services.ledger.valkey.server import ValkeyServer
 
 _KEYS: Final = [
@@ -89,11 +90,11 @@ class ValkeyLedger:
         life: int,
         position: Position,
         refusal: Refusal | None = None,
-        newcomer: Newcomer | None = None,
+        candidate: Candidate | None = None,
     ) -> Admission:
         submission = canonical([case_id, named or "", life])
         given = b"" if refusal is None else refusals.encode(refusal)
-        told = () if newcomer is None else valkey_known.arguments(case_id, newcomer, anyway=life > 0)
+        told = () if candidate is None else admissions.arguments(case_id, candidate, anyway=life > 0)
         answer = await self._run("admit", submission, _place(position), named or current, given, *told)
         verdict, recipe_id, kept = answer
         return Admission(verdict.decode(), recipe_id.decode(), refusals.decode(kept) if kept else None)

@@ -17,7 +17,7 @@ from typing import Any
 
 from services.contracts.codec import canonical, loads
 from services.contracts.topics import topics
-from services.core.status.case_status import CaseSeen, Filter, Sighting, Standing, Tally
+from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus, Filter, Tally
 from services.ledger.encoding import case_status as seen
 from services.ledger.valkey.server import ValkeyServer
 
@@ -33,7 +33,7 @@ _LOOKED_AT = 10_000
 Command = list[str]
 
 
-class ValkeyStandings:
+class ValkeyStatusStore:
     """The port over one server. Made by `open`."""
 
     def __init__(self, server: ValkeyServer, clock: Callable[[], float]) -> None:
@@ -42,12 +42,12 @@ class ValkeyStandings:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, clock: Callable[[], float] = time.time) -> "AsyncIterator[ValkeyStandings]":
+    async def open(cls, url: str, clock: Callable[[], float] = time.time) -> "AsyncIterator[ValkeyStatusStore]":
         """The standings on this server. Raises LedgerUnusable, LedgerAway."""
         async with ValkeyServer.open(url) as server:
             yield cls(server, clock)
 
-    async def observe(self, sightings: Sequence[Sighting]) -> None:
+    async def observe(self, sightings: Sequence[CaseEvent]) -> None:
         for case_id, new in seen.by_case(sightings).items():
             while not await self._observed(case_id, new):
                 pass  # another writer came first: each such round one of them has gone on
@@ -56,8 +56,8 @@ class ValkeyStandings:
         body = await self._server.command("HGET", _SEEN, case_id)
         return None if body is None else seen.decode(case_id, body)
 
-    async def latest(self, which: Filter, *, limit: int) -> list[Standing]:
-        found: list[Standing] = []
+    async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
+        found: list[CaseStatus] = []
         for start in range(0, _LOOKED_AT, _PAGE):
             names = await self._server.command("ZREVRANGE", _RECENT, start, start + _PAGE - 1)
             if names:
@@ -97,7 +97,7 @@ class ValkeyStandings:
             if cursor == 0:
                 return dropped
 
-    async def _observed(self, case_id: str, new: Sequence[Sighting]) -> bool:
+    async def _observed(self, case_id: str, new: Sequence[CaseEvent]) -> bool:
         body = await self._server.command("HGET", _SEEN, case_id)
         before = seen.decode(case_id, body)
         after, delta = before.with_(new)
@@ -112,7 +112,7 @@ class ValkeyStandings:
         words = ["", case.case_id, before, after, canonical(commands)]
         return bool(await self._server.script("observe", [_SEEN], words))
 
-    async def _named(self, names: Sequence[bytes]) -> list[Standing]:
+    async def _named(self, names: Sequence[bytes]) -> list[CaseStatus]:
         """The standings under these names, in order. One that changed meanwhile is told as it is now."""
         works = [loads(name) for name in names]
         bodies = await self._server.command("HMGET", _SEEN, *(case_id for case_id, _ in works))
@@ -145,7 +145,7 @@ def _moved(before: CaseSeen, after: CaseSeen) -> Iterator[Command]:
             yield ["ZADD", _OPEN + standing.topic, str(standing.since_ms), name]
 
 
-def _place(standing: Standing | None) -> tuple[str, Any] | None:
+def _place(standing: CaseStatus | None) -> tuple[str, Any] | None:
     return None if standing is None else (standing.topic, standing.end)
 
 

@@ -25,9 +25,9 @@ async def account_of(
     used: Mapping[str, Used] | None = None,
     seconds: float | None = None,
 ) -> dict[str, Any]:
-    """The account (services.local.audit.report says what is in it). `seconds`: else from the first lease to the last reply,
-    as the ledger has them. Reads all topics to their end of now, one message at a time. Raises BrokerAway, LedgerAway,
-    LedgerUnusable, OSError."""
+    """The account (services.local.audit.report says what is in it). `seconds`: else from the first lease to the last
+    reply, as the ledger has them. Reads all topics to their end of now, one message at a time. Raises BrokerAway,
+    LedgerAway, LedgerUnusable, OSError."""
     seen = Topics()
     async for message in read_topic(client, *topics()):
         seen.take(message)

@@ -40,8 +40,8 @@ from typing import Any
 from services.core.case import ids
 from services.core.ledger.calls import Reply
 from services.core.ledger.ports import CallRow, ClaimRow
-from services.local.audit.topic_counts import Topics
 from services.llm.scripted.seeded import text_digest
+from services.local.audit.topic_counts import Topics
 
 LogLine = Mapping[str, Any]
 """A line of the scripted server's log, as services.llm.scripted.log describes it."""

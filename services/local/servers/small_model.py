@@ -144,7 +144,9 @@ def serve(*, port: int, slots: int, context: int, threads: int) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line of the child."""
-    parser = argparse.ArgumentParser(prog="python -m services.local.servers.small_model", description="A small real model server.")
+    parser = argparse.ArgumentParser(
+        prog="python -m services.local.servers.small_model", description="A small real model server."
+    )
     parser.add_argument("--port", type=int, required=True, help="on the loopback")
     parser.add_argument("--slots", type=int, default=DEFAULT_SLOTS, help="calls at once")
     parser.add_argument("--context", type=int, default=DEFAULT_CONTEXT, help="tokens a slot")

@@ -20,17 +20,18 @@ import structlog
 from services.contracts.dead import DeadKind
 from services.core.errors import Draining
 from services.core.holds import Holds
-from services.core.ledger.ports import Attempts, Received, Sink
-from services.runtime.engine.processor import Carrier, Handle
+from services.core.ledger.ports import Attempts
+from services.core.messages import ConsumedRecord, Sink
 from services.runtime.engine.circuit import Circuit, CircuitPolicy
 from services.runtime.engine.committer import Committer
 from services.runtime.engine.gate import Gate
 from services.runtime.engine.limits import Limits
-from services.runtime.engine.retry import Patience
+from services.runtime.engine.poller import Capacity, Poller
+from services.runtime.engine.processor import Handle, RecordProcessor
+from services.runtime.engine.retry import RetryPolicy
 from services.runtime.engine.source import Source, TopicPartition
 from services.runtime.engine.stats import EngineStats
-from services.runtime.engine.poller import Appetite, Taker
-from services.runtime.engine.watchdog import Health, Watch
+from services.runtime.engine.watchdog import Health, Watchdog
 from services.runtime.engine.window import Committed, Window
 
 log = structlog.get_logger(__name__)
@@ -73,10 +74,10 @@ class Engine:
         self._all: set[asyncio.Task[None]] = set()
         self._probe: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
-        self._patience = Patience(holds=holds, stats=self.stats, longest_s=self._limits.away_s)
+        self._patience = RetryPolicy(holds=holds, stats=self.stats, longest_s=self._limits.away_s)
         self._gate = Gate()
         self._circuit = Circuit(service, attempts=attempts, policy=policy or CircuitPolicy(), clock=clock)
-        self._carrier = Carrier(
+        self._carrier = RecordProcessor(
             service=service,
             owner=owner,
             handle=handle,
@@ -90,7 +91,7 @@ class Engine:
             patience=self._patience,
         )
         self._committer = Committer(source=source, windows=self._windows, limits=self._limits, stats=self.stats)
-        self._taker = Taker(
+        self._taker = Poller(
             source=source,
             windows=self._windows,
             appetite=self._appetite,
@@ -98,7 +99,7 @@ class Engine:
             limits=self._limits,
             stats=self.stats,
         )
-        self._watch = Watch(
+        self._watch = Watchdog(
             source=source,
             watched=self._taker,
             trouble=lambda: self._taker.trouble or self._committer.trouble,
@@ -111,7 +112,7 @@ class Engine:
         """Carry messages until `stop` is set, then drain: take nothing new, let what is under way end within
         `drain_s` seconds, cancel the rest, commit, leave the group (rule 9).
 
-        Waits for a broker or ledger that is away, at the start too. Raises an ExceptionGroup with StandsStill where
+        Waits for a broker or ledger that is away, at the start too. Raises an ExceptionGroup with Stalled where
         the client stands still, or with what should never happen: end the process with an error then.
         """
         try:
@@ -156,25 +157,25 @@ class Engine:
                 self._windows.pop(partition, None)
 
     async def _take(self) -> None:
-        await self._patience.until_back("joining the group", lambda: self._source.start(self))
+        await self._patience.retry_while_away("joining the group", lambda: self._source.start(self))
         await self._taker.run()
 
     async def _mind_circuit(self) -> None:
         while True:
-            await self._patience.until_back("the circuit", self._circuit.look)
+            await self._patience.retry_while_away("the circuit", self._circuit.look)
             self.stats.circuit_open = self._circuit.why is not None
             self._taker.changed()
             await self._circuit.time_to_look()
 
-    def _appetite(self) -> Appetite:
+    def _appetite(self) -> Capacity:
         free = self._limits.cases - len(self._all)
         if self.stats.draining or self._gate.someone_alone or not self._circuit.known:
-            return Appetite(0)
+            return Capacity(0)
         if self._circuit.why is None:
-            return Appetite(free)
-        return Appetite(min(free, 1), probe=True) if self._circuit.probe_due() and not self._probe else Appetite(0)
+            return Capacity(free)
+        return Capacity(min(free, 1), probe=True) if self._circuit.probe_due() and not self._probe else Capacity(0)
 
-    def _begin(self, message: Received, probe: bool) -> None:
+    def _begin(self, message: ConsumedRecord, probe: bool) -> None:
         """Take a message under way, unless it was finished before a restart."""
         partition = TopicPartition(message.topic, message.partition)
         window = self._windows.get(partition)
@@ -197,7 +198,7 @@ class Engine:
         self.stats.taken += 1
         self._start(message, partition, window, probe)
 
-    def _start(self, message: Received, partition: TopicPartition, window: Window, probe: bool) -> None:
+    def _start(self, message: ConsumedRecord, partition: TopicPartition, window: Window, probe: bool) -> None:
         assert self._group is not None
         place = (partition, message.offset)
         finish = partial(self._finish, window, message.offset, probe)
@@ -211,7 +212,10 @@ class Engine:
             self._probe = task
 
     async def _carry(
-        self, message: Received, finish: Callable[[DeadKind | None], None], earlier: Collection[asyncio.Task[None]]
+        self,
+        message: ConsumedRecord,
+        finish: Callable[[DeadKind | None], None],
+        earlier: Collection[asyncio.Task[None]],
     ) -> None:
         if earlier:
             # The same message, cancelled when its partition was taken: its attempt is being closed, and a new one may

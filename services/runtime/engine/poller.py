@@ -1,4 +1,4 @@
-"""`Taker`: takes messages, never more than can be carried; and tells which partitions are ours (rules 2, 4, 5)."""
+"""`Poller`: takes messages, never more than can be carried; and tells which partitions are ours (rules 2, 4, 5)."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import Source, TopicPartition
 from services.runtime.engine.stats import EngineStats
@@ -17,14 +17,14 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Appetite:
+class Capacity:
     """How many messages may be taken now, beside what the windows allow; `probe`: one, although the circuit is open."""
 
     free: int
     probe: bool = False
 
 
-class Taker:
+class Poller:
     """Polls for ever: with nothing wanted where nothing may be taken."""
 
     def __init__(
@@ -32,8 +32,8 @@ class Taker:
         *,
         source: Source,
         windows: Mapping[TopicPartition, Window],
-        appetite: Callable[[], Appetite],
-        begin: Callable[[Received, bool], None],
+        appetite: Callable[[], Capacity],
+        begin: Callable[[ConsumedRecord, bool], None],
         limits: Limits,
         stats: EngineStats,
     ) -> None:
@@ -77,7 +77,7 @@ class Taker:
                 self.failed = str(away)
                 await asyncio.sleep(self._limits.poll_s)
 
-    async def _take(self, appetite: Appetite) -> None:
+    async def _take(self, appetite: Capacity) -> None:
         messages = await self._source.poll(self.wanted, limit=appetite.free, timeout_s=self._limits.poll_s)
         self._stats.fetches += bool(messages)
         for message in messages:

@@ -1,4 +1,4 @@
-"""`Carrier`: one message from its delivery to its end: an output, a dead letter, or no acknowledgement (rule 3)."""
+"""`RecordProcessor`: one message from delivery to its end: an output, a dead letter, or no acknowledgement (rule 3)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,18 +11,19 @@ from services.contracts.codec import encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadKind, DeadLetter
 from services.core.errors import Away, BudgetSpent, Dead, Draining
 from services.core.holds import Holds
-from services.core.ledger.ports import Attempts, Outgoing, Position, Received, Sink
-from services.runtime.engine.engine import spans
+from services.core.ledger.ports import Attempts
+from services.core.messages import ConsumedRecord, OutgoingRecord, Position, Sink
+from services.runtime.engine import spans
 from services.runtime.engine.gate import Gate
 from services.runtime.engine.limits import Limits
-from services.runtime.engine.retry import Patience
+from services.runtime.engine.retry import RetryPolicy
 from services.runtime.engine.stats import EngineStats
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-Handle = Callable[[Received], Awaitable[Sequence[Outgoing]]]
+Handle = Callable[[ConsumedRecord], Awaitable[Sequence[OutgoingRecord]]]
 """What a stage does with a message. May raise Dead (dead-letter it), Away (hold it and try again), Draining (leave it
 if the process drains, as Away if not); anything else is a defect, and is tried again a few times."""
 
@@ -34,7 +35,7 @@ _ERROR_CHARACTERS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
-class Carrier:
+class RecordProcessor:
     """Carries messages of one service; many at once."""
 
     service: str
@@ -47,16 +48,16 @@ class Carrier:
     limits: Limits
     stats: EngineStats
     gate: Gate
-    patience: Patience
+    patience: RetryPolicy
 
-    async def carry(self, message: Received, finish: Finish) -> None:
+    async def carry(self, message: ConsumedRecord, finish: Finish) -> None:
         """Return when the message has ended. Raises Draining or CancelledError where it has not: its attempt is closed
         then, and nothing more of it is published."""
         self.stats.begun_written_ms = message.timestamp_ms
         with spans.processing(message, group=self.service):
             await self._carry(message, finish)
 
-    async def _carry(self, message: Received, finish: Finish) -> None:
+    async def _carry(self, message: ConsumedRecord, finish: Finish) -> None:
         async with self.gate.together():
             others = await self._open(message)
             if others < self.limits.killed:
@@ -67,7 +68,7 @@ class Carrier:
         async with self.gate.alone():
             await self._through(message, await self._open(message), finish)
 
-    async def _through(self, message: Received, others: int, finish: Finish) -> None:
+    async def _through(self, message: ConsumedRecord, others: int, finish: Finish) -> None:
         try:
             kind = await self._end(message, others)
             finish(kind)
@@ -80,7 +81,7 @@ class Carrier:
             await self._let_go(message)
             raise
 
-    async def _end(self, message: Received, others: int) -> DeadKind | None:
+    async def _end(self, message: ConsumedRecord, others: int) -> DeadKind | None:
         """Publish the outputs, or else a dead letter, of which the kind is returned. Both are confirmed."""
         try:
             if others > self.limits.killed:
@@ -92,7 +93,7 @@ class Carrier:
             return dead.kind
         return None
 
-    async def _tries(self, message: Received) -> None:
+    async def _tries(self, message: ConsumedRecord) -> None:
         for left in reversed(range(self.limits.tries)):
             try:
                 await self._once(message)
@@ -109,12 +110,12 @@ class Carrier:
             self.stats.retried += 1
             await asyncio.sleep(self.limits.retry_s)
 
-    async def _once(self, message: Received) -> None:
-        outgoing = spans.stamped(await self.patience.until_back(_name(message), lambda: self._handled(message)))
+    async def _once(self, message: ConsumedRecord) -> None:
+        outgoing = spans.stamped(await self.patience.retry_while_away(_name(message), lambda: self._handled(message)))
         if outgoing:
-            await self.patience.until_back(_name(message), lambda: self._publish(message, outgoing))
+            await self.patience.retry_while_away(_name(message), lambda: self._publish(message, outgoing))
 
-    async def _handled(self, message: Received) -> Sequence[Outgoing]:
+    async def _handled(self, message: ConsumedRecord) -> Sequence[OutgoingRecord]:
         try:
             return await self.handle(message)
         except BudgetSpent as spent:
@@ -127,11 +128,11 @@ class Carrier:
             # Left now, its offset would stay under way until somebody takes the partition.
             raise Away(f"the handler refuses, as if the process drained, which it does not: {refused}") from refused
 
-    async def _publish(self, message: Received, outgoing: Sequence[Outgoing]) -> None:
+    async def _publish(self, message: ConsumedRecord, outgoing: Sequence[OutgoingRecord]) -> None:
         with self.holds.hold(_name(message), "publishing", for_s=self.limits.publish_s):
             await self.sink.publish(outgoing)
 
-    async def _dead_letter(self, message: Received, dead: Dead, *, attempts: int) -> None:
+    async def _dead_letter(self, message: ConsumedRecord, dead: Dead, *, attempts: int) -> None:
         # A defect's text may hold some of the payload: it goes into the header, not into the log.
         log.error("dead letter", what=_name(message), kind=dead.kind, why=dead.error if dead.kind != "defect" else None)
         letter = self._letter(message, dead, attempts)
@@ -142,9 +143,9 @@ class Carrier:
             except Dead as refused:  # There is no other place for it: the message stays where it is.
                 raise Away(f"its dead letter is refused, give {self.dead_topic} a larger limit: {refused}") from refused
 
-        await self.patience.until_back(_name(message), publish)
+        await self.patience.retry_while_away(_name(message), publish)
 
-    def _letter(self, message: Received, dead: Dead, attempts: int) -> Outgoing:
+    def _letter(self, message: ConsumedRecord, dead: Dead, attempts: int) -> OutgoingRecord:
         reason = DeadLetter(
             service=self.service,
             kind=dead.kind,
@@ -154,14 +155,14 @@ class Carrier:
             partition=message.partition,
             offset=message.offset,
         )
-        return Outgoing(
+        return OutgoingRecord(
             topic=self.dead_topic,
             key=message.key or b"",
             value=message.value or b"",
             headers={**message.headers, DEAD_LETTER_HEADER: encode(reason)},
         )
 
-    async def _open(self, message: Received) -> int:
+    async def _open(self, message: ConsumedRecord) -> int:
         try:
             return await self._ledger(
                 message, lambda: self.attempts.open_attempt(self.service, _position(message), owner=self.owner)
@@ -170,12 +171,12 @@ class Carrier:
             await self._let_go(message)  # It may have been opened.
             raise
 
-    async def _close(self, message: Received) -> None:
+    async def _close(self, message: ConsumedRecord) -> None:
         await self._ledger(
             message, lambda: self.attempts.close_attempt(self.service, _position(message), owner=self.owner)
         )
 
-    async def _let_go(self, message: Received) -> None:
+    async def _let_go(self, message: ConsumedRecord) -> None:
         """Close the attempt of a message that was given up in order, within bounded time. A ledger that is away then
         keeps it open: it counts once against the message."""
         try:
@@ -184,8 +185,8 @@ class Carrier:
         except TimeoutError:
             log.warning("attempt left open: the ledger is away", what=_name(message))
 
-    async def _ledger(self, message: Received, action: Callable[[], Awaitable[T]]) -> T:
-        return await self.patience.until_back(_name(message), action)
+    async def _ledger(self, message: ConsumedRecord, action: Callable[[], Awaitable[T]]) -> T:
+        return await self.patience.retry_while_away(_name(message), action)
 
 
 def _is_cancelled(error: BaseException) -> bool:
@@ -203,9 +204,9 @@ def _killer(attempts: int) -> str:
     )
 
 
-def _position(message: Received) -> Position:
+def _position(message: ConsumedRecord) -> Position:
     return Position(message.topic, message.partition, message.offset)
 
 
-def _name(message: Received) -> str:
+def _name(message: ConsumedRecord) -> str:
     return f"{message.topic}/{message.partition}/{message.offset}"

@@ -19,7 +19,7 @@ SLACK_S = 5.0
 """Beyond a wait, before it counts as overdue: the event loop may stutter."""
 
 
-class Patience:
+class RetryPolicy:
     """Tries again until it works: at first soon, then every `longest_s` seconds."""
 
     def __init__(self, *, holds: Holds, stats: EngineStats, longest_s: float) -> None:
@@ -27,7 +27,7 @@ class Patience:
         self._stats = stats
         self._longest_s = longest_s
 
-    async def until_back(self, what: str, action: Callable[[], Awaitable[T]]) -> T:
+    async def retry_while_away(self, what: str, action: Callable[[], Awaitable[T]]) -> T:
         """The result of `action`, which is begun anew each time it raises Away. `what` says in health who waits."""
         wait_s = FIRST_S
         while True:

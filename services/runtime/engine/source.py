@@ -4,7 +4,7 @@ fake."""
 from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.runtime.engine.window import Committed
 
 
@@ -37,7 +37,7 @@ class Source(Protocol):
         been started then, and start may be called again."""
         ...
 
-    async def poll(self, wanted: Collection[TopicPartition], *, limit: int, timeout_s: float) -> list[Received]:
+    async def poll(self, wanted: Collection[TopicPartition], *, limit: int, timeout_s: float) -> list[ConsumedRecord]:
         """Up to `limit` messages of the wanted partitions, in order by partition; none after `timeout_s` seconds. No
         partition's backlog keeps others waiting.
 
@@ -53,7 +53,7 @@ class Source(Protocol):
 
     async def lag(self) -> Mapping[TopicPartition, int]:
         """How many offsets lie between our position and the end, by assigned partition. Asks the broker each time, so
-        it says as well whether that is reachable. Raises BrokerAway, also before `start`; StandsStill where the client
+        it says as well whether that is reachable. Raises BrokerAway, also before `start`; Stalled where the client
         will never fetch, or belong to its group, again."""
         ...
 

@@ -16,7 +16,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
-from services.core.ledger.ports import Outgoing, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord
 
 _PROPAGATOR = TraceContextTextMapPropagator()  # not the global one: baggage is nothing for a topic's headers
 _CASE_ID = re.compile(rb"case-[0-9a-f]{32}")
@@ -25,7 +25,7 @@ BY = "reasonmed"
 
 
 @contextmanager
-def processing(message: Received, *, group: str) -> Iterator[None]:
+def processing(message: ConsumedRecord, *, group: str) -> Iterator[None]:
     """While a message is processed: a span under the one that its headers name, and the case id on all that is logged.
     Of an exception that passes, the span holds the type alone: its text may hold a payload."""
     case_id = case_of(message.key)
@@ -39,7 +39,7 @@ def processing(message: Received, *, group: str) -> Iterator[None]:
 
 
 @contextmanager
-def posting(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
+def posting(messages: Sequence[OutgoingRecord]) -> Iterator[list[OutgoingRecord]]:
     """While questions are published that begin here: a trace for each. Yields them with its traceparent."""
     tracer = trace.get_tracer(BY)
     with ExitStack() as stack:
@@ -53,7 +53,7 @@ def posting(messages: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
         yield posted
 
 
-def stamped(messages: Sequence[Outgoing]) -> list[Outgoing]:
+def stamped(messages: Sequence[OutgoingRecord]) -> list[OutgoingRecord]:
     """The messages with the current span as the parent of what becomes of them; bodies are left alone."""
     return [_stamped(message, None) for message in messages]
 
@@ -68,7 +68,7 @@ def case_of(key: bytes | None) -> str | None:
     return key.decode() if key is not None and _CASE_ID.fullmatch(key) else None
 
 
-def _processing(message: Received, group: str, case_id: str | None) -> AbstractContextManager[Span]:
+def _processing(message: ConsumedRecord, group: str, case_id: str | None) -> AbstractContextManager[Span]:
     return trace.get_tracer(BY).start_as_current_span(
         f"process {message.topic}",
         context=_parent(message),
@@ -96,12 +96,12 @@ def _about(operation: str, topic: str, case_id: str | None) -> dict[str, Attribu
     return about
 
 
-def _parent(message: Received) -> Context:
+def _parent(message: ConsumedRecord) -> Context:
     named = {name: message.headers[name] for name in ("traceparent", "tracestate") if name in message.headers}
     return _PROPAGATOR.extract({name: value.decode(errors="replace") for name, value in named.items()}, Context())
 
 
-def _stamped(message: Outgoing, context: Context | None) -> Outgoing:
+def _stamped(message: OutgoingRecord, context: Context | None) -> OutgoingRecord:
     carrier: dict[str, str] = {}
     _PROPAGATOR.inject(carrier, context)
     if not carrier:

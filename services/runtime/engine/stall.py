@@ -3,12 +3,12 @@
 from typing import Any
 
 
-class StandsStill(Exception):
+class Stalled(Exception):
     """The client stands still, as aiokafka's does now and then after brokers restart (#847, #1037): the process is to
     end with an error, and be started again."""
 
 
-class Standstill:
+class StallDetector:
     """Whether a bad state has lasted for `limit_s` seconds without any movement."""
 
     def __init__(self, limit_s: float) -> None:

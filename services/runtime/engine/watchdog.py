@@ -1,4 +1,4 @@
-"""`Watch`: whether the client still moves, and whether it reaches its broker (rules 10 and 11)."""
+"""`Watchdog`: whether the client still moves, and whether it reaches its broker (rules 10 and 11)."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -10,7 +10,7 @@ import structlog
 from services.core.errors import BrokerAway
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import Source, TopicPartition
-from services.runtime.engine.stall import StandsStill, Standstill
+from services.runtime.engine.stall import StallDetector, Stalled
 from services.runtime.engine.stats import EngineStats
 
 log = structlog.get_logger(__name__)
@@ -39,7 +39,7 @@ class Watched(Protocol):
         ...
 
 
-class Watch:
+class Watchdog:
     """Looks at lag and broker every `watch_s` seconds."""
 
     def __init__(
@@ -62,8 +62,8 @@ class Watch:
         self._clock = clock
         self._answered: float | None = None
         self._troubled = False
-        self._still = Standstill(limits.still_s)
-        self._wedged = Standstill(limits.wedged_s)
+        self._still = StallDetector(limits.still_s)
+        self._wedged = StallDetector(limits.wedged_s)
 
     @property
     def reachable(self) -> bool:
@@ -71,7 +71,7 @@ class Watch:
         return self._answered is not None and self._clock() - self._answered < 3 * self._limits.watch_s
 
     async def run(self) -> None:
-        """Until cancelled. Raises StandsStill where the process is to be started again; never because the broker is
+        """Until cancelled. Raises Stalled where the process is to be started again; never because the broker is
         away."""
         while True:
             await self.look()
@@ -92,11 +92,11 @@ class Watch:
         behind = self.reachable and any(self._stats.lag.get(partition) for partition in self._watched.wanted)
         moved = (self._stats.fetches, self._watched.pauses, self._stats.rebalances)
         if self._still.lasts(self._clock(), bad=behind, moved=moved):
-            raise StandsStill(f"lag, and nothing fetched for {self._limits.still_s:g} s: the client stands still")
+            raise Stalled(f"lag, and nothing fetched for {self._limits.still_s:g} s: the client stands still")
 
     async def _look_for_wedge(self, trouble: str | None) -> None:
         # Asked only for a trouble that lasts: a new connection for each look is a cost.
         bad = trouble is not None and self._troubled and await self._source.reachable()
         self._troubled = trouble is not None
         if self._wedged.lasts(self._clock(), bad=bad):
-            raise StandsStill(f"the broker is there, and yet for {self._limits.wedged_s:g} s: {trouble}")
+            raise Stalled(f"the broker is there, and yet for {self._limits.wedged_s:g} s: {trouble}")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.runtime.engine.engine import offset_ranges as finished
+from services.runtime.engine import offset_ranges
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Window:
         self._next = committed.offset if committed else None
         self._unfinished: set[int] = set()
         self._finished: set[int] = set()
-        self._restored = set(finished.decode(committed.offset, committed.metadata)) if committed else set()
+        self._restored = set(offset_ranges.decode(committed.offset, committed.metadata)) if committed else set()
         self._sent = committed
         self._due: Committed | None = None
 
@@ -80,7 +80,7 @@ class Window:
         if self._due is None:
             position = self._position(self._next)
             above = sorted(self._finished | {offset for offset in self._restored if offset >= position})
-            self._due = Committed(position, finished.encode(position, above))
+            self._due = Committed(position, offset_ranges.encode(position, above))
         return self._due if self._due != self._sent else None
 
     def sent(self, commit: Committed) -> None:

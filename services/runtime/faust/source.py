@@ -2,7 +2,7 @@
 
 No tables (their recovery loses messages), one message at a time and topic, acknowledged by hand once its outputs are
 confirmed by the system's own producer, small buffers, quick commits, no exception ever leaves an agent, no offset left
-out. A message's way is the engine's: `Carrier`, with its attempts, dead letters and circuit.
+out. A message's way is the engine's: `RecordProcessor`, with its attempts, dead letters and circuit.
 """
 
 import asyncio
@@ -16,21 +16,22 @@ import structlog
 from services.contracts.dead import DeadKind
 from services.core.errors import BrokerAway, Draining
 from services.core.holds import Holds
-from services.core.ledger.ports import Attempts, Received, Sink
-from services.runtime.engine.processor import Carrier, Handle
+from services.core.ledger.ports import Attempts
+from services.core.messages import ConsumedRecord, Sink
 from services.runtime.engine.circuit import Circuit, CircuitPolicy
-from services.runtime.faust.watch import FaustWatch
 from services.runtime.engine.gate import Gate
-from services.runtime.faust.in_order import Places
-from services.runtime.kafka.client import KafkaClient
 from services.runtime.engine.limits import Limits
-from services.runtime.engine.retry import Patience
-from services.runtime.kafka.reachable import reachable
-from services.runtime.kafka.skipped import between
+from services.runtime.engine.processor import Handle, RecordProcessor
+from services.runtime.engine.retry import RetryPolicy
 from services.runtime.engine.source import TopicPartition
-from services.runtime.engine.stall import StandsStill
+from services.runtime.engine.stall import Stalled
 from services.runtime.engine.stats import EngineStats
 from services.runtime.engine.watchdog import Health
+from services.runtime.faust.in_order import Places
+from services.runtime.faust.watch import FaustWatch
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.reachable import reachable
+from services.runtime.kafka.skipped import between
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +72,7 @@ class InOrder:
         self._client = client
         self._holds = holds
         self._limits = limits or Limits()
-        self._patience = Patience(holds=holds, stats=self.stats, longest_s=self._limits.away_s)
+        self._patience = RetryPolicy(holds=holds, stats=self.stats, longest_s=self._limits.away_s)
         self._circuit = Circuit(service, attempts=attempts, policy=policy or CircuitPolicy(look_s=LOOK_S), clock=clock)
         self._places = Places()
         self._watched = FaustWatch(
@@ -84,7 +85,7 @@ class InOrder:
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         gate = Gate()
         for topic, handle in handlers.items():
-            carrier = Carrier(
+            carrier = RecordProcessor(
                 service=service,
                 owner=owner,
                 handle=handle,
@@ -115,7 +116,7 @@ class InOrder:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`; then finish the messages at hand, commit, leave the group. Waits for a broker or ledger
-        that is away, at the start too. Raises StandsStill."""
+        that is away, at the start too. Raises Stalled."""
         crashed = asyncio.create_task(self._live())
         stopping = asyncio.create_task(stop.wait())
         watching = asyncio.create_task(self._watch())
@@ -134,11 +135,11 @@ class InOrder:
         for task in ended:
             if task is not stopping:
                 task.result()
-                raise StandsStill("the Faust app ended by itself")
+                raise Stalled("the Faust app ended by itself")
 
     async def _live(self) -> None:
         """Join the group once the broker is there; until the app ends by itself."""
-        await self._patience.until_back("joining the group", self._there)
+        await self._patience.retry_while_away("joining the group", self._there)
         with self._holds.hold("joining the group", "away", for_s=ASK_S):
             await self._app.start()
         self._started.set()
@@ -163,7 +164,7 @@ class InOrder:
         except TimeoutError:
             log.warning("left without a word: the broker did not answer")
 
-    def _agent(self, carrier: Carrier) -> Callable[[Any], Any]:
+    def _agent(self, carrier: RecordProcessor) -> Callable[[Any], Any]:
         async def agent(stream: Any) -> None:
             try:
                 async for event in stream.noack().events():
@@ -176,7 +177,7 @@ class InOrder:
 
         return agent
 
-    async def _take(self, carrier: Carrier, event: Any) -> None:
+    async def _take(self, carrier: RecordProcessor, event: Any) -> None:
         """Carry a message, and before it what Faust has skipped."""
         message, generation = _received(event.message), event.message.generation_id
         while skipped := await self._skipped(message, generation):
@@ -184,23 +185,25 @@ class InOrder:
                 await self._carry(carrier, each, generation, lambda: None)
         await self._carry(carrier, message, generation, event.ack)
 
-    async def _skipped(self, message: Received, generation: int) -> list[Received]:
+    async def _skipped(self, message: ConsumedRecord, generation: int) -> list[ConsumedRecord]:
         """The next of what lies between the partition's place and the message; none where that is all or another's."""
         if generation != self._app.consumer_generation_id:
             return []
         partition = TopicPartition(message.topic, message.partition)
         place = self._places.of(partition, generation)
         if place is None:
-            begin = await self._patience.until_back("first offset", lambda: self._first(partition, message))
+            begin = await self._patience.retry_while_away("first offset", lambda: self._first(partition, message))
             place = self._places.begin(partition, generation, begin)
         begin = place.next
         if message.offset <= begin:
             return []
         what = f"{partition.topic}/{partition.partition} from {begin}"
         log.warning("offsets were skipped: reading them again", what=what, to=message.offset)
-        return await self._patience.until_back(what, lambda: between(self._client, partition, begin, message.offset))
+        return await self._patience.retry_while_away(
+            what, lambda: between(self._client, partition, begin, message.offset)
+        )
 
-    async def _first(self, partition: TopicPartition, message: Received) -> int:
+    async def _first(self, partition: TopicPartition, message: ConsumedRecord) -> int:
         """Where a partition that has just been assigned begins: at its commit, else at its earliest message."""
         consumer: Any = self._app.consumer
         if committed := consumer._committed_offset.get(partition):
@@ -213,7 +216,9 @@ class InOrder:
         except Exception as error:  # aiokafka's, through Faust's thread
             raise BrokerAway(f"Kafka: {type(error).__name__}: {error}") from error
 
-    async def _carry(self, carrier: Carrier, message: Received, generation: int, ack: Callable[[], object]) -> None:
+    async def _carry(
+        self, carrier: RecordProcessor, message: ConsumedRecord, generation: int, ack: Callable[[], object]
+    ) -> None:
         probe = await self._admitted()
         partition = TopicPartition(message.topic, message.partition)
         if generation != self._app.consumer_generation_id:  # handed out anew while it waited: it comes again
@@ -267,10 +272,10 @@ class InOrder:
             self._circuit.probe_succeeded()
 
     async def _watch(self) -> None:
-        """Ask the ledger for the circuit; notice a client that stands still (rule 10). Raises StandsStill."""
+        """Ask the ledger for the circuit; notice a client that stands still (rule 10). Raises Stalled."""
         await self._started.wait()
         while True:
-            await self._patience.until_back("circuit", self._circuit.look)
+            await self._patience.retry_while_away("circuit", self._circuit.look)
             self.stats.circuit_open = self._circuit.why is not None
             async with self._looked:
                 self._looked.notify_all()
@@ -279,10 +284,10 @@ class InOrder:
             await self._circuit.time_to_look()
 
 
-def _received(message: Any) -> Received:
+def _received(message: Any) -> ConsumedRecord:
     headers = message.headers or {}
     pairs = headers.items() if isinstance(headers, dict) else headers
-    return Received(
+    return ConsumedRecord(
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,

@@ -8,12 +8,12 @@ from typing import Any
 import faust
 import structlog
 
+from services.runtime.engine.limits import Limits
+from services.runtime.engine.source import TopicPartition
+from services.runtime.engine.stall import StallDetector, Stalled, over
 from services.runtime.faust.in_order import Places
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.engine.limits import Limits
 from services.runtime.kafka.reachable import reachable
-from services.runtime.engine.source import TopicPartition
-from services.runtime.engine.stall import StandsStill, Standstill, over
 
 log = structlog.get_logger(__name__)
 
@@ -44,8 +44,8 @@ class FaustWatch:
         self._places = places
         self._limits = limits
         self._clock = clock
-        self._still = Standstill(limits.still_s)
-        self._wedged = Standstill(limits.wedged_s)
+        self._still = StallDetector(limits.still_s)
+        self._wedged = StallDetector(limits.wedged_s)
         self._asked: asyncio.Task[_Bounds] | None = None
         self._answered = -math.inf
 
@@ -61,19 +61,17 @@ class FaustWatch:
         return self._clock() - self._answered <= 3 * self._limits.watch_s
 
     async def look(self, *, waiting: bool, moved: object) -> None:
-        """One look. `waiting`: messages are held, with reason. `moved` changes when any ends. Raises StandsStill where
+        """One look. `waiting`: messages are held, with reason. `moved` changes when any ends. Raises Stalled where
         the process is to be started again; never because the broker is away."""
         if why := self._over():
-            raise StandsStill(why)
+            raise Stalled(why)
         lag = await self._lag()
         if self._still.lasts(self._clock(), bad=lag > 0 and not waiting, moved=moved):
-            raise StandsStill(f"{lag} messages wait, none is read")
+            raise Stalled(f"{lag} messages wait, none is read")
         consumer: Any = self._app.consumer
         trouble = not (self.joined and self.reachable) or consumer.refused
         if self._wedged.lasts(self._clock(), bad=trouble and await reachable(self._client)):
-            raise StandsStill(
-                f"the broker is there, and no assignment, answer or commit for {self._limits.wedged_s:g} s"
-            )
+            raise Stalled(f"the broker is there, and no assignment, answer or commit for {self._limits.wedged_s:g} s")
 
     async def aclose(self) -> None:
         """Ask no more."""

@@ -9,7 +9,7 @@ import aiokafka  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Position, Received
+from services.core.messages import ConsumedRecord, Position
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.source import received
 
@@ -20,7 +20,9 @@ AHEAD_BYTES = 2**18
 """Fetched at once of a partition, about; a single larger message still comes whole (KIP-74)."""
 
 
-async def read_at(client: KafkaClient, positions: Sequence[Position], *, within_s: float = READ_S) -> list[Received]:
+async def read_at(
+    client: KafkaClient, positions: Sequence[Position], *, within_s: float = READ_S
+) -> list[ConsumedRecord]:
     """The messages at these positions, in their order; those that retention has deleted are left out. One consumer for
     all. Raises BrokerAway, also where it takes longer than `within_s` seconds."""
     if not positions:
@@ -56,11 +58,11 @@ async def _there(consumer: Any, positions: Collection[Position]) -> dict[Any, li
     return {key: sorted(offsets, reverse=True) for key, offsets in held.items() if offsets}
 
 
-async def _read(consumer: Any, left: dict[Any, list[int]]) -> dict[Position, Received]:
+async def _read(consumer: Any, left: dict[Any, list[int]]) -> dict[Position, ConsumedRecord]:
     consumer.assign(list(left))
     for key, offsets in left.items():
         consumer.seek(key, offsets[-1])
-    found: dict[Position, Received] = {}
+    found: dict[Position, ConsumedRecord] = {}
     while left:
         batches = await consumer.getmany(*left, timeout_ms=POLL_MS)
         for key, offsets in list(left.items()):

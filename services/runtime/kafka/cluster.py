@@ -10,8 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from services.core.errors import BrokerAway
-from services.runtime.kafka.client import KafkaClient
 from services.runtime.engine.source import TopicPartition
+from services.runtime.kafka.client import KafkaClient
 
 ANSWER_S = 15.0
 """Seconds for all of an answer: a question at the command line isn't to hang."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from services.contracts.topics import Topic
-from services.runtime.kafka.client import DEAD_LETTER_ROOM
 from services.runtime.kafka.admin import TopicSpec
+from services.runtime.kafka.client import DEAD_LETTER_ROOM
 
 _DAY_MS = 24 * 3600 * 1000
 

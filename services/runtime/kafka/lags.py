@@ -8,9 +8,9 @@ import aiokafka  # type: ignore[import-untyped]
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 
 from services.contracts.topics import topics
-from services.runtime.kafka.cluster import _away, lag
-from services.runtime.kafka.client import KafkaClient
 from services.runtime.engine.source import TopicPartition
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.cluster import _away, lag
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Outgoing, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.runtime.engine.source import Listener, TopicPartition
 from services.runtime.engine.window import Committed
 
@@ -23,13 +23,13 @@ class MemoryBroker:
         self.commits: dict[tuple[str, TopicPartition], Committed] = {}
         """By group."""
         self._partitions = partitions
-        self._logs: dict[TopicPartition, list[Received]] = defaultdict(list)
+        self._logs: dict[TopicPartition, list[ConsumedRecord]] = defaultdict(list)
         self._news = asyncio.Event()
 
-    def append(self, message: Outgoing, offset: int | None = None) -> Received:
+    def append(self, message: OutgoingRecord, offset: int | None = None) -> ConsumedRecord:
         """Write a message; at a later offset than the next, it leaves a gap, as compaction does."""
         key = self.partition(message.topic, message.key)
-        written = Received(
+        written = ConsumedRecord(
             *key, self.end(key) if offset is None else offset, message.key, message.value, message.headers
         )
         assert written.offset >= self.end(key), "a log only grows"
@@ -45,11 +45,11 @@ class MemoryBroker:
         """All partitions of these topics."""
         return [TopicPartition(topic, number) for topic in topics for number in range(self._partitions)]
 
-    def messages(self, topic: str) -> list[Received]:
+    def messages(self, topic: str) -> list[ConsumedRecord]:
         """Everything in a topic, partition by partition."""
         return [message for key in self.partitions([topic]) for message in self._logs[key]]
 
-    def log(self, partition: TopicPartition) -> Sequence[Received]:
+    def log(self, partition: TopicPartition) -> Sequence[ConsumedRecord]:
         """One partition's messages."""
         return self._logs[partition]
 
@@ -97,7 +97,7 @@ class MemorySource:
         assert self._listener is None, "start once"
         self._listener = listener
 
-    async def poll(self, wanted: Collection[TopicPartition], *, limit: int, timeout_s: float) -> list[Received]:
+    async def poll(self, wanted: Collection[TopicPartition], *, limit: int, timeout_s: float) -> list[ConsumedRecord]:
         await asyncio.sleep(0)  # Never after the taking: what is returned belongs to this assignment.
         self._broker.check()
         self._settle()
@@ -146,9 +146,9 @@ class MemorySource:
         self._positions = {key: commit.offset if commit else 0 for key, commit in commits.items()}
         self._listener.assigned(commits)
 
-    def _take(self, wanted: Collection[TopicPartition], limit: int) -> list[Received]:
+    def _take(self, wanted: Collection[TopicPartition], limit: int) -> list[ConsumedRecord]:
         """In fair shares, then what is left."""
-        taken: list[Received] = []
+        taken: list[ConsumedRecord] = []
         for share in (max(1, limit // max(1, len(wanted))), limit):
             self._turn += 1
             for number in range(len(wanted)):
@@ -156,7 +156,7 @@ class MemorySource:
                 taken += self._next(key, min(share, limit - len(taken)))
         return taken
 
-    def _next(self, key: TopicPartition, count: int) -> Sequence[Received]:
+    def _next(self, key: TopicPartition, count: int) -> Sequence[ConsumedRecord]:
         if key not in self._positions:
             return ()
         if self._positions[key] > self._broker.end(key):
@@ -175,7 +175,7 @@ class MemorySink:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
         """At once, all or none."""
         await asyncio.sleep(0)
         self._broker.check()

@@ -17,7 +17,7 @@ from aiokafka.abc import ConsumerRebalanceListener  # type: ignore[import-untype
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.source import received
 
@@ -103,7 +103,7 @@ class PositionedConsumer:
         async with _broker_away(), asyncio.timeout(ANSWER_S):
             return int(await self._consumer.position(self._key(partition)))
 
-    async def poll(self, *, limit: int, timeout_s: float) -> list[Received]:
+    async def poll(self, *, limit: int, timeout_s: float) -> list[ConsumedRecord]:
         """Up to `limit` messages, in order by partition; none after `timeout_s` seconds. Raises BrokerAway."""
         async with _broker_away():
             batches = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=limit)

@@ -10,7 +10,7 @@ import aiokafka  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.source import received
 
@@ -19,7 +19,9 @@ STALLED_S = 30.0
 """Seconds without a message, short of the end, after which a bounded read gives up."""
 
 
-async def read_topic(client: KafkaClient, *topics: str, since_ms: int | None = None) -> AsyncGenerator[Received, None]:
+async def read_topic(
+    client: KafkaClient, *topics: str, since_ms: int | None = None
+) -> AsyncGenerator[ConsumedRecord, None]:
     """Every message from the beginning to what is the end now, in order by partition; nothing of a topic that doesn't
     exist. With `since_ms` (Unix time) from each partition's first message of then or later. Raises BrokerAway, also
     where the broker goes away in between."""
@@ -42,7 +44,7 @@ async def read_topic(client: KafkaClient, *topics: str, since_ms: int | None = N
 
 async def follow_topic(
     client: KafkaClient, *topics: str, caught_up: asyncio.Event | None = None, since_ms: int | None = None
-) -> AsyncGenerator[Received, None]:
+) -> AsyncGenerator[ConsumedRecord, None]:
     """Every message from the beginning, then those to come, until it is closed; `since_ms` as in read_topic.
     `caught_up` is set once what is the end now has been passed. Outlives a broker that is away later on; raises
     BrokerAway where it is so at the start, or a topic doesn't exist."""

@@ -14,7 +14,7 @@ from aiokafka.record import default_records  # type: ignore[import-untyped]
 
 from services.contracts.dead import DEAD_LETTER_HEADER
 from services.core.errors import BrokerAway, Dead
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.runtime.kafka.client import DEAD_LETTER_ROOM, KafkaClient
 
 log = structlog.get_logger(__name__)
@@ -50,7 +50,7 @@ class KafkaSink:
         self._confirmations: set[asyncio.Task[None]] = set()
         self._left: dict[_Key, list[asyncio.Future[None]]] = {}
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
         """As the port says. Raises Dead('defect') where a message is larger than the client's limit allows."""
         for message in messages:
             self._refuse_too_large(message)
@@ -78,7 +78,7 @@ class KafkaSink:
     ) -> None:
         await self.aclose()
 
-    async def _publish(self, messages: Sequence[Outgoing]) -> None:
+    async def _publish(self, messages: Sequence[OutgoingRecord]) -> None:
         sent: list[asyncio.Future[None]] = []
         try:
             for message in messages:
@@ -90,7 +90,7 @@ class KafkaSink:
                 self._leave(_key(message), future)
             raise
 
-    async def _send(self, message: Outgoing) -> asyncio.Future[None]:
+    async def _send(self, message: OutgoingRecord) -> asyncio.Future[None]:
         """Hand it to the producer, or take over the send of an equal message that was left. The future ends as the
         send does."""
         if self._left and (left := self._left.get(_key(message))):
@@ -156,7 +156,7 @@ class KafkaSink:
             self._producer = None
             await _stop(producer, 1.0)
 
-    def _refuse_too_large(self, message: Outgoing) -> None:
+    def _refuse_too_large(self, message: OutgoingRecord) -> None:
         limit = self._client.max_message_bytes + (DEAD_LETTER_ROOM if DEAD_LETTER_HEADER in message.headers else 0)
         size = len(message.key) + len(message.value) + sum(len(k) + len(v) for k, v in message.headers.items())
         if size > limit:
@@ -180,7 +180,7 @@ class KafkaSink:
         }
 
 
-def _key(message: Outgoing) -> _Key:
+def _key(message: OutgoingRecord) -> _Key:
     return (message.topic, message.key, message.value, tuple(sorted(message.headers.items())))
 
 

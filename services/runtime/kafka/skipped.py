@@ -6,10 +6,10 @@ import aiokafka  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
+from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.source import received
-from services.runtime.engine.source import TopicPartition
 
 POLL_MS = 500
 READ_S = 30.0
@@ -18,12 +18,12 @@ READ_BYTES = 8 * 2**20
 """Of one asking, about: a few messages of the largest size, or thousands of small ones."""
 
 
-async def between(client: KafkaClient, partition: TopicPartition, begin: int, end: int) -> list[Received]:
+async def between(client: KafkaClient, partition: TopicPartition, begin: int, end: int) -> list[ConsumedRecord]:
     """The first of the partition's messages from offset `begin` to below `end`, in order: some READ_BYTES of them. None
     where none are there: deleted by retention, or the offsets of transactions' markers. There must be something at
     `end` or behind it. Raises BrokerAway."""
     key = aiokafka.TopicPartition(*partition)
-    found: list[Received] = []
+    found: list[ConsumedRecord] = []
     size = 0
     consumer = aiokafka.AIOKafkaConsumer(
         **client.arguments(), auto_offset_reset="earliest", fetch_max_bytes=max(READ_BYTES, client.max_message_bytes)

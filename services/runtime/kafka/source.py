@@ -24,14 +24,14 @@ from aiokafka.errors import (  # type: ignore[import-untyped]
 )
 
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Received
-from services.runtime.kafka.client import patches as tolerant  # noqa: F401 -- for what it does to aiokafka
+from services.core.messages import ConsumedRecord
+from services.runtime.engine.source import Listener, TopicPartition
+from services.runtime.engine.stall import Stalled, over
+from services.runtime.engine.window import Committed
+from services.runtime.kafka import patches  # noqa: F401 -- for what it does to aiokafka
+from services.runtime.kafka.assignor import sticky
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reachable import reachable
-from services.runtime.engine.source import Listener, TopicPartition
-from services.runtime.engine.stall import StandsStill, over
-from services.runtime.kafka.assignor import sticky
-from services.runtime.engine.window import Committed
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +102,7 @@ class KafkaSource:
         self._consumer, self._listener = consumer, listener
         consumer.subscribe(topics=self._topics, listener=_Rebalances(self))
 
-    async def poll(self, wanted: Collection[TopicPartition], *, limit: int, timeout_s: float) -> list[Received]:
+    async def poll(self, wanted: Collection[TopicPartition], *, limit: int, timeout_s: float) -> list[ConsumedRecord]:
         asked = [aiokafka.TopicPartition(*partition) for partition in wanted]
         with _broker_away():
             await self._settle()
@@ -133,7 +133,7 @@ class KafkaSource:
         if self._consumer is None:
             raise BrokerAway("Kafka: not connected yet")
         if why := over(self._consumer):
-            raise StandsStill(why)
+            raise Stalled(why)
         assigned = [aiokafka.TopicPartition(*partition) for partition in self._assigned]
         with _broker_away():
             async with asyncio.timeout(self._times.answer_s):
@@ -286,8 +286,8 @@ def _offsets(commits: Mapping[TopicPartition, tuple[int, str]]) -> dict[Any, Any
     return {aiokafka.TopicPartition(*key): aiokafka.OffsetAndMetadata(*value) for key, value in commits.items()}
 
 
-def received(record: Any) -> Received:
-    return Received(
+def received(record: Any) -> ConsumedRecord:
+    return ConsumedRecord(
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,

@@ -9,7 +9,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from services.runtime.engine.engine import spans
+from services.runtime.engine import spans
 
 
 class Ours(TracerProvider):

@@ -1,7 +1,8 @@
 """Whether traces go anywhere: set up once at a process's start.
 
-Off unless OpenTelemetry's own settings name a collector (runtime/process/settings.py); then spans leave over OTLP/HTTP in the
-background: a queue of 2,048, and what doesn't fit is dropped. A collector that is away costs spans, and nothing else.
+Off unless OpenTelemetry's own settings name a collector (runtime/process/settings.py); then spans leave over OTLP/HTTP
+in the background: a queue of 2,048, and what doesn't fit is dropped. A collector that is away
+costs spans, and nothing else.
 """
 
 import threading

@@ -10,8 +10,8 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from services.cli.repair import circuit
 from services.cli.__main__ import main
+from services.cli.repair import circuit
 from services.contracts.case import Usage
 from services.contracts.topics import CASE_REJECTED, PATHS_GENERATED, topics
 from services.core.ledger.calls import Reply

@@ -9,10 +9,8 @@ from typing import Any, Self, get_args
 import pytest
 from rich.console import Console
 
-from services.cli.repair import dead
-from services.deadletters import survey as dead_letters
-from services.cli.repair import dead_view
 from services.cli.__main__ import main
+from services.cli.repair import dead, dead_view
 from services.contracts.case import Case
 from services.contracts.codec import decode, encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadKind, DeadLetter
@@ -25,7 +23,8 @@ from services.contracts.topics import (
     topics,
 )
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Outgoing, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord
+from services.deadletters import survey as dead_letters
 from services.runtime.engine.source import TopicPartition
 from tests.strategies import QUESTION, case, failed, path, wrong
 
@@ -37,13 +36,13 @@ class Broker:
     """Topics of one partition each."""
 
     def __init__(self) -> None:
-        self.messages: defaultdict[str, list[Received]] = defaultdict(list)
+        self.messages: defaultdict[str, list[ConsumedRecord]] = defaultdict(list)
         self.refuses: str | None = None
 
-    def write(self, message: Outgoing, timestamp_ms: int = NOON) -> None:
+    def write(self, message: OutgoingRecord, timestamp_ms: int = NOON) -> None:
         there = self.messages[message.topic]
         there.append(
-            Received(
+            ConsumedRecord(
                 message.topic, 0, len(there), message.key, message.value, message.headers, timestamp_ms=timestamp_ms
             )
         )
@@ -51,11 +50,11 @@ class Broker:
     async def held(self, _: Any, names: Sequence[str]) -> dict[TopicPartition, range]:
         return {TopicPartition(name, 0): range(len(self.messages[name])) for name in names if name in topics()}
 
-    async def read_topic(self, _: Any, *names: str) -> AsyncGenerator[Received, None]:
+    async def read_topic(self, _: Any, *names: str) -> AsyncGenerator[ConsumedRecord, None]:
         for message in [message for name in names for message in self.messages[name]]:
             yield message
 
-    async def between(self, _: Any, partition: TopicPartition, begin: int, end: int) -> list[Received]:
+    async def between(self, _: Any, partition: TopicPartition, begin: int, end: int) -> list[ConsumedRecord]:
         return self.messages[partition.topic][begin:end]
 
     def values(self, topic: str) -> list[bytes]:
@@ -66,7 +65,7 @@ class Sink:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
         for message in messages:
             if message.topic == self._broker.refuses:
                 raise BrokerAway("it refuses")
@@ -102,7 +101,7 @@ def bury(
     offset = 100 + len(broker.messages[dead_topic(service)])
     reason = DeadLetter(service=service, kind=kind, error=error, attempts=2, topic=topic, partition=1, offset=offset)
     headers = {"trace": b"\x1b[2J", DEAD_LETTER_HEADER: encode(reason)}
-    broker.write(Outgoing(dead_topic(service), key, value, headers), at)
+    broker.write(OutgoingRecord(dead_topic(service), key, value, headers), at)
 
 
 def undecided(number: int = 0) -> Case:
@@ -281,13 +280,13 @@ def test_a_life_that_was_followed_by_another_is_not_redriven(
 
 
 def test_messages_that_are_no_letters_are_counted(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
-    broker.write(Outgoing("router-dead", b"k", b"hello", {}))
+    broker.write(OutgoingRecord("router-dead", b"k", b"hello", {}))
     assert said(capsys, "list") == {"counts": [], "unreadable": 1, "letters": []}
     assert said(capsys, "show", "router", "0", "0")["value"] == "hello"
 
 
 def test_notes_of_a_newer_command_are_not_passed_over(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
-    broker.write(Outgoing(LETTER_REDRIVEN, b"work-1", b'{"version": "2.0"}', {}))
+    broker.write(OutgoingRecord(LETTER_REDRIVEN, b"work-1", b'{"version": "2.0"}', {}))
     run(capsys, "redrive", code=1)
 
 
@@ -299,7 +298,7 @@ def test_services_and_groups_can_be_chosen(broker: Broker, capsys: pytest.Captur
 def test_a_group_is_chosen_alone(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
     for group in ("refiner-medium", "refiner-difficult"):
         reason = DeadLetter(service=group, kind="poison", error="x", attempts=1, topic="t", partition=0, offset=0)
-        broker.write(Outgoing(dead_topic("refiner"), b"key", b"{", {DEAD_LETTER_HEADER: encode(reason)}))
+        broker.write(OutgoingRecord(dead_topic("refiner"), b"key", b"{", {DEAD_LETTER_HEADER: encode(reason)}))
     assert [each["offset"] for each in said(capsys, "list", "--service", "refiner-difficult")["letters"]] == [1]
     assert [each["offset"] for each in said(capsys, "list", "--service", "refiner")["letters"]] == [0, 1]
 

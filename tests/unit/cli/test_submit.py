@@ -7,9 +7,9 @@ from typing import get_args
 
 import pytest
 
-from services.cli.ingest import submit
 from services.cli.__main__ import main
-from services.core.ledger.ports import Sink
+from services.cli.ingest import submit
+from services.core.messages import Sink
 from services.importers.files import Asked, Ears, Result
 from services.importers.formats import AUTO, FORMATS
 from services.importers.rows import Rejected

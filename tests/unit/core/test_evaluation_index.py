@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.question import Question
-from services.core.errors import BadIndex
 from services.core.dedupe.evaluation_file import MAGIC, dump, load, read
 from services.core.dedupe.evaluation_index import Entry, EvaluationIndex, build
+from services.core.errors import BadIndex
 
 LONG = (
     "A 4-year-old boy is brought to the emergency department because of a barking cough and noisy breathing for one "

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contracts.question import Question
-from services.core.dedupe.near_duplicates import PAIR, newcomer, sketch
 from services.core.dedupe.minhash import WHOLE, Known, Sketch, resemblance
+from services.core.dedupe.near_duplicates import PAIR, candidate, sketch
 from services.core.dedupe.words import option_grams, stem_grams, text_digest, words
 
 WORDS = st.text("abcdefgh", min_size=2, max_size=6)
@@ -136,7 +136,7 @@ def test_gold_does_not_count() -> None:
 def test_a_newcomer_matches_from_its_threshold_on() -> None:
     asked = question(VIGNETTE, DIAGNOSES)
     known = Known("case-1", sketch(asked).signature, "medqa:1", "A 34…")
-    changed = newcomer("case-2", question(VIGNETTE.replace("six", "7"), DIAGNOSES), 0.8)
+    changed = candidate("case-2", question(VIGNETTE.replace("six", "7"), DIAGNOSES), 0.8)
     match = known.match(changed)
     assert match is not None
     assert (match.where, match.id) == ("case-1", "medqa:1")

@@ -7,8 +7,8 @@ import pytest
 
 from services.contracts.question import Question
 from services.core.dedupe.evaluation_index import Entry, build
-from services.core.dedupe.near_duplicates import sketch
 from services.core.dedupe.minhash import Sketch, resemblance
+from services.core.dedupe.near_duplicates import sketch
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "questions.jsonl.gz"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="no real questions on this machine")

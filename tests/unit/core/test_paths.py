@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from services.contracts.case import Path, Usage
 from services.contracts.recipe import Model, Sampling
-from services.core.ledger.calls import Answer, Failure, Reply, Request
 from services.core.case.paths import best, from_answer, of_round, planned, rank, reasons, wording
+from services.core.ledger.calls import Answer, Failure, Reply, Request
 from tests.strategies import case, correct, failed, path, unjudged, verified, wrong
 
 CASE = case()

@@ -22,12 +22,12 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
     RECORD_COMPLETED,
 )
-from services.protogen import examples
 from services.core.case import ids
-from services.core.errors import Dead
 from services.core.case.paths import of_round, planned
-from services.core.ledger.ports import Outgoing, Received
+from services.core.errors import Dead
+from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.deadletters.redrive import Letter, Lives, NotRedrivable, note, read_letter, redrive
+from services.protogen import examples
 from services.router.rules import route
 from tests import strategies
 from tests.strategies import QUESTION, case, failed, json_values, path, recipe, routings, wrong
@@ -41,7 +41,9 @@ def letter(
     value: bytes, topic: str = PATHS_VERIFIED, kind: DeadKind = "defect", offset: int = 7, key: bytes | None = None
 ) -> Letter:
     reason = DeadLetter(service="x", kind=kind, error="e", attempts=1, topic=topic, partition=3, offset=offset)
-    return Letter(reason, Outgoing(topic, case().case_id.encode() if key is None else key, value, {"trace": b"1"}))
+    return Letter(
+        reason, OutgoingRecord(topic, case().case_id.encode() if key is None else key, value, {"trace": b"1"})
+    )
 
 
 def of(dead: Case | Submission, topic: str = PATHS_VERIFIED, **fields: Any) -> Letter:
@@ -168,13 +170,13 @@ def test_a_letter_is_read_as_the_carrier_wrote_it() -> None:
     reason = examples.examples()["dead_letter"]
     assert isinstance(reason, DeadLetter)
     headers = {"trace": b"1", DEAD_LETTER_HEADER: encode(reason)}
-    received = Received("router-dead", 0, 0, case().case_id.encode(), b"bytes", headers)
+    received = ConsumedRecord("router-dead", 0, 0, case().case_id.encode(), b"bytes", headers)
     read = read_letter(received)
     assert read.reason == reason
-    assert read.original == Outgoing(reason.topic, case().case_id.encode(), b"bytes", {"trace": b"1"})
+    assert read.original == OutgoingRecord(reason.topic, case().case_id.encode(), b"bytes", {"trace": b"1"})
     assert read.case_id == case().case_id
     with pytest.raises(Malformed):
-        read_letter(Received("router-dead", 0, 0, b"", b"", {}))
+        read_letter(ConsumedRecord("router-dead", 0, 0, b"", b"", {}))
 
 
 def test_a_key_that_is_no_case_id_is_none() -> None:

@@ -17,18 +17,18 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
     RECORD_COMPLETED,
 )
-from services.core.status.case_status import CaseSeen, Delta, Sighting, Standing
+from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus, Delta
 from services.ledger.encoding import case_status as seen
 from tests.sightings import BEGUN_MS, record, sighting, sightings
 
 
-def whole(*found: Sighting) -> Standing:
+def whole(*found: CaseEvent) -> CaseStatus:
     """The one standing that these come to."""
     (standing,) = CaseSeen("case-1").with_(found)[0].standings()
     return standing
 
 
-def one_by_one(batches: list[list[Sighting]]) -> tuple[CaseSeen, Counter[seen.Count]]:
+def one_by_one(batches: list[list[CaseEvent]]) -> tuple[CaseSeen, Counter[seen.Count]]:
     case, sums = CaseSeen("case-1"), Counter[seen.Count]()
     for batch in batches:
         case, delta = case.with_(batch)
@@ -37,7 +37,7 @@ def one_by_one(batches: list[list[Sighting]]) -> tuple[CaseSeen, Counter[seen.Co
 
 
 @given(st.lists(sightings(), max_size=12), st.data())
-def test_any_order_any_repetition_and_any_split_come_to_the_same(found: list[Sighting], data: st.DataObject) -> None:
+def test_any_order_any_repetition_and_any_split_come_to_the_same(found: list[CaseEvent], data: st.DataObject) -> None:
     # A position holds one message: no two different ones are told of it.
     found = list({each.position: each for each in found}.values())
     again = data.draw(st.permutations(found + (data.draw(st.lists(st.sampled_from(found))) if found else [])))
@@ -54,7 +54,7 @@ def test_any_order_any_repetition_and_any_split_come_to_the_same(found: list[Sig
 
 
 @given(st.lists(sightings(), max_size=8))
-def test_what_is_known_changes_nothing_and_is_read_back_as_it_was(found: list[Sighting]) -> None:
+def test_what_is_known_changes_nothing_and_is_read_back_as_it_was(found: list[CaseEvent]) -> None:
     case, _ = CaseSeen("case-1").with_(found)
     again, delta = case.with_(found)
     assert again == case

@@ -7,7 +7,7 @@ import pytest
 
 from services.contracts.codec import encode
 from services.contracts.record import Record
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.evaluator.sample import Item
 from services.exporter.disk import Disk
 from services.exporter.part import write_part
@@ -23,7 +23,7 @@ def parts(tmp_path: Path) -> Callable[..., list[Path]]:
         paths = []
         for number in range(count):
             rows = [
-                export(Received("record-completed", 0, at, made.case_id.encode(), encode(made), {})).row
+                export(ConsumedRecord("record-completed", 0, at, made.case_id.encode(), encode(made), {})).row
                 for at, made in enumerate(records[number::count])
             ]
             paths.append(tmp_path / f"part-{number}.parquet")

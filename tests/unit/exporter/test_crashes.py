@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.exporter.dataset import manifests, read_dataset
 from services.exporter.disk import Disk
 from services.exporter.partition import Limits, Partition
@@ -19,7 +19,7 @@ STEPS = ["write", "rename", "sync_folder"] * 2
 """Of one sealing: the part, then the manifest."""
 
 
-def life(folder: Path, topic: list[Received], disk: Disk) -> None:
+def life(folder: Path, topic: list[ConsumedRecord], disk: Disk) -> None:
     """One life of an exporter: reads on from the manifest, part after part, to the end of the topic."""
     partition = Partition.open(folder, TOPIC, 0, disk=disk, limits=LIMITS)
     assert partition is not None
@@ -37,7 +37,7 @@ TOPIC_HELD = [message(offset, record(number)) for offset, number in enumerate([0
 """Seven records, two of them twice; three parts."""
 
 
-def assert_exact(folder: Path, topic: list[Received] = TOPIC_HELD) -> None:
+def assert_exact(folder: Path, topic: list[ConsumedRecord] = TOPIC_HELD) -> None:
     expected = list(dict.fromkeys(record_id(each) for each in topic))
     assert record_ids(folder) == expected
     (manifest,) = manifests(folder)
@@ -47,7 +47,7 @@ def assert_exact(folder: Path, topic: list[Received] = TOPIC_HELD) -> None:
     assert names == {part.name for part in manifest.parts}, "nothing is left that no manifest names"
 
 
-def record_id(received: Received) -> str:
+def record_id(received: ConsumedRecord) -> str:
     assert received.value is not None
     return str(next(r for n in range(100) if (r := record(n)).case_id.encode() == received.key).record_id)
 

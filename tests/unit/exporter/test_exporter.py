@@ -9,7 +9,7 @@ from prometheus_client import generate_latest
 
 from services.contracts.record import Record
 from services.core.errors import BrokerAway, Trouble
-from services.core.ledger.ports import Outgoing, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.exporter.dataset import manifests
 from services.exporter.disk import Disk
 from services.exporter.exporter import DiskTrouble, Exporter
@@ -19,8 +19,8 @@ from services.exporter.manifest import BadFolder, lock_path
 from services.exporter.metrics import Metrics
 from services.exporter.partition import Limits, TooManyDead
 from services.exporter.watch import STILL_S, Watch
+from services.runtime.engine.stall import Stalled
 from services.runtime.kafka.positioned import Assignment
-from services.runtime.engine.stall import StandsStill
 from tests.unit.exporter.world import TOPIC, CrashingDisk, message, record, record_ids
 
 
@@ -28,10 +28,10 @@ class FakeKafka:
     """A topic of lists, whose assignment and reachability a test sets. Consumer and sink in one."""
 
     def __init__(self, partitions: int = 1) -> None:
-        self.topic: list[list[Received]] = [[] for _ in range(partitions)]
+        self.topic: list[list[ConsumedRecord]] = [[] for _ in range(partitions)]
         self.positions: dict[int, int] = {}
         self.committed: dict[int, int] = {}
-        self.published: list[Outgoing] = []
+        self.published: list[OutgoingRecord] = []
         self.away = False
         self.refuses = False
         """Only what is published: as where the dead letters' topic is missing."""
@@ -63,7 +63,7 @@ class FakeKafka:
     async def position(self, partition: int) -> int:
         return self.positions.get(partition, 0)
 
-    async def poll(self, *, limit: int, timeout_s: float) -> list[Received]:
+    async def poll(self, *, limit: int, timeout_s: float) -> list[ConsumedRecord]:
         self.polls += 1
         self.now += timeout_s
         self.on_poll()
@@ -78,7 +78,7 @@ class FakeKafka:
     async def commit(self, offsets: Mapping[int, int]) -> None:
         self.committed.update(offsets)
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
         if self.away or self.refuses:
             raise BrokerAway("Kafka: away")
         self.published += messages
@@ -384,7 +384,7 @@ async def test_lag_without_a_step_ends_the_process(tmp_path: Path) -> None:
     await running.watch.look()
     assert running.figure("lag_offsets", partition="0") == 1
     kafka.now += STILL_S
-    with pytest.raises(StandsStill, match="none was read"):
+    with pytest.raises(Stalled, match="none was read"):
         await running.watch.look()
     running.holding.release()
 
@@ -407,7 +407,7 @@ async def test_a_client_that_alone_gets_no_answer_ends_the_process(tmp_path: Pat
     running = Running(kafka, tmp_path)
     await running.watch.look()
     kafka.now += STILL_S
-    with pytest.raises(StandsStill, match="can be reached"):
+    with pytest.raises(Stalled, match="can be reached"):
         await running.watch.look()
 
 

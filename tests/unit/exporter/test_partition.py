@@ -8,7 +8,7 @@ import pytest
 
 from services.contracts.codec import decode, encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.exporter.dataset import dataset_files, read_dataset
 from services.exporter.manifest import BadFolder, Dropped, load
 from services.exporter.partition import Limits, Partition, TooManyDead
@@ -21,7 +21,7 @@ def opened(folder: Path, number: int = 0, **limits: Any) -> Partition:
     return partition
 
 
-def export(folder: Path, *messages: Received, **limits: Any) -> Partition:
+def export(folder: Path, *messages: ConsumedRecord, **limits: Any) -> Partition:
     """All in one part, by a writer of its own."""
     partition = opened(folder, **limits)
     for each in messages:
@@ -74,7 +74,7 @@ def test_an_equal_repeat_is_dropped_and_counted(tmp_path: Path) -> None:
 
 def test_a_repeat_of_another_minor_version_is_equal(tmp_path: Path) -> None:
     newer = edited(record(1), version="1.7", later="field")
-    sent = Received(TOPIC, 0, 1, record(1).case_id.encode(), newer, {})
+    sent = ConsumedRecord(TOPIC, 0, 1, record(1).case_id.encode(), newer, {})
     assert export(tmp_path, message(0, record(1)), sent).manifest.dropped == Dropped(equal=1)
 
 

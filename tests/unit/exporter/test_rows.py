@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.contracts.case import Score
 from services.contracts.codec import encode
 from services.core.errors import Dead
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.exporter.rows import export, split
 from services.exporter.schema import SCHEMA
 from tests.strategies import json_values, names
@@ -71,7 +71,7 @@ def test_fields_of_later_versions_are_kept_at_their_places(
     raw["calls"][0] = call | raw["calls"][0]
     raw["usage"]["generate"] = usage | raw["usage"]["generate"]
     raw = top | raw
-    sent = Received("record-completed", 0, 0, raw["case_id"].encode(), orjson.dumps(raw), {})
+    sent = ConsumedRecord("record-completed", 0, 0, raw["case_id"].encode(), orjson.dumps(raw), {})
 
     exported = export(sent)
 
@@ -101,7 +101,7 @@ def test_a_change_of_a_known_field_is_a_difference() -> None:
     ],
 )
 def test_what_is_no_record_is_dead(value: bytes, kind: str) -> None:
-    sent = Received("record-completed", 0, 0, record(1).case_id.encode(), value, {})
+    sent = ConsumedRecord("record-completed", 0, 0, record(1).case_id.encode(), value, {})
     with pytest.raises(Dead) as dead:
         export(sent)
     assert dead.value.kind == kind
@@ -109,12 +109,12 @@ def test_what_is_no_record_is_dead(value: bytes, kind: str) -> None:
 
 def test_a_record_under_another_key_is_dead() -> None:
     with pytest.raises(Dead, match="key"):
-        export(Received("record-completed", 0, 0, b"another", encode(record(1)), {}))
+        export(ConsumedRecord("record-completed", 0, 0, b"another", encode(record(1)), {}))
     with pytest.raises(Dead):
-        export(Received("record-completed", 0, 0, None, None, {}))
+        export(ConsumedRecord("record-completed", 0, 0, None, None, {}))
 
 
 def test_what_nests_deeper_than_json_is_written_is_dead_and_no_crash() -> None:
     deep = b'{"deep":' + b"[" * 400 + b"]" * 400 + b"," + encode(record(1))[1:]
     with pytest.raises(Dead):
-        export(Received("record-completed", 0, 0, record(1).case_id.encode(), deep, {}))
+        export(ConsumedRecord("record-completed", 0, 0, record(1).case_id.encode(), deep, {}))

@@ -12,7 +12,7 @@ from services.contracts.codec import encode
 from services.contracts.question import Question
 from services.contracts.record import Record
 from services.core.case import ids
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.exporter.dataset import read_dataset
 from services.exporter.disk import Disk
 
@@ -64,11 +64,11 @@ def record(number: int, **changes: Any) -> Record:
     return made.with_(**changes)
 
 
-def message(offset: int, what: Record | bytes, partition: int = 0) -> Received:
+def message(offset: int, what: Record | bytes, partition: int = 0) -> ConsumedRecord:
     """A record, or any bytes, as Kafka would give it."""
     if isinstance(what, bytes):
-        return Received(TOPIC, partition, offset, b"key", what, {})
-    return Received(TOPIC, partition, offset, what.case_id.encode(), encode(what), {})
+        return ConsumedRecord(TOPIC, partition, offset, b"key", what, {})
+    return ConsumedRecord(TOPIC, partition, offset, what.case_id.encode(), encode(what), {})
 
 
 def edited(what: Record, **changes: Any) -> bytes:

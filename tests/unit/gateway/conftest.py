@@ -7,16 +7,16 @@ import httpx
 import pytest
 
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Outgoing, Position, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord, Position
 from services.gateway.app import Bounds, Outside, create_app
-from services.ledger.memory.status import MemoryStandings
+from services.ledger.memory.status import MemoryStatusStore
 
 
 class FakeKafka:
     """A sink that confirms, refuses, or never answers; and says whether it can be reached."""
 
     def __init__(self) -> None:
-        self.published: list[Outgoing] = []
+        self.published: list[OutgoingRecord] = []
         self.away = False
         self.takes = float("inf")
         """Publishes that are confirmed before it goes away."""
@@ -25,7 +25,7 @@ class FakeKafka:
         self.held: dict[Position, bytes] = {}
         self.waiting = asyncio.Event()
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
         if self.silent:
             self.waiting.set()
             await asyncio.Event().wait()
@@ -35,11 +35,13 @@ class FakeKafka:
         self.away = self.takes <= 0
         self.published += messages
 
-    async def bodies(self, positions: Sequence[Position]) -> list[Received]:
+    async def bodies(self, positions: Sequence[Position]) -> list[ConsumedRecord]:
         if self.away:
             raise BrokerAway("Kafka: away")
         return [
-            Received(at.topic, at.partition, at.offset, None, self.held[at], {}) for at in positions if at in self.held
+            ConsumedRecord(at.topic, at.partition, at.offset, None, self.held[at], {})
+            for at in positions
+            if at in self.held
         ]
 
     async def reachable(self) -> bool:
@@ -53,12 +55,12 @@ def kafka() -> FakeKafka:
 
 
 @pytest.fixture
-def standings() -> MemoryStandings:
-    return MemoryStandings()
+def standings() -> MemoryStatusStore:
+    return MemoryStatusStore()
 
 
 @pytest.fixture
-def outside(kafka: FakeKafka, standings: MemoryStandings) -> Outside:
+def outside(kafka: FakeKafka, standings: MemoryStatusStore) -> Outside:
     return Outside(kafka, kafka.reachable, standings, kafka.bodies)
 
 

@@ -7,19 +7,19 @@ import httpx
 import pytest
 
 from services.core.errors import LedgerAway
-from services.core.ledger.ports import Position
-from services.core.status.case_status import Sighting
+from services.core.messages import Position
+from services.core.status.case_status import CaseEvent
 from services.gateway.app import Bounds, Outside, create_app
 from services.gateway.read.events import RETRY, Seen, changes, event
-from services.ledger.memory.status import MemoryStandings
+from services.ledger.memory.status import MemoryStatusStore
 
 CASE = "case-" + "a" * 32
 WORK = "work-" + "a" * 32
 
 
-def admitted(**changes: Any) -> Sighting:
+def admitted(**changes: Any) -> CaseEvent:
     fields: dict[str, Any] = {"case_id": CASE, "work_id": WORK, "position": Position("question-admitted", 0, 0)}
-    return Sighting(**{**fields, "written_ms": 1, **changes})
+    return CaseEvent(**{**fields, "written_ms": 1, **changes})
 
 
 REJECTED = admitted(position=Position("case-rejected", 0, 0), end="rejected", why="nothing held")
@@ -121,7 +121,7 @@ def streaming(outside: Outside) -> tuple[Any, asyncio.Event]:
     return create_app(outside, bounds=Bounds(listeners=2), draining=draining), draining
 
 
-async def test_a_case_is_told_of_until_it_has_ended(streaming: Any, standings: MemoryStandings) -> None:
+async def test_a_case_is_told_of_until_it_has_ended(streaming: Any, standings: MemoryStatusStore) -> None:
     app, _ = streaming
     listener = Listener(app, f"/cases/{CASE}/events")
     assert await listener.said.get() == RETRY  # nobody has seen the case yet
@@ -135,7 +135,7 @@ async def test_a_case_is_told_of_until_it_has_ended(streaming: Any, standings: M
 
 
 async def test_figures_are_looked_up_once_for_all_who_listen(
-    streaming: Any, standings: MemoryStandings, monkeypatch: pytest.MonkeyPatch
+    streaming: Any, standings: MemoryStatusStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
     published = standings.published
@@ -157,7 +157,7 @@ async def test_figures_are_looked_up_once_for_all_who_listen(
     await asyncio.gather(*(listener.task for listener in listeners))
 
 
-async def test_so_many_listen_at_once_and_who_leaves_makes_room(streaming: Any, standings: MemoryStandings) -> None:
+async def test_so_many_listen_at_once_and_who_leaves_makes_room(streaming: Any, standings: MemoryStatusStore) -> None:
     app, draining = streaming
     first, second = (Listener(app, "/figures/stream") for _ in range(2))
     for listener in (first, second):

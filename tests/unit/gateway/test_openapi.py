@@ -8,11 +8,11 @@ from hypothesis import settings
 from pydantic import SecretStr
 from schemathesis.config import SchemathesisConfig
 
+from services.core.messages import ConsumedRecord, OutgoingRecord, Position
+from services.core.status.case_status import CaseEvent, CaseSeen
 from services.core.status.figures import Ends, Figures
-from services.core.ledger.ports import Outgoing, Position, Received
-from services.core.status.case_status import CaseSeen, Sighting
 from services.gateway.app import Outside, create_app
-from services.ledger.memory.status import MemoryStandings
+from services.ledger.memory.status import MemoryStatusStore
 
 KEY = SecretStr("a-key-of-the-deployment")
 
@@ -35,16 +35,16 @@ def lines(_: schemathesis.SerializationContext, value: Any) -> bytes:
 class Kafka:
     """Takes everything."""
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None: ...
+    async def publish(self, messages: Sequence[OutgoingRecord]) -> None: ...
 
     async def reachable(self) -> bool:
         return True
 
-    async def bodies(self, positions: Sequence[Position]) -> list[Received]:
+    async def bodies(self, positions: Sequence[Position]) -> list[ConsumedRecord]:
         return []
 
 
-class OneCase(MemoryStandings):
+class OneCase(MemoryStatusStore):
     """Whatever is asked for, it is the same case, and the same figures."""
 
     async def published(self) -> bytes:
@@ -53,7 +53,7 @@ class OneCase(MemoryStandings):
 
     async def case(self, case_id: str) -> CaseSeen | None:
         accepted = Position("case-accepted", 0, 0)
-        seen = Sighting(case_id=case_id, work_id="work-" + "0" * 32, position=accepted, written_ms=1, end="dead")
+        seen = CaseEvent(case_id=case_id, work_id="work-" + "0" * 32, position=accepted, written_ms=1, end="dead")
         return CaseSeen(case_id, {seen.key: seen})
 
 

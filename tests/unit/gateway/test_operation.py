@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.gateway.read.cache import Kept
+from services.gateway.read.cache import TtlCache
 
 QUESTION = {"question": "Which one?", "options": {"A": "this", "B": "that"}, "answer": "B"}
 
@@ -23,7 +23,7 @@ async def test_ready_where_kafka_can_be_reached(client: httpx.AsyncClient, kafka
 
 async def test_kafka_is_asked_once_a_second_at_most(kafka: Any) -> None:
     now = 100.0
-    ready = Kept(kafka.reachable, 1.0, clock=lambda: now)
+    ready = TtlCache(kafka.reachable, 1.0, clock=lambda: now)
     assert [await ready(), await ready()] == [True, True]
     assert kafka.asked == 1
 

@@ -11,19 +11,19 @@ from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 
 from services.core.errors import LedgerAway
-from services.core.ledger.ports import Position
-from services.core.status.case_status import Cost, Sighting
+from services.core.messages import Position
+from services.core.status.case_status import CaseEvent, Cost
 from services.gateway.app import Outside, create_app
 from services.gateway.http.dashboard import Dashboard
 from services.gateway.read.reading import Store
 from services.ledger.errors import LedgerUnusable
-from services.ledger.memory.status import MemoryStandings
+from services.ledger.memory.status import MemoryStatusStore
 
 CASE, OTHER = "case-" + "a" * 32, "case-" + "b" * 32
 WORK = "work-" + "a" * 32
 
 
-def sighting(topic: str, at: int, **changes: Any) -> Sighting:
+def sighting(topic: str, at: int, **changes: Any) -> CaseEvent:
     fields: dict[str, Any] = {
         "case_id": CASE,
         "work_id": WORK,
@@ -31,7 +31,7 @@ def sighting(topic: str, at: int, **changes: Any) -> Sighting:
         "title": "Which one?",
     }
     fields |= {"position": Position(topic, 1, at), "written_ms": 1_700_000_000_000 + at * 1_000, "source": "bank"}
-    return Sighting(**{**fields, **changes})
+    return CaseEvent(**{**fields, **changes})
 
 
 SUBMITTED = sighting("question-submitted", 0, work_id="", recipe_id="")
@@ -44,7 +44,7 @@ REFUSED = sighting("question-refused", 9, case_id=OTHER, work_id="", recipe_id="
 
 
 @pytest.fixture
-async def ended(standings: MemoryStandings, kafka: Any) -> None:
+async def ended(standings: MemoryStatusStore, kafka: Any) -> None:
     """A case that was accepted, and a question that was refused; Kafka holds their messages."""
     await standings.observe([SUBMITTED, VERIFIED, ACCEPTED, *RECORDS, REFUSED])
     for seen in (SUBMITTED, VERIFIED, ACCEPTED, *RECORDS, REFUSED):
@@ -69,7 +69,7 @@ async def test_where_a_case_stands_and_its_records(client: httpx.AsyncClient, en
 
 
 async def test_a_case_that_goes_on_shows_no_record_and_asks_kafka_nothing(
-    client: httpx.AsyncClient, standings: MemoryStandings, kafka: Any
+    client: httpx.AsyncClient, standings: MemoryStatusStore, kafka: Any
 ) -> None:
     await standings.observe([VERIFIED, ACCEPTED, RECORDS[0]])
     kafka.away = True
@@ -130,7 +130,7 @@ async def test_a_case_that_nobody_has_seen(client: httpx.AsyncClient, path: str)
 
 
 @pytest.mark.parametrize("path", [f"/cases/{CASE}", f"/cases/{CASE}/story", "/cases", "/figures"])
-async def test_the_store_away_is_a_503(client: httpx.AsyncClient, standings: MemoryStandings, path: str) -> None:
+async def test_the_store_away_is_a_503(client: httpx.AsyncClient, standings: MemoryStatusStore, path: str) -> None:
     standings.away = "the disk is gone"
     answer = await client.get(path)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
@@ -146,7 +146,7 @@ async def test_kafka_away_is_a_503(client: httpx.AsyncClient, kafka: Any, ended:
 
 
 async def test_the_figures_are_the_bytes_that_were_published(
-    client: httpx.AsyncClient, standings: MemoryStandings
+    client: httpx.AsyncClient, standings: MemoryStatusStore
 ) -> None:
     assert (await client.get("/figures")).status_code == 503
     await standings.publish(b'{"at": 1.0, "new": "field"}')
@@ -178,11 +178,11 @@ async def test_a_store_is_opened_once_it_can_be() -> None:
     opened: list[str] = []
 
     @asynccontextmanager
-    async def open_store() -> AsyncIterator[MemoryStandings]:
+    async def open_store() -> AsyncIterator[MemoryStatusStore]:
         opened.append("tried")
         if len(opened) < 3:
             raise (LedgerAway("away"), LedgerUnusable("damaged"))[len(opened) - 1]
-        yield MemoryStandings()
+        yield MemoryStatusStore()
         opened.append("closed")
 
     async with Store(open_store).until_closed() as store:

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.ledger.ports import Outgoing
 from services.core.case.sizes import QUESTION_BYTES
+from services.core.messages import OutgoingRecord
+from services.gateway.http.metrics import Metrics
+from services.gateway.http.refusals import Refused
 from services.gateway.ingest import upload as module
 from services.gateway.ingest.lines import Line, Lines
-from services.gateway.http.metrics import Metrics
 from services.gateway.ingest.publishing import Publisher
-from services.gateway.http.refusals import Refused
 from services.gateway.ingest.submissions import from_line
 from services.gateway.ingest.upload import Upload
 from tests.unit.gateway.conftest import FakeKafka
@@ -54,15 +54,15 @@ def told(answer: bytes) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     return lines, summary
 
 
-def alone(lines: Sequence[bytes]) -> dict[int, Outgoing | Refused]:
+def alone(lines: Sequence[bytes]) -> dict[int, OutgoingRecord | Refused]:
     """What becomes of each that isn't blank where it comes alone, by its number."""
     return {number: from_line(line, None) for number, line in enumerate(lines, 1) if line.strip()}
 
 
-def as_told(decided: dict[int, Outgoing | Refused]) -> list[dict[str, Any]]:
+def as_told(decided: dict[int, OutgoingRecord | Refused]) -> list[dict[str, Any]]:
     return [
         {"line": number, "case_id": each.key.decode()}
-        if isinstance(each, Outgoing)
+        if isinstance(each, OutgoingRecord)
         else {"line": number, **each.refusal.model_dump()}
         for number, each in decided.items()
     ]
@@ -78,7 +78,7 @@ async def test_each_line_is_decided_as_if_it_came_alone(
     lines: list[bytes], newline: bytes, ending: bytes, sizes: list[int]
 ) -> None:
     expected, kafka = alone(lines), FakeKafka()
-    messages = [each for each in expected.values() if isinstance(each, Outgoing)]
+    messages = [each for each in expected.values() if isinstance(each, OutgoingRecord)]
     taking_all = taking(kafka).take(cut(newline.join(lines) + ending, sizes))
     if not expected:
         with pytest.raises(Refused):
@@ -115,7 +115,7 @@ async def test_kafka_may_go_away_at_any_line(lines: list[bytes], sizes: list[int
     kafka.takes, kafka.away = 10_000, False
     if any(number > through for number in expected):
         await taking(kafka).take(cut(b"\n".join(lines[through:]), sizes))
-    assert kafka.published == [each for each in expected.values() if isinstance(each, Outgoing)]
+    assert kafka.published == [each for each in expected.values() if isinstance(each, OutgoingRecord)]
 
 
 @given(sizes=sizes)

@@ -7,8 +7,8 @@ from services.contracts.case import Case, Usage
 from services.contracts.question import Question
 from services.contracts.topics import PATHS_GENERATED
 from services.core.case import prompts
-from services.core.ledger.calls import Failure, Outcome, Reply, Request
 from services.core.case.paths import planned
+from services.core.ledger.calls import Failure, Outcome, Reply, Request
 from services.generator.handler import generate
 from services.llm.fake import ScriptedModels
 from tests.strategies import case, path, questions, recipe

@@ -10,7 +10,7 @@ from typing import Any
 from services.contracts.codec import decode
 from services.contracts.question import Question, Submission
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.importers.rows import Parse, Rejected, Row, message
 
 STEM = "Which vitamin is missing in scurvy?"
@@ -64,7 +64,7 @@ def written(path: Path, data: bytes) -> Path:
 def question(parse: Parse, row: Any) -> Question:
     """What the row comes to: it must be a question."""
     made = message(Row(1, row), parse)
-    assert isinstance(made, Outgoing), made
+    assert isinstance(made, OutgoingRecord), made
     return decode(Submission, made.value).question
 
 
@@ -79,10 +79,10 @@ class ListSink:
     """Keeps batches; the one with this number, from 0, and all after it find the broker away."""
 
     def __init__(self, away_from: int = 10**9) -> None:
-        self.batches: list[list[Outgoing]] = []
+        self.batches: list[list[OutgoingRecord]] = []
         self._away_from = away_from
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
         if len(self.batches) >= self._away_from:
             raise BrokerAway("away")
         self.batches.append(list(messages))

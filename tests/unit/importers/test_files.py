@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.importers import positions
 from services.importers.arrivals import arrivals, complete, files_in
 from services.importers.files import Asked, Ears, Result, take, take_stream
@@ -215,7 +215,7 @@ class AwayOnce:
     def __init__(self) -> None:
         self.tries = 0
 
-    async def publish(self, messages: Sequence[Outgoing]) -> None:
+    async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
         self.tries += 1
         if self.tries == 1:
             raise BrokerAway("away")

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from services.core.ledger.ports import Outgoing
 from services.core.case.sizes import QUESTION_BYTES
+from services.core.messages import OutgoingRecord
 from services.importers.formats import AUTO, FORMATS, LOOK, chosen, of_stream
 from services.importers.readers import Container, reading
 from services.importers.rows import Refused, Rejected, Row, Unfit, message
@@ -22,7 +22,9 @@ from tests.unit.importers import sources
 from tests.unit.importers.sources import OPTIONS, ROW, STEM, TEXTS, lines, table, written
 
 
-def took(file: Path, name: str = AUTO, names: dict[str, str] | None = None) -> tuple[str, list[Outgoing | Rejected]]:
+def took(
+    file: Path, name: str = AUTO, names: dict[str, str] | None = None
+) -> tuple[str, list[OutgoingRecord | Rejected]]:
     """The format's name, and what its rows come to."""
     how = chosen(file, name, names or {})
     with reading(file, how.container) as read:
@@ -93,7 +95,7 @@ def test_every_format_says_the_same_of_the_same_question(tmp_path: Path) -> None
         written(tmp_path / "d.jsonl", lines([sources.medqa()])),
         as_parquet(tmp_path / "e.parquet", [plain]),
     ]
-    keys = {row.key for file in files for row in took(file)[1] if isinstance(row, Outgoing)}
+    keys = {row.key for file in files for row in took(file)[1] if isinstance(row, OutgoingRecord)}
     assert len(keys) == 1
 
 
@@ -119,8 +121,8 @@ class TestWhatIsRefused:
     def test_a_form_that_is_named_is_believed(self, tmp_path: Path) -> None:
         file = written(tmp_path / "q.jsonl", lines([sources.medmcqa(2)]))
         (one,), (other,) = took(file, "medmcqa-from-0")[1], took(file, "medmcqa-from-1")[1]
-        assert isinstance(one, Outgoing)
-        assert isinstance(other, Outgoing)
+        assert isinstance(one, OutgoingRecord)
+        assert isinstance(other, OutgoingRecord)
         assert b'"answer":"C"' in one.value
         assert b'"answer":"B"' in other.value
 
@@ -146,7 +148,7 @@ def test_named_columns_in_each_table(tmp_path: Path) -> None:
         for name in (AUTO, format):
             found, (made,) = took(file, name, names)
             assert found == format
-            assert isinstance(made, Outgoing)
+            assert isinstance(made, OutgoingRecord)
             assert b"since y" not in made.value
     with pytest.raises(Refused, match="no column third; there are stem, first"):
         took(tmp_path / "q.csv", "csv", {**names, "C": "third"})
@@ -171,7 +173,7 @@ class TestBrokenRows:
         row = {**ROW, "extra": "x" * (QUESTION_BYTES - len(empty) + over)}
         (made, after) = took(written(tmp_path / "q.jsonl", lines([row, ROW])))[1]
         assert isinstance(made, Rejected) == (over > 0)
-        assert isinstance(after, Outgoing)
+        assert isinstance(after, OutgoingRecord)
 
     def test_csv(self, tmp_path: Path) -> None:
         good = table([CELLS])
@@ -193,7 +195,7 @@ class TestBrokenRows:
     def test_a_cell_may_have_lines_and_commas(self, tmp_path: Path) -> None:
         stem = 'First, "this";\nthen that?'
         (made,) = took(written(tmp_path / "q.csv", table([HEADER, [stem, *TEXTS, "C"]])))[1]
-        assert isinstance(made, Outgoing)
+        assert isinstance(made, OutgoingRecord)
         assert json.loads(made.value)["question"]["question"] == stem
 
     def test_parquet_that_is_no_utf8(self, tmp_path: Path) -> None:

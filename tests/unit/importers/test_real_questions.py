@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.importers.formats import chosen
 from services.importers.readers import reading
 from services.importers.rows import message, submissions
@@ -74,6 +74,6 @@ def test_each_comes_to_the_case_that_it_is(writer: str, questions: list[Question
     how = chosen(file, "auto", {})
     with reading(file, how.container) as read:
         made = [message(row, how.parse) for row in read.rows]
-    expected = [row.key for row in submissions(lines(mine).splitlines()) if isinstance(row, Outgoing)]
-    assert [row.key for row in made if isinstance(row, Outgoing)] == expected
+    expected = [row.key for row in submissions(lines(mine).splitlines()) if isinstance(row, OutgoingRecord)]
+    assert [row.key for row in made if isinstance(row, OutgoingRecord)] == expected
     assert len(expected) == len(mine) > 400

@@ -8,9 +8,9 @@ import pytest
 from services.contracts.codec import decode
 from services.contracts.question import Submission
 from services.core.case import ids
-from services.core.errors import BrokerAway
-from services.core.ledger.ports import Outgoing
 from services.core.case.sizes import QUESTION_BYTES
+from services.core.errors import BrokerAway
+from services.core.messages import OutgoingRecord
 from services.importers.rows import Rejected, submission, submissions
 from services.importers.submit import BATCH, submit
 from tests.unit.importers.sources import ListSink
@@ -24,13 +24,13 @@ def row(**changes: Any) -> bytes:
 
 def taken(line: bytes) -> Submission:
     message = submission(line)
-    assert isinstance(message, Outgoing)
+    assert isinstance(message, OutgoingRecord)
     return decode(Submission, message.value)
 
 
 def test_a_row_becomes_the_message_that_the_gateway_would_send() -> None:
     message = submission(row(), recipe_id="recipe-" + "0" * 32)
-    assert isinstance(message, Outgoing)
+    assert isinstance(message, OutgoingRecord)
     handed_in = decode(Submission, message.value)
     assert message.topic == "question-submitted"
     assert message.key.decode() == handed_in.case_id == ids.case_id(handed_in.question)
@@ -71,7 +71,7 @@ def test_what_is_no_question_says_which_field(line: bytes, field: str) -> None:
 
 def test_blank_lines_count_as_lines_and_come_to_nothing() -> None:
     rows = list(submissions([b"\n", row() + b"\n", b"  \n", b"?\n"]))
-    assert isinstance(rows[0], Outgoing)
+    assert isinstance(rows[0], OutgoingRecord)
     assert isinstance(rows[1], Rejected)
     assert rows[1].line == 4
 
@@ -81,7 +81,9 @@ async def test_good_rows_go_in_and_bad_ones_are_told() -> None:
     rows = list(submissions([row(id=str(n)) if n % 3 else b"?" for n in range(3 * BATCH)]))
     counts = await submit(rows, sink, on_rejected=told.append)
     assert (counts.submitted, counts.rejected) == (2 * BATCH, BATCH)
-    assert [message for batch in sink.batches for message in batch] == [r for r in rows if isinstance(r, Outgoing)]
+    assert [message for batch in sink.batches for message in batch] == [
+        r for r in rows if isinstance(r, OutgoingRecord)
+    ]
     assert len(told) == BATCH
     assert len(sink.batches) == 3
 

@@ -11,13 +11,13 @@ from services.contracts.codec import decode
 from services.contracts.question import Submission
 from services.contracts.topics import QUESTION_SUBMITTED
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.importers.files import Asked, Ears, Result
 from services.importers.rejects import Rejects
 from services.importers.submit import BATCH, Counts, PatientSink, Stop
 from services.importers.topic import group, take_topic
-from services.runtime.kafka.memory import MemoryBroker, MemorySink, MemorySource
 from services.runtime.engine.source import TopicPartition
+from services.runtime.kafka.memory import MemoryBroker, MemorySink, MemorySource
 from tests.unit.importers import sources
 from tests.unit.importers.sources import ROW
 
@@ -33,7 +33,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def filled(values: list[bytes], partitions: int = 2) -> MemoryBroker:
     broker = MemoryBroker(partitions)
     for number, value in enumerate(values):
-        broker.append(Outgoing(TOPIC, str(number).encode(), value, {}))
+        broker.append(OutgoingRecord(TOPIC, str(number).encode(), value, {}))
     return broker
 
 
@@ -73,7 +73,7 @@ async def test_all_that_stands_there_goes_in_and_the_next_run_has_only_what_is_n
     assert kept["line"] == f"{at.partition}/{broker.end(at) - 1}"
 
     for number, value in enumerate([*rows(3, 2 * BATCH), b"again"]):
-        broker.append(Outgoing(TOPIC, str(number).encode(), value, {}))
+        broker.append(OutgoingRecord(TOPIC, str(number).encode(), value, {}))
     again = await took(broker, tmp_path)
     assert (again.submitted, again.rejected) == (3, 1)
     assert submitted(broker) == list(range(2 * BATCH + 3))
@@ -99,7 +99,7 @@ async def test_after_a_rebalance_nothing_is_committed_that_may_be_anothers(tmp_p
     class Rebalances(MemorySink):
         """In the middle of the first batch."""
 
-        async def publish(self, messages: Sequence[Outgoing]) -> None:
+        async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
             await super().publish(messages)
             if len(broker.messages(QUESTION_SUBMITTED)) == 3:
                 await source.rebalance()
@@ -121,7 +121,7 @@ async def test_followed_it_outlives_a_broker_that_is_away_until_it_is_to_end(tmp
         if counts.submitted == 3:
             broker.away = "away"
             for value in rows(2, 3):
-                broker.append(Outgoing(TOPIC, b"x", value, {}))
+                broker.append(OutgoingRecord(TOPIC, b"x", value, {}))
         if counts.submitted >= 5:
             stop.set()
 

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from services.core.ledger.calls import Failure
 from services.core.errors import LedgerAway
+from services.core.ledger.calls import Failure
 from services.core.ledger.ports import Done, Mine
-from services.ledger.sqlite.ledger import commits as sqlite_commits
-from services.ledger.sqlite.ledger import file as sqlite_file
 from services.ledger import LedgerUnusable, open_ledger
-from services.ledger.sqlite.ledger import SqliteLedger
+from services.ledger.sqlite import commits, file
 from services.ledger.sqlite.commits import SqliteCommits, Work
+from services.ledger.sqlite.ledger import SqliteLedger
 
 A, B = "worker-a", "worker-b"
 
@@ -87,7 +86,7 @@ async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 async def test_many_may_open_a_new_file_at_once(path: Path) -> None:
     """All processes of `up` start together."""
-    await asyncio.gather(*(asyncio.to_thread(sqlite_file.prepare, path) for _ in range(12)))
+    await asyncio.gather(*(asyncio.to_thread(file.prepare, path) for _ in range(12)))
     await open_and_close(path)
 
 
@@ -104,7 +103,7 @@ async def test_a_path_with_odd_characters(tmp_path: Path) -> None:
 
 async def test_a_file_that_another_holds_too_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """LedgerAway for all that wait; once it is free the same ledger goes on."""
-    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.05)
+    monkeypatch.setattr(file, "BUSY_S", 0.05)
     async with SqliteLedger.open(path) as ledger:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -122,11 +121,11 @@ async def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = 40
 
     def connect_to_small_disk(path: Path) -> sqlite3.Connection:
-        db = sqlite_file.connect_impatient(path)
+        db = file.connect_impatient(path)
         db.execute(f"PRAGMA max_page_count = {pages}")
         return db
 
-    monkeypatch.setattr(sqlite_commits, "connect_impatient", connect_to_small_disk)
+    monkeypatch.setattr(commits, "connect_impatient", connect_to_small_disk)
     large = Failure("x" * 500_000)
     async with SqliteLedger.open(path) as ledger:
         await ledger.claim(["call-1"], owner=A, lease_s=60)
@@ -140,7 +139,7 @@ async def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_file_that_vanished_is_not_made_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty ledger would pay for every call again: it stays away until someone acts."""
-    monkeypatch.setattr(sqlite_file, "BUSY_S", 0.0)
+    monkeypatch.setattr(file, "BUSY_S", 0.0)
     async with SqliteLedger.open(path) as ledger:
         move(path, path.with_suffix(".moved"))
         for _ in range(2):
@@ -164,7 +163,7 @@ def ticking() -> Callable[[], float]:
 
 async def test_what_queues_up_goes_into_one_transaction(path: Path) -> None:
     """A transaction has one time: 30 works that waited for one share it."""
-    sqlite_file.prepare(path)
+    file.prepare(path)
     async with SqliteCommits.open(path, ticking()) as commits:
         times = await asyncio.gather(*(commits.run(time_of) for _ in range(30)))
     assert set(times) == {0}
@@ -172,7 +171,7 @@ async def test_what_queues_up_goes_into_one_transaction(path: Path) -> None:
 
 async def test_a_mistake_in_one_work_undoes_that_work_alone(path: Path) -> None:
     """The others of its batch are done; it is raised as what it is."""
-    sqlite_file.prepare(path)
+    file.prepare(path)
 
     def write(name: str) -> Work[None]:
         return lambda db, now: db.execute("INSERT INTO circuit VALUES (?, 'why')", (name,)) and None
@@ -210,7 +209,7 @@ async def test_a_busy_loop_holds_the_file_only_briefly(path: Path) -> None:
             sum(range(20_000))
             await asyncio.sleep(0)
 
-    sqlite_file.prepare(path)
+    file.prepare(path)
     async with SqliteCommits.open(path, ticking()) as commits:
         busy = asyncio.create_task(saturate())
         for _ in range(5):
@@ -221,7 +220,7 @@ async def test_a_busy_loop_holds_the_file_only_briefly(path: Path) -> None:
 
 async def test_a_long_log_is_folded_into_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It stays about as long as its bound, however much is written; what was written is all there."""
-    monkeypatch.setattr(sqlite_commits, "_LONG_LOG", 200_000)
+    monkeypatch.setattr(commits, "_LONG_LOG", 200_000)
     lengths = []
     async with SqliteLedger.open(path) as ledger:
         for number in range(60):

@@ -7,9 +7,9 @@ from collections import Counter
 import pytest
 
 from services.contracts.case import Usage
-from services.core.ledger.calls import Failure, Reply
 from services.core.errors import Draining, ModelAway, Reject, Retry
 from services.core.holds import Holds
+from services.core.ledger.calls import Failure, Reply
 from services.ledger.memory.ledger import MemoryLedger
 from services.llm.client import Endpoint
 from services.llm.dispatcher import Dispatcher

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from services.contracts.case import Usage
 from services.contracts.recipe import Model, Sampling
-from services.core.ledger.calls import Request
 from services.core.errors import Retry
+from services.core.ledger.calls import Request
 from services.llm import wire
 from services.llm.troubles import TooLarge
 

@@ -27,11 +27,12 @@ from services.contracts.topics import (
 )
 from services.core.case import ids
 from services.core.ledger.calls import Reply
-from services.protogen.examples import CASE_ID, RECIPE, RECIPE_ID, examples
-from services.core.ledger.ports import CallRow, ClaimRow, Received
+from services.core.ledger.ports import CallRow, ClaimRow
+from services.core.messages import ConsumedRecord
+from services.llm.scripted.seeded import text_digest
 from services.local.audit.report import Ledger, Used, account
 from services.local.audit.topic_counts import Topics
-from services.llm.scripted.seeded import text_digest
+from services.protogen.examples import CASE_ID, RECIPE, RECIPE_ID, examples
 
 EXAMPLES = examples()
 CASE: Any = EXAMPLES["case"]  # medium: two of three planned paths are correct; it keeps two
@@ -56,7 +57,7 @@ NEVER = 1e12
 class Evidence:
     """What a run left behind."""
 
-    messages: list[Received] = field(default_factory=list)
+    messages: list[ConsumedRecord] = field(default_factory=list)
     calls: list[CallRow] = field(default_factory=list)
     claims: list[ClaimRow] = field(default_factory=list)
     log: list[dict[str, Any]] = field(default_factory=list)
@@ -64,7 +65,7 @@ class Evidence:
 
     def put(self, topic: str, key: str, message: Value | bytes, headers: dict[str, bytes] | None = None) -> None:
         value = message if isinstance(message, bytes) else encode(message)
-        self.messages.append(Received(topic, 0, len(self.messages), key.encode(), value, headers or {}))
+        self.messages.append(ConsumedRecord(topic, 0, len(self.messages), key.encode(), value, headers or {}))
 
     def call(self, call_id: str, stage: str, slot: int, at: float, **notes: Any) -> None:
         """A call in order: claimed at, begun 1 s later, replied and completed after 2 s more."""

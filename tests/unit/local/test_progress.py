@@ -4,16 +4,16 @@ import json
 
 from services.contracts.codec import encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.local.progress import FOLLOWED, Progress
 
 
-def message(topic: str, case: str, body: object = None, letter: DeadLetter | None = None) -> Received:
+def message(topic: str, case: str, body: object = None, letter: DeadLetter | None = None) -> ConsumedRecord:
     headers = {DEAD_LETTER_HEADER: encode(letter)} if letter else {}
-    return Received(topic, 0, 0, case.encode(), json.dumps(body or {}).encode(), headers)
+    return ConsumedRecord(topic, 0, 0, case.encode(), json.dumps(body or {}).encode(), headers)
 
 
-def record(case: str, index: int, of: int, record_id: str) -> Received:
+def record(case: str, index: int, of: int, record_id: str) -> ConsumedRecord:
     body = {"record_id": record_id, "work_id": f"work of {case}", "life": 0, "index": index, "of": of}
     return message("record-completed", case, body)
 
@@ -50,10 +50,10 @@ def test_rejected_and_dead_cases_have_ended_and_a_dead_record_has_not_ended_its_
 
 def test_what_cannot_be_read_counts_for_its_key_and_ends_nothing() -> None:
     progress = Progress()
-    progress.take(Received("record-completed", 0, 0, b"one", b"?", {}))
+    progress.take(ConsumedRecord("record-completed", 0, 0, b"one", b"?", {}))
     progress.take(message("record-completed", "two", ["no record"]))
     progress.take(message("verifier-dead", "three"))
-    progress.take(Received("paths-generated", 0, 0, None, None, {}))
+    progress.take(ConsumedRecord("paths-generated", 0, 0, None, None, {}))
     assert progress.ends == {}
 
 

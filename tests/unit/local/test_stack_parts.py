@@ -9,16 +9,16 @@ from pydantic import SecretStr
 
 from services import recipes
 from services.contracts.case import Usage
-from services.core.ledger.calls import Reply
 from services.core.endpoint import Endpoint
+from services.core.ledger.calls import Reply
 from services.ledger.memory.ledger import MemoryLedger
-from services.local.servers import model_server as serving
 from services.local import demo, replay
 from services.local.audit.calls import Calls, LedgerCounter, LogCounter
 from services.local.processes.environment import environment
 from services.local.processes.folders import FolderInUse, claimed, emptied, first_free
-from services.local.stack import Plan, Stack
 from services.local.processes.supervisor import Supervisor
+from services.local.servers import model_server as serving
+from services.local.stack import Plan, Stack
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.process.settings import Settings
 

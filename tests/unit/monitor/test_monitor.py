@@ -16,20 +16,20 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
     RECORD_COMPLETED,
 )
-from services.protogen.examples import examples
-from services.core.status.figures import Figures
-from services.core.ledger.ports import Received
 from services.core.ledger.spending import Spending
+from services.core.messages import ConsumedRecord
+from services.core.status.figures import Figures
 from services.ledger.memory.ledger import MemoryLedger
-from services.ledger.memory.status import MemoryStandings
-from services.monitor.figures import Looked, TokenRate, assemble, by_service
-from services.monitor.handler import Noting
-from services.monitor.publisher import Looking
-from services.monitor.metrics import FiguresMetrics
+from services.ledger.memory.status import MemoryStatusStore
 from services.monitor.events import FOLLOWED, Unreadable, sighting
+from services.monitor.figures import FiguresInputs, TokenRate, build_figures, by_service
+from services.monitor.handler import CaseRecorder
+from services.monitor.metrics import FiguresMetrics
+from services.monitor.publisher import FiguresPublisher
+from services.protogen.examples import examples
+from services.runtime.engine.metrics import registry
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.lags import LagWatch
-from services.runtime.engine.metrics import registry
 
 NOW_MS = 1_800_000_000_000
 EXAMPLES = examples()
@@ -49,12 +49,12 @@ assert isinstance(RECORD, Record)
 assert isinstance(REFUSED, Refused)
 
 
-def message(topic: str, value: bytes, offset: int = 0, headers: dict[str, bytes] | None = None) -> Received:
+def message(topic: str, value: bytes, offset: int = 0, headers: dict[str, bytes] | None = None) -> ConsumedRecord:
     key = orjson.loads(value)["case_id"].encode()
-    return Received(topic, 0, offset, key, value, headers or {}, timestamp_ms=NOW_MS)
+    return ConsumedRecord(topic, 0, offset, key, value, headers or {}, timestamp_ms=NOW_MS)
 
 
-def dead(service: str, of: str, value: bytes) -> Received:
+def dead(service: str, of: str, value: bytes) -> ConsumedRecord:
     reason = DeadLetter(service=service, kind="defect", error="broke", attempts=1, topic=of, partition=0, offset=3)
     return message(f"{service}-dead", value, headers={DEAD_LETTER_HEADER: encode(reason)})
 
@@ -94,20 +94,20 @@ def test_ends_are_told_with_why_and_a_dead_record_is_none() -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        Received(PATHS_VERIFIED, 0, 0, b"k", b"not JSON", {}),
-        Received(PATHS_VERIFIED, 0, 0, b"k", None, {}),
-        Received(PATHS_VERIFIED, 0, 0, b"k", b"[]", {}),
-        Received(PATHS_VERIFIED, 0, 0, None, encode(CASE), {}),
+        ConsumedRecord(PATHS_VERIFIED, 0, 0, b"k", b"not JSON", {}),
+        ConsumedRecord(PATHS_VERIFIED, 0, 0, b"k", None, {}),
+        ConsumedRecord(PATHS_VERIFIED, 0, 0, b"k", b"[]", {}),
+        ConsumedRecord(PATHS_VERIFIED, 0, 0, None, encode(CASE), {}),
         message(PATHS_VERIFIED, encode(CASE.with_(version="2.0"))),
         message(PATHS_VERIFIED, encode(EXAMPLES["submission"])),
         message("router-dead", encode(CASE)),
     ],
     ids=["no JSON", "nothing", "no object", "no key", "newer", "another kind", "no reason"],
 )
-async def test_what_tells_of_no_case_is_passed_over_and_counted(bad: Received) -> None:
+async def test_what_tells_of_no_case_is_passed_over_and_counted(bad: ConsumedRecord) -> None:
     with pytest.raises(Unreadable):
         sighting(bad)
-    noting = Noting(MemoryStandings(), Settled())
+    noting = CaseRecorder(MemoryStatusStore(), Settled())
     assert await noting(bad) == []
     assert (noting.seen.messages, noting.seen.unreadable) == (1, 1)
 
@@ -128,7 +128,7 @@ class Settled:
 
 async def test_a_work_is_settled_at_its_end_and_with_the_last_of_its_records() -> None:
     settled = Settled()
-    noting = Noting(MemoryStandings(), settled, clock=lambda: NOW_MS / 1000 + 3)
+    noting = CaseRecorder(MemoryStatusStore(), settled, clock=lambda: NOW_MS / 1000 + 3)
     first, second = (RECORD.with_(index=index, of=2) for index in range(2))
     await noting(message(CASE_ACCEPTED, encode(CASE)))
     await noting(message(RECORD_COMPLETED, encode(second)))
@@ -141,9 +141,9 @@ async def test_a_work_is_settled_at_its_end_and_with_the_last_of_its_records() -
 
 
 async def test_figures_are_published_and_go_on_while_the_ledger_and_kafka_are_away() -> None:
-    standings, ledger, at = MemoryStandings(lambda: NOW_MS / 1000), MemoryLedger(), [NOW_MS / 1000]
-    noting = Noting(standings, Settled(), clock=lambda: at[0])
-    looking = Looking(
+    standings, ledger, at = MemoryStatusStore(lambda: NOW_MS / 1000), MemoryLedger(), [NOW_MS / 1000]
+    noting = CaseRecorder(standings, Settled(), clock=lambda: at[0])
+    looking = FiguresPublisher(
         standings,
         ledger=ledger,
         lags=LagWatch(KafkaClient(bootstrap="127.0.0.1:1")),
@@ -171,11 +171,11 @@ async def test_figures_are_published_and_go_on_while_the_ledger_and_kafka_are_aw
 
 
 async def test_an_open_topic_says_how_long_its_oldest_is_there() -> None:
-    standings = MemoryStandings(lambda: NOW_MS / 1000)
-    await Noting(standings, Settled())(message(CASE_ACCEPTED, encode(CASE)))
+    standings = MemoryStatusStore(lambda: NOW_MS / 1000)
+    await CaseRecorder(standings, Settled())(message(CASE_ACCEPTED, encode(CASE)))
     tally = await standings.tally(NOW_MS)
-    looked = Looked(lag={CASE_ACCEPTED: {"summarizer": 4}}, messages={"router-dead": 2, CASE_ACCEPTED: 1})
-    said = assemble(NOW_MS / 1000 + 9, behind_s=0.5, tally=tally, looked=looked, tokens_per_s=1)
+    looked = FiguresInputs(lag={CASE_ACCEPTED: {"summarizer": 4}}, messages={"router-dead": 2, CASE_ACCEPTED: 1})
+    said = build_figures(NOW_MS / 1000 + 9, behind_s=0.5, tally=tally, inputs=looked, tokens_per_s=1)
     (topic,) = (each for each in said.topics if each.topic == CASE_ACCEPTED)
     assert (topic.open, topic.oldest_s, topic.per_minute, topic.lag) == (1, 9.0, 1, {"summarizer": 4})
     assert said.dead_letters == {"router-dead": 2}

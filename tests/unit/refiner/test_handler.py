@@ -4,8 +4,8 @@ import pytest
 
 from services.contracts.case import Case, Path, Usage
 from services.contracts.topics import PATHS_GENERATED
-from services.core.ledger.calls import Failure, Outcome, Reply, Request
 from services.core.case.paths import of_round
+from services.core.ledger.calls import Failure, Outcome, Reply, Request
 from services.llm.fake import ScriptedModels
 from services.refiner.handler import reason_anew, refine
 from tests.strategies import case, correct, failed, path, recipe, unjudged, wrong

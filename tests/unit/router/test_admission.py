@@ -10,10 +10,11 @@ from services.contracts.question import Question, Submission
 from services.contracts.refused import Match, Refused
 from services.contracts.topics import CURRENT, QUESTION_ADMITTED, QUESTION_REFUSED, QUESTION_SUBMITTED, RECIPES
 from services.core.case import ids
-from services.core.errors import BadIndex
 from services.core.dedupe.evaluation_file import dump
 from services.core.dedupe.evaluation_index import Entry, build
-from services.core.ledger.ports import Emit, Received, Refusal
+from services.core.errors import BadIndex
+from services.core.ledger.ports import Refusal
+from services.core.messages import ConsumedRecord, Emit
 from services.ledger.memory.ledger import MemoryLedger
 from services.router.admission import admit
 from services.router.checks import NONE, Checks, checks
@@ -31,8 +32,8 @@ LIKE_IT = ASKED.with_(question=STEM.upper(), id=None)
 def recipes() -> Recipes:
     known = Recipes()
     recipe_id = ids.recipe_id(RECIPE)
-    known.take(Received(RECIPES, 0, 0, recipe_id.encode(), encode(RECIPE), {}))
-    known.take(Received(RECIPES, 0, 1, CURRENT.encode(), f'"{recipe_id}"'.encode(), {}))
+    known.take(ConsumedRecord(RECIPES, 0, 0, recipe_id.encode(), encode(RECIPE), {}))
+    known.take(ConsumedRecord(RECIPES, 0, 1, CURRENT.encode(), f'"{recipe_id}"'.encode(), {}))
     known.caught_up.set()
     return known
 
@@ -44,9 +45,9 @@ def index(tmp_path: Path) -> Path:
     return file
 
 
-def submitted(question: Question, offset: int, life: int = 0) -> Received:
+def submitted(question: Question, offset: int, life: int = 0) -> ConsumedRecord:
     submission = Submission(case_id=ids.case_id(question), question=question, life=life)
-    return Received(QUESTION_SUBMITTED, 0, offset, submission.case_id.encode(), encode(submission), {})
+    return ConsumedRecord(QUESTION_SUBMITTED, 0, offset, submission.case_id.encode(), encode(submission), {})
 
 
 async def test_an_evaluation_set_s_question_is_refused_with_what_it_matched(recipes: Recipes, index: Path) -> None:

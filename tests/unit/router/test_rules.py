@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from services.contracts.case import Case, Path
 from services.contracts.recipe import Routing
 from services.contracts.topics import CASE_ACCEPTED, CASE_DIFFICULT, CASE_MEDIUM, CASE_REJECTED
-from services.core.errors import Dead
 from services.core.case.paths import best, of_round, planned, rank, wording
-from services.core.ledger.ports import Emit
+from services.core.errors import Dead
+from services.core.messages import Emit
 from services.router.rules import classify, disputed, route
 from tests import strategies
 from tests.strategies import case, correct, failed, path, routings, unjudged, verified, wrong

@@ -10,13 +10,13 @@ import pytest
 from services.contracts.codec import decode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.core.holds import Holds
-from services.core.ledger.ports import Outgoing, Position, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord, Position
 from services.ledger.memory.ledger import MemoryLedger
 from services.runtime.engine.engine import Engine
-from services.runtime.kafka.memory import MemoryBroker, MemorySink, MemorySource
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.window import Committed
+from services.runtime.kafka.memory import MemoryBroker, MemorySink, MemorySource
 
 QUICK: dict[str, Any] = {
     "poll_s": 0.02,
@@ -48,7 +48,7 @@ class Bench:
 
     def send(self, *values: bytes, key: bytes | None = None) -> None:
         for value in values:
-            self.broker.append(Outgoing("in", key or value, value, {"from": b"test"}))
+            self.broker.append(OutgoingRecord("in", key or value, value, {"from": b"test"}))
 
     def hold_back(self, *values: bytes) -> None:
         """The handler waits with these until `let`."""
@@ -59,7 +59,7 @@ class Bench:
         for value in values:
             self.closed_gates.pop(value).set()
 
-    async def handle(self, message: Received) -> Sequence[Outgoing]:
+    async def handle(self, message: ConsumedRecord) -> Sequence[OutgoingRecord]:
         value = message.value or b""
         self.begun.append(value)
         self.inside[value] += 1
@@ -70,7 +70,7 @@ class Bench:
             await asyncio.sleep(0)
             if self.raises[value]:
                 raise self.raises[value].pop(0)
-            return [Outgoing("out", message.key or b"", value, {})]
+            return [OutgoingRecord("out", message.key or b"", value, {})]
         finally:
             self.inside[value] -= 1
 
@@ -81,7 +81,7 @@ class Bench:
     def outputs(self) -> list[bytes]:
         return [message.value or b"" for message in self.broker.messages("out")]
 
-    def dead(self) -> list[tuple[DeadLetter, Received]]:
+    def dead(self) -> list[tuple[DeadLetter, ConsumedRecord]]:
         letters = self.broker.messages("toy-dead")
         return [(decode(DeadLetter, letter.headers[DEAD_LETTER_HEADER]), letter) for letter in letters]
 

@@ -21,16 +21,16 @@ from pydantic import SecretStr
 from services.contracts.dead import DEAD_LETTER_HEADER
 from services.core.errors import BrokerAway, Dead
 from services.core.holds import Holds
-from services.core.ledger.ports import Outgoing
-from services.runtime.process import logs
-from services.runtime.process.health import HealthServer
-from services.runtime.kafka.client import KafkaClient
+from services.core.messages import OutgoingRecord
 from services.runtime.engine.metrics import EngineMetrics, HealthMetrics, Name, registry
-from services.runtime.kafka.sink import KafkaSink
 from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.stats import EngineStats
-from services.runtime.kafka.assignor import sticky
 from services.runtime.engine.watchdog import Health
+from services.runtime.kafka.assignor import sticky
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.sink import KafkaSink
+from services.runtime.process import logs
+from services.runtime.process.health import HealthServer
 
 NOWHERE = KafkaClient(bootstrap="127.0.0.1:1", max_message_bytes=1_000)
 
@@ -72,7 +72,7 @@ def test_client_arguments_log_in_and_hide_the_password() -> None:
 async def test_a_message_that_is_too_large_is_refused_before_it_is_sent() -> None:
     async with KafkaSink(NOWHERE) as sink:
         with pytest.raises(Dead) as dead:
-            await sink.publish([Outgoing("out", b"key", b"x" * 1_000, {})])
+            await sink.publish([OutgoingRecord("out", b"key", b"x" * 1_000, {})])
     assert dead.value.kind == "defect"
     assert "1003 bytes for out: at most 1000" in dead.value.error
 
@@ -80,7 +80,7 @@ async def test_a_message_that_is_too_large_is_refused_before_it_is_sent() -> Non
 async def test_a_dead_letter_may_be_larger_and_a_broker_be_away() -> None:
     async with KafkaSink(NOWHERE, confirm_s=0.5) as sink:
         with pytest.raises(BrokerAway, match="Kafka"):
-            await sink.publish([Outgoing("dead", b"key", b"x" * 1_000, {DEAD_LETTER_HEADER: b"{}"})])
+            await sink.publish([OutgoingRecord("dead", b"key", b"x" * 1_000, {DEAD_LETTER_HEADER: b"{}"})])
 
 
 async def test_the_health_server_says_why() -> None:

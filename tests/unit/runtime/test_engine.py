@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from services.core.errors import BrokerAway, Dead, Draining, LedgerAway, ModelAway
-from services.core.ledger.ports import Outgoing, Position
+from services.core.messages import OutgoingRecord, Position
 from services.runtime.engine.committer import Committer
-from services.runtime.kafka.memory import MemorySink
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.stats import EngineStats
 from services.runtime.engine.window import Committed, Window
+from services.runtime.kafka.memory import MemorySink
 
 Eventually = Callable[..., Awaitable[None]]
 
@@ -75,7 +75,7 @@ async def test_nothing_is_finished_before_the_broker_has_it(bench: Any, eventual
 
 async def test_a_gap_is_no_hole(bench: Any, eventually: Eventually) -> None:
     bench.send(b"0")
-    bench.broker.append(Outgoing("in", b"9", b"9", {}), offset=9)
+    bench.broker.append(OutgoingRecord("in", b"9", b"9", {}), offset=9)
     async with bench.worker() as worker:
         await eventually(lambda: bench.committed() == Committed(10))
         assert worker.stats.absent == 8, "but is counted"
@@ -83,7 +83,7 @@ async def test_a_gap_is_no_hole(bench: Any, eventually: Eventually) -> None:
 
 async def test_what_is_gone_before_the_commit_is_absent_too(bench: Any, eventually: Eventually) -> None:
     bench.broker.commits["toys", TopicPartition("in", 0)] = Committed(2)
-    bench.broker.append(Outgoing("in", b"5", b"5", {}), offset=5)
+    bench.broker.append(OutgoingRecord("in", b"5", b"5", {}), offset=5)
     async with bench.worker() as worker:
         await eventually(lambda: bench.committed() == Committed(6))
         assert worker.stats.absent == 3
@@ -211,7 +211,7 @@ async def test_an_output_that_is_refused_makes_a_dead_letter(bench: Any, eventua
 
 
 async def test_a_message_that_leads_to_nothing_is_finished(bench: Any, eventually: Eventually) -> None:
-    async def nothing(message: Any) -> list[Outgoing]:
+    async def nothing(message: Any) -> list[OutgoingRecord]:
         return []
 
     bench.send(b"0")
@@ -375,7 +375,7 @@ async def test_an_end_after_the_revocation_is_not_committed_by_us(bench: Any, ev
     """A handler that swallows its cancellation: what it says is published, but the partition may be another's."""
     told = asyncio.Event()
 
-    async def stubborn(message: Any) -> list[Outgoing]:
+    async def stubborn(message: Any) -> list[OutgoingRecord]:
         try:
             await told.wait()
         except asyncio.CancelledError:

@@ -13,18 +13,18 @@ import pytest
 
 from services.core.errors import LedgerAway
 from services.core.holds import Holds
-from services.core.ledger.ports import Outgoing, Received
+from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.ledger.memory.ledger import MemoryLedger
-from services.runtime.faust import source as faust_app
-from services.runtime.faust import watch as faust_watch
 from services.runtime.engine.circuit import CircuitPolicy
-from services.runtime.faust.source import InOrder
-from services.runtime.faust.client import build
-from services.runtime.faust.in_order import Places
-from services.runtime.kafka.client import KafkaClient
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import TopicPartition
-from services.runtime.engine.stall import StandsStill
+from services.runtime.engine.stall import Stalled
+from services.runtime.faust import source as faust_app
+from services.runtime.faust import watch as faust_watch
+from services.runtime.faust.client import build
+from services.runtime.faust.in_order import Places
+from services.runtime.faust.source import InOrder
+from services.runtime.kafka.client import KafkaClient
 
 IN = TopicPartition("in", 0)
 
@@ -128,12 +128,12 @@ class Router:
             **changes,
         )
 
-    async def handle(self, message: Received) -> list[Outgoing]:
+    async def handle(self, message: ConsumedRecord) -> list[OutgoingRecord]:
         self.carried.append(message.offset)
         await self.go.wait()
-        return [Outgoing("out", message.key or b"", message.value or b"", {})]
+        return [OutgoingRecord("out", message.key or b"", message.value or b"", {})]
 
-    async def publish(self, messages: list[Outgoing]) -> None:
+    async def publish(self, messages: list[OutgoingRecord]) -> None:
         self.published += [(message.topic, message.value) for message in messages]
 
     @asynccontextmanager
@@ -159,8 +159,10 @@ def gaps(monkeypatch: pytest.MonkeyPatch) -> dict[int, bytes]:
     """What reading a gap finds, two at a time: value by offset."""
     there: dict[int, bytes] = {}
 
-    async def between(client: KafkaClient, partition: TopicPartition, begin: int, end: int) -> list[Received]:
-        found = [Received(*partition, at, b"k", value, {}) for at, value in sorted(there.items()) if begin <= at < end]
+    async def between(client: KafkaClient, partition: TopicPartition, begin: int, end: int) -> list[ConsumedRecord]:
+        found = [
+            ConsumedRecord(*partition, at, b"k", value, {}) for at, value in sorted(there.items()) if begin <= at < end
+        ]
         return found[:2]
 
     monkeypatch.setattr(faust_app, "between", between)
@@ -270,7 +272,7 @@ async def test_what_is_at_hand_in_a_rebalance_is_not_acknowledged_and_comes_agai
 async def test_a_dead_letter_is_acknowledged() -> None:
     router = Router()
 
-    async def defect(message: Received) -> list[Outgoing]:
+    async def defect(message: ConsumedRecord) -> list[OutgoingRecord]:
         raise ZeroDivisionError
 
     router.handle = defect  # type: ignore[method-assign]
@@ -337,7 +339,7 @@ async def test_a_drain_leaves_at_the_deadline_what_is_held() -> None:
 async def test_what_should_never_happen_ends_the_process_unacknowledged() -> None:
     router = Router()
 
-    async def publish(messages: list[Outgoing]) -> None:
+    async def publish(messages: list[OutgoingRecord]) -> None:
         raise RuntimeError("not a trouble")
 
     router.publish = publish  # type: ignore[method-assign]
@@ -352,7 +354,7 @@ async def test_a_faust_that_ends_by_itself_ends_the_process() -> None:
     router = Router()
     async with router.running() as run:
         router.faust.stopped.set()
-        with pytest.raises(StandsStill, match="by itself"):
+        with pytest.raises(Stalled, match="by itself"):
             await asyncio.wait_for(run, 5)
 
 
@@ -363,7 +365,7 @@ async def test_lag_without_movement_ends_the_process() -> None:
     async with router.running() as run:
         await until(lambda: router.faust.asked > 1)
         clock.now += 15
-        with pytest.raises(StandsStill, match="3 messages wait"):
+        with pytest.raises(Stalled, match="3 messages wait"):
             await asyncio.wait_for(run, 5)
 
 
@@ -399,7 +401,7 @@ async def test_a_client_whose_background_task_has_ended_ends_the_process() -> No
         )
     )
     async with router.running() as run:
-        with pytest.raises(StandsStill, match="fetcher has ended"):
+        with pytest.raises(Stalled, match="fetcher has ended"):
             await asyncio.wait_for(run, 5)
 
 
@@ -412,7 +414,7 @@ async def test_a_member_whose_commit_was_refused_and_who_is_not_assigned_anew_en
         asked = router.faust.asked
         await until(lambda: router.faust.asked > asked + 1)
         clock.now += 120
-        with pytest.raises(StandsStill, match="commit"):
+        with pytest.raises(Stalled, match="commit"):
             await asyncio.wait_for(run, 5)
 
 
@@ -437,7 +439,7 @@ async def test_a_rebalance_that_never_ends_ends_the_process_if_the_broker_is_the
         assert "no assignment" in router.worker.health().why
         clock.now += 120
         if there:
-            with pytest.raises(StandsStill, match="no assignment"):
+            with pytest.raises(Stalled, match="no assignment"):
                 await asyncio.wait_for(run, 5)
         else:
             await asyncio.sleep(0.1)
@@ -465,7 +467,7 @@ async def test_a_ledger_that_is_away_is_waited_for_with_the_message_held() -> No
     router = Router()
     handle, away = router.handle, ["stopped", "stopped"]
 
-    async def asks_the_ledger(message: Received) -> list[Outgoing]:
+    async def asks_the_ledger(message: ConsumedRecord) -> list[OutgoingRecord]:
         if away:
             raise LedgerAway(away.pop())
         return await handle(message)

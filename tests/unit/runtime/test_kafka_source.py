@@ -15,10 +15,10 @@ from aiokafka.errors import TopicAuthorizationFailedError  # type: ignore[import
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy  # type: ignore[import-untyped]
 
 from services.core.errors import BrokerAway
-from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.source import GroupTimes, KafkaSource
 from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.window import Committed
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.source import GroupTimes, KafkaSource
 
 ALL = [TopicPartition("in", number) for number in range(3)]
 GZIP = 1

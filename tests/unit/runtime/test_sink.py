@@ -8,11 +8,11 @@ import pytest
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from services.core.errors import BrokerAway
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.sink import KafkaSink
 
-MESSAGES = [Outgoing("out", b"k", b"once", {}), *[Outgoing("out", b"k", b"twice", {})] * 2]
+MESSAGES = [OutgoingRecord("out", b"k", b"once", {}), *[OutgoingRecord("out", b"k", b"twice", {})] * 2]
 
 
 class Producer:

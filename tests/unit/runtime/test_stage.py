@@ -9,21 +9,21 @@ from services.contracts.case import Case
 from services.contracts.codec import canonical, decode, encode, loads
 from services.core.case import ids
 from services.core.errors import Dead
-from services.protogen.examples import CASE_ID, RECIPE, RECIPE_ID, examples
 from services.core.holds import Holds
-from services.core.ledger.ports import Emit, Received
-from services.worker.recipes import Recipes
+from services.core.messages import ConsumedRecord, Emit
+from services.protogen.examples import CASE_ID, RECIPE, RECIPE_ID, examples
 from services.worker.handling import outgoing, read_case
+from services.worker.recipes import Recipes
 
 CASE = examples()["case"]
 
 
-def received(value: bytes, key: bytes = CASE_ID.encode()) -> Received:
-    return Received("paths-verified", 0, 7, key, value, {})
+def received(value: bytes, key: bytes = CASE_ID.encode()) -> ConsumedRecord:
+    return ConsumedRecord("paths-verified", 0, 7, key, value, {})
 
 
-def recipe(value: bytes, key: str = RECIPE_ID) -> Received:
-    return Received("recipes", 0, 0, key.encode(), value, {})
+def recipe(value: bytes, key: str = RECIPE_ID) -> ConsumedRecord:
+    return ConsumedRecord("recipes", 0, 0, key.encode(), value, {})
 
 
 def test_a_case_passes_unchanged() -> None:
@@ -48,7 +48,7 @@ def test_versions_are_compared_by_number() -> None:
         (received(encode(CASE.with_(version="2.0"))), "not_yet"),
     ],
 )
-def test_what_can_not_be_read_is_dead(message: Received, kind: str) -> None:
+def test_what_can_not_be_read_is_dead(message: ConsumedRecord, kind: str) -> None:
     with pytest.raises(Dead) as dead:
         read_case(message)
     assert dead.value.kind == kind

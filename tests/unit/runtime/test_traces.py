@@ -16,10 +16,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from services.contracts.dead import DEAD_LETTER_HEADER
 from services.core.errors import Dead
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
+from services.runtime.engine.spans import posting
 from services.runtime.process import logs
 from services.runtime.process.settings import TraceSettings
-from services.runtime.engine.spans import posting
 from services.runtime.process.tracing import traced as tracing
 
 Eventually = Callable[..., Awaitable[None]]
@@ -31,7 +31,7 @@ PARENT = f"00-{TRACE}-b7ad6b7169203331-01".encode()
 
 
 def send(bench: Any, value: bytes, **headers: bytes) -> None:
-    bench.broker.append(Outgoing("in", CASE.encode(), value, {"from": b"test", **headers}))
+    bench.broker.append(OutgoingRecord("in", CASE.encode(), value, {"from": b"test", **headers}))
 
 
 async def done(bench: Any, eventually: Eventually, **settings: Any) -> None:
@@ -106,7 +106,7 @@ async def test_a_dead_letter_has_the_originals_headers_and_its_span_no_payload(
 
 
 def test_each_question_that_is_posted_begins_a_trace(traced: InMemorySpanExporter) -> None:
-    with posting([Outgoing("t", CASE.encode(), b"1", {}), Outgoing("t", b"some text", b"2", {})]) as posted:
+    with posting([OutgoingRecord("t", CASE.encode(), b"1", {}), OutgoingRecord("t", b"some text", b"2", {})]) as posted:
         headers = [message.headers["traceparent"].decode() for message in posted]
     spans = traced.get_finished_spans()
     assert len({span.context.trace_id for span in spans}) == 2
@@ -132,11 +132,11 @@ def test_only_a_collector_turns_it_on(monkeypatch: pytest.MonkeyPatch, name: str
 def test_a_collector_that_is_away_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """More spans than its queue holds; and an end, though none of them can leave."""
     talks = """
-from services.core.ledger.ports import Outgoing
+from services.core.messages import OutgoingRecord
 from services.runtime.engine.spans import posting
 from services.runtime.process.tracing import traced
 
-with traced(service="toy", owner="me"), posting([Outgoing("t", b"", b"", {})] * 3_000) as posted:
+with traced(service="toy", owner="me"), posting([OutgoingRecord("t", b"", b"", {})] * 3_000) as posted:
     assert all("traceparent" in message.headers for message in posted)
 print("done")
 """

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.core.holds import Holds
-from services.runtime.engine.stall import StandsStill, Standstill, over
+from services.runtime.engine.stall import StallDetector, Stalled, over
 
 Eventually = Callable[..., Awaitable[None]]
 
@@ -17,7 +17,7 @@ PATIENT_S = 0.5
 
 
 def test_a_standstill_is_a_bad_state_that_lasts_without_movement() -> None:
-    still = Standstill(15)
+    still = StallDetector(15)
     assert not still.lasts(0, bad=True)
     assert not still.lasts(14, bad=True)
     assert still.lasts(15, bad=True)
@@ -40,7 +40,7 @@ async def test_lag_and_nothing_fetched_ends_the_process(bench: Any, eventually: 
     with pytest.raises(ExceptionGroup) as raised:
         async with worker:
             await asyncio.wait({worker.running}, timeout=5)
-    assert raised.group_contains(StandsStill, match="lag, and nothing fetched")
+    assert raised.group_contains(Stalled, match="lag, and nothing fetched")
 
 
 async def test_lag_behind_a_pause_is_no_standstill(bench: Any, eventually: Eventually) -> None:
@@ -78,7 +78,7 @@ async def test_a_broker_that_others_reach_and_we_dont_ends_the_process(bench: An
     with pytest.raises(ExceptionGroup) as raised:
         async with worker:
             await asyncio.wait({worker.running}, timeout=5)
-    assert raised.group_contains(StandsStill, match="the broker is there")
+    assert raised.group_contains(Stalled, match="the broker is there")
 
 
 async def test_a_member_whose_commits_are_refused_for_good_ends_the_process(bench: Any, eventually: Eventually) -> None:
@@ -93,7 +93,7 @@ async def test_a_member_whose_commits_are_refused_for_good_ends_the_process(benc
     with pytest.raises(ExceptionGroup) as raised:
         async with worker:
             await asyncio.wait({worker.running}, timeout=5)
-    assert raised.group_contains(StandsStill, match="the generation has ended")
+    assert raised.group_contains(Stalled, match="the generation has ended")
 
 
 @pytest.mark.parametrize("name", ["fetcher", "coordinator"])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.runtime.engine.engine import offset_ranges as finished
+from services.runtime.engine import offset_ranges
 from services.runtime.engine.window import Committed, Window
 
 
@@ -30,7 +30,7 @@ class Partition(RuleBasedStateMachine):
         """Another owner, or ourselves again: all that is known is what the broker keeps."""
         self.window = Window(self.broker)
         self.position = self.broker.offset if self.broker else 0
-        self.restored = finished.decode(self.broker.offset, self.broker.metadata) if self.broker else frozenset()
+        self.restored = offset_ranges.decode(self.broker.offset, self.broker.metadata) if self.broker else frozenset()
         self.under_way: set[int] = set()
         self.read: set[int] = set()
         self.on_the_way = None
@@ -74,7 +74,7 @@ class Partition(RuleBasedStateMachine):
     def broker_takes_it(self) -> None:
         assert self.on_the_way is not None
         self.broker = self.on_the_way
-        self.told |= finished.decode(self.broker.offset, self.broker.metadata)
+        self.told |= offset_ranges.decode(self.broker.offset, self.broker.metadata)
         self.told |= {offset for offset in self.done if offset < self.broker.offset}
         self.window.sent(self.on_the_way)
         self.on_the_way = None
@@ -103,7 +103,7 @@ class Partition(RuleBasedStateMachine):
         if self.read:
             assert commit is not None
             assert commit.offset == max(self.read) + 1, "all is finished, all is committed"
-            above = finished.decode(commit.offset, commit.metadata)
+            above = offset_ranges.decode(commit.offset, commit.metadata)
             assert above == {offset for offset in self.restored if offset >= commit.offset}
         assert self.window.size == 0
 
@@ -114,11 +114,11 @@ class Partition(RuleBasedStateMachine):
             return
         assert commit.offset <= min(self.under_way, default=commit.offset)
         assert not {offset for offset in self.log if offset < commit.offset} - self.done, "committed means finished"
-        above = finished.decode(commit.offset, commit.metadata)
+        above = offset_ranges.decode(commit.offset, commit.metadata)
         known = self.restored | (self.read - self.under_way)
         # What an earlier life finished and this one has not read yet may be the very next offset.
         assert above == {offset for offset in known if offset >= commit.offset}, "all that is finished travels"
-        assert len(commit.metadata) <= finished.LIMIT
+        assert len(commit.metadata) <= offset_ranges.LIMIT
 
     @invariant()
     def the_window_counts_what_was_read(self) -> None:
@@ -132,7 +132,7 @@ TestPartition = Partition.TestCase
 @given(committed=st.integers(0, 2**53), above=st.sets(st.integers(0, 3_000)))
 def test_what_is_written_is_read_back(committed: int, above: set[int]) -> None:
     offsets = sorted(committed + 1 + offset for offset in above)
-    assert finished.decode(committed, finished.encode(committed, offsets)) == frozenset(offsets)
+    assert offset_ranges.decode(committed, offset_ranges.encode(committed, offsets)) == frozenset(offsets)
 
 
 @given(
@@ -140,15 +140,15 @@ def test_what_is_written_is_read_back(committed: int, above: set[int]) -> None:
     limit=st.integers(0, 200),
 )
 def test_what_does_not_fit_is_left_out_from_above(above: Sequence[int], limit: int) -> None:
-    metadata = finished.encode(0, above, limit)
-    kept = sorted(finished.decode(0, metadata))
+    metadata = offset_ranges.encode(0, above, limit)
+    kept = sorted(offset_ranges.decode(0, metadata))
     assert len(metadata) <= max(limit, 0)
     assert kept == above[: len(kept)]
 
 
 @given(metadata=st.text() | st.binary().map(lambda data: "rm1:" + data.hex()) | st.text().map("rm1:".__add__))
 def test_foreign_metadata_says_nothing_harmful(metadata: str) -> None:
-    assert all(offset >= 7 for offset in finished.decode(7, metadata))
+    assert all(offset >= 7 for offset in offset_ranges.decode(7, metadata))
     due = Window(Committed(7, metadata)).due()
     assert due is None or due.offset == 7
 
@@ -157,21 +157,21 @@ def test_foreign_metadata_says_nothing_harmful(metadata: str) -> None:
     "metadata", ["", "x", "rm2:AAE", "rm1:", "rm1:!!", "rm1:AA", "rm1:gICAgICAgICAgAEB", "rm1:AP___w8"]
 )
 def test_garbage_is_no_finished_offset(metadata: str) -> None:
-    assert finished.decode(0, metadata) == frozenset()
+    assert offset_ranges.decode(0, metadata) == frozenset()
 
 
 def test_a_whole_window_always_fits() -> None:
     every_other = range(1, 1_024, 2)
-    metadata = finished.encode(0, every_other)
-    assert finished.decode(0, metadata) == frozenset(every_other)
+    metadata = offset_ranges.encode(0, every_other)
+    assert offset_ranges.decode(0, metadata) == frozenset(every_other)
     assert len(metadata) < 1_400
 
 
 def test_what_an_earlier_life_finished_travels_on_until_it_is_read() -> None:
-    window = Window(Committed(0, finished.encode(0, [1])))
+    window = Window(Committed(0, offset_ranges.encode(0, [1])))
     assert window.read(0)
     window.finish(0)
-    assert window.due() == Committed(1, finished.encode(1, [1]))
+    assert window.due() == Committed(1, offset_ranges.encode(1, [1]))
     assert not Window(window.due()).read(1)
     assert not window.read(1)
     assert window.due() == Committed(2)

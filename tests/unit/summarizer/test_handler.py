@@ -11,8 +11,8 @@ from services.contracts.question import Question
 from services.contracts.record import Record
 from services.contracts.topics import RECORD_COMPLETED
 from services.core.case import ids
-from services.core.ledger.calls import Failure, Outcome, Reply, Request
 from services.core.errors import Dead
+from services.core.ledger.calls import Failure, Outcome, Reply, Request
 from services.llm.fake import ScriptedModels
 from services.summarizer.handler import summarize
 from tests import strategies

@@ -27,7 +27,7 @@ from services.contracts.topics import (
 )
 from services.core.case import ids
 from services.core.ledger.calls import Failure, Outcome, Reply, Request
-from services.core.ledger.ports import Emit, Outgoing, Received
+from services.core.messages import ConsumedRecord, Emit, OutgoingRecord
 from services.generator.handler import generate
 from services.importers.rows import submissions
 from services.llm.fake import ScriptedModels
@@ -122,7 +122,7 @@ async def handled(topic: str, case: Case, recipe: Recipe, cast: ScriptedModels) 
     return [] if next_stage is None else await next_stage(case, recipe, cast)
 
 
-def received(emits: list[Emit], recipe: Recipe) -> Iterator[Received]:
+def received(emits: list[Emit], recipe: Recipe) -> Iterator[ConsumedRecord]:
     """Of these the messages that taps read, placed as Kafka would."""
     recipe_id = ids.recipe_id(recipe)
     placed = [
@@ -135,13 +135,13 @@ def received(emits: list[Emit], recipe: Recipe) -> Iterator[Received]:
         partition = 0 if topic == RECIPES else int(key[-8:], 16) % PARTITIONS
         offset = ends.setdefault((topic, partition), 0)
         ends[topic, partition] += 1
-        yield Received(topic, partition, offset, key, value, {}, BEGAN_MS + number * STEP_MS)
+        yield ConsumedRecord(topic, partition, offset, key, value, {}, BEGAN_MS + number * STEP_MS)
 
 
 def main() -> None:
     """Write the sample."""
     rows = (ROOT / "services/local/samples/questions.jsonl").read_bytes().splitlines()
-    handed_in = [decode(Submission, row.value) for row in submissions(rows) if isinstance(row, Outgoing)]
+    handed_in = [decode(Submission, row.value) for row in submissions(rows) if isinstance(row, OutgoingRecord)]
     questions = {each.case_id: each.question for each in handed_in}
     recipe = load("default")
     priced = {

@@ -12,30 +12,30 @@ from services.contracts.codec import encode
 from services.contracts.recipe import Recipe
 from services.contracts.topics import RECIPES
 from services.core.case import ids
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.taps.database import Tables, database, query
 
 Said = tuple[str, Message]
 """A topic and a message in it."""
 
 
-def message(topic: str, said: Message, *, offset: int = 0) -> Received:
+def message(topic: str, said: Message, *, offset: int = 0) -> ConsumedRecord:
     key = ids.recipe_id(said) if isinstance(said, Recipe) else str(getattr(said, "case_id", ""))
-    return Received(topic, 0, offset, key.encode(), encode(said), {}, timestamp_ms=1_767_225_600_000 + offset)
+    return ConsumedRecord(topic, 0, offset, key.encode(), encode(said), {}, timestamp_ms=1_767_225_600_000 + offset)
 
 
 @contextmanager
-def tables(said: Iterable[Said | Received]) -> Iterator[duckdb.DuckDBPyConnection]:
+def tables(said: Iterable[Said | ConsumedRecord]) -> Iterator[duckdb.DuckDBPyConnection]:
     """The tables of these messages, in this order."""
     with database() as db:
         loading = Tables(db)
         for offset, each in enumerate(said):
-            loading.take(each if isinstance(each, Received) else message(*each, offset=offset))
+            loading.take(each if isinstance(each, ConsumedRecord) else message(*each, offset=offset))
         loading.finish()
         yield db
 
 
-def ask(said: Iterable[Said | Received], sql: str) -> list[dict[str, Any]]:
+def ask(said: Iterable[Said | ConsumedRecord], sql: str) -> list[dict[str, Any]]:
     """The rows of a query over these messages."""
     with tables(said) as db:
         result = query(db, sql)

@@ -13,11 +13,11 @@ import orjson
 import pytest
 from rich.console import Console
 
-from services.cli.data import rows as printing
 from services.cli.__main__ import main
+from services.cli.data import rows as printing
 from services.contracts.topics import CASE_ACCEPTED, PATHS_VERIFIED, RECORD_COMPLETED
+from services.core.messages import ConsumedRecord
 from services.protogen.examples import RECIPE, examples
-from services.core.ledger.ports import Received
 from services.runtime.engine.source import TopicPartition
 from services.taps.database import Result
 from tests.unit.taps.streams import message, of
@@ -34,7 +34,9 @@ class PlayedKafka:
         self.messages = [message(*each, offset=offset) for offset, each in enumerate(said)]
         self.since_ms: list[int | None] = []
 
-    async def read_topic(self, _: Any, *names: str, since_ms: int | None = None) -> AsyncGenerator[Received, None]:
+    async def read_topic(
+        self, _: Any, *names: str, since_ms: int | None = None
+    ) -> AsyncGenerator[ConsumedRecord, None]:
         self.since_ms.append(since_ms)
         for each in self.messages:
             if each.topic in names:
@@ -62,7 +64,7 @@ def run(*arguments: str) -> int:
 
 
 def test_tap_prints_a_line_a_message(kafka: PlayedKafka, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
-    kafka.messages += [message(PATHS_VERIFIED, CASE, offset=7), Received(PATHS_VERIFIED, 0, 8, None, b"?", {})]
+    kafka.messages += [message(PATHS_VERIFIED, CASE, offset=7), ConsumedRecord(PATHS_VERIFIED, 0, 8, None, b"?", {})]
     assert run("tap", PATHS_VERIFIED) == 0
     lines = [orjson.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
     assert [(line["offset"], "unreadable" in line) for line in lines] == [(1, False), (8, True)]
@@ -150,15 +152,15 @@ import asyncio, signal
 from services.cli.__main__ import main
 from services.contracts.codec import encode
 from services.protogen.examples import examples
-from services.core.ledger.ports import Received
-from services.runtime import cluster, reader
+from services.core.messages import ConsumedRecord
+from services.runtime.kafka import cluster, reader
 
 async def held(*_):
     return {"some": "offsets"}
 
 async def follow_topic(*_, since_ms=None):
     for offset in range(MANY):
-        yield Received("paths-verified", 0, offset, None, encode(examples()["case"]), {})
+        yield ConsumedRecord("paths-verified", 0, offset, None, encode(examples()["case"]), {})
     await asyncio.Event().wait()
 
 cluster.held, reader.follow_topic = held, follow_topic

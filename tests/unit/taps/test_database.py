@@ -7,11 +7,11 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
 from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, PATHS_VERIFIED, RECIPES, RECORD_COMPLETED
-from services.protogen.examples import RECIPE, examples
-from services.core.ledger.ports import Received
+from services.core.messages import ConsumedRecord
 from services.exporter.manifest import Manifest, Part, manifest_path, part_name
 from services.exporter.rows import export
 from services.exporter.schema import SCHEMA
+from services.protogen.examples import RECIPE, examples
 from services.taps import database as module
 from services.taps.database import BadQuery, add_records, database, query
 from services.taps.tables import COST, TABLES
@@ -112,8 +112,8 @@ def test_the_same_question_under_two_recipes_is_two_works() -> None:
 
 
 def test_what_cannot_be_read_is_passed_over() -> None:
-    broken = [Received(topic, 0, 9, None, b"?", {}) for topic in (RECIPES, PATHS_VERIFIED, RECORD_COMPLETED)]
-    current = Received(RECIPES, 0, 1, b"current", b'"recipe-1"', {})
+    broken = [ConsumedRecord(topic, 0, 9, None, b"?", {}) for topic in (RECIPES, PATHS_VERIFIED, RECORD_COMPLETED)]
+    current = ConsumedRecord(RECIPES, 0, 1, b"current", b'"recipe-1"', {})
     assert len(ask([*broken, current, *WHOLE], "FROM cases")) == 1
 
 

@@ -14,8 +14,8 @@ from services.contracts.codec import Malformed, encode
 from services.contracts.dead import DEAD_LETTER_HEADER
 from services.contracts.schemas import MESSAGES
 from services.contracts.topics import CASE_MEDIUM, CURRENT, PATHS_VERIFIED, RECIPES, topics
+from services.core.messages import ConsumedRecord
 from services.protogen.examples import examples
-from services.core.ledger.ports import Received
 from services.taps.lines import Repeats, Wanted, line, read_lines, rendered, tap
 from tests.strategies import json_values
 
@@ -25,20 +25,22 @@ CASE_ID = orjson.loads(CASE)["case_id"]
 AT = datetime(2026, 5, 17, 9, 30, 0, 123_000, tzinfo=UTC)
 
 
-def message(topic: str = PATHS_VERIFIED, value: bytes | None = CASE, *, offset: int = 0, **fields: Any) -> Received:
+def message(
+    topic: str = PATHS_VERIFIED, value: bytes | None = CASE, *, offset: int = 0, **fields: Any
+) -> ConsumedRecord:
     given = {"key": CASE_ID.encode(), "headers": {}, "timestamp_ms": round(AT.timestamp() * 1000), **fields}
-    return Received(topic=topic, partition=3, offset=offset, value=value, **given)
+    return ConsumedRecord(topic=topic, partition=3, offset=offset, value=value, **given)
 
 
-def dead(value: bytes = CASE, **changes: Any) -> Received:
+def dead(value: bytes = CASE, **changes: Any) -> ConsumedRecord:
     reason = EXAMPLES["dead_letter"].with_(**changes)
     return message("router-dead", value, headers={DEAD_LETTER_HEADER: encode(reason)})
 
 
-def tapped(*messages: Received, wanted: Wanted | None = None, **options: Any) -> list[int]:
+def tapped(*messages: ConsumedRecord, wanted: Wanted | None = None, **options: Any) -> list[int]:
     """The offsets of what comes through."""
 
-    async def arriving() -> AsyncIterator[Received]:
+    async def arriving() -> AsyncIterator[ConsumedRecord]:
         for each in messages:
             yield each
 
@@ -208,7 +210,7 @@ def test_what_is_remembered_is_bounded() -> None:
 
 
 def test_a_limit_ends_a_topic_that_is_followed_without_waiting_for_more() -> None:
-    async def one_and_then_silence() -> AsyncIterator[Received]:
+    async def one_and_then_silence() -> AsyncIterator[ConsumedRecord]:
         yield message()
         await asyncio.Event().wait()
 

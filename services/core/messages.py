@@ -1,0 +1,58 @@
+"""Records of Kafka topics as handlers see them, and the port that publishes them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from services.contracts.base import Message
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a message stands in Kafka."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class ConsumedRecord:
+    """A message as Kafka gave it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes]
+    timestamp_ms: int = field(default=0, compare=False)
+    """When it was written, in Unix time; for people to see, never part of what follows from the message."""
+
+
+@dataclass(frozen=True)
+class OutgoingRecord:
+    """A message to be published."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Emit:
+    """What a handler returns: a message for a topic. The key is the message's case id."""
+
+    topic: str
+    key: str
+    message: Message
+
+
+class Sink(Protocol):
+    """Where messages go."""
+
+    async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
+        """Return once the broker has confirmed all of them. Raises BrokerAway where it can't be reached: then some may
+        have been written, and all are to be published again."""
+        ...
