@@ -27,12 +27,6 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 NAMES = (f"edge-{number}" for number in itertools.count())
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KafkaCluster]:
-    async with KafkaCluster(tmp_path_factory.mktemp("kafka")) as cluster:
-        yield cluster
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def client(kafka: KafkaCluster) -> KafkaClient:
     return KafkaClient(bootstrap=kafka.bootstrap)
