@@ -1,5 +1,7 @@
-"""For all tests."""
+"""For all tests. `--shuffle SEED` takes the files in a random order, the same for a seed: no file may need another."""
 
+import os
+import random
 import signal
 
 import pytest
@@ -16,6 +18,28 @@ settings.load_profile("house")
 # Whoever starts the tests in the background has a shell make them deaf to Ctrl-C, and so every process that they start:
 # those whose Ctrl-C is tested would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# A shell's own settings are not the tests'. Where Kafka's jars are is.
+for name in [name for name in os.environ if name.startswith(("REASONMED_", "OTEL_")) and name != "REASONMED_CACHE"]:
+    del os.environ[name]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="Take the test files in a random order.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("shuffle") is not None:
+        config.option.loadscopereorder = False  # xdist's `loadfile` would take the longest file first
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if (seed := config.getoption("shuffle")) is not None:
+        files = sorted({item.path for item in items})
+        random.Random(seed).shuffle(files)
+        items.sort(key=lambda item: files.index(item.path))
 
 
 @pytest.fixture

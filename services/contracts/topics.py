@@ -7,8 +7,9 @@ from typing import Annotated, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-PROTO = Path(__file__).resolve().parents[2] / "proto"
-"""The contract's folder beside services/, in a checkout and in the image alike."""
+_IN_WHEEL = Path(__file__).resolve().parent / "proto"
+PROTO = _IN_WHEEL if _IN_WHEEL.is_dir() else Path(__file__).resolve().parents[2] / "proto"
+"""The contract's folder: in this package in a wheel, beside services/ in a checkout."""
 
 QUESTION_SUBMITTED = "question-submitted"
 QUESTION_REFUSED = "question-refused"

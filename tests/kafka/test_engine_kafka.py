@@ -34,13 +34,6 @@ PROJECT = Path(__file__).parents[2]
 NAMES = (f"t{number}" for number in itertools.count())
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KafkaCluster]:
-    quick = {"group.min.session.timeout.ms": "500"}
-    async with KafkaCluster(tmp_path_factory.mktemp("kafka"), properties=quick) as cluster:
-        yield cluster
-
-
 class Stage:
     """A toy stage: its topics, its ledger, its workers, and what became of its messages."""
 

@@ -31,7 +31,7 @@ from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
 from tests.unit.exporter.world import record
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 PROJECT = Path(__file__).parents[2]
 PARTITIONS = 4
@@ -106,7 +106,7 @@ class Stand:
         assert {path.name for path in self.folder.glob("part-*")} == {part.name for m in kept for part in m.parts}
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="module")
 async def stand(kafka: KafkaCluster, tmp_path: Path) -> AsyncIterator[Stand]:
     async with AsyncExitStack() as stack:
         made = Stand(kafka, tmp_path, stack)

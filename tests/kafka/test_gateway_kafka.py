@@ -31,7 +31,7 @@ from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
 PROJECT = Path(__file__).parents[2]
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -58,7 +58,7 @@ def question(number: object) -> dict[str, Any]:
     return {"question": f"Question {number} of the gateway?", "options": {"A": "this", "B": "that"}, "answer": "A"}
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="module")
 async def gateway(kafka: KafkaCluster, tmp_path: Path) -> AsyncIterator[Gateway]:
     client = KafkaClient(bootstrap=kafka.bootstrap)
     await declare(client, [TopicSpec(name=QUESTION_SUBMITTED, partitions=3, replication=1)])

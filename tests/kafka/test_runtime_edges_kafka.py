@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import aiokafka  # type: ignore[import-untyped]
@@ -25,12 +25,6 @@ from services.runtime.kafka.source import GroupTimes, KafkaSource
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
 NAMES = (f"edge-{number}" for number in itertools.count())
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KafkaCluster]:
-    async with KafkaCluster(tmp_path_factory.mktemp("kafka")) as cluster:
-        yield cluster
 
 
 @pytest_asyncio.fixture(loop_scope="module")

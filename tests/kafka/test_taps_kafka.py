@@ -16,7 +16,7 @@ from services.runtime.kafka.bodies import read_at
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import follow_topic, read_topic
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
 NAMES = (f"taps-since-{number}" for number in itertools.count())
 NOON = int(time.time() * 1000) - 600_000
@@ -28,7 +28,7 @@ def client(kafka: KafkaCluster) -> KafkaClient:
     return KafkaClient(bootstrap=kafka.bootstrap)
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="module")
 async def topic(client: KafkaClient) -> str:
     """Partition 0 holds messages of noon and of one, two and three seconds later; 1 two of noon; 2 nothing."""
     name = next(NAMES)
