@@ -1,10 +1,10 @@
 """The recipe: everything that decides a result, as one frozen value."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from services.contracts.base import Message, Value
+from services.contracts.base import Message, Value, Version
 
 Alias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$", description="A name in `models`.")]
 Prompt = Annotated[str, Field(min_length=1, max_length=50_000, description="The template's text itself.")]
@@ -15,14 +15,52 @@ MaxTokens = Annotated[
 ]
 
 
+Parameter = Literal["temperature", "top_p", "max_tokens", "seed"]
+"""A sampling parameter of a request."""
+
+
+def _absent(value: object) -> bool:
+    return value is None
+
+
+System = Annotated[Prompt | None, Field(exclude_if=_absent, description="The system message; none: none is sent.")]
+
+
 class Model(Value):
-    """A model behind an alias. Where it is served, and with what key, is the deployment's matter, not the recipe's."""
+    """A model behind an alias, and how its requests differ from the usual ones. Where it is served, and with what key,
+    is a setting of the deployment, not of the recipe.
+
+    A field that is None is left out of messages and digests: a recipe that uses none of them keeps its id.
+    """
 
     served: str = Field(min_length=1, description="The name that the server knows.")
     revision: str = Field(default="", description="Revision of the weights; part of every call's id.")
     context_tokens: int = Field(default=32_768, ge=256, description="Tokens of prompt and completion together.")
     price_in: float = Field(default=0.0, ge=0, description="USD a million prompt tokens.")
     price_out: float = Field(default=0.0, ge=0, description="USD a million completion tokens.")
+    omit: tuple[Parameter, ...] | None = Field(
+        default=None,
+        exclude_if=_absent,
+        description="Parameters that the server refuses: never sent. max_tokens still bounds what is read.",
+    )
+    max_tokens_as: Literal["max_tokens", "max_completion_tokens"] | None = Field(
+        default=None, exclude_if=_absent, description="The name under which max_tokens is sent; none: max_tokens."
+    )
+    response_format: Literal["json_schema", "json_object", "none"] | None = Field(
+        default=None,
+        exclude_if=_absent,
+        description="How JSON is asked for where a stage wants it; none (null): json_schema.",
+    )
+    extra_body: dict[str, Any] | None = Field(
+        default=None,
+        exclude_if=_absent,
+        description="Further fields of the request's body: reasoning_effort, stop, top_k, chat_template_kwargs, ...",
+    )
+    thinking: tuple[str, str] | None = Field(
+        default=None,
+        exclude_if=_absent,
+        description="The marks before and after the model's thinking, where they are none of the usual ones.",
+    )
 
 
 class Sampling(Value):
@@ -47,6 +85,7 @@ class Generation(Value):
     plan: tuple[Slot, ...] = Field(min_length=1, max_length=64, description="One call, and one path, for each.")
     top_p: TopP = 0.9
     max_tokens: MaxTokens = 8_192
+    system: System = None
 
 
 class Task(Value):
@@ -55,6 +94,7 @@ class Task(Value):
     alias: Alias
     prompt: Prompt
     sampling: Sampling = Field(description="How its replies are drawn.")
+    system: System = None
 
 
 class Routing(Value):
@@ -80,6 +120,9 @@ class Recipe(Message):
 
     Its id is the digest of the whole value. Published in the topic `recipes`, and never changed.
     """
+
+    version: Version = Field(default="1.0")
+    # Part of the id: a recipe file keeps its id when the contract gets a new minor version.
 
     name: str = Field(min_length=1, max_length=100, description="For people; the id tells recipes apart.")
     models: dict[Alias, Model] = Field(min_length=1, description="Every model in use, by alias.")

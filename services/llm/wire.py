@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, assert_never
 
 import orjson
 
@@ -21,17 +21,21 @@ _NOT_A_SCHEMA_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 def body(request: Request) -> bytes:
     """The request's JSON."""
-    chat: dict[str, Any] = {
-        "model": request.model.served,
-        "messages": request.messages,
-        "temperature": request.sampling.temperature,
-        "top_p": request.sampling.top_p,
-        "max_tokens": request.sampling.max_tokens,
+    model, sampling = request.model, request.sampling
+    parameters: dict[str, Any] = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
         "seed": request.seed,
     }
+    for name in model.omit or ():
+        parameters.pop(name, None)
+    if model.max_tokens_as is not None and "max_tokens" in parameters:
+        parameters[model.max_tokens_as] = parameters.pop("max_tokens")
+    chat = {"model": model.served, "messages": request.messages, **parameters, "stream": False}
     if request.schema is not None:
-        chat["response_format"] = _response_format(request.schema)
-    return orjson.dumps(chat)
+        chat |= _response_format(request.schema, model.response_format or "json_schema")
+    return orjson.dumps(chat | (model.extra_body or {}))
 
 
 def headers(request: Request, *, owner: str, authorization: str | None) -> dict[str, str]:
@@ -96,7 +100,20 @@ def split_thinking(content: str) -> tuple[str, str]:
     return (before.strip(), "") if opened else ("", content)
 
 
-def _response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
+def _response_format(schema: Mapping[str, Any], how: Literal["json_schema", "json_object", "none"]) -> dict[str, Any]:
+    """The field that asks for JSON; empty where the model takes none and the prompt alone asks for it."""
+    match how:
+        case "none":
+            return {}
+        case "json_object":
+            return {"response_format": {"type": "json_object"}}
+        case "json_schema":
+            return {"response_format": _json_schema(schema)}
+        case _:
+            assert_never(how)
+
+
+def _json_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     name = _NOT_A_SCHEMA_NAME.sub("_", str(schema.get("title", "reply")))[:64] or "reply"
     return {"type": "json_schema", "json_schema": {"name": name, "schema": dict(schema), "strict": True}}
 

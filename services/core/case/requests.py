@@ -31,6 +31,7 @@ def request(
         seed=ids.seed(case.case_id, stage, *place),
         ask=(case.life, 0),
         schema=schema,
+        system=task.system,
     )
 
 
@@ -39,5 +40,5 @@ def planned_request(case: Case, recipe: Recipe, slot: int) -> Request:
     plan = recipe.generate
     alias, temperature = plan.plan[slot].alias, plan.plan[slot].temperature
     sampling = Sampling(temperature=temperature, top_p=plan.top_p, max_tokens=plan.max_tokens)
-    task = Task(alias=alias, prompt=plan.prompt, sampling=sampling)
+    task = Task(alias=alias, prompt=plan.prompt, sampling=sampling, system=plan.system)
     return request(case, recipe, task, "generate", place=("generated", 0, slot), values={})

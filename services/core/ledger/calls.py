@@ -29,10 +29,13 @@ class Request:
     """(life of the case, number of the ask in it): a reply that can't be read is asked for under a new number."""
     schema: Mapping[str, Any] | None = field(default=None, hash=False)
     """JSON Schema that the reply must follow; `title` names it."""
+    system: str | None = None
+    """The system message; None: none is sent."""
 
     @cached_property
     def call_id(self) -> str:
         """Digest of the exact request and the number of the ask."""
+        # The seed counts where it is not sent, too: two slots of one plan are two calls.
         return ids.digest(
             "call",
             self.model.served,
@@ -42,12 +45,28 @@ class Request:
             self.schema,
             self.seed,
             list(self.ask),
+            *self._special,
         )
 
     @property
     def messages(self) -> list[dict[str, str]]:
         """The chat, as the OpenAI-compatible endpoint takes it."""
-        return [{"role": "user", "content": self.prompt}]
+        system = [] if self.system is None else [{"role": "system", "content": self.system}]
+        return [*system, {"role": "user", "content": self.prompt}]
+
+    @property
+    def _special(self) -> list[dict[str, Any]]:
+        """What the model's requests have beyond the usual; empty where that is nothing, so that older ids hold."""
+        model = self.model
+        given = {
+            "omit": sorted(model.omit) if model.omit else None,
+            "max_tokens_as": model.max_tokens_as,
+            "response_format": model.response_format,
+            "extra_body": model.extra_body,
+            "thinking": model.thinking,
+        }
+        special = {name: value for name, value in given.items() if value is not None}
+        return [special] if special else []
 
 
 @dataclass(frozen=True)
