@@ -11,6 +11,7 @@ from pydantic import Field
 from services import recipes
 from services.contracts.base import Value
 from services.contracts.recipe import Alias, Model, Prompt, Sampling
+from services.recipes.check import prompt_problems
 
 DEFAULT = Path(__file__).parent / "default.yaml"
 """The one that ships: the paper's figures."""
@@ -29,4 +30,7 @@ class Evaluation(Value):
 
 def load(path: Path = DEFAULT) -> Evaluation:
     """The evaluation in a file. Raises recipes.BadRecipe."""
-    return recipes.read(path, Evaluation)
+    evaluation = recipes.read(path, Evaluation)
+    if wrong := list(prompt_problems("evaluate", evaluation.prompt)):
+        raise recipes.BadRecipe(f"{path}: {'; '.join(wrong)}")
+    return evaluation

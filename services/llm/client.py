@@ -43,8 +43,9 @@ class ChatClient:
         connections = Counter[str]()
         for endpoint in endpoints.values():
             connections[endpoint.base_url] += endpoint.max_calls
-        self._clients = {base_url: _http(most) for base_url, most in connections.items()}
-        self._urls = {base_url: httpx.URL(f"{base_url.rstrip('/')}/chat/completions") for base_url in connections}
+        proxies = {endpoint.base_url: endpoint.proxy for endpoint in endpoints.values()}
+        self._clients = {base_url: _http(most, proxies[base_url]) for base_url, most in connections.items()}
+        self._urls = {base_url: chat_url(base_url) for base_url in connections}
 
     async def __aenter__(self) -> Self:
         return self
@@ -65,11 +66,12 @@ class ChatClient:
         endpoint = self._endpoints.get(request.alias)
         if endpoint is None:
             raise ModelAway(f"no endpoint is set for the alias {request.alias}: add one to the deployment's settings")
+        timeout_s = endpoint.timeout_for(request.sampling.max_tokens)
         try:
-            async with asyncio.timeout(endpoint.timeout_s):
+            async with asyncio.timeout(timeout_s):
                 response, data = await self._post(endpoint, request, owner)
         except TimeoutError:
-            raise TimedOut(f"no whole reply within {endpoint.timeout_s:g} s") from None
+            raise TimedOut(f"no whole reply within {timeout_s:g} s") from None
         except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
             raise _broken_connection(error) from error
         if response.status_code != 200:
@@ -79,13 +81,11 @@ class ChatClient:
         return wire.reply(request, data)
 
     async def _post(self, endpoint: Endpoint, request: Request, owner: str) -> tuple[httpx.Response, bytes]:
-        key = endpoint.api_key
-        authorization = f"Bearer {key.get_secret_value()}" if key is not None else None
         # Built by hand, not by the client: its merging of defaults costs as much as the rest of a request.
         posted = httpx.Request(
             "POST",
             self._urls[endpoint.base_url],
-            headers=wire.headers(request, owner=owner, authorization=authorization),
+            headers={**wire.headers(request, owner=owner), **_deployed(endpoint)},
             content=wire.body(request),
             extensions={"timeout": {"connect": CONNECT_S}},
         )
@@ -96,10 +96,28 @@ class ChatClient:
             await response.aclose()
 
 
-def _http(connections: int) -> httpx.AsyncClient:
+def chat_url(base_url: str) -> httpx.URL:
+    """The chat endpoint below a base URL, whose query string is kept."""
+    base = httpx.URL(base_url)
+    return base.copy_with(path=f"{base.path.rstrip('/')}/chat/completions")
+
+
+def _deployed(endpoint: Endpoint) -> dict[str, str]:
+    """The headers that the deployment's settings add to each request."""
+    named = {name: value.get_secret_value() for name, value in endpoint.headers.items()}
+    if (key := endpoint.api_key) is not None:
+        bearer = endpoint.key_header.lower() == "authorization"
+        named[endpoint.key_header] = f"Bearer {key.get_secret_value()}" if bearer else key.get_secret_value()
+    return named
+
+
+def _http(connections: int, proxy: str | None) -> httpx.AsyncClient:
     """A client on aiohttp's connections: httpx's own pool costs 20 ms a call with 256 under way."""
     limits = httpx.Limits(max_connections=connections, keepalive_expiry=_KEEPALIVE_S)
-    return httpx.AsyncClient(transport=AiohttpTransport(limits=limits), trust_env=False)
+    return httpx.AsyncClient(
+        transport=AiohttpTransport(limits=limits, proxy=httpx.Proxy(proxy) if proxy is not None else None),
+        trust_env=False,
+    )
 
 
 async def _read(response: httpx.Response, bound: int) -> bytes:

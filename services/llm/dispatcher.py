@@ -257,7 +257,7 @@ class Dispatcher:
     async def _request(self, call: Running) -> Reply:
         request = call.request
         endpoint = self._endpoints.get(request.alias)
-        timeout_s = endpoint.timeout_s if endpoint is not None else 0.0
+        timeout_s = endpoint.timeout_for(request.sampling.max_tokens) if endpoint is not None else 0.0
         self.stats.started[request.alias] += 1
         self.stats.under_way[request.alias] += 1
         try:

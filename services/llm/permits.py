@@ -17,6 +17,9 @@ from services.llm.troubles import Busy, TimedOut
 MARGIN_S = 10.0
 """Added to every deadline that says when a wait is overdue: a busy event loop is late before it stands still."""
 
+LONG_REPLY = 32_768
+"""Tokens of a long reply: within the time that it may take, some call of a server must end."""
+
 PATIENCE_S = CONNECT_S + 1.0
 """A probe that isn't refused within this time has been accepted: no need to hold the others until its reply is there,
 which can take minutes. Longer than connecting may take, so that a server that swallows packets isn't taken for one."""
@@ -45,7 +48,7 @@ class Gate:
     """The permits of one alias."""
 
     def __init__(self, endpoint: Endpoint, jitter: random.Random) -> None:
-        self._timeout_s = endpoint.timeout_s
+        self._timeout_s = endpoint.timeout_for(LONG_REPLY)
         self._jitter = jitter
         self._queue: deque[Ticket] = deque()
         self._wake: asyncio.TimerHandle | None = None

@@ -38,9 +38,9 @@ def body(request: Request) -> bytes:
     return orjson.dumps(chat | (model.extra_body or {}))
 
 
-def headers(request: Request, *, owner: str, authorization: str | None) -> dict[str, str]:
+def headers(request: Request, *, owner: str) -> dict[str, str]:
     """The request's headers: its call id, who asks, and for what."""
-    named = {
+    return {
         "Content-Type": "application/json",
         "Accept": "application/json",
         "Accept-Encoding": "identity",  # the bound on bytes is one on what is read
@@ -49,9 +49,6 @@ def headers(request: Request, *, owner: str, authorization: str | None) -> dict[
         "X-Stage": request.stage,
         "X-Case-Id": request.case_id,
     }
-    if authorization is not None:
-        named["Authorization"] = authorization
-    return named
 
 
 def text_bound(request: Request) -> int:

@@ -47,7 +47,8 @@ def real(folder: Path, recipe: Recipe, model: serving.Choice) -> Part:
 def scripted(folder: Path, recipe: Recipe) -> Part:
     """All of them, by a script that takes every route; no model is asked."""
     title = "SCRIPTED answers, no model"
-    return Part(title, folder / "scripted", recipe, serving.Scripted(), _samples(), SCRIPTED_DEADLINE_S)
+    named = serving.scripted_recipe(recipe)
+    return Part(title, folder / "scripted", named, serving.Scripted(), _samples(), SCRIPTED_DEADLINE_S)
 
 
 async def perform(part: Part, env: Mapping[str, str], *, show: Show, say: Say) -> Result:

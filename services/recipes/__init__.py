@@ -10,11 +10,13 @@ from pydantic import ValidationError
 from services.contracts.base import Value
 from services.contracts.codec import explain
 from services.contracts.recipe import Recipe
+from services.recipes.check import filled, problems, suggestion
 
 V = TypeVar("V", bound=Value)
 
 FOLDER = Path(__file__).parent
-"""The recipes that ship: default.yaml (the paper's figures) and demo.yaml (short answers of one small model)."""
+"""The recipes that ship: default.yaml (the paper's figures, open weights), paper.yaml (the same with o1-mini for
+difficult cases, as in the paper) and demo.yaml (short answers of one small model)."""
 
 
 class BadRecipe(ValueError):
@@ -22,14 +24,18 @@ class BadRecipe(ValueError):
 
 
 def load(source: str | Path) -> Recipe:
-    """The recipe in a file, or the shipped one of that name. Raises BadRecipe."""
-    return read(FOLDER / f"{source}.yaml" if str(source).isidentifier() else Path(source), Recipe)
+    """The recipe in a file, or the shipped one of that name. Raises BadRecipe, also where it can't work (check.py)."""
+    path = FOLDER / f"{source}.yaml" if str(source).isidentifier() else Path(source)
+    recipe = read(path, Recipe)
+    if wrong := problems(recipe):
+        raise BadRecipe(f"{path}: {'; '.join(dict.fromkeys(wrong))}")
+    return recipe
 
 
 def read(path: Path, kind: type[V]) -> V:
     """The value of this kind that a file holds, its prompts as texts. Raises BadRecipe."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = filled(yaml.safe_load(path.read_text(encoding="utf-8")))
         found = kind.model_validate(_with_prompts(data, path.parent))
     except ValidationError as error:
         raise BadRecipe(f"{path}: {explain(error)}") from error
@@ -55,8 +61,9 @@ def _with_prompts(data: Any, folder: Path) -> Any:
 def _unknown(value: Any, where: str = "") -> Iterator[str]:
     """Fields that no recipe has: in a message they are of a later version, in a file they are misspelt."""
     if isinstance(value, Value):
-        yield from (f"{where}{name}" for name in value.model_extra or {})
-        for name in type(value).model_fields:
+        known = set(type(value).model_fields)
+        yield from (f"{where}{name}{suggestion(name, known)}" for name in value.model_extra or {})
+        for name in known:
             yield from _unknown(getattr(value, name), f"{where}{name}.")
     elif isinstance(value, dict):
         for name, part in value.items():

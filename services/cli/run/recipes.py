@@ -10,6 +10,7 @@ from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, out
 
 if TYPE_CHECKING:
     from services.contracts.recipe import Recipe
+    from services.llm.check import Checked
     from services.runtime.kafka.client import KafkaClient
 
 app = typer.Typer(
@@ -85,6 +86,50 @@ def publish(
         emit({"id": recipe_id, "name": loaded.name, "current": current})
         return
     out.print(f"{recipe_id}  {loaded.name}{', for new cases from now on' if current else ''}", highlight=False)
+
+
+@app.command("check")
+def check(
+    recipe: Source = "default",
+    llm_url: Annotated[
+        str | None, typer.Option("--llm-url", help="Ask this OpenAI-compatible server (up to /v1) for every model.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Ask each model of a recipe for one token, in the form that its stages use, and report what works.
+
+    Exits 1 if any does not. Addresses and keys come from REASONMED_MODELS, as for the services.
+
+    Example:  reasonmed recipes check my-recipe.yaml --llm-url http://localhost:8000/v1
+    """
+    from dataclasses import asdict
+
+    from services import recipes
+
+    checked = asyncio.run(_check(recipes.load(recipe), llm_url))
+    if json:
+        emit([asdict(row) | {"works": row.trouble is None} for row in checked])
+    else:
+        for row in checked:
+            out.print(
+                f"{row.alias}  {row.served}  {', '.join(row.stages)}: {row.trouble or 'works'}",
+                highlight=False,
+                soft_wrap=True,
+            )
+    if any(row.trouble is not None for row in checked):
+        raise typer.Exit(1)
+
+
+async def _check(recipe: "Recipe", llm_url: str | None) -> "list[Checked]":
+    from services.cli.coordinates import environment_settings
+    from services.core.endpoint import Endpoint
+    from services.llm.check import check as check_models
+    from services.llm.client import ChatClient
+
+    settings = environment_settings()
+    endpoints = settings.models if llm_url is None else dict.fromkeys(recipe.models, Endpoint(llm_url))
+    async with ChatClient(endpoints) as client:
+        return await check_models(recipe, endpoints, client, owner="recipes-check")
 
 
 async def _publish(kafka: "KafkaClient", recipe: "Recipe", current: bool) -> str:

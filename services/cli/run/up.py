@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.console import UP, out
+from services.cli.console import UP, Failed, out
 
 if TYPE_CHECKING:
     from services.core.endpoint import Endpoint
@@ -131,14 +131,20 @@ def _plan(
     from services import recipes
     from services.cli.coordinates import client, environment_settings
     from services.local.processes.ports import is_free
+    from services.local.servers.model_server import scripted_recipe
     from services.local.stack import Plan
     from services.runtime.process.settings import inherited
 
     settings, loaded = environment_settings(), recipes.load(recipe)
     elsewhere = {} if scripted or llm_url is not None else settings.models
+    if elsewhere and (missing := sorted(loaded.models.keys() - elsewhere.keys())):
+        raise Failed(
+            f"no endpoint for {', '.join(missing)} of the recipe {loaded.name}: name each in REASONMED_MODELS, or give "
+            "--llm-url to ask one server for every model"
+        )
     return Plan(
         folder=folder,
-        recipe=loaded,
+        recipe=scripted_recipe(loaded) if scripted else loaded,
         model=_model(llm_url, scripted, [elsewhere[alias] for alias in loaded.models if alias in elsewhere]),
         endpoints=elsewhere,
         kafka=None if bootstrap is None else client(bootstrap, folder),

@@ -37,6 +37,7 @@ def _models(models: Mapping[str, Endpoint]) -> str:
     plain = _ENDPOINTS.dump_python(dict(models))
     for endpoint in plain.values():
         endpoint["api_key"] = _plain(endpoint["api_key"]) if endpoint["api_key"] is not None else None
+        endpoint["headers"] = {name: _plain(value) for name, value in endpoint["headers"].items()}
     return orjson.dumps(plain).decode()
 
 

@@ -8,6 +8,7 @@ from typing import assert_never
 
 import httpx
 
+from services.contracts.recipe import Recipe
 from services.core.endpoint import Endpoint
 from services.local.processes.ports import LOOPBACK, free_ports
 from services.local.processes.process import Process, until
@@ -45,6 +46,12 @@ class Own:
 
 
 Choice = Small | Scripted | Own
+
+
+def scripted_recipe(recipe: Recipe) -> Recipe:
+    """The recipe with models named for what answers: no record of scripted text names a real model."""
+    models = {alias: model.with_(served=f"scripted:{model.served}") for alias, model in recipe.models.items()}
+    return recipe.with_(models=models)
 
 
 @dataclass(frozen=True)

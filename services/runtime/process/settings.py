@@ -21,7 +21,13 @@ def _blank_is_none(value: object) -> object:
 class Settings(BaseSettings):
     """What a service needs to know of its deployment. What decides a result is in the recipe instead."""
 
-    model_config = SettingsConfigDict(env_prefix="REASONMED_", env_nested_delimiter="__", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="REASONMED_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,  # it may hold keys
+    )
 
     kafka: KafkaClient = Field(default=KafkaClient(bootstrap="127.0.0.1:9092"), description="How to reach Kafka.")
     ledger: SecretStr = Field(

@@ -14,8 +14,8 @@ from services.recipes import FOLDER, BadRecipe, load
 SHIPPED = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def test_both_recipes_ship() -> None:
-    assert SHIPPED == ["default", "demo"]
+def test_three_recipes_ship() -> None:
+    assert SHIPPED == ["default", "demo", "paper"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)

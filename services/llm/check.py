@@ -1,0 +1,85 @@
+"""Does each model of a recipe answer? One token is asked for, in the form that the recipe's stages use."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from services.contracts.case import Stage
+from services.contracts.recipe import Recipe
+from services.core.case import ids
+from services.core.endpoint import Endpoint
+from services.core.errors import Trouble
+from services.core.ledger.calls import Request
+from services.llm.client import Client
+from services.recipes.check import tasks
+
+JSON_STAGES = ("verify", "score")
+"""Their replies are JSON by a schema."""
+
+_SCHEMA: Mapping[str, Any] = {
+    "title": "check",
+    "type": "object",
+    "properties": {"verdict": {"type": "string"}},
+    "required": ["verdict"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Whether one form of request works for an alias."""
+
+    alias: str
+    served: str
+    stages: tuple[str, ...]
+    """The stages that ask in this form."""
+    trouble: str | None
+    """None: it works. Else why not, and what to do."""
+
+
+async def check(recipe: Recipe, endpoints: Mapping[str, Endpoint], client: Client, *, owner: str) -> list[Checked]:
+    """Ask each alias of the recipe once for each form that its stages use; by alias. Nothing enters the ledger."""
+    forms: dict[tuple[str, bool], list[str]] = {}
+    first: dict[tuple[str, bool], Request] = {}
+    for stage, request in _requests(recipe):
+        form = (request.alias, request.schema is not None)
+        first.setdefault(form, request)
+        if stage not in forms.setdefault(form, []):
+            forms[form].append(stage)
+    return [
+        Checked(
+            alias,
+            recipe.models[alias].served,
+            tuple(forms[alias, schema]),
+            await _ask(request, endpoints, client, owner),
+        )
+        for (alias, schema), request in sorted(first.items(), key=lambda item: item[0])
+    ]
+
+
+def _requests(recipe: Recipe) -> Iterator[tuple[Stage, Request]]:
+    for stage, task in tasks(recipe):
+        yield (
+            stage,
+            Request(
+                case_id=ids.digest("case", "check"),
+                stage=stage,
+                alias=task.alias,
+                model=recipe.models[task.alias],
+                prompt="Answer with one word: yes.",
+                sampling=task.sampling.with_(max_tokens=1),
+                seed=1,
+                schema=_SCHEMA if stage in JSON_STAGES else None,
+                system=task.system,
+            ),
+        )
+
+
+async def _ask(request: Request, endpoints: Mapping[str, Endpoint], client: Client, owner: str) -> str | None:
+    if request.alias not in endpoints:
+        return "no endpoint: name one in REASONMED_MODELS, or give --llm-url for all aliases"
+    try:
+        await client.send(request, owner=owner)
+    except Trouble as trouble:
+        return str(trouble)
+    return None
