@@ -1,6 +1,7 @@
-"""The call ledger: each paid call once. SQLite on one machine, Valkey or Redis on many, memory in tests."""
+"""The call ledger: each paid call is made once. SQLite on one machine, Valkey or Redis on many, memory in tests."""
 
+from services.core.ledger.ports import Ledger
 from services.ledger.errors import LedgerUnusable
-from services.ledger.open import Ledger, open_ledger, open_status_store
+from services.ledger.open import open_ledger, open_status_store
 
 __all__ = ["Ledger", "LedgerUnusable", "open_ledger", "open_status_store"]

@@ -33,7 +33,7 @@ async def work(stop: asyncio.Event) -> None:
         parts(SERVICE, settings) as its,
         open_status_store(settings.ledger.get_secret_value()) as standings,
     ):
-        noting = CaseRecorder(standings, its.ledger.settle)
+        noting = CaseRecorder(standings, its.ledger.budgets.settle)
         worker = InOrder(
             build(SERVICE, its.client, GroupTimes(session_s=settings.session_s)),
             client=its.client,
@@ -41,14 +41,16 @@ async def work(stop: asyncio.Event) -> None:
             owner=its.owner,
             handlers=dict.fromkeys(FOLLOWED, noting),
             sink=its.sink,
-            attempts=its.ledger,
+            attempts=its.ledger.attempts,
             holds=its.holds,
             dead_topic=dead_topic(SERVICE),
             limits=Limits(drain_s=settings.drain_s),
         )
         looking = FiguresPublisher(
             standings,
-            ledger=its.ledger,
+            attempts=its.ledger.attempts,
+            budgets=its.ledger.budgets,
+            books=its.ledger.books,
             lags=LagWatch(its.client),
             seen=noting.seen,
         )

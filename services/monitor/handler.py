@@ -14,7 +14,7 @@ from services.monitor.events import Unreadable, sighting
 log = structlog.get_logger(__name__)
 
 Settle = Callable[[str, int], Awaitable[None]]
-"""A work id and a life that have ended: services.core.ledger.spending.Budgets.settle."""
+"""A work id and a life that have ended: services.core.ledger.ports.Budgets.settle."""
 
 
 @dataclass

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from services.core.errors import Away
+from services.core.ledger.ports import Attempts, Books, Budgets
 from services.core.status.case_status import StatusStore
 from services.core.status.figures import Figures
-from services.ledger import Ledger
 from services.monitor.figures import FiguresInputs, TokenRate, build_figures
 from services.monitor.handler import Seen
 from services.runtime.kafka.lags import LagWatch, readers
@@ -30,14 +30,18 @@ class FiguresPublisher:
         self,
         standings: StatusStore,
         *,
-        ledger: Ledger,
+        attempts: Attempts,
+        budgets: Budgets,
+        books: Books,
         lags: LagWatch,
         seen: Seen,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.figures: Figures | None = None
         self._standings = standings
-        self._ledger = ledger
+        self._attempts = attempts
+        self._budgets = budgets
+        self._books = books
         self._lags = lags
         self._seen = seen
         self._clock = clock
@@ -79,14 +83,14 @@ class FiguresPublisher:
 
     async def _look_at_ledger(self) -> None:
         groups = sorted({group for groups in readers().values() for group in groups} - {"exporter"})
-        whys = {group: await self._ledger.circuit(group) for group in groups}
+        whys = {group: await self._attempts.circuit(group) for group in groups}
         self._inputs.circuits = {group: why for group, why in whys.items() if why is not None}
-        self._inputs.under_way = await self._ledger.under_way()
-        self._inputs.spendings = await self._ledger.spendings()
-        self._inputs.budget = await self._ledger.budget()
+        self._inputs.under_way = await self._books.under_way()
+        self._inputs.spendings = await self._budgets.spendings()
+        self._inputs.budget = await self._budgets.state()
 
     async def _look_at_books(self) -> None:
-        self._inputs.duplicates = (await self._ledger.admitted())["duplicate"]
+        self._inputs.duplicates = (await self._books.admitted())["duplicate"]
 
     async def _look_at_kafka(self) -> None:
         lags = await self._lags.look()

@@ -44,7 +44,7 @@ async def work(stop: asyncio.Event) -> None:
             owner=its.owner,
             handlers=handlers(its, held_against, refused),
             sink=its.sink,
-            attempts=its.ledger,
+            attempts=its.ledger.attempts,
             holds=its.holds,
             dead_topic=dead_topic(SERVICE),
             limits=Limits(drain_s=settings.drain_s),
@@ -58,7 +58,7 @@ def handlers(its: ProcessContext, held_against: Checks = NONE, refused: Counter 
     """What is done with a message, by topic: a question is admitted, a verified case routed."""
 
     async def admission(received: ConsumedRecord) -> list[OutgoingRecord]:
-        emits = await admit(received, its.recipes, its.ledger, held_against)
+        emits = await admit(received, its.recipes, its.ledger.admissions, its.ledger.budgets, held_against)
         for emit in emits:
             if isinstance(emit.message, Refused) and refused is not None:
                 refused.labels(emit.message.reason).inc()

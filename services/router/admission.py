@@ -1,7 +1,5 @@
 """Questions become cases: each once, whoever submits it, however often."""
 
-from typing import Protocol
-
 from services.contracts.case import Case
 from services.contracts.codec import Malformed, UnknownVersion, decode
 from services.contracts.question import Submission
@@ -11,8 +9,7 @@ from services.contracts.topics import QUESTION_ADMITTED, QUESTION_REFUSED
 from services.core.case import ids
 from services.core.errors import BudgetSpent, Dead
 from services.core.ledger.case_costs import prior
-from services.core.ledger.ports import Admissions, Refusal
-from services.core.ledger.spending import Budgets
+from services.core.ledger.ports import Admissions, Budgets, Refusal
 from services.core.messages import ConsumedRecord, Emit, Position
 from services.router.checks import NONE, Checks
 from services.worker.handling import check_key
@@ -23,11 +20,9 @@ NAMED_S = 5.0
 that names a recipe which isn't there holds up everyone behind it."""
 
 
-class Books(Admissions, Budgets, Protocol):
-    """What admission asks of the ledger."""
-
-
-async def admit(received: ConsumedRecord, recipes: Recipes, ledger: Books, checks: Checks = NONE) -> list[Emit]:
+async def admit(
+    received: ConsumedRecord, recipes: Recipes, admissions: Admissions, budgets: Budgets, checks: Checks = NONE
+) -> list[Emit]:
     """The case of a submitted question, under the recipe it was given when it first came; or that it is refused, and
     why; nothing for a duplicate.
 
@@ -38,7 +33,7 @@ async def admit(received: ConsumedRecord, recipes: Recipes, ledger: Books, check
     submission = _read(received)
     current = submission.recipe_id or await recipes.current()
     await recipes.get(current, wait_s=NAMED_S)
-    admission = await ledger.admit(
+    admission = await admissions.admit(
         submission.case_id,
         named=submission.recipe_id,
         current=current,
@@ -52,7 +47,7 @@ async def admit(received: ConsumedRecord, recipes: Recipes, ledger: Books, check
     if admission.refusal is not None:
         return [Emit(QUESTION_REFUSED, submission.case_id, refused(submission, admission.refusal))]
     case = new_case(submission, admission.recipe_id)
-    await _reserve(case, await recipes.get(case.recipe_id), ledger)
+    await _reserve(case, await recipes.get(case.recipe_id), budgets)
     return [Emit(QUESTION_ADMITTED, submission.case_id, case)]
 
 

@@ -36,7 +36,7 @@ async def _work(
         ChatClient(settings.models) as chat,
         Dispatcher(
             chat,
-            its.ledger,
+            its.ledger.calls,
             endpoints=settings.models,
             owner=its.owner,
             holds=its.holds,
@@ -49,7 +49,7 @@ async def _work(
             source=KafkaSource(its.client, topics=[topic], group=group, times=GroupTimes(session_s=settings.session_s)),
             sink=its.sink,
             handle=stage(handler, its.recipes, models),
-            attempts=its.ledger,
+            attempts=its.ledger.attempts,
             holds=its.holds,
             dead_topic=dead_topic(service),
             limits=Limits(cases=settings.cases, drain_s=settings.drain_s),

@@ -91,12 +91,14 @@ async def admissions(asked: list[Question], threshold: float, known: int, seeded
     async def admit(one: Question, told: Candidate | None) -> bool:
         position = Position("question-submitted", 0, next(offset))
         case_id = ids.case_id(one)
-        said = await ledger.admit(case_id, named=None, current="r", life=0, position=position, candidate=told)
+        said = await ledger.admissions.admit(
+            case_id, named=None, current="r", life=0, position=position, candidate=told
+        )
         return said.refusal is not None
 
     async def fill(other: Candidate) -> None:
         position = Position("question-submitted", 0, next(offset))
-        await ledger.admit(other.id, named=None, current="r", life=0, position=position, candidate=other)
+        await ledger.admissions.admit(other.id, named=None, current="r", life=0, position=position, candidate=other)
 
     def prepared(some: Sequence[Question], likeness: bool) -> Callable[[Question], Awaitable[bool]]:
         told = {ids.case_id(one): candidate(ids.case_id(one), one, threshold) if likeness else None for one in some}

@@ -24,7 +24,7 @@ from httpx_aiohttp import AiohttpTransport
 from services.contracts.recipe import Model, Sampling
 from services.core.holds import Holds
 from services.core.ledger.calls import Reply, Request
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.ledger import memory_ledger
 from services.llm import wire
 from services.llm.client import ChatClient, Endpoint
 from services.llm.dispatcher import Dispatcher
@@ -71,7 +71,7 @@ async def dispatched(base_url: str, work: list[Request], under_way: int) -> None
     endpoints = {"writer": Endpoint(base_url, max_calls=under_way)}
     async with (
         ChatClient(endpoints) as client,
-        Dispatcher(client, MemoryLedger(), endpoints=endpoints, owner="bench", holds=Holds()) as models,
+        Dispatcher(client, memory_ledger().calls, endpoints=endpoints, owner="bench", holds=Holds()) as models,
     ):
 
         async def call(request: Request) -> None:

@@ -90,14 +90,16 @@ async def work(url: str, load: str, size: int, owner: str) -> None:
     async with open_ledger(url) as ledger:
         left, priced = iter(range(CALLS[load] // size)), load.endswith("priced")
         for case in range(CALLS[load] // 9 if priced else 0):
-            await ledger.reserve(f"case-{owner}-{case}", f"work-{owner}-{case}", 0, recipe_id="r", prior_nano_usd=10**9)
+            await ledger.budgets.reserve(
+                f"case-{owner}-{case}", f"work-{owner}-{case}", 0, recipe_id="r", prior_nano_usd=10**9
+            )
 
         async def caller() -> None:
             for number in left:
                 calls = [f"call-{owner}-{hash((owner, number, part)):x}" for part in range(size)]
-                await ledger.claim(calls, owner=owner, lease_s=60)
+                await ledger.calls.claim(calls, owner=owner, lease_s=60)
                 prices = dict.fromkeys(calls, Price(f"case-{owner}-{number * size // 9}", "a", "verify", 0.4, 0.9))
-                await ledger.complete(dict.fromkeys(calls, REPLY), owner=owner, prices=prices if priced else None)
+                await ledger.calls.complete(dict.fromkeys(calls, REPLY), owner=owner, prices=prices if priced else None)
 
         cpu, wall = time.process_time(), time.perf_counter()
         await asyncio.gather(*(caller() for _ in range(CALLERS[load])))

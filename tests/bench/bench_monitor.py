@@ -87,14 +87,14 @@ async def parsed(found: list[ConsumedRecord]) -> None:
 def of_store(url: str, found: list[ConsumedRecord], workers: int) -> Callable[[], Coroutine[Any, Any, None]]:
     async def run() -> None:
         async with open_ledger(url) as ledger, open_status_store(url) as standings:
-            noting = CaseRecorder(standings, ledger.settle)
+            noting = CaseRecorder(standings, ledger.budgets.settle)
 
             async def work(mine: list[ConsumedRecord]) -> None:
                 for each in mine:
                     place = Position(each.topic, each.partition, each.offset)
-                    await ledger.open_attempt("monitor", place, owner=OWNER)
+                    await ledger.attempts.open_attempt("monitor", place, owner=OWNER)
                     await noting(each)
-                    await ledger.forget_attempts("monitor", place)
+                    await ledger.attempts.forget_attempts("monitor", place)
 
             await asyncio.gather(*(work(found[number::workers]) for number in range(workers)))
 

@@ -133,7 +133,7 @@ async def summarise(rig: Rig, plan: Sequence[Planned], injected: Sequence[Inject
     async for message in read_topic(rig.stack.client, *topics()):
         seen.take(message, known.marked)
     seen.topics.questions |= known.admitted
-    held = Ledger(calls=await rig.ledger.calls(), claims=await rig.ledger.claims())
+    held = Ledger(calls=await rig.ledger.books.calls(), claims=await rig.ledger.books.claims())
     log = [orjson.loads(line) for line in rig.log.read_bytes().splitlines()]
     ids = read_dataset(rig.stack.dataset).column("record_id").to_pylist()
     said = account(seen.topics, held, log, ids, used=rig.stack.used(), seconds=seconds, dataset=rig.stack.dataset)

@@ -34,7 +34,7 @@ from services.core.ledger.calls import Reply, Request
 from services.core.messages import ConsumedRecord, Emit
 from services.core.models import Models
 from services.generator.handler import generate
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.ledger import memory_ledger
 from services.llm.client import ChatClient
 from services.llm.dispatcher import Dispatcher
 from services.llm.pace import Pace
@@ -326,17 +326,17 @@ def received(topic: str, key: str, value: bytes) -> ConsumedRecord:
 
 async def test_thirty_questions_come_through(playing):
     """Of 100 replies, 15 go wrong: all cases end, by the routes that the log says; no call is repeated without need."""
-    seen, ledger = Topics(), MemoryLedger()
+    seen, ledger = Topics(), memory_ledger()
     seen.take(received(RECIPES, ids.recipe_id(RECIPE), encode(RECIPE)))
     async with playing(fault_rate=0.15) as server:
         endpoints = dict.fromkeys(RECIPE.models, server.endpoint)
         pace = Pace(retry_first_s=0.01, retry_most_s=0.01)
         async with (
             ChatClient(endpoints) as client,
-            Dispatcher(client, ledger, endpoints=endpoints, owner="one", holds=Holds(), pace=pace) as models,
+            Dispatcher(client, ledger.calls, endpoints=endpoints, owner="one", holds=Holds(), pace=pace) as models,
         ):
             ends = await asyncio.gather(*(follow(case_id, models, seen) for case_id in QUESTIONS))
-    held = Ledger(await ledger.calls(), await ledger.claims())
+    held = Ledger(await ledger.books.calls(), await ledger.books.claims())
     log = server.lines("start") + server.lines("end")
     assert set(ends) == {RECORD_COMPLETED, CASE_REJECTED}
     assert len(seen.difficulty) == len(QUESTIONS)

@@ -126,7 +126,7 @@ class Deploy:
         case = case.with_(version="1.1", campaign=CAMPAIGN)
         nowhere = Position(QUESTION_SUBMITTED, 0, 1_000_000 + len(self.newer_cases))
         async with open_ledger(self.stream.ledger) as ledger:
-            await ledger.admit(case_id, named=recipe_id, current=recipe_id, life=0, position=nowhere)
+            await ledger.admissions.admit(case_id, named=recipe_id, current=recipe_id, life=0, position=nowhere)
         admitted = OutgoingRecord(QUESTION_ADMITTED, case_id.encode(), encode(case), {})
         await self.stream.sink.publish([submission(question, SECOND), admitted])
         self.newer_cases.append(case_id)

@@ -67,7 +67,7 @@ async def work(stop: asyncio.Event) -> None:
                 topic: with_defect(handle) for topic, handle in handlers(its, checks(settings.admission)).items()
             },
             sink=its.sink,
-            attempts=its.ledger,
+            attempts=its.ledger.attempts,
             holds=its.holds,
             dead_topic=dead_topic(SERVICE),
             limits=Limits(drain_s=settings.drain_s),

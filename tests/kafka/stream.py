@@ -236,7 +236,7 @@ class Stream:
     async def account(self) -> dict[str, Any]:
         """The account of all that has happened so far."""
         async with open_ledger(self.ledger) as ledger:
-            books = Ledger(await ledger.calls(), await ledger.claims())
+            books = Ledger(await ledger.books.calls(), await ledger.books.claims())
         seen = self.tap.seen
         return account(seen, books, self.log(), list(seen.records), used={}, seconds=1.0, dataset=self._folder)
 

@@ -32,7 +32,7 @@ def priced() -> Recipe:
 
 async def waiting(ledger: Ledger) -> BudgetState:
     """The budget, once a question waits and no case is open."""
-    return await ask_until(ledger.budget, lambda state: state.waiting and state.open == 0)  # type: ignore[no-any-return]
+    return await ask_until(ledger.budgets.state, lambda state: state.waiting and state.open == 0)  # type: ignore[no-any-return]
 
 
 async def test_admission_stops_at_the_budget_and_goes_on_once_it_is_raised(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ async def test_admission_stops_at_the_budget_and_goes_on_once_it_is_raised(tmp_p
     ):
         await stream.servers["models"].process.start()
         # Room for one case as dear as is thought: once it has cost anything, no other fits.
-        await ledger.set_budget(one)
+        await ledger.budgets.set_limit(one)
         await stream.start(*WORKERS)
         await stream.submit(asked)
 
@@ -64,16 +64,16 @@ async def test_admission_stops_at_the_budget_and_goes_on_once_it_is_raised(tmp_p
         # A router that is told to go does not wait for money, and the next one goes on where it was.
         assert await stream.worker("router-1").terminate(30.0) == 0
         await stream.start("router-1")
-        await ledger.set_budget(100 * one)
+        await ledger.budgets.set_limit(100 * one)
         await stream.until_ended(asked)
 
         assert await stream.defects() == {}
         assert stream.tap.messages[dead_topic("router")] == []
         assert len(stream.tap.messages[QUESTION_ADMITTED]) == len(asked)
-        ended = await ask_until(ledger.budget, lambda state: state.open == 0)
+        ended = await ask_until(ledger.budgets.state, lambda state: state.open == 0)
         assert ended.reserved_nano_usd == 0
-        calls = {call.call_id: call.outcome.usage for call in await ledger.calls()}
-        spent = await ledger.spendings()
+        calls = {call.call_id: call.outcome.usage for call in await ledger.books.calls()}
+        spent = await ledger.budgets.spendings()
         assert sum(each.calls for each in spent) == len(calls)
         assert sum(each.usage.completion for each in spent) == sum(usage.completion for usage in calls.values())
         assert sum(each.nano_usd for each in spent) == ended.spent_nano_usd

@@ -19,7 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 from services.contracts.codec import decode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.core.messages import ConsumedRecord, OutgoingRecord, Position
-from services.ledger.sqlite.ledger import SqliteLedger
+from services.ledger.sqlite.ledger import open_sqlite
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process
 from services.local.servers.kafka import KafkaCluster
@@ -234,8 +234,8 @@ async def test_drains_deadline_leaves_the_rest_to_others(stage: Stage) -> None:
     await worker.terminate()
     assert worker.returncode == 0
     assert await stage.committed() == [0]
-    async with SqliteLedger.open(Path(stage.settings["ledger"])) as ledger:
-        left = await ledger.open_attempt(stage.name, Position(f"{stage.name}-in", 0, 0), owner="other")
+    async with open_sqlite(Path(stage.settings["ledger"])) as ledger:
+        left = await ledger.attempts.open_attempt(stage.name, Position(f"{stage.name}-in", 0, 0), owner="other")
     assert left == 0, "its attempt was closed"
 
 
@@ -287,8 +287,8 @@ async def test_a_burst_of_dead_letters_opens_the_circuit_until_told(stage: Stage
     await until(ready, lambda answer: len(answer[2]) == 1 and "circuit is open" in answer[2][0])
     await asyncio.sleep(0.5)
     assert len(await stage.read("dead")) == dead, "it is kept over a restart"
-    async with SqliteLedger.open(Path(stage.settings["ledger"])) as ledger:
-        await ledger.set_circuit(stage.name, None)
+    async with open_sqlite(Path(stage.settings["ledger"])) as ledger:
+        await ledger.attempts.set_circuit(stage.name, None)
     await until(lambda: stage.read("dead"), lambda letters: len(letters) >= dead + 20)
     await again.terminate()
 

@@ -27,7 +27,8 @@ from services.contracts.topics import PATHS_GENERATED, QUESTION_ADMITTED, QUESTI
 from services.core.case import ids
 from services.core.holds import Holds
 from services.core.messages import ConsumedRecord, OutgoingRecord
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.attempts import MemoryAttempts
+from services.ledger.memory.server import MemoryServer
 from services.recipes import load
 from services.runtime.engine.engine import Engine
 from services.runtime.engine.limits import Limits
@@ -251,7 +252,7 @@ async def an_engine(stream: Stream, group: str) -> AsyncIterator[tuple[Engine, A
         source=source,
         sink=stream.sink,
         handle=ignore,
-        attempts=MemoryLedger(),
+        attempts=MemoryAttempts(MemoryServer()),
         holds=Holds(),
         dead_topic=dead_topic("router"),
         limits=LIMITS,
@@ -279,7 +280,7 @@ async def a_router(
         owner="me",
         handlers={QUESTION_SUBMITTED: handle},
         sink=stream.sink,
-        attempts=MemoryLedger(),
+        attempts=MemoryAttempts(MemoryServer()),
         holds=Holds(),
         dead_topic=dead_topic("router"),
         limits=LIMITS,

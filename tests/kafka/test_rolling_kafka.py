@@ -147,7 +147,7 @@ async def test_every_call_is_what_the_recipe_of_its_case_asks_for(deployed: Depl
     """What was paid for is what this commit would ask for in these cases under their recipes, and nothing else:
     whichever commit's worker asked, it took no prompt, model or sampling of another recipe."""
     async with open_ledger(deployed.stream.ledger) as ledger:
-        paid = {call.call_id: call.outcome for call in await ledger.calls()}
+        paid = {call.call_id: call.outcome for call in await ledger.books.calls()}
     models = ScriptedModels(lambda request: paid[request.call_id])
     for topic, handler in CALLERS.items():
         for value in deployed.stream.tap.values(topic):

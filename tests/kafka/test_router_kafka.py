@@ -116,7 +116,7 @@ async def test_nothing_is_lost_under_kills_joins_and_sigterms(tmp_path: Path) ->
         await ask_until(lambda: all_committed(stream), bool, 30)
         repeats = work.check(stream)
         async with open_ledger(stream.ledger) as ledger:
-            assert await ledger.admitted() == {"first": 200, "duplicate": 0}
+            assert await ledger.books.admitted() == {"first": 200, "duplicate": 0}
         assert not stream.dead("router")
         assert set(codes) == {0}, "who is asked to go, goes in order"
         await asyncio.gather(*(stream.until_ready(f"router-{n}") for n in (1, 2)))

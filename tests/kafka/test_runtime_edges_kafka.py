@@ -12,7 +12,8 @@ import pytest_asyncio
 from services.core.errors import BrokerAway, Dead
 from services.core.holds import Holds
 from services.core.messages import ConsumedRecord, OutgoingRecord
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.attempts import MemoryAttempts
+from services.ledger.memory.server import MemoryServer
 from services.local.servers.kafka import KafkaCluster
 from services.runtime.engine.engine import Engine
 from services.runtime.engine.limits import Limits
@@ -178,7 +179,7 @@ async def test_an_engine_passes_transactions_markers_and_aborted_messages(client
             source=source,
             sink=sink,
             handle=copy,
-            attempts=MemoryLedger(),
+            attempts=MemoryAttempts(MemoryServer()),
             holds=Holds(),
             dead_topic="none",
             limits=Limits(watch_s=0.1),
@@ -209,7 +210,7 @@ async def test_two_topics_in_one_group_and_one_declared_late(client: KafkaClient
             source=KafkaSource(client, topics=[early, late], group=early, times=times, metadata_s=1.0),
             sink=sink,
             handle=note,
-            attempts=MemoryLedger(),
+            attempts=MemoryAttempts(MemoryServer()),
             holds=Holds(),
             dead_topic="none",
         )

@@ -124,8 +124,8 @@ async def test_sigterm_while_calls_are_under_way(stream: Stream) -> None:
     assert await worker.wait() == 0
     assert stream.under_way(mine) == set(), "it has waited for its calls"
     async with open_ledger(stream.ledger) as ledger:
-        assert begun <= {call.call_id for call in await ledger.calls()}
-        assert not [claim for claim in await ledger.claims() if claim.ended == "open" and claim.call_id in begun]
+        assert begun <= {call.call_id for call in await ledger.books.calls()}
+        assert not [claim for claim in await ledger.books.claims() if claim.ended == "open" and claim.call_id in begun]
     assert case_ids(mine).isdisjoint(message.key.decode() for message in stream.tap.messages[PATHS_GENERATED])
     await stream.servers["away"].process.start()
     await stream.start("generator-1", "generator-2")
@@ -137,14 +137,14 @@ async def test_sigterm_while_calls_are_under_way(stream: Stream) -> None:
 async def test_the_same_question_fifty_times_at_once(stream: Stream) -> None:
     (mine,) = questions(18, 1)
     async with open_ledger(stream.ledger) as ledger:
-        before = await ledger.admitted()
+        before = await ledger.books.admitted()
         # From fifty sources, which are no part of its id: fifty messages that differ.
         await stream.submit([mine.with_(source=f"source {number}") for number in range(50)])
         await stream.until_ended([mine])
         await stream.tap.until(
             lambda: len(stream.tap.values(QUESTION_SUBMITTED, ids.case_id(mine))) == 50, 20, lambda: "50 submissions"
         )
-        after = await ask_until(ledger.admitted, lambda counts: counts["duplicate"] == before["duplicate"] + 49)
+        after = await ask_until(ledger.books.admitted, lambda counts: counts["duplicate"] == before["duplicate"] + 49)
     assert after["first"] == before["first"] + 1
     assert len(stream.tap.values(QUESTION_ADMITTED, ids.case_id(mine))) == 1
     assert stream.repeated([mine]) == set()

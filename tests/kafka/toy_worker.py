@@ -20,7 +20,7 @@ import orjson
 from services.core.errors import Dead
 from services.core.holds import Holds
 from services.core.messages import ConsumedRecord, OutgoingRecord
-from services.ledger.sqlite.ledger import SqliteLedger
+from services.ledger.sqlite.ledger import open_sqlite
 from services.runtime.engine.circuit import CircuitPolicy
 from services.runtime.engine.engine import Engine
 from services.runtime.engine.limits import Limits
@@ -58,7 +58,7 @@ async def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     times = GroupTimes(**{"session_s": 6.0, "rebalance_s": 10.0, **SETTINGS.get("times", {})})
-    async with KafkaSink(client) as sink, SqliteLedger.open(Path(SETTINGS["ledger"])) as ledger:
+    async with KafkaSink(client) as sink, open_sqlite(Path(SETTINGS["ledger"])) as ledger:
         holds = Holds()
         engine = Engine(
             service=SETTINGS.get("service", "toy"),
@@ -66,7 +66,7 @@ async def main() -> None:
             source=KafkaSource(client, topics=SETTINGS["topics"], group=SETTINGS["group"], times=times),
             sink=sink,
             handle=handle,
-            attempts=ledger,
+            attempts=ledger.attempts,
             holds=holds,
             dead_topic=SETTINGS["dead"],
             limits=Limits(**SETTINGS.get("limits", {})),

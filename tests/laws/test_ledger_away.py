@@ -10,7 +10,8 @@ from services.core.errors import LedgerAway
 from services.core.ledger.calls import Failure
 from services.core.ledger.ports import Done, Mine
 from services.ledger import LedgerUnusable, open_ledger
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.ledger import memory_ledger
+from services.ledger.memory.server import MemoryServer
 from services.ledger.valkey import server as valkey_server
 
 A, B = "worker-a", "worker-b"
@@ -20,16 +21,16 @@ async def test_a_valkey_server_that_restarts(own_valkey) -> None:
     """While it is down every request says so; afterwards the same ledger goes on, with all it held and no scripts."""
     server = own_valkey("--appendfsync", "always")
     async with open_ledger(server.url) as ledger:
-        assert await ledger.claim(["call-1", "call-2"], owner=A, lease_s=60) == [Mine(60), Mine(60)]
-        await ledger.complete({"call-1": Failure("kept")}, owner=A)
+        assert await ledger.calls.claim(["call-1", "call-2"], owner=A, lease_s=60) == [Mine(60), Mine(60)]
+        await ledger.calls.complete({"call-1": Failure("kept")}, owner=A)
         server.stop()
         for _ in range(2):
             with pytest.raises(LedgerAway, match=server.url):
-                await ledger.claim(["call-1"], owner=B, lease_s=60)
+                await ledger.calls.claim(["call-1"], owner=B, lease_s=60)
         server.start()
-        claims = await asyncio.gather(*(ledger.claim(["call-1"], owner=B, lease_s=60) for _ in range(40)))
+        claims = await asyncio.gather(*(ledger.calls.claim(["call-1"], owner=B, lease_s=60) for _ in range(40)))
         assert claims == [[Done(Failure("kept"))]] * 40
-        assert await ledger.renew(["call-2"], owner=A, lease_s=60) == [True]
+        assert await ledger.calls.renew(["call-2"], owner=A, lease_s=60) == [True]
 
 
 async def test_a_valkey_server_that_does_not_answer(own_valkey, monkeypatch) -> None:
@@ -38,11 +39,11 @@ async def test_a_valkey_server_that_does_not_answer(own_valkey, monkeypatch) -> 
     server = own_valkey()
     async with open_ledger(server.url) as ledger, asyncio.timeout(4):
         os.kill(server.pid, signal.SIGSTOP)
-        asked = (ledger.claim([f"call-{n}"], owner=A, lease_s=60) for n in range(40))
+        asked = (ledger.calls.claim([f"call-{n}"], owner=A, lease_s=60) for n in range(40))
         answers = await asyncio.gather(*asked, return_exceptions=True)
         os.kill(server.pid, signal.SIGCONT)
         assert {type(answer) for answer in answers} == {LedgerAway}
-        assert await ledger.claim(["call-other"], owner=B, lease_s=60) == [Mine(60)]
+        assert await ledger.calls.claim(["call-other"], owner=B, lease_s=60) == [Mine(60)]
 
 
 async def test_a_valkey_server_with_no_memory_left(own_valkey) -> None:
@@ -51,9 +52,9 @@ async def test_a_valkey_server_with_no_memory_left(own_valkey) -> None:
     async with open_ledger(server.url) as ledger:
         server.ask("CONFIG", "SET", "maxmemory", "1")
         with pytest.raises(LedgerAway, match="memory"):
-            await ledger.complete({"call-1": Failure("x")}, owner=A)
+            await ledger.calls.complete({"call-1": Failure("x")}, owner=A)
         server.ask("CONFIG", "SET", "maxmemory", "0")
-        assert await ledger.complete({"call-1": Failure("x")}, owner=A) == [Failure("x")]
+        assert await ledger.calls.complete({"call-1": Failure("x")}, owner=A) == [Failure("x")]
 
 
 async def test_a_valkey_server_that_evicts_is_refused(own_valkey) -> None:
@@ -64,7 +65,7 @@ async def test_a_valkey_server_that_evicts_is_refused(own_valkey) -> None:
             pass
     server.ask("ACL", "SETUSER", "default", "-config")
     async with open_ledger(server.url) as ledger:
-        assert await ledger.claim(["call-1"], owner=A, lease_s=1) == [Mine(1)]
+        assert await ledger.calls.claim(["call-1"], owner=A, lease_s=1) == [Mine(1)]
 
 
 @pytest.mark.parametrize("url", ["valkey://127.0.0.1:1/0", "redis://:secret@127.0.0.1:1/0", "unix:///nowhere/s"])
@@ -89,10 +90,11 @@ async def test_an_address_of_no_ledger(url: str) -> None:
 
 async def test_memory_can_be_away_too() -> None:
     """For the tests of those who must bear it."""
-    ledger = MemoryLedger()
-    ledger.away = "as the test wants it"
+    server = MemoryServer()
+    ledger = memory_ledger(server)
+    server.away = "as the test wants it"
     with pytest.raises(LedgerAway, match="as the test wants it"):
-        await ledger.claim(["call-1"], owner=A, lease_s=1)
-    ledger.away = None
+        await ledger.calls.claim(["call-1"], owner=A, lease_s=1)
+    server.away = None
     async with open_ledger("memory://") as other:
-        assert await other.claims() == await ledger.claims() == []
+        assert await other.books.claims() == await ledger.books.claims() == []

@@ -89,7 +89,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(asked=calls, owner=owners, lease_s=leases)
     def claim(self, asked, owner, lease_s) -> None:
-        claims = self.run(self.ledger.claim(asked, owner=owner, lease_s=lease_s))
+        claims = self.run(self.ledger.calls.claim(asked, owner=owner, lease_s=lease_s))
         assert claims == [self.expected_claim(call, owner, lease_s) for call in asked]
 
     def expected_claim(self, call, owner, lease_s):
@@ -106,7 +106,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(asked=calls, owner=owners, lease_s=leases)
     def renew(self, asked, owner, lease_s) -> None:
-        held = self.run(self.ledger.renew(asked, owner=owner, lease_s=lease_s))
+        held = self.run(self.ledger.calls.renew(asked, owner=owner, lease_s=lease_s))
         leases = [self.model.live(call, self.now) for call in asked]
         assert held == [lease is not None and lease.owner == owner for lease in leases]
         for lease in leases:
@@ -115,7 +115,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(asked=calls, owner=owners)
     def release(self, asked, owner) -> None:
-        self.run(self.ledger.release(asked, owner=owner))
+        self.run(self.ledger.calls.release(asked, owner=owner))
         for call in asked:
             lease = self.model.live(call, self.now)
             if lease and lease.owner == owner:
@@ -124,7 +124,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(asked=calls, owner=owners, text=st.text(max_size=3).filter(lambda it: it.isprintable()))
     def complete(self, asked, owner, text) -> None:
         outcomes = {call: Failure(f"{call} {text}") for call in asked}
-        stands = self.run(self.ledger.complete(outcomes, owner=owner))
+        stands = self.run(self.ledger.calls.complete(outcomes, owner=owner))
         for call in outcomes:
             if self.model.outcome(call) is None:
                 self.end_lease(call, owner)
@@ -142,7 +142,9 @@ class LedgerMachine(RuleBasedStateMachine):
         named=st.sampled_from([None, "r1"]), current=st.sampled_from(["r1", "r2"]), life=st.integers(0, 1), at=positions
     )
     def admit(self, named, current, life, at) -> None:
-        admission = self.run(self.ledger.admit("case-1", named=named, current=current, life=life, position=at))
+        admission = self.run(
+            self.ledger.admissions.admit("case-1", named=named, current=current, life=life, position=at)
+        )
         key = ("case-1", named or "", life)
         known = [it for it in self.model.submissions if it.key == key]
         first = next((it for it in known if it.first), None)
@@ -156,24 +158,24 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(service=services, at=positions, owner=owners)
     def open_attempt(self, service, at, owner) -> None:
-        others = self.run(self.ledger.open_attempt(service, at, owner=owner))
+        others = self.run(self.ledger.attempts.open_attempt(service, at, owner=owner))
         self.model.attempts[service, at, owner] = self.now
         assert others == sum(key[:2] == (service, at) and key[2] != owner for key in self.model.attempts)
 
     @rule(service=services, at=positions, owner=owners)
     def close_attempt(self, service, at, owner) -> None:
-        self.run(self.ledger.close_attempt(service, at, owner=owner))
+        self.run(self.ledger.attempts.close_attempt(service, at, owner=owner))
         self.model.attempts.pop((service, at, owner), None)
 
     @rule(service=services, at=positions)
     def forget_attempts(self, service, at) -> None:
-        self.run(self.ledger.forget_attempts(service, at))
+        self.run(self.ledger.attempts.forget_attempts(service, at))
         self.model.attempts = {key: it for key, it in self.model.attempts.items() if key[:2] != (service, at)}
 
     @rule(older_than_s=st.sampled_from([12.0, 30.0]))
     def prune(self, older_than_s) -> None:
         cutoff, model = self.now - older_than_s, self.model
-        dropped = self.run(self.ledger.prune(older_than_s))
+        dropped = self.run(self.ledger.books.prune(older_than_s))
         assert dropped == sum(it[0] < cutoff for it in model.done)
         model.done = [it for it in model.done if it[0] >= cutoff]
         model.leases = [it for it in model.leases if it.until >= cutoff]
@@ -186,7 +188,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def history_is_the_model_s(self) -> None:
         """Every lease ever given, as it was."""
-        claims = self.run(self.ledger.claims())
+        claims = self.run(self.ledger.books.claims())
         rows = [(it.call_id, it.owner, it.since, it.until, it.ended) for it in claims]
         assert rows == [(it.call, it.owner, it.since, it.until, it.ended) for it in self.model.leases]
 
@@ -194,24 +196,24 @@ class LedgerMachine(RuleBasedStateMachine):
     def no_two_leases_of_a_call_overlap(self) -> None:
         """The truth of 'one at a time', from the books alone."""
         ends: dict[str, float] = {}
-        for row in self.run(self.ledger.claims()):
+        for row in self.run(self.ledger.books.claims()):
             assert row.since >= ends.get(row.call_id, 0)
             ends[row.call_id] = row.until
 
     @invariant()
     def finished_calls_are_the_model_s(self) -> None:
         """In order, with who wrote them and when; and nobody holds a lease of one."""
-        rows = self.run(self.ledger.calls())
+        rows = self.run(self.ledger.books.calls())
         assert [(it.at, it.call_id, it.owner, it.outcome) for it in rows] == self.model.done
         done = {row.call_id for row in rows}
-        assert not [it for it in self.run(self.ledger.claims()) if it.call_id in done and it.until > self.now]
+        assert not [it for it in self.run(self.ledger.books.claims()) if it.call_id in done and it.until > self.now]
 
     @invariant()
     def submissions_are_counted(self) -> None:
         """Each message once."""
         first = sum(it.first for it in self.model.submissions)
         counts = {"first": first, "duplicate": len(self.model.submissions) - first}
-        assert self.run(self.ledger.admitted()) == counts
+        assert self.run(self.ledger.books.admitted()) == counts
 
 
 def test_any_sequence_of_requests_does_what_the_model_does(store, clock) -> None:

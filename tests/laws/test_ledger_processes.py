@@ -90,7 +90,7 @@ async def run(shared_store) -> Run:
             worker.reap()
     begun = [it for worker in workers for it in worker.begun()]
     async with shared_store.ledger() as ledger:
-        return Run(begun, await ledger.claims(), await ledger.calls(), exits)
+        return Run(begun, await ledger.books.claims(), await ledger.books.calls(), exits)
 
 
 async def test_several_processes_at_once_one_of_them_killed(run: Run) -> None:

@@ -41,7 +41,7 @@ async def admit(
     life: int = 0,
 ) -> Admission:
     case_id = ids.case_id(asked)
-    return await ledger.admit(
+    return await ledger.admissions.admit(
         case_id,
         named=named,
         current="recipe-1",
@@ -141,7 +141,7 @@ async def test_pruning_forgets_refusals_and_who_was_let_in(ledger: Ledger, clock
     await admit(ledger, COPY, 2)
     clock.pass_(100)
     await admit(ledger, OTHER, 3)
-    await ledger.prune(50)
+    await ledger.books.prune(50)
     newer = question(OTHER.question.upper(), tuple(OTHER.options.values()))
     assert (await admit(ledger, newer, 4)).refusal is not None
     for _ in range(2):

@@ -104,7 +104,7 @@ async def _evaluate(
         sigterm_cancels(),
         open_ledger(ledger_url) as ledger,
         ChatClient(endpoints) as chat,
-        Dispatcher(chat, ledger, endpoints=endpoints, owner=owner, holds=Holds(), pace=pace) as models,
+        Dispatcher(chat, ledger.calls, endpoints=endpoints, owner=owner, holds=Holds(), pace=pace) as models,
     ):
         try:
             with _progress(len(items), models, quiet=quiet) as bar:

@@ -60,7 +60,7 @@ async def _whys(url: str) -> dict[str, str | None]:
     from services.ledger import open_ledger
 
     async with open_ledger(url) as ledger:
-        return {service: await ledger.circuit(service) for service in services()}
+        return {service: await ledger.attempts.circuit(service) for service in services()}
 
 
 async def _close(url: str, service: str) -> str | None:
@@ -68,7 +68,7 @@ async def _close(url: str, service: str) -> str | None:
     from services.ledger import open_ledger
 
     async with open_ledger(url) as ledger:
-        why = await ledger.circuit(service)
+        why = await ledger.attempts.circuit(service)
         if why is not None:
-            await ledger.set_circuit(service, None)
+            await ledger.attempts.set_circuit(service, None)
         return why

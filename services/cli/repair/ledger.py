@@ -103,4 +103,4 @@ async def _prune(url: str, age: timedelta) -> int:
 
     async with open_ledger(url) as ledger, open_status_store(url) as standings:
         await standings.prune(age.total_seconds())
-        return await ledger.prune(age.total_seconds())
+        return await ledger.books.prune(age.total_seconds())

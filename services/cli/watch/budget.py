@@ -79,15 +79,15 @@ async def _look(url: str) -> "tuple[BudgetState, Sequence[Spending]]":
     from services.ledger import open_ledger
 
     async with open_ledger(url) as ledger:
-        return await ledger.budget(), await ledger.spendings()
+        return await ledger.budgets.state(), await ledger.budgets.spendings()
 
 
 async def _set(url: str, limit: int | None) -> "BudgetState":
     from services.ledger import open_ledger
 
     async with open_ledger(url) as ledger:
-        await ledger.set_budget(limit)
-        return await ledger.budget()
+        await ledger.budgets.set_limit(limit)
+        return await ledger.budgets.state()
 
 
 def _usd(nano_usd: int) -> float:

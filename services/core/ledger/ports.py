@@ -1,5 +1,6 @@
-"""The ledger's ports: small Protocols. Each has adapters for SQLite, Valkey and memory, and one
-suite of laws in tests/laws for all."""
+"""The ledger's ports: small Protocols, and the value that holds one of each. Each has adapters for SQLite, Valkey and
+memory, and one suite of laws in tests/laws for all three. Every method raises LedgerAway while the store can't be
+reached or is too slow; the effect of the call is then unknown."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,28 +9,28 @@ from typing import Literal, Protocol
 from services.contracts.refused import Match, Reason
 from services.core.dedupe.minhash import Candidate
 from services.core.ledger.calls import Outcome
-from services.core.ledger.spending import Price
+from services.core.ledger.spending import BudgetState, Price, Spending
 from services.core.messages import Position
 
 
 @dataclass(frozen=True)
 class Done:
-    """The call has ended: this is what everyone publishes."""
+    """The call has ended: every worker publishes this outcome."""
 
     outcome: Outcome
 
 
 @dataclass(frozen=True)
 class Mine:
-    """The call is the caller's to make, until the lease ends. A second claim of the same owner renews it."""
+    """The caller holds the lease and makes the call. A second claim of the same owner renews it."""
 
     lease_s: float
-    """Seconds that the lease lasts from the moment it was asked for."""
+    """Seconds that the lease lasts, counted from the moment of the request."""
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Another owner has the lease."""
+    """Another owner holds the lease."""
 
     remaining_s: float
 
@@ -38,34 +39,44 @@ Claim = Done | Mine | Elsewhere
 
 
 class Calls(Protocol):
-    """The call ledger: each paid call once. An owner is a process (a name no other process has, nor will have).
+    """The call ledger: each paid call is made once. An owner is one process, under a name that is never reused.
 
-    All methods raise LedgerAway where the store can't be reached or is too slow; nothing is then known of the effect.
+    - A lease is one row of `Books.claims()`. A renewal, or a second claim by the same owner, extends a live lease and
+      never shortens it. An expired lease keeps its `until` and stays 'open'. A later claim is a new row, also for the
+      same owner.
+    - Only the latest lease of a call ever changes.
+    - `complete` needs no lease: a call that was paid for counts. It ends the latest lease of the call. The caller's own
+      lease becomes 'completed'; an expired one keeps its `until`, and the CallRow has the time of the outcome.
+      Another owner's live lease becomes 'released' now: its renewal returns False, and its `complete` returns the
+      outcome that was written first. So a finished call has no live lease.
+    - A price counts once, with the outcome that is written first. It is charged to the latest open reservation of the
+      case. A call without a price (from an older worker) is charged to nothing.
     """
 
     async def claim(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[Claim]:
-        """For each call, in order: its outcome, or a lease, or who has it. One transaction. May be repeated."""
+        """For each call, in order: its outcome, a lease, or the time left on another owner's lease. One transaction.
+        May be repeated."""
         ...
 
     async def renew(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[bool]:
-        """Extend leases that the owner still holds; False for each that it doesn't hold any more (lost or ended)."""
+        """Extend the leases that the owner holds. False for each that it no longer holds."""
         ...
 
     async def release(self, call_ids: Sequence[str], *, owner: str) -> None:
-        """Give back leases whose calls were not made or have been cancelled. Those of others are left alone."""
+        """End live leases of the owner whose calls were not made or were cancelled. Leaves other owners' leases."""
         ...
 
     async def complete(
         self, outcomes: Mapping[str, Outcome], *, owner: str, prices: Mapping[str, Price] | None = None
     ) -> list[Outcome]:
-        """Write outcomes and end the leases; the first writer wins. Returns what the ledger holds, in order. What was
-        written is put down to `prices`, by call id, in the same transaction."""
+        """Write outcomes and end the leases; the first writer wins. Returns the outcomes that the ledger holds, in
+        order. Charges new outcomes by `prices` (by call id) in the same transaction."""
         ...
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a question is not admitted, and what it is too like."""
+    """Why a question is not admitted, and which known question it matches."""
 
     reason: Reason
     match: Match
@@ -73,16 +84,21 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Admission:
-    """What admission said, and the recipe that the question was given (then, not now)."""
+    """The verdict, and the recipe that the question was given when it was first admitted."""
 
     verdict: Literal["first", "same", "duplicate"]
     recipe_id: str
     refusal: Refusal | None = None
-    """Of 'first' and 'same': why the question was refused when it came first. None: it was let in."""
+    """Of 'first' and 'same': why the question was refused. None: it was admitted."""
 
 
 class Admissions(Protocol):
-    """Each question becomes a case once: the first writer wins."""
+    """Each question becomes a case once: the first writer wins.
+
+    An admission is identified by (case id, named recipe or none, life). A refusal belongs to its admission, and is
+    returned again to the same message. Later questions are compared with every question that was admitted with a
+    candidate, in any life and under any recipe. Pruning an admission also drops it from this comparison.
+    """
 
     async def admit(
         self,
@@ -95,33 +111,35 @@ class Admissions(Protocol):
         refusal: Refusal | None = None,
         candidate: Candidate | None = None,
     ) -> Admission:
-        """Admit a question. `named` is the recipe that the submission asks for, if any: a question is admitted once for
-        each named recipe, and once for none. 'first': it is new. 'same': this very message was admitted before (a
-        redelivery), with the recipe given then. 'duplicate': another message was first. A life above 0 (a redrive) is
-        admitted once for itself.
+        """Admit a question, in one transaction.
 
-        A question that comes first is refused where the caller says so (`refusal`), or where one that was let in before
-        is too like it (`candidate`; the most similar one is named); and what was said then is said again to 'same'. All
-        in one step: of two that are alike and come at once, exactly one is let in. Who is let in as a newcomer is one
-        that later ones are held against. Its own earlier admissions are no reason to refuse a question, and a life
-        above 0 is never refused for its likeness: people have decided. Raises LedgerAway."""
+        `named` is the recipe that the submission asks for, if any; `current` the one it gets otherwise. A question is
+        admitted once for each named recipe, and once for none. A life above 0 (a redrive) is an admission of its own.
+
+        'first': the question is new. 'same': this very message was admitted before (a redelivery), with the same
+        recipe and refusal. 'duplicate': another message was first.
+
+        A first question is refused with `refusal`, where the caller gives one, or as a near-duplicate, where an
+        admitted question is too similar to `candidate` (the refusal names the most similar). Of two similar questions
+        that arrive together, exactly one is admitted. A question is never compared with its own earlier admissions, and
+        a redrive is never refused as a near-duplicate."""
         ...
 
 
 class Attempts(Protocol):
-    """How often a message was begun by a process that died of it; and circuits. Raises LedgerAway."""
+    """How often a message was in the hands of a process that died; and the services' circuit breakers."""
 
     async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:
-        """Note that processing begins. Returns how many attempts of OTHER owners were left open: by processes that
-        died, or that still run elsewhere after a rebalance and will close theirs. One owner counts once."""
+        """Record that processing begins. Returns the number of OTHER owners with an open attempt: processes that died,
+        or that still run after a rebalance and will close theirs. Each owner counts once."""
         ...
 
     async def close_attempt(self, service: str, position: Position, *, owner: str) -> None:
-        """Processing ended, or was given up in order (revoked, drained)."""
+        """Record that processing ended, or stopped in order (partition revoked, process drained)."""
         ...
 
     async def forget_attempts(self, service: str, position: Position) -> None:
-        """The message is finished: all of its attempts go."""
+        """Drop all attempts at the message: it is finished."""
         ...
 
     async def circuit(self, service: str) -> str | None:
@@ -129,23 +147,46 @@ class Attempts(Protocol):
         ...
 
     async def set_circuit(self, service: str, why: str | None) -> None:
-        """Open the circuit with a reason, or close it. Kept over restarts."""
+        """Open the circuit with a reason, or close it with None. Survives restarts."""
         ...
 
 
-# --- what an account of a run reads --------------------------------------------------------------------------------
+class Budgets(Protocol):
+    """Spending by model and stage, and the limit at which admission stops. `Calls.complete` charges each outcome."""
+
+    async def spendings(self) -> Sequence[Spending]:
+        """By alias and stage. Pruning does not change them."""
+        ...
+
+    async def state(self) -> BudgetState:
+        """The budget now."""
+        ...
+
+    async def set_limit(self, nano_usd: int | None) -> None:
+        """Set the limit for all workers, or remove it with None. Survives restarts."""
+        ...
+
+    async def reserve(self, case_id: str, work_id: str, life: int, *, recipe_id: str, prior_nano_usd: int) -> bool:
+        """Reserve a new case's estimated cost (`estimate`) if spending, reservations and the estimate together don't
+        exceed the limit; one transaction. True also where the case has its reservation already, or has ended."""
+        ...
+
+    async def settle(self, work_id: str, life: int) -> None:
+        """The case has ended: drop the rest of its reservation, and count its cost in later estimates. May be repeated,
+        and may come before `reserve`."""
+        ...
 
 
 @dataclass(frozen=True)
 class ClaimRow:
-    """One lease that was ever given."""
+    """One lease, live or ended."""
 
     call_id: str
     owner: str
     since: float
     """Unix time in seconds, by the store's clock."""
     until: float
-    """When it ended (completed, released) or ends by itself."""
+    """When it ended (completed, released), or expires."""
     ended: Literal["completed", "released", "open"]
 
 
@@ -161,10 +202,10 @@ class CallRow:
 
 
 class Books(Protocol):
-    """The ledger's own history, for accounts and spending."""
+    """The ledger's history, for audits and figures; and its pruning."""
 
     async def claims(self) -> list[ClaimRow]:
-        """Every lease ever given (a renewal extends its row), oldest first."""
+        """Every lease (a renewal extends its row), oldest first."""
         ...
 
     async def calls(self) -> list[CallRow]:
@@ -172,14 +213,27 @@ class Books(Protocol):
         ...
 
     async def under_way(self) -> Mapping[str, int]:
-        """How many live leases each owner has that has any."""
+        """The number of live leases, by owner; owners without any are left out."""
         ...
 
     async def admitted(self) -> dict[str, int]:
-        """Counts: `first` and `duplicate` submissions."""
+        """Counts of `first` and `duplicate` submissions. Each message counts once, however often Kafka delivers it; a
+        redrive is an admission of its own."""
         ...
 
     async def prune(self, older_than_s: float) -> int:
-        """Drop calls, claims, admissions and attempts that ended before that many seconds ago; returns how many calls.
-        Never sooner than the topics' retention."""
+        """Drop calls, claims, admissions, attempts and settled reservations that ended more than that many seconds ago;
+        returns the number of calls. Never prune sooner than the topics' retention. An attempt's age is that of the
+        message's latest attempt. Runs in small transactions, so other workers continue in between."""
         ...
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """One store's ports. Pass a caller the port that it uses, never the whole."""
+
+    calls: Calls
+    admissions: Admissions
+    attempts: Attempts
+    budgets: Budgets
+    books: Books

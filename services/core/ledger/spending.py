@@ -1,9 +1,7 @@
-"""What model calls cost, and the sum that they may come to: values, and the ports of the store that keeps them, which
-is the call ledger's."""
+"""The price of a model call, spending, and the state of the budget."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from services.contracts.case import Usage
 from services.contracts.recipe import Model
@@ -63,37 +61,6 @@ class BudgetState:
     """The last question that asked for a reservation was told to wait."""
 
 
-class Spendings(Protocol):
-    """What was spent. Raises LedgerAway. It is written by `Calls.complete`, with the reply, in one transaction."""
-
-    async def spendings(self) -> Sequence[Spending]:
-        """By alias and stage; pruning takes nothing from it."""
-        ...
-
-
 def estimate(settled: int, spent_nano_usd: int, prior_nano_usd: int) -> int:
     """What a case will probably cost, in nano-USD: the mean of so many ended ones, once they are enough."""
     return spent_nano_usd // settled if settled >= SETTLED_ENOUGH else prior_nano_usd
-
-
-class Budgets(Protocol):
-    """The sum at which admission stops. All raise LedgerAway."""
-
-    async def budget(self) -> BudgetState:
-        """As it stands."""
-        ...
-
-    async def set_budget(self, limit_nano_usd: int | None) -> None:
-        """Set the sum, or none. Kept over restarts; it holds for every worker at once."""
-        ...
-
-    async def reserve(self, case_id: str, work_id: str, life: int, *, recipe_id: str, prior_nano_usd: int) -> bool:
-        """Reserve for a case that is to be admitted what it will probably cost (`estimate`), if spent, reserved and
-        this together don't exceed the sum, in one transaction. True for one that has its reservation, or has ended:
-        asked again, it is told the same."""
-        ...
-
-    async def settle(self, work_id: str, life: int) -> None:
-        """The case has ended: what is left of its reservation goes, and what its calls have cost counts for the next
-        ones' estimate. May be repeated, and come before `reserve`."""
-        ...

@@ -1,4 +1,4 @@
-"""The money of the ledger's fake."""
+"""Spending, reservations and the budget in memory."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from services.contracts.case import Usage
 from services.core.ledger.spending import BudgetState, Price, Spending, estimate
+from services.ledger.memory.server import MemoryServer
 
 _Work = tuple[str, int]
+"""Work id and life."""
 
 
 @dataclass
@@ -24,49 +26,43 @@ class _Reservation:
         return max(0, self.estimate - self.spent) if self.open else 0
 
 
-class MemoryMoney:
-    """What was spent and reserved."""
+class MemoryBudgets:
+    """The port Budgets."""
 
-    def __init__(self) -> None:
-        self.limit: int | None = None
-        self.waiting = False
+    def __init__(self, server: MemoryServer) -> None:
+        self._server = server
+        self._limit: int | None = None
+        self._waiting = False
         self._spent: dict[tuple[str, str], Spending] = {}
         self._reserved: dict[_Work, _Reservation] = {}
         self._settled: defaultdict[str, list[int]] = defaultdict(list)
 
-    def pay(self, price: Price, usage: Usage) -> None:
-        """Put a call down."""
-        key, cost = (price.alias, price.stage), price.nano_usd(usage)
-        before = self._spent.get(key, Spending(*key, 0, Usage(), 0))
-        self._spent[key] = Spending(*key, before.calls + 1, before.usage + usage, before.nano_usd + cost)
-        theirs = [each for each in self._reserved.values() if each.case_id == price.case_id and each.open]
-        if theirs:
-            max(theirs, key=lambda each: each.at).spent += cost
-
-    def spendings(self) -> Sequence[Spending]:
-        """By alias and stage."""
+    async def spendings(self) -> Sequence[Spending]:
+        self._server.now()
         return [self._spent[key] for key in sorted(self._spent)]
 
-    def state(self) -> BudgetState:
-        """The budget as it stands."""
-        open_ = [each for each in self._reserved.values() if each.open]
-        spent = sum(each.nano_usd for each in self._spent.values())
-        return BudgetState(self.limit, spent, sum(each.left for each in open_), len(open_), self.waiting)
+    async def state(self) -> BudgetState:
+        self._server.now()
+        return self._state()
 
-    def reserve(self, case_id: str, work: _Work, recipe_id: str, prior: int, now: float) -> bool:
-        """As the port says."""
+    async def set_limit(self, nano_usd: int | None) -> None:
+        self._server.now()
+        self._limit, self._waiting = nano_usd, False
+
+    async def reserve(self, case_id: str, work_id: str, life: int, *, recipe_id: str, prior_nano_usd: int) -> bool:
+        now, work = self._server.now(), (work_id, life)
         if work in self._reserved:
             return True
-        settled, state = self._settled[recipe_id], self.state()
-        wanted = estimate(len(settled), sum(settled), prior)
-        asked = state.spent_nano_usd + state.reserved_nano_usd + wanted
-        self.waiting = self.limit is not None and asked > self.limit
-        if not self.waiting:
+        settled, state = self._settled[recipe_id], self._state()
+        wanted = estimate(len(settled), sum(settled), prior_nano_usd)
+        total = state.spent_nano_usd + state.reserved_nano_usd + wanted
+        self._waiting = self._limit is not None and total > self._limit
+        if not self._waiting:
             self._reserved[work] = _Reservation(case_id, recipe_id, now, wanted)
-        return not self.waiting
+        return not self._waiting
 
-    def settle(self, work: _Work, now: float) -> None:
-        """As the port says."""
+    async def settle(self, work_id: str, life: int) -> None:
+        now, work = self._server.now(), (work_id, life)
         found = self._reserved.get(work)
         if found is None:
             self._reserved[work] = _Reservation("", "", now, 0, open=False)
@@ -74,6 +70,20 @@ class MemoryMoney:
             found.open = False
             self._settled[found.recipe_id].append(found.spent)
 
+    def charge(self, price: Price, usage: Usage) -> None:
+        """Add a finished call, and take it from its case's latest open reservation."""
+        key, cost = (price.alias, price.stage), price.nano_usd(usage)
+        before = self._spent.get(key, Spending(*key, 0, Usage(), 0))
+        self._spent[key] = Spending(*key, before.calls + 1, before.usage + usage, before.nano_usd + cost)
+        open_ = [each for each in self._reserved.values() if each.case_id == price.case_id and each.open]
+        if open_:
+            max(open_, key=lambda each: each.at).spent += cost
+
     def prune(self, cutoff: float) -> None:
-        """Forget what was settled and reserved before that."""
+        """Drop older reservations that are settled."""
         self._reserved = {work: each for work, each in self._reserved.items() if each.open or each.at >= cutoff}
+
+    def _state(self) -> BudgetState:
+        open_ = [each for each in self._reserved.values() if each.open]
+        spent = sum(each.nano_usd for each in self._spent.values())
+        return BudgetState(self._limit, spent, sum(each.left for each in open_), len(open_), self._waiting)

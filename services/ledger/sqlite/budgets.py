@@ -1,15 +1,18 @@
-"""What the SQLite ledger does with money inside a transaction."""
+"""Spending, reservations and the budget in SQLite."""
 
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
+from typing import Final
 
 from services.contracts.case import Usage
 from services.core.ledger.spending import BudgetState, Price, Spending, estimate
+from services.ledger.sqlite.commits import SqliteCommits
 
-Work = tuple[str, int]
+_Work = tuple[str, int]
 """Work id and life."""
 
-_PAY = """
+_CHARGE = """
 INSERT INTO spending VALUES (?, ?, 1, ?, ?, ?, ?) ON CONFLICT (alias, stage) DO UPDATE SET
     calls = calls + 1, prompt = prompt + excluded.prompt, completion = completion + excluded.completion,
     cached = cached + excluded.cached, nano_usd = nano_usd + excluded.nano_usd
@@ -20,20 +23,48 @@ INSERT INTO settled VALUES (?, 1, ?) ON CONFLICT (recipe_id) DO UPDATE SET
     cases = cases + 1, nano_usd = nano_usd + excluded.nano_usd
 """
 
+PRUNED: Final = {
+    "reservation": "DELETE FROM reservation WHERE (work_id, life) IN "
+    "(SELECT work_id, life FROM reservation WHERE at < ? AND NOT open LIMIT ?)",
+}
 
-def pay(db: sqlite3.Connection, paid: Sequence[tuple[Price, Usage]]) -> None:
-    """Put calls down: to model and stage, and to their case's reservation."""
-    for price, usage in paid:
+
+class SqliteBudgets:
+    """The port Budgets."""
+
+    def __init__(self, commits: SqliteCommits) -> None:
+        self._commits = commits
+
+    async def spendings(self) -> Sequence[Spending]:
+        return await self._commits.run(_spendings)
+
+    async def state(self) -> BudgetState:
+        return await self._commits.run(_state)
+
+    async def set_limit(self, nano_usd: int | None) -> None:
+        await self._commits.run(partial(_set_limit, limit=nano_usd), durable=True)
+
+    async def reserve(self, case_id: str, work_id: str, life: int, *, recipe_id: str, prior_nano_usd: int) -> bool:
+        work = (work_id, life)
+        statement = partial(_reserve, case_id=case_id, work=work, recipe_id=recipe_id, prior=prior_nano_usd)
+        return await self._commits.run(statement, durable=True)
+
+    async def settle(self, work_id: str, life: int) -> None:
+        await self._commits.run(partial(_settle, work=(work_id, life)))
+
+
+def charge(db: sqlite3.Connection, charges: Sequence[tuple[Price, Usage]]) -> None:
+    """Inside a transaction: add finished calls to model and stage, and take them from their case's reservation."""
+    for price, usage in charges:
         cost = price.nano_usd(usage)
-        db.execute(_PAY, (price.alias, price.stage, usage.prompt, usage.completion, usage.cached, cost))
+        db.execute(_CHARGE, (price.alias, price.stage, usage.prompt, usage.completion, usage.cached, cost))
         if cost and (row := db.execute(_OPEN, (price.case_id,)).fetchone()):
             work_id, life, estimated, spent = row
             db.execute("UPDATE reservation SET spent = spent + ? WHERE work_id = ? AND life = ?", (cost, work_id, life))
-            _reserve(db, -min(cost, max(0, estimated - spent)), 0)
+            _add(db, -min(cost, max(0, estimated - spent)), 0)
 
 
-def spendings(db: sqlite3.Connection, _now: float) -> list[Spending]:
-    """By alias and stage."""
+def _spendings(db: sqlite3.Connection, _now: float) -> list[Spending]:
     rows = db.execute(
         "SELECT alias, stage, calls, prompt, completion, cached, nano_usd FROM spending ORDER BY alias, stage"
     )
@@ -43,39 +74,35 @@ def spendings(db: sqlite3.Connection, _now: float) -> list[Spending]:
     ]
 
 
-def state(db: sqlite3.Connection, _now: float) -> BudgetState:
-    """The budget as it stands."""
+def _state(db: sqlite3.Connection, _now: float) -> BudgetState:
     limit, waiting, reserved, open_ = db.execute("SELECT most, waiting, reserved, open FROM budget").fetchone()
     (spent,) = db.execute("SELECT ifnull(sum(nano_usd), 0) FROM spending").fetchone()
     return BudgetState(limit, spent, reserved, open_, bool(waiting))
 
 
-def set_limit(db: sqlite3.Connection, _now: float, *, limit: int | None) -> None:
-    """Set the sum, or none; nobody has been told to wait for it yet."""
+def _set_limit(db: sqlite3.Connection, _now: float, *, limit: int | None) -> None:
     db.execute("UPDATE budget SET most = ?, waiting = 0", (limit,))
 
 
-def reserve(db: sqlite3.Connection, now: float, *, case_id: str, work: Work, recipe_id: str, prior: int) -> bool:
-    """As the port says."""
+def _reserve(db: sqlite3.Connection, now: float, *, case_id: str, work: _Work, recipe_id: str, prior: int) -> bool:
     if _row(db, work):
         return True
     found = db.execute("SELECT cases, nano_usd FROM settled WHERE recipe_id = ?", (recipe_id,)).fetchone()
     settled, cost = found or (0, 0)
     wanted = estimate(settled, cost, prior)
-    stands = state(db, now)
-    asked = stands.spent_nano_usd + stands.reserved_nano_usd + wanted
-    waits = stands.limit_nano_usd is not None and asked > stands.limit_nano_usd
-    if waits != stands.waiting:
+    state = _state(db, now)
+    total = state.spent_nano_usd + state.reserved_nano_usd + wanted
+    waits = state.limit_nano_usd is not None and total > state.limit_nano_usd
+    if waits != state.waiting:
         db.execute("UPDATE budget SET waiting = ?", (waits,))
     if not waits:
         row = (*work, case_id, recipe_id, now, wanted, 0, 1)
         db.execute("INSERT INTO reservation VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-        _reserve(db, wanted, 1)
+        _add(db, wanted, 1)
     return not waits
 
 
-def settle(db: sqlite3.Connection, now: float, *, work: Work) -> None:
-    """As the port says."""
+def _settle(db: sqlite3.Connection, now: float, *, work: _Work) -> None:
     row = _row(db, work)
     if row is None:
         db.execute("INSERT INTO reservation VALUES (?, ?, '', '', ?, 0, 0, 0)", (*work, now))
@@ -84,14 +111,15 @@ def settle(db: sqlite3.Connection, now: float, *, work: Work) -> None:
     if open_:
         db.execute("UPDATE reservation SET open = 0 WHERE work_id = ? AND life = ?", work)
         db.execute(_SETTLED, (recipe_id, spent))
-        _reserve(db, -max(0, estimated - spent), -1)
+        _add(db, -max(0, estimated - spent), -1)
 
 
-def _row(db: sqlite3.Connection, work: Work) -> tuple[str, int, int, int] | None:
+def _row(db: sqlite3.Connection, work: _Work) -> tuple[str, int, int, int] | None:
     query = "SELECT recipe_id, estimate, spent, open FROM reservation WHERE work_id = ? AND life = ?"
     row: tuple[str, int, int, int] | None = db.execute(query, work).fetchone()
     return row
 
 
-def _reserve(db: sqlite3.Connection, nano_usd: int, cases: int) -> None:
+def _add(db: sqlite3.Connection, nano_usd: int, cases: int) -> None:
+    """Change the sum and the number of open reservations."""
     db.execute("UPDATE budget SET reserved = reserved + ?, open = open + ?", (nano_usd, cases))

@@ -22,8 +22,8 @@ CONNECTIONS = 16
 
 _LUA = Path(__file__).parent / "lua"
 _SCRIPTS: Final = ("claim", "renew", "release", "admit", "open_attempt", "close_attempt", "observe")
-_WITH_MONEY: Final = ("complete", "reserve", "settle", "prune")
-"""Those that have money.lua too."""
+_WITH_BUDGETS: Final = ("complete", "reserve", "settle", "prune")
+"""Those that include budgets.lua."""
 
 _AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.OutOfMemoryError, exceptions.ReadOnlyError)
 _AWAY_CODES: Final = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "UNKILLABLE")
@@ -41,9 +41,9 @@ class ValkeyServer:
         self._scripts = {
             name: client.register_script(prelude + (_LUA / f"{name}.lua").read_text()) for name in _SCRIPTS
         }
-        money = prelude + (_LUA / "money.lua").read_text()
+        budgets = prelude + (_LUA / "budgets.lua").read_text()
         self._scripts |= {
-            name: client.register_script(money + (_LUA / f"{name}.lua").read_text()) for name in _WITH_MONEY
+            name: client.register_script(budgets + (_LUA / f"{name}.lua").read_text()) for name in _WITH_BUDGETS
         }
 
     @classmethod

@@ -72,5 +72,5 @@ async def counter(log: Path | None, ledger: str) -> AsyncIterator[Counter]:
     if log is not None:
         yield LogCounter(log)
         return
-    async with open_ledger(ledger) as books:
-        yield LedgerCounter(books)
+    async with open_ledger(ledger) as opened:
+        yield LedgerCounter(opened.books)

@@ -31,8 +31,8 @@ async def account_of(
     seen = Topics()
     async for message in read_topic(client, *topics()):
         seen.take(message)
-    async with open_ledger(ledger) as books:
-        held = Ledger(calls=await books.calls(), claims=await books.claims())
+    async with open_ledger(ledger) as opened:
+        held = Ledger(calls=await opened.books.calls(), claims=await opened.books.claims())
     lines = await asyncio.to_thread(_lines, log) if log is not None else None
     ids = read_dataset(dataset).column("record_id").to_pylist()
     took = _span(held) if seconds is None else seconds

@@ -43,8 +43,8 @@ async def pay_and_wait(url: str) -> None:
     async with open_ledger(url) as ledger:
         price = Price("case-1", "qwen", "generate", 1.0, 2.0)
         reply = Reply("", "stop", Usage(prompt=1_000_000, completion=500_000, cached=10))
-        await ledger.complete({"call-1": reply}, owner="a", prices={"call-1": price})
-        assert not await ledger.reserve("case-2", "work-2", 0, recipe_id="r", prior_nano_usd=1)
+        await ledger.calls.complete({"call-1": reply}, owner="a", prices={"call-1": price})
+        assert not await ledger.budgets.reserve("case-2", "work-2", 0, recipe_id="r", prior_nano_usd=1)
 
 
 def test_what_was_spent_is_shown_and_that_questions_wait(url: str) -> None:

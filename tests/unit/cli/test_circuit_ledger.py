@@ -16,7 +16,7 @@ from services.contracts.case import Usage
 from services.contracts.topics import CASE_REJECTED, PATHS_GENERATED, topics
 from services.core.ledger.calls import Reply
 from services.ledger import open_ledger
-from services.ledger.sqlite.ledger import SqliteLedger
+from services.ledger.sqlite.ledger import open_sqlite
 from services.local.processes.ports import LOOPBACK, free_ports
 from services.runtime.kafka.admin import TopicSpec
 
@@ -41,7 +41,7 @@ def run(*arguments: str) -> int:
 def why(url: str, service: str) -> str | None:
     async def ask() -> str | None:
         async with open_ledger(url) as opened:
-            return await opened.circuit(service)
+            return await opened.attempts.circuit(service)
 
     return asyncio.run(ask())
 
@@ -49,7 +49,7 @@ def why(url: str, service: str) -> str | None:
 def open_circuit(url: str, service: str) -> None:
     async def set_it() -> None:
         async with open_ledger(url) as opened:
-            await opened.set_circuit(service, "20 dead letters within 3 s")
+            await opened.attempts.set_circuit(service, "20 dead letters within 3 s")
 
     asyncio.run(set_it())
 
@@ -108,15 +108,15 @@ class TestPrune:
             for days in (46, 44):
                 at = time.time() - days * DAY_S
                 path = Path(url.removeprefix("sqlite://"))
-                async with SqliteLedger.open(path, clock=lambda at=at: at) as opened:  # type: ignore[misc]
-                    await opened.complete({f"call-{days}": Reply("text", "stop", Usage())}, owner="me")
+                async with open_sqlite(path, clock=lambda at=at: at) as opened:
+                    await opened.calls.complete({f"call-{days}": Reply("text", "stop", Usage())}, owner="me")
 
         asyncio.run(write())
 
     def left(self, url: str) -> list[str]:
         async def ask() -> list[str]:
             async with open_ledger(url) as opened:
-                return [row.call_id for row in await opened.calls()]
+                return [row.call_id for row in await opened.books.calls()]
 
         return asyncio.run(ask())
 

@@ -10,7 +10,7 @@ from services.contracts.recipe import Recipe
 from services.core.ledger.calls import Reply
 from services.core.ledger.case_costs import ceiling, prior
 from services.core.ledger.spending import SETTLED_ENOUGH, Price, estimate
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.ledger import memory_ledger
 from services.recipes import load
 
 
@@ -54,8 +54,8 @@ async def test_what_is_spent_stays_within_the_stated_bound(
 ) -> None:
     """Cases come, pay in several calls, whatever they like up to `most`, and end in any order: the sum is exceeded at
     most by what the cases that were open when the last was let in cost beyond their estimates. In nano-USD."""
-    random, ledger = Random(seed), MemoryLedger()
-    await ledger.set_budget(budget)
+    random, ledger = Random(seed), memory_ledger()
+    await ledger.budgets.set_limit(budget)
     open_: dict[int, int] = {}  # what each may still cost
     estimates: dict[int, int] = {}
     bound, number = budget, 0
@@ -65,15 +65,15 @@ async def test_what_is_spent_stays_within_the_stated_bound(
         number += 1
         price = Price(f"case-{case}", "a", "generate", price_in=0, price_out=1_000_000 / 1e9)
         reply = Reply("", "stop", Usage(completion=cost))
-        await ledger.complete({f"call-{number}": reply}, owner="w", prices={f"call-{number}": price})
+        await ledger.calls.complete({f"call-{number}": reply}, owner="w", prices={f"call-{number}": price})
 
     for case in range(60):
-        before = (await ledger.budget()).reserved_nano_usd
-        if len(open_) < open_at_once and await ledger.reserve(
+        before = (await ledger.budgets.state()).reserved_nano_usd
+        if len(open_) < open_at_once and await ledger.budgets.reserve(
             f"case-{case}", f"work-{case}", 0, recipe_id="r", prior_nano_usd=min(expected, most)
         ):
             open_[case] = most
-            estimates[case] = (await ledger.budget()).reserved_nano_usd - before
+            estimates[case] = (await ledger.budgets.state()).reserved_nano_usd - before
             bound = budget + sum(max(0, most - estimates[each]) for each in open_)
         for each in random.sample(sorted(open_), min(3, len(open_))):
             cost = random.randint(0, open_[each])
@@ -81,10 +81,10 @@ async def test_what_is_spent_stays_within_the_stated_bound(
             open_[each] -= cost
             if random.random() < 0.4:
                 del open_[each]
-                await ledger.settle(f"work-{each}", 0)
-        assert (await ledger.budget()).spent_nano_usd <= bound
+                await ledger.budgets.settle(f"work-{each}", 0)
+        assert (await ledger.budgets.state()).spent_nano_usd <= bound
     for each, left in open_.items():
         await pay(each, left)
-    state = await ledger.budget()
+    state = await ledger.budgets.state()
     assert state.spent_nano_usd <= bound
     assert state.open == len(open_)

@@ -15,7 +15,7 @@ from services.core.ledger.ports import Done, Mine
 from services.ledger import LedgerUnusable, open_ledger
 from services.ledger.sqlite import commits, file
 from services.ledger.sqlite.commits import SqliteCommits, Work
-from services.ledger.sqlite.ledger import SqliteLedger
+from services.ledger.sqlite.ledger import open_sqlite
 
 A, B = "worker-a", "worker-b"
 
@@ -93,8 +93,8 @@ async def test_many_may_open_a_new_file_at_once(path: Path) -> None:
 async def test_a_path_with_odd_characters(tmp_path: Path) -> None:
     folder = tmp_path / "50% of ? # it"
     folder.mkdir()
-    async with SqliteLedger.open(folder / "x y.db") as ledger:
-        await ledger.claim(["call-1"], owner=A, lease_s=5)
+    async with open_sqlite(folder / "x y.db") as ledger:
+        await ledger.calls.claim(["call-1"], owner=A, lease_s=5)
     assert [it.name for it in folder.iterdir()] == ["x y.db"]
 
 
@@ -104,16 +104,16 @@ async def test_a_path_with_odd_characters(tmp_path: Path) -> None:
 async def test_a_file_that_another_holds_too_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """LedgerAway for all that wait; once it is free the same ledger goes on."""
     monkeypatch.setattr(file, "BUSY_S", 0.05)
-    async with SqliteLedger.open(path) as ledger:
+    async with open_sqlite(path) as ledger:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            asked = (ledger.claim([f"call-{n}"], owner=A, lease_s=5) for n in range(5))
+            asked = (ledger.calls.claim([f"call-{n}"], owner=A, lease_s=5) for n in range(5))
             answers = await asyncio.gather(*asked, return_exceptions=True)
             assert {type(answer) for answer in answers} == {LedgerAway}
             assert "another process held it" in str(answers[0])
-            assert await ledger.claims() == []
+            assert await ledger.books.claims() == []
             other.execute("ROLLBACK")
-        assert await ledger.claim(["call-0"], owner=B, lease_s=5) == [Mine(5)]
+        assert await ledger.calls.claim(["call-0"], owner=B, lease_s=5) == [Mine(5)]
 
 
 async def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,26 +127,26 @@ async def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(commits, "connect_impatient", connect_to_small_disk)
     large = Failure("x" * 500_000)
-    async with SqliteLedger.open(path) as ledger:
-        await ledger.claim(["call-1"], owner=A, lease_s=60)
+    async with open_sqlite(path) as ledger:
+        await ledger.calls.claim(["call-1"], owner=A, lease_s=60)
         with pytest.raises(LedgerAway, match="full: free some"):
-            await ledger.complete({"call-2": Failure("small"), "call-1": large}, owner=A)
-        assert await ledger.calls() == []
+            await ledger.calls.complete({"call-2": Failure("small"), "call-1": large}, owner=A)
+        assert await ledger.books.calls() == []
         pages = 4_000
-        assert await ledger.complete({"call-1": large}, owner=A) == [large]
-        assert [row.ended for row in await ledger.claims()] == ["completed"]
+        assert await ledger.calls.complete({"call-1": large}, owner=A) == [large]
+        assert [row.ended for row in await ledger.books.claims()] == ["completed"]
 
 
 async def test_a_file_that_vanished_is_not_made_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty ledger would pay for every call again: it stays away until someone acts."""
     monkeypatch.setattr(file, "BUSY_S", 0.0)
-    async with SqliteLedger.open(path) as ledger:
+    async with open_sqlite(path) as ledger:
         move(path, path.with_suffix(".moved"))
         for _ in range(2):
             with pytest.raises(LedgerAway):
-                await ledger.calls()
+                await ledger.books.calls()
         move(path.with_suffix(".moved"), path)
-        assert await ledger.calls() == []
+        assert await ledger.books.calls() == []
 
 
 # --- batches
@@ -222,18 +222,18 @@ async def test_a_long_log_is_folded_into_the_file(path: Path, monkeypatch: pytes
     """It stays about as long as its bound, however much is written; what was written is all there."""
     monkeypatch.setattr(commits, "_LONG_LOG", 200_000)
     lengths = []
-    async with SqliteLedger.open(path) as ledger:
+    async with open_sqlite(path) as ledger:
         for number in range(60):
-            await ledger.complete({f"call-{number}": Failure("x" * 20_000)}, owner=A)
+            await ledger.calls.complete({f"call-{number}": Failure("x" * 20_000)}, owner=A)
             lengths.append(path.with_name("ledger.db-wal").stat().st_size)
-        assert len(await ledger.calls()) == 60
+        assert len(await ledger.books.calls()) == 60
     assert max(lengths) < 400_000
 
 
 async def test_a_closed_ledger_says_so(path: Path) -> None:
-    async with SqliteLedger.open(path) as ledger:
-        await ledger.complete({"call-1": Failure("x")}, owner=A)
+    async with open_sqlite(path) as ledger:
+        await ledger.calls.complete({"call-1": Failure("x")}, owner=A)
     with pytest.raises(RuntimeError, match="closed"):
-        await ledger.claim(["call-1"], owner=A, lease_s=1)
-    async with SqliteLedger.open(path) as ledger:
-        assert await ledger.claim(["call-1"], owner=A, lease_s=1) == [Done(Failure("x"))]
+        await ledger.calls.claim(["call-1"], owner=A, lease_s=1)
+    async with open_sqlite(path) as ledger:
+        assert await ledger.calls.claim(["call-1"], owner=A, lease_s=1) == [Done(Failure("x"))]

@@ -10,7 +10,8 @@ from services.contracts.case import Usage
 from services.core.errors import Draining, ModelAway, Reject, Retry
 from services.core.holds import Holds
 from services.core.ledger.calls import Failure, Reply
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.ledger import memory_ledger
+from services.ledger.memory.server import MemoryServer
 from services.llm.client import Endpoint
 from services.llm.dispatcher import Dispatcher
 from services.llm.pace import Pace
@@ -25,11 +26,12 @@ class World:
     def __init__(self, client) -> None:
         clock = asyncio.get_running_loop().time
         self.client = client
-        self.ledger = MemoryLedger(clock)
+        self.server = MemoryServer(clock)
+        self.ledger = memory_ledger(self.server)
         self.holds = Holds(clock)
         self.claims: list[tuple[str, ...]] = []
-        self._claim = self.ledger.claim
-        self.ledger.claim = self._noted
+        self._claim = self.ledger.calls.claim
+        self.ledger.calls.claim = self._noted
 
     async def _noted(self, call_ids, **how):
         self.claims.append(tuple(call_ids))
@@ -38,7 +40,7 @@ class World:
     def dispatcher(self, owner: str = "one", **pace) -> Dispatcher:
         return Dispatcher(
             self.client,
-            self.ledger,
+            self.ledger.calls,
             endpoints=ENDPOINTS,
             owner=owner,
             holds=self.holds,
@@ -48,7 +50,7 @@ class World:
 
     async def ends(self) -> list[tuple[str, str]]:
         """How each lease ever given ended, by owner."""
-        return [(row.owner, row.ended) for row in await self.ledger.claims()]
+        return [(row.owner, row.ended) for row in await self.ledger.books.claims()]
 
 
 @pytest.fixture
@@ -197,14 +199,14 @@ def test_a_call_that_waits_for_a_permit_is_given_up_with_its_last_caller(living,
 
 def test_a_call_whose_last_caller_leaves_while_it_is_claimed_is_not_made(living, client, request_of):
     async def story(world: World) -> None:
-        claim = world.ledger.claim
+        claim = world.ledger.calls.claim
 
         async def slow(*args, **how):
             claims = await claim(*args, **how)
             await asyncio.sleep(1)
             return claims
 
-        world.ledger.claim = slow
+        world.ledger.calls.claim = slow
         async with world.dispatcher() as models:
             await cancelled(await started(models, request_of(1)))
             await asyncio.sleep(2)
@@ -279,7 +281,7 @@ def test_a_call_that_runs_elsewhere_is_waited_for_without_a_permit(living, clien
 def test_all_who_wait_for_other_owners_look_together(living, client, request_of):
     async def story(world: World) -> None:
         requests = [request_of(number) for number in range(20)]
-        await world.ledger.claim([request.call_id for request in requests], owner="dead", lease_s=30)
+        await world.ledger.calls.claim([request.call_id for request in requests], owner="dead", lease_s=30)
         world.claims.clear()
         async with world.dispatcher() as models:
             tasks = []
@@ -299,7 +301,7 @@ def test_a_dead_owners_call_is_taken_over_when_its_lease_is_over(living, client,
     client.script = reply_of
 
     async def story(world: World) -> None:
-        await world.ledger.claim([request_of(1).call_id], owner="dead", lease_s=30)
+        await world.ledger.calls.claim([request_of(1).call_id], owner="dead", lease_s=30)
         now = asyncio.get_running_loop().time
         begun = now()
         async with world.dispatcher() as models:
@@ -409,14 +411,14 @@ def test_a_ledger_that_is_away_is_waited_for(living, client, request_of, reply_o
     client.script = reply_of
 
     async def story(world: World) -> None:
-        world.ledger.away = "no store"
+        world.server.away = "no store"
         async with world.dispatcher() as models:
             asking = await started(models, request_of(1))
             await asyncio.sleep(600)
             assert client.sent == []
             assert world.holds.counts() == Counter(away=1)
             assert not world.holds.overdue()
-            world.ledger.away = None
+            world.server.away = None
             assert texts(await asking) == ["reply to 1"]
 
     living(story)
@@ -426,14 +428,14 @@ def test_a_reply_in_hand_is_kept_until_it_is_written(living, client, request_of)
     async def story(world: World) -> None:
         async with world.dispatcher() as models:
             asking = await started(models, request_of(1))
-            world.ledger.away = "no store"
+            world.server.away = "no store"
             client.reply("dear")
             await asyncio.sleep(300)
             await cancelled(asking)
             await asyncio.sleep(300)
-            world.ledger.away = None
+            world.server.away = None
             await asyncio.sleep(6)
-            assert [row.outcome.text for row in await world.ledger.calls()] == ["dear"]
+            assert [row.outcome.text for row in await world.ledger.books.calls()] == ["dear"]
             assert len(client.sent) == 1
 
     living(story)
@@ -444,12 +446,12 @@ def test_no_call_starts_on_a_lease_that_may_be_over(living, client, request_of):
         async with world.dispatcher() as models:
             busy = await started(models, request_of(1), request_of(2))
             waits = await started(models, request_of(3))
-            world.ledger.away = "no store"
+            world.server.away = "no store"
             await asyncio.sleep(90)
             client.reply()
             await asyncio.sleep(1)
             assert len(client.sent) == 2, "the third has a permit, and a lease that was last renewed 90 s ago"
-            world.ledger.away = None
+            world.server.away = None
             await asyncio.sleep(6)
             assert len(client.sent) == 3
             client.reply()
@@ -466,7 +468,7 @@ def test_no_call_starts_whose_reply_came_while_it_waited_for_a_permit(living, cl
             waits = await started(models, request_of(3))
             await asyncio.sleep(1)
             late = Reply("of an owner whose lease had run out", "stop", Usage())
-            await world.ledger.complete({request_of(3).call_id: late}, owner="two")
+            await world.ledger.calls.complete({request_of(3).call_id: late}, owner="two")
             client.reply()
             client.reply()
             await busy
@@ -482,13 +484,13 @@ def test_no_call_starts_that_was_drained_while_the_ledger_was_asked_once_more(li
             busy = await started(models, request_of(1), request_of(2))
             waits = await started(models, request_of(3))
             await asyncio.sleep(1)
-            answers, claim = asyncio.Event(), world.ledger.claim
+            answers, claim = asyncio.Event(), world.ledger.calls.claim
 
             async def slow(*call_ids, **how):
                 await answers.wait()
                 return await claim(*call_ids, **how)
 
-            world.ledger.claim = slow
+            world.ledger.calls.claim = slow
             client.reply()
             await settled()
             assert world.holds.counts() == Counter(calling=1, away=1)
@@ -508,13 +510,13 @@ def test_a_short_absence_of_the_ledger_loses_no_lease(living, client, request_of
         async with world.dispatcher() as models:
             asking = await started(models, request_of(1))
             await asyncio.sleep(15)
-            world.ledger.away = "no store"
+            world.server.away = "no store"
             await asyncio.sleep(30)
-            world.ledger.away = None
+            world.server.away = None
             await asyncio.sleep(45)
             assert models.stats.leases_lost == 0
-            assert len(await world.ledger.claims()) == 1
-            assert (await world.ledger.claims())[0].until > asyncio.get_running_loop().time() + 30
+            assert len(await world.ledger.books.claims()) == 1
+            assert (await world.ledger.books.claims())[0].until > asyncio.get_running_loop().time() + 30
             client.reply()
             await asking
 
@@ -526,9 +528,9 @@ def test_of_a_call_whose_lease_was_lost_the_first_writer_wins(living, client, re
         async with world.dispatcher() as models:
             asking = await started(models, request_of(1))
             call_id = request_of(1).call_id
-            await world.ledger.release([call_id], owner="one")
+            await world.ledger.calls.release([call_id], owner="one")
             first = Reply("the other's", "stop", Usage())
-            await world.ledger.complete({call_id: first}, owner="two")
+            await world.ledger.calls.complete({call_id: first}, owner="two")
             await asyncio.sleep(60)
             assert models.stats.leases_lost == 1
             client.reply("ours")
@@ -567,8 +569,8 @@ def test_draining_ends_every_other_wait(living, client, request_of, where):
     async def story(world: World) -> None:
         async with world.dispatcher() as models:
             if where == "elsewhere":
-                await world.ledger.claim([request_of(1).call_id], owner="two", lease_s=600)
-            world.ledger.away = "no store" if where == "ledger away" else None
+                await world.ledger.calls.claim([request_of(1).call_id], owner="two", lease_s=600)
+            world.server.away = "no store" if where == "ledger away" else None
             client.script = lambda _: Retry("HTTP 500") if where == "backing off" else ModelAway("HTTP 503")
             asking = await started(models, request_of(1))
             await asyncio.sleep(0.1)
@@ -576,7 +578,7 @@ def test_draining_ends_every_other_wait(living, client, request_of, where):
             await settled()
             assert asking.done()
             assert isinstance(asking.exception(), Draining)
-            world.ledger.away = None
+            world.server.away = None
             assert ("one", "open") not in await world.ends()
 
     living(story)
@@ -652,9 +654,9 @@ def test_two_processes_under_cancellations_make_each_call_once(living, client, r
         async def break_ledger() -> None:
             for _ in range(4):
                 await asyncio.sleep(chance.uniform(5, 40))
-                world.ledger.away = "no store"
+                world.server.away = "no store"
                 await asyncio.sleep(chance.uniform(0, 15))
-                world.ledger.away = None
+                world.server.away = None
 
         async with world.dispatcher("one", drain_s=200) as one, world.dispatcher("two", drain_s=200) as two:
             answers = await asyncio.gather(

@@ -7,7 +7,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from services.core.errors import Retry
 from services.core.holds import Holds
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.ledger import memory_ledger
 from services.llm.client import Endpoint
 from services.llm.dispatcher import Dispatcher
 from services.llm.spans import _server
@@ -21,7 +21,9 @@ def asked(virtually, client, traced):
 
     def run(*requests, times: int = 1):
         async def main() -> None:
-            async with Dispatcher(client, MemoryLedger(), endpoints=ENDPOINTS, owner="one", holds=Holds()) as models:
+            async with Dispatcher(
+                client, memory_ledger().calls, endpoints=ENDPOINTS, owner="one", holds=Holds()
+            ) as models:
                 for _ in range(times):
                     with trace.get_tracer("test").start_as_current_span("message"):
                         await models.ask(requests)

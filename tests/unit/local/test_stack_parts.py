@@ -11,7 +11,7 @@ from services import recipes
 from services.contracts.case import Usage
 from services.core.endpoint import Endpoint
 from services.core.ledger.calls import Reply
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.ledger import memory_ledger
 from services.local import demo, replay
 from services.local.audit.calls import Calls, LedgerCounter, LogCounter
 from services.local.processes.environment import environment
@@ -80,11 +80,11 @@ async def test_calls_are_counted_from_whole_lines_of_the_log(tmp_path: Path) -> 
 
 
 async def test_calls_are_counted_from_the_ledger_where_there_is_no_log() -> None:
-    ledger = MemoryLedger()
-    await ledger.claim(["call-1", "call-2", "call-3"], owner="one", lease_s=60)
-    await ledger.complete({"call-1": Reply("text", "stop", Usage())}, owner="one")
-    await ledger.release(["call-2"], owner="one")
-    assert await LedgerCounter(ledger).count() == Calls(2, 1)
+    ledger = memory_ledger()
+    await ledger.calls.claim(["call-1", "call-2", "call-3"], owner="one", lease_s=60)
+    await ledger.calls.complete({"call-1": Reply("text", "stop", Usage())}, owner="one")
+    await ledger.calls.release(["call-2"], owner="one")
+    assert await LedgerCounter(ledger.books).count() == Calls(2, 1)
 
 
 def test_the_real_part_takes_short_questions_and_the_scripted_one_all() -> None:

@@ -19,7 +19,8 @@ from services.contracts.topics import (
 from services.core.ledger.spending import Spending
 from services.core.messages import ConsumedRecord
 from services.core.status.figures import Figures
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.ledger import memory_ledger
+from services.ledger.memory.server import MemoryServer
 from services.ledger.memory.status import MemoryStatusStore
 from services.monitor.events import FOLLOWED, Unreadable, sighting
 from services.monitor.figures import FiguresInputs, TokenRate, build_figures, by_service
@@ -141,19 +142,22 @@ async def test_a_work_is_settled_at_its_end_and_with_the_last_of_its_records() -
 
 
 async def test_figures_are_published_and_go_on_while_the_ledger_and_kafka_are_away() -> None:
-    standings, ledger, at = MemoryStatusStore(lambda: NOW_MS / 1000), MemoryLedger(), [NOW_MS / 1000]
+    standings, server, at = MemoryStatusStore(lambda: NOW_MS / 1000), MemoryServer(), [NOW_MS / 1000]
+    ledger = memory_ledger(server)
     noting = CaseRecorder(standings, Settled(), clock=lambda: at[0])
     looking = FiguresPublisher(
         standings,
-        ledger=ledger,
+        attempts=ledger.attempts,
+        budgets=ledger.budgets,
+        books=ledger.books,
         lags=LagWatch(KafkaClient(bootstrap="127.0.0.1:1")),
         seen=noting.seen,
         clock=lambda: at[0],
     )
-    await ledger.set_circuit("router", "a burst")
+    await ledger.attempts.set_circuit("router", "a burst")
     await noting(message(CASE_ACCEPTED, encode(CASE)))
     await looking.once()
-    ledger.away = "gone"
+    server.away = "gone"
     at[0] += 5
     await noting(message(RECORD_COMPLETED, encode(RECORD.with_(index=0, of=1))))
     await looking.once()

@@ -15,7 +15,7 @@ from services.core.dedupe.evaluation_index import Entry, build
 from services.core.errors import BadIndex
 from services.core.ledger.ports import Refusal
 from services.core.messages import ConsumedRecord, Emit
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.ledger import memory_ledger
 from services.router.admission import admit
 from services.router.checks import NONE, Checks, checks
 from services.router.settings import Admission, RouterSettings
@@ -51,43 +51,45 @@ def submitted(question: Question, offset: int, life: int = 0) -> ConsumedRecord:
 
 
 async def test_an_evaluation_set_s_question_is_refused_with_what_it_matched(recipes: Recipes, index: Path) -> None:
-    ledger, held_against = MemoryLedger(), checks(Admission(evaluation_index=index))
+    ledger, held_against = memory_ledger(), checks(Admission(evaluation_index=index))
     match = Match(where="exam.jsonl", id="pku", text=STEM, similarity=1.0)
     case_id = ids.case_id(LIKE_IT)
     expected = Emit(
         QUESTION_REFUSED, case_id, Refused(case_id=case_id, question=LIKE_IT, reason="evaluation_set", match=match)
     )
-    assert await admit(submitted(LIKE_IT, 1), recipes, ledger, held_against) == [expected]
-    assert await admit(submitted(LIKE_IT, 1), recipes, ledger, NONE) == [expected], "it is read again, without the set"
-    assert await admit(submitted(LIKE_IT, 2), recipes, ledger, held_against) == []
+    assert await admit(submitted(LIKE_IT, 1), recipes, ledger.admissions, ledger.budgets, held_against) == [expected]
+    assert await admit(submitted(LIKE_IT, 1), recipes, ledger.admissions, ledger.budgets, NONE) == [expected], (
+        "it is read again, without the set"
+    )
+    assert await admit(submitted(LIKE_IT, 2), recipes, ledger.admissions, ledger.budgets, held_against) == []
 
 
 async def test_a_near_duplicate_is_refused_and_a_redrive_is_not(recipes: Recipes, index: Path) -> None:
-    ledger, near = MemoryLedger(), checks(Admission(near_duplicates=0.9))
-    [first] = await admit(submitted(ASKED, 1), recipes, ledger, near)
+    ledger, near = memory_ledger(), checks(Admission(near_duplicates=0.9))
+    [first] = await admit(submitted(ASKED, 1), recipes, ledger.admissions, ledger.budgets, near)
     assert first.topic == QUESTION_ADMITTED
-    [second] = await admit(submitted(LIKE_IT, 2), recipes, ledger, near)
+    [second] = await admit(submitted(LIKE_IT, 2), recipes, ledger.admissions, ledger.budgets, near)
     assert isinstance(second.message, Refused)
     assert (second.message.reason, second.message.match.where) == ("near_duplicate", ids.case_id(ASKED))
     both = checks(Admission(evaluation_index=index, near_duplicates=0.9))
-    [redriven] = await admit(submitted(LIKE_IT, 3, life=1), recipes, ledger, both)
+    [redriven] = await admit(submitted(LIKE_IT, 3, life=1), recipes, ledger.admissions, ledger.budgets, both)
     assert redriven.topic == QUESTION_ADMITTED
 
 
 async def test_without_checks_all_come_in(recipes: Recipes) -> None:
-    ledger = MemoryLedger()
+    ledger = memory_ledger()
     assert checks(Admission()) == NONE
     for offset, question in enumerate((ASKED, LIKE_IT)):
-        [emit] = await admit(submitted(question, offset), recipes, ledger)
+        [emit] = await admit(submitted(question, offset), recipes, ledger.admissions, ledger.budgets)
         assert emit.topic == QUESTION_ADMITTED
 
 
 async def test_what_was_let_in_stays_so_when_it_is_read_again(recipes: Recipes) -> None:
     """Though it would be refused by now: what it became may be published already."""
-    ledger = MemoryLedger()
+    ledger = memory_ledger()
     strict = Checks(refusal=lambda _: Refusal("evaluation_set", Match(where="f", id="1", text="", similarity=1)))
-    first = await admit(submitted(ASKED, 1), recipes, ledger)
-    assert await admit(submitted(ASKED, 1), recipes, ledger, strict) == first
+    first = await admit(submitted(ASKED, 1), recipes, ledger.admissions, ledger.budgets)
+    assert await admit(submitted(ASKED, 1), recipes, ledger.admissions, ledger.budgets, strict) == first
 
 
 def test_both_are_off_unless_set(monkeypatch: pytest.MonkeyPatch, index: Path) -> None:

@@ -11,7 +11,8 @@ from services.contracts.codec import decode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.core.holds import Holds
 from services.core.messages import ConsumedRecord, OutgoingRecord, Position
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.attempts import MemoryAttempts
+from services.ledger.memory.server import MemoryServer
 from services.runtime.engine.engine import Engine
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import TopicPartition
@@ -35,7 +36,8 @@ class Bench:
 
     def __init__(self, partitions: int = 1) -> None:
         self.broker = MemoryBroker(partitions)
-        self.ledger = MemoryLedger()
+        self.server = MemoryServer()
+        self.ledger = MemoryAttempts(self.server)
         self.holds = Holds()
         self.begun: list[bytes] = []
         self.inside: Counter[bytes] = Counter()
@@ -138,10 +140,10 @@ class Worker:
     async def die(self) -> None:
         """As kill -9: nothing more is committed, published or closed by it. Others see what it left."""
         assert self.running is not None
-        held, self._bench.broker.away, self._bench.ledger.away = self._bench.broker.away, "dead", "dead"
+        held, self._bench.broker.away, self._bench.server.away = self._bench.broker.away, "dead", "dead"
         self.running.cancel()
         await asyncio.wait({self.running})
-        self._bench.broker.away, self._bench.ledger.away = held, None
+        self._bench.broker.away, self._bench.server.away = held, None
         self.running = None
 
 

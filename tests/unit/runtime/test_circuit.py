@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from services.core.errors import Dead, LedgerAway
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.attempts import MemoryAttempts
+from services.ledger.memory.server import MemoryServer
 from services.runtime.engine.circuit import Circuit, CircuitPolicy
 
 Eventually = Callable[..., Awaitable[None]]
@@ -21,12 +22,12 @@ class Clock:
         return self.now
 
 
-def a_circuit(ledger: MemoryLedger, clock: Clock) -> Circuit:
+def a_circuit(ledger: MemoryAttempts, clock: Clock) -> Circuit:
     return Circuit("toy", attempts=ledger, policy=POLICY, clock=clock)
 
 
 async def test_only_a_burst_opens_it() -> None:
-    ledger, clock = MemoryLedger(), Clock()
+    ledger, clock = MemoryAttempts(MemoryServer()), Clock()
     circuit = a_circuit(ledger, clock)
     await circuit.look()
     for _ in range(10):
@@ -44,7 +45,7 @@ async def test_only_a_burst_opens_it() -> None:
 
 
 async def test_it_is_kept_over_a_restart_and_shared() -> None:
-    ledger, clock = MemoryLedger(), Clock()
+    ledger, clock = MemoryAttempts(MemoryServer()), Clock()
     await ledger.set_circuit("toy", "a bad deploy")
     circuit = a_circuit(ledger, clock)
     assert not circuit.known
@@ -57,7 +58,7 @@ async def test_it_is_kept_over_a_restart_and_shared() -> None:
 
 
 async def test_it_is_tried_now_and_then() -> None:
-    ledger, clock = MemoryLedger(), Clock()
+    ledger, clock = MemoryAttempts(MemoryServer()), Clock()
     await ledger.set_circuit("toy", "a bad deploy")
     circuit = a_circuit(ledger, clock)
     await circuit.look()
@@ -75,16 +76,17 @@ async def test_it_is_tried_now_and_then() -> None:
 
 
 async def test_what_was_decided_here_outlives_a_ledger_that_is_away() -> None:
-    ledger, clock = MemoryLedger(), Clock()
+    server, clock = MemoryServer(), Clock()
+    ledger = MemoryAttempts(server)
     circuit = a_circuit(ledger, clock)
     await circuit.look()
-    ledger.away = "locked"
+    server.away = "locked"
     for _ in range(3):
         circuit.dead()
     with pytest.raises(LedgerAway):
         await circuit.look()
     assert circuit.why
-    ledger.away = None
+    server.away = None
     await circuit.look()
     await circuit.look()
     assert circuit.why
@@ -92,7 +94,7 @@ async def test_what_was_decided_here_outlives_a_ledger_that_is_away() -> None:
 
 
 async def test_an_answer_that_is_older_than_the_opening_does_not_close_it() -> None:
-    ledger, clock = MemoryLedger(), Clock()
+    ledger, clock = MemoryAttempts(MemoryServer()), Clock()
     circuit = a_circuit(ledger, clock)
     asked = ledger.circuit
 
@@ -143,7 +145,7 @@ async def test_a_command_closes_it(bench: Any, eventually: Eventually) -> None:
 
 async def test_an_opening_is_written_at_once() -> None:
     """Not at the next look: the process may be told to go before that, and its successor must know."""
-    clock, ledger = Clock(), MemoryLedger()
+    clock, ledger = Clock(), MemoryAttempts(MemoryServer())
     circuit = Circuit("toy", attempts=ledger, policy=CircuitPolicy(burst=2, look_s=3_600), clock=clock)
     await circuit.look()
     looking = asyncio.create_task(circuit.time_to_look())

@@ -181,13 +181,13 @@ async def test_what_is_away_is_waited_for(bench: Any, eventually: Eventually, aw
 
 
 async def test_a_ledger_that_is_away_is_waited_for(bench: Any, eventually: Eventually) -> None:
-    bench.ledger.away = "locked"
+    bench.server.away = "locked"
     bench.send(b"0")
     async with bench.worker() as worker:
         await eventually(lambda: worker.stats.waited > 2)
         assert not bench.begun
         assert "the ledger has not been asked" in str(worker.engine.health().why)
-        bench.ledger.away = None
+        bench.server.away = None
         await eventually(lambda: bench.committed() == Committed(1))
     assert bench.outputs() == [b"0"]
 

@@ -14,7 +14,8 @@ import pytest
 from services.core.errors import LedgerAway
 from services.core.holds import Holds
 from services.core.messages import ConsumedRecord, OutgoingRecord
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.attempts import MemoryAttempts
+from services.ledger.memory.server import MemoryServer
 from services.runtime.engine.circuit import CircuitPolicy
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import TopicPartition
@@ -108,7 +109,8 @@ class Router:
 
     def __init__(self, *, drain_s: float = 5.0, **changes: Any) -> None:
         self.faust = FakeFaust()
-        self.ledger = MemoryLedger()
+        self.server = MemoryServer()
+        self.ledger = MemoryAttempts(self.server)
         self.carried: list[int] = []
         self.published: list[tuple[str, bytes]] = []
         self.go = asyncio.Event()
@@ -301,12 +303,12 @@ async def test_the_open_circuit_holds_all_but_its_probe() -> None:
 
 async def test_nothing_is_taken_before_the_ledger_was_asked() -> None:
     router = Router()
-    router.ledger.away = "stopped"
+    router.server.away = "stopped"
     async with router.running():
         router.faust.deliver(0)
         await asyncio.sleep(0.05)
         assert router.carried == []
-        router.ledger.away = None
+        router.server.away = None
         await until(lambda: router.faust.acked == [0])
 
 

@@ -1,7 +1,7 @@
--- owner, then call id, outcome and what it is put down to (money.lua), in turn -> for each: the finished call that stood already | nil: this one was written
+-- owner, then call id, outcome and its charge (budgets.lua), in turn -> for each: the earlier finished call | nil: this one was written
 local owner = ARGV[2]
 
-local function complete(call_id, outcome, paid)
+local function complete(call_id, outcome, cost)
   local done = redis.call('HGET', calls, call_id)
   if done then return done end
   redis.call('HSET', calls, call_id, int(now) .. ' ' .. owner .. '\n' .. outcome)
@@ -11,7 +11,7 @@ local function complete(call_id, outcome, paid)
   elseif lease and lease.ends > now then
     end_lease(call_id, lease, 'released')
   end
-  pay(paid)
+  charge(cost)
   return false
 end
 

@@ -1,4 +1,4 @@
--- Put after the prelude of every script that deals with money. The last five of KEYS:
+-- Put after the prelude of every script that changes spending or reservations. The last five of KEYS:
 --
 -- spending      hash  ALIAS \n STAGE \n calls, prompt, completion, cached or nano_usd -> sum
 -- budget        hash  limit (absent: none), waiting, reserved, open, spent: nano-USD and counts
@@ -28,7 +28,7 @@ end
 local function add(name, by) redis.call('HINCRBY', budget, name, int(by + 0)) end
 
 -- A call as `ALIAS \n STAGE \n CASE \n PROMPT \n COMPLETION \n CACHED \n NANO_USD`; '' for one without a price.
-local function pay(call)
+local function charge(call)
   local alias, stage, case, prompt, completion, cached, cost =
     string.match(call, '^(.-)\n(.-)\n(.-)\n(%d+)\n(%d+)\n(%d+)\n(%d+)$')
   if not alias then return end

@@ -1,0 +1,71 @@
+"""Attempts and circuit breakers in SQLite."""
+
+import sqlite3
+from functools import partial
+from typing import Final
+
+from services.core.messages import Position
+from services.ledger.sqlite.commits import SqliteCommits
+
+_Message = tuple[str, str, int, int]
+"""Service, topic, partition, offset."""
+
+_COUNT = 'SELECT count(*) FROM attempt WHERE service = ? AND topic = ? AND partition = ? AND "offset" = ?'
+_DELETE_ALL = 'DELETE FROM attempt WHERE service = ? AND topic = ? AND partition = ? AND "offset" = ?'
+_DELETE = f"{_DELETE_ALL} AND owner = ?"
+
+PRUNED: Final = {
+    "attempt": 'DELETE FROM attempt WHERE (service, topic, partition, "offset") IN '
+    '(SELECT service, topic, partition, "offset" FROM attempt GROUP BY 1, 2, 3, 4 HAVING max(at) < ? LIMIT ?)',
+}
+
+
+class SqliteAttempts:
+    """The port Attempts."""
+
+    def __init__(self, commits: SqliteCommits) -> None:
+        self._commits = commits
+
+    async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:
+        return await self._commits.run(partial(_open, message=_message(service, position), owner=owner))
+
+    async def close_attempt(self, service: str, position: Position, *, owner: str) -> None:
+        await self._commits.run(partial(_close, message=_message(service, position), owner=owner))
+
+    async def forget_attempts(self, service: str, position: Position) -> None:
+        await self._commits.run(partial(_forget, message=_message(service, position)))
+
+    async def circuit(self, service: str) -> str | None:
+        return await self._commits.run(partial(_circuit, service=service))
+
+    async def set_circuit(self, service: str, why: str | None) -> None:
+        await self._commits.run(partial(_set_circuit, service=service, why=why), durable=True)
+
+
+def _open(db: sqlite3.Connection, now: float, *, message: _Message, owner: str) -> int:
+    db.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?, ?, ?)", (*message, owner, now))
+    count: int = db.execute(_COUNT, message).fetchone()[0]
+    return count - 1
+
+
+def _close(db: sqlite3.Connection, _now: float, *, message: _Message, owner: str) -> None:
+    db.execute(_DELETE, (*message, owner))
+
+
+def _forget(db: sqlite3.Connection, _now: float, *, message: _Message) -> None:
+    db.execute(_DELETE_ALL, message)
+
+
+def _circuit(db: sqlite3.Connection, _now: float, *, service: str) -> str | None:
+    row = db.execute("SELECT why FROM circuit WHERE service = ?", (service,)).fetchone()
+    return row[0] if row else None
+
+
+def _set_circuit(db: sqlite3.Connection, _now: float, *, service: str, why: str | None) -> None:
+    db.execute("DELETE FROM circuit WHERE service = ?", (service,))
+    if why is not None:
+        db.execute("INSERT INTO circuit VALUES (?, ?)", (service, why))
+
+
+def _message(service: str, position: Position) -> _Message:
+    return service, position.topic, position.partition, position.offset

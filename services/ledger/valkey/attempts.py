@@ -1,0 +1,36 @@
+"""Attempts and circuit breakers in Valkey."""
+
+from services.contracts.codec import canonical
+from services.core.messages import Position
+from services.ledger.valkey.scripts import ATTEMPTS, CIRCUITS, Scripts
+
+
+class ValkeyAttempts:
+    """The port Attempts."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:
+        others: int = await self._scripts.run("open_attempt", _message(service, position), owner)
+        return others
+
+    async def close_attempt(self, service: str, position: Position, *, owner: str) -> None:
+        await self._scripts.run("close_attempt", _message(service, position), owner)
+
+    async def forget_attempts(self, service: str, position: Position) -> None:
+        await self._scripts.command("HDEL", ATTEMPTS, _message(service, position))
+
+    async def circuit(self, service: str) -> str | None:
+        why: bytes | None = await self._scripts.command("HGET", CIRCUITS, service)
+        return None if why is None else why.decode()
+
+    async def set_circuit(self, service: str, why: str | None) -> None:
+        if why is None:
+            await self._scripts.command("HDEL", CIRCUITS, service)
+        else:
+            await self._scripts.command("HSET", CIRCUITS, service, why)
+
+
+def _message(service: str, position: Position) -> bytes:
+    return canonical([service, position.topic, position.partition, position.offset])

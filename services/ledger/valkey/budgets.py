@@ -1,0 +1,47 @@
+"""Spending, reservations and the budget in Valkey."""
+
+from collections.abc import Mapping, Sequence
+
+from services.contracts.case import Usage
+from services.core.ledger.spending import SETTLED_ENOUGH, BudgetState, Spending
+from services.ledger.valkey.scripts import BUDGET, SPENDING, Scripts
+
+
+class ValkeyBudgets:
+    """The port Budgets."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    async def spendings(self) -> Sequence[Spending]:
+        sums: dict[tuple[str, str], dict[str, int]] = {}
+        for field, value in (await self._scripts.command("HGETALL", SPENDING)).items():
+            alias, stage, name = field.decode().split("\n")
+            sums.setdefault((alias, stage), {})[name] = int(value)
+        return [_spending(*key, sums[key]) for key in sorted(sums)]
+
+    async def state(self) -> BudgetState:
+        held = await self._scripts.command("HGETALL", BUDGET)
+        limit = held.get(b"limit")
+        spent, reserved, open_, waiting = (
+            int(held.get(name, 0)) for name in (b"spent", b"reserved", b"open", b"waiting")
+        )
+        return BudgetState(None if limit is None else int(limit), spent, reserved, open_, bool(waiting))
+
+    async def set_limit(self, nano_usd: int | None) -> None:
+        if nano_usd is None:
+            await self._scripts.command("HDEL", BUDGET, "limit", "waiting")
+        else:
+            await self._scripts.command("HSET", BUDGET, "limit", nano_usd, "waiting", 0)
+
+    async def reserve(self, case_id: str, work_id: str, life: int, *, recipe_id: str, prior_nano_usd: int) -> bool:
+        words = (f"{work_id} {life}", case_id, recipe_id, prior_nano_usd, SETTLED_ENOUGH)
+        return bool(await self._scripts.run("reserve", *words))
+
+    async def settle(self, work_id: str, life: int) -> None:
+        await self._scripts.run("settle", f"{work_id} {life}")
+
+
+def _spending(alias: str, stage: str, sums: Mapping[str, int]) -> Spending:
+    usage = Usage(prompt=sums["prompt"], completion=sums["completion"], cached=sums["cached"])
+    return Spending(alias, stage, sums["calls"], usage, sums["nano_usd"])

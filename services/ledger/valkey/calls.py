@@ -1,0 +1,62 @@
+"""Leases and finished calls in Valkey."""
+
+from collections.abc import Mapping, Sequence
+
+from services.contracts.case import Usage
+from services.core.ledger.calls import Outcome
+from services.core.ledger.ports import CallRow, Claim, Done, Elsewhere, Mine
+from services.core.ledger.spending import Price
+from services.ledger.encoding.outcomes import decode, encode
+from services.ledger.valkey.scripts import Scripts, microseconds, seconds
+
+
+class ValkeyCalls:
+    """The port Calls."""
+
+    def __init__(self, scripts: Scripts) -> None:
+        self._scripts = scripts
+
+    async def claim(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[Claim]:
+        answers = await self._scripts.run("claim", owner, microseconds(lease_s), *call_ids)
+        return [_claim(answer, lease_s) for answer in answers]
+
+    async def renew(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[bool]:
+        answers = await self._scripts.run("renew", owner, microseconds(lease_s), *call_ids)
+        return [bool(held) for held in answers]
+
+    async def release(self, call_ids: Sequence[str], *, owner: str) -> None:
+        await self._scripts.run("release", owner, *call_ids)
+
+    async def complete(
+        self, outcomes: Mapping[str, Outcome], *, owner: str, prices: Mapping[str, Price] | None = None
+    ) -> list[Outcome]:
+        by_call = prices or {}
+        words: list[str | bytes] = []
+        for call_id, outcome in outcomes.items():
+            words += [call_id, encode(outcome), _charge(by_call.get(call_id), outcome.usage)]
+        answers = await self._scripts.run("complete", owner, *words)
+        return [_outcome(held) if held else own for held, own in zip(answers, outcomes.values(), strict=True)]
+
+
+def call_row(call_id: str, value: bytes) -> CallRow:
+    """A finished call from its value in the hash."""
+    head, _, outcome = value.partition(b"\n")
+    at, owner = head.decode().split(" ", 1)
+    return CallRow(call_id, owner, seconds(at), decode(outcome))
+
+
+def _claim(answer: bytes | int, lease_s: float) -> Claim:
+    if isinstance(answer, bytes):
+        return Done(_outcome(answer))
+    return Elsewhere(answer / 1e6) if answer else Mine(lease_s)
+
+
+def _outcome(value: bytes) -> Outcome:
+    return call_row("", value).outcome
+
+
+def _charge(price: Price | None, usage: Usage) -> str:
+    if price is None:
+        return ""
+    tokens = (usage.prompt, usage.completion, usage.cached)
+    return "\n".join(map(str, (price.alias, price.stage, price.case_id, *tokens, price.nano_usd(usage))))

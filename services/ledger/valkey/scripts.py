@@ -1,0 +1,50 @@
+"""The ledger's keys on the server, and its scripts with their clock."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from services.ledger.valkey.server import ValkeyServer
+
+KEYS: Final = [
+    f"reasonmed{{ledger}}:{name}"
+    for name in (
+        *("calls", "leases", "history", "admissions", "duplicates", "attempts", "numbers"),
+        *("refusals", "known", "bands"),
+        *("spending", "budget", "reservations", "open_of", "settled"),  # the last five: budgets.lua
+    )
+]
+"""In the order in which lua/prelude.lua and lua/budgets.lua unpack them. Those two describe the values."""
+CALLS, LEASES, HISTORY, ADMISSIONS, DUPLICATES, ATTEMPTS, _NUMBERS, REFUSALS, KNOWN, BANDS = KEYS[:10]
+SPENDING, BUDGET, RESERVATIONS = KEYS[10:13]
+CIRCUITS: Final = "reasonmed{ledger}:circuits"
+
+
+class Scripts:
+    """A server, and the time by which its scripts run."""
+
+    def __init__(self, server: ValkeyServer, clock: Callable[[], float] | None) -> None:
+        self._server = server
+        self._clock = clock
+
+    async def run(self, script: str, *args: str | bytes | int) -> Any:
+        """Run one of the ledger's scripts. Raises LedgerAway."""
+        now = microseconds(self._clock()) if self._clock else ""
+        return await self._server.script(script, KEYS, [now, *args])
+
+    async def command(self, *words: str | bytes | int) -> Any:
+        """Run one command. Raises LedgerAway."""
+        return await self._server.command(*words)
+
+    async def now(self) -> float:
+        """Unix time in seconds. Raises LedgerAway."""
+        return self._clock() if self._clock else await self._server.time()
+
+
+def microseconds(seconds: float) -> int:
+    """As the scripts count."""
+    return round(seconds * 1e6)
+
+
+def seconds(microseconds: str) -> float:
+    """As the ports count."""
+    return int(microseconds) / 1e6
