@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from services.contracts.base import VERSION
 from services.contracts.codec import decode, encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.core.messages import ConsumedRecord
@@ -201,7 +202,7 @@ def test_parts_describe_their_columns(tmp_path: Path) -> None:
     export(tmp_path, message(0, record(0)))
     schema = pq.read_schema(dataset_files(tmp_path)[0])
     assert schema.field("chain").metadata[b"description"] == b"The chain of thought."
-    assert schema.metadata[b"reasonmed.contract"] == b"1.0"
+    assert schema.metadata[b"reasonmed.contract"] == VERSION.encode()
 
 
 def test_bytes_of_the_open_part_are_known(tmp_path: Path) -> None:
