@@ -7,8 +7,9 @@ no difference how often a message is read, in which order topics are read, or ho
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
+from services.contracts.base import CaseId, RecipeId, WorkId
 from services.contracts.case import Difficulty
 from services.contracts.topics import RECORD_COMPLETED, topics
 from services.core.messages import Position
@@ -21,7 +22,10 @@ RATE_S = 60
 SLICE_S = 10
 """Seconds that one count of a rate spans."""
 
-Key = tuple[str, int, str, int, int]
+NO_WORK: Final = WorkId("")
+NO_RECIPE: Final = RecipeId("")
+
+Key = tuple[WorkId, int, str, int, int]
 """Of a sighting among its case's: work id, life, topic, round, index."""
 
 
@@ -40,10 +44,10 @@ class Cost:
 class CaseEvent:
     """One message of a case. Two with the same key tell the same; the one that was written first stays."""
 
-    case_id: str
-    work_id: str = ""
+    case_id: CaseId
+    work_id: WorkId = NO_WORK
     """Empty for a question that is no case yet."""
-    recipe_id: str = ""
+    recipe_id: RecipeId = NO_RECIPE
     life: int = 0
     round: int = 0
     """Refining rounds done."""
@@ -99,9 +103,9 @@ _ORDER = {name: place for place, name in enumerate(topics())}
 class CaseStatus:
     """Where one work (a case under a recipe) stands now, or a question that is no case yet."""
 
-    case_id: str
-    work_id: str
-    recipe_id: str
+    case_id: CaseId
+    work_id: WorkId
+    recipe_id: RecipeId
     life: int
     round: int
     topic: str
@@ -143,7 +147,7 @@ class Delta:
 class CaseSeen:
     """All that was seen of one case."""
 
-    case_id: str
+    case_id: CaseId
     sightings: Mapping[Key, CaseEvent] = field(default_factory=dict)
 
     def with_(self, new: Iterable[CaseEvent]) -> "tuple[CaseSeen, Delta]":
@@ -174,12 +178,12 @@ class CaseSeen:
         found = [self._standing(work_id) for work_id in works]
         return sorted(found, key=lambda standing: (-standing.since_ms, standing.work_id))
 
-    def way(self, work_id: str) -> list[CaseEvent]:
+    def way(self, work_id: WorkId) -> list[CaseEvent]:
         """The work's messages, with the question's own, in the order of their way."""
         mine = [sighting for sighting in self.sightings.values() if sighting.work_id in ("", work_id)]
         return sorted(mine, key=lambda sighting: (sighting.rank, sighting.index))
 
-    def _standing(self, work_id: str) -> CaseStatus:
+    def _standing(self, work_id: WorkId) -> CaseStatus:
         mine = [sighting for sighting in self.sightings.values() if sighting.work_id == work_id]
         mine.sort(key=lambda sighting: (sighting.rank, sighting.first))
         last = mine[-1]
@@ -263,7 +267,7 @@ class StatusStore(Protocol):
         """Add these; what is known already changes nothing."""
         ...
 
-    async def case(self, case_id: str) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseSeen | None:
         """All that was seen of a case."""
         ...
 

@@ -89,7 +89,7 @@ class CaseRoutes:
             raise store_away() from error
         return CasesView(cases=[standing_view(standing) for standing in found])
 
-    def case(self, case_id: str) -> Response:
+    def case(self, case_id: CaseId) -> Response:
         """Its standing and its records."""
 
         async def make() -> Response:
@@ -98,7 +98,7 @@ class CaseRoutes:
 
         return SlotResponse(self._reads, make)
 
-    def story(self, case_id: str) -> Response:
+    def story(self, case_id: CaseId) -> Response:
         """Its messages."""
 
         async def make() -> Response:
@@ -118,7 +118,7 @@ class CaseRoutes:
 
         return self._stream(changes("figures", look, self._draining))
 
-    def case_stream(self, case_id: str) -> Response:
+    def case_stream(self, case_id: CaseId) -> Response:
         """The case's standing whenever it has changed, until it has ended."""
         return self._stream(changes("standing", lambda: self._reading.standing(case_id), self._draining))
 

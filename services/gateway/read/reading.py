@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from services.contracts.base import CaseId
 from services.contracts.codec import Malformed, loads
 from services.contracts.topics import QUESTION_REFUSED
 from services.core.errors import BrokerAway, LedgerAway
@@ -39,7 +40,7 @@ Bodies = Callable[[Sequence[Position]], Awaitable[list[ConsumedRecord]]]
 class Lookup(Protocol):
     """What the gateway asks of `core.standings.Standings`. All raise LedgerAway."""
 
-    async def case(self, case_id: str) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseSeen | None:
         """All that was seen of a case."""
         ...
 
@@ -60,7 +61,7 @@ class Reading:
         self._bodies = bodies
         self._within_s = bodies_within_s
 
-    async def seen(self, case_id: str) -> CaseSeen:
+    async def seen(self, case_id: CaseId) -> CaseSeen:
         """All that was seen of a case. Raises Refused: 404, 503."""
         try:
             seen = await self.lookup.case(case_id)
@@ -72,7 +73,7 @@ class Reading:
             )
         return seen
 
-    async def standing(self, case_id: str) -> Seen | None:
+    async def standing(self, case_id: CaseId) -> Seen | None:
         """Where it stands, to be told as an event. Raises LedgerAway."""
         seen = await self.lookup.case(case_id)
         if seen is None or not seen.sightings:
@@ -102,7 +103,7 @@ class Reading:
                 messages = await self._bodies(positions)
         except (BrokerAway, TimeoutError) as error:
             raise away("kafka_away", "Kafka does not give the messages now: try again.") from error
-        read = ((Position(each.topic, each.partition, each.offset), _body(each)) for each in messages)
+        read = ((each.position, _body(each)) for each in messages)
         return {position: body for position, body in read if body is not None}
 
 
@@ -143,7 +144,7 @@ class Store:
         self._opening = asyncio.Lock()
         self._said = ""
 
-    async def case(self, case_id: str) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseSeen | None:
         """As Lookup says, and so the others."""
         return await (await self._store()).case(case_id)
 
