@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from services.contracts.topics import topics
 from services.core.ledger.spending import NANO, BudgetState, Spending
 from services.core.owner import Owner
-from services.core.status.case_status import RATE_S, Tally
 from services.core.status.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
+from services.core.status.store import RATE_S, Tally
 
 COUNTED = tuple(name for name, topic in topics().items() if not topic.compacted)
 _DEAD = {name for name, topic in topics().items() if topic.message == "dead_letter"}

@@ -9,7 +9,8 @@ import structlog
 from services.contracts.base import WorkId
 from services.contracts.topics import RECORD_COMPLETED
 from services.core.messages import ConsumedRecord, OutgoingRecord
-from services.core.status.case_status import CaseEvent, StatusStore
+from services.core.status.case_status import CaseEvent
+from services.core.status.store import StatusStore
 from services.monitor.events import Unreadable, sighting
 
 log = structlog.get_logger(__name__)

@@ -11,8 +11,8 @@ from services.contracts.base import CaseId
 from services.contracts.case import Difficulty
 from services.contracts.topics import topics
 from services.core.errors import LedgerAway
-from services.core.status.case_status import Filter
 from services.core.status.figures import Figures
+from services.core.status.store import Filter
 from services.gateway.http.answers import JSON, SlotResponse, in_pieces
 from services.gateway.http.metrics import Metrics
 from services.gateway.http.openapi import AWAY, NOT_UNDERSTOOD, UNKNOWN, events

@@ -12,7 +12,8 @@ from services.contracts.codec import Malformed, loads
 from services.contracts.topics import QUESTION_REFUSED
 from services.core.errors import BrokerAway, LedgerAway
 from services.core.messages import ConsumedRecord, Position
-from services.core.status.case_status import CaseSeen, CaseStatus, Filter
+from services.core.status.case_status import CaseSeen, CaseStatus
+from services.core.status.store import Filter
 from services.gateway.http.refusals import Refused, away
 from services.gateway.read.events import Seen
 from services.gateway.read.views import (

@@ -8,16 +8,8 @@ from typing import Any
 from services.contracts.base import CaseId
 from services.contracts.codec import canonical, peek
 from services.core.messages import Position
-from services.core.status.case_status import (
-    SLICE_S,
-    CaseEvent,
-    CaseSeen,
-    Cost,
-    Delta,
-    RecordSum,
-    Tally,
-    recent_slices,
-)
+from services.core.status.case_status import SLICE_S, CaseEvent, CaseSeen, Cost, Delta
+from services.core.status.store import RecordSum, Tally, recent_slices
 
 KEPT_S = 3600
 """Seconds that slices of rates are kept: nobody asks for the rate of an hour ago."""

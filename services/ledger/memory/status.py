@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from services.contracts.base import CaseId
 from services.core.errors import LedgerAway
-from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus, Filter, Tally
+from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus
+from services.core.status.store import Filter, Tally
 from services.ledger.encoding import case_status as seen
 
 

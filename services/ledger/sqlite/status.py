@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from services.contracts.base import CaseId
-from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus, Filter, Tally
+from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus
+from services.core.status.store import Filter, Tally
 from services.ledger.encoding import case_status as seen
 from services.ledger.sqlite.commits import SqliteCommits
 from services.ledger.sqlite.file import Kind, connect, prepare, translated

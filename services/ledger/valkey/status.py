@@ -18,7 +18,8 @@ from typing import Any
 from services.contracts.base import CaseId
 from services.contracts.codec import canonical, loads
 from services.contracts.topics import topics
-from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus, Filter, Tally
+from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus
+from services.core.status.store import Filter, Tally
 from services.ledger.encoding import case_status as seen
 from services.ledger.valkey.server import ValkeyServer
 
