@@ -1,6 +1,6 @@
 """What every message has in common: frozen, strict in what it knows, tolerant of what it doesn't."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NewType, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,18 +15,35 @@ def newer(one: str, other: str) -> str:
     return max(one, other, key=lambda version: int(version.split(".")[1]))
 
 
-CaseId = Annotated[
-    str,
-    Field(pattern=r"^case-[0-9a-f]{32}$", description="Digest of the normalised question, gold and context included."),
-]
-WorkId = Annotated[str, Field(pattern=r"^work-[0-9a-f]{32}$", description="Digest of case id and recipe id.")]
-PathId = Annotated[str, Field(pattern=r"^path-[0-9a-f]{32}$", description="Digest of work id, origin, round and slot.")]
-CallId = Annotated[
-    str,
-    Field(pattern=r"^call-[0-9a-f]{32}$", description="Digest of the exact request and the number of the ask."),
-]
-RecordId = Annotated[str, Field(pattern=r"^record-[0-9a-f]{32}$", description="Digest of work id and path id.")]
-RecipeId = Annotated[str, Field(pattern=r"^recipe-[0-9a-f]{32}$", description="Digest of the whole recipe.")]
+CaseId = NewType(
+    "CaseId",
+    Annotated[
+        str,
+        Field(
+            pattern=r"^case-[0-9a-f]{32}$", description="Digest of the normalised question, gold and context included."
+        ),
+    ],
+)
+WorkId = NewType(
+    "WorkId", Annotated[str, Field(pattern=r"^work-[0-9a-f]{32}$", description="Digest of case id and recipe id.")]
+)
+PathId = NewType(
+    "PathId",
+    Annotated[str, Field(pattern=r"^path-[0-9a-f]{32}$", description="Digest of work id, origin, round and slot.")],
+)
+CallId = NewType(
+    "CallId",
+    Annotated[
+        str,
+        Field(pattern=r"^call-[0-9a-f]{32}$", description="Digest of the exact request and the number of the ask."),
+    ],
+)
+RecordId = NewType(
+    "RecordId", Annotated[str, Field(pattern=r"^record-[0-9a-f]{32}$", description="Digest of work id and path id.")]
+)
+RecipeId = NewType(
+    "RecipeId", Annotated[str, Field(pattern=r"^recipe-[0-9a-f]{32}$", description="Digest of the whole recipe.")]
+)
 Version = Annotated[str, Field(pattern=r"^[0-9]{1,4}\.[0-9]{1,4}$", description="major.minor of the writer's schema")]
 
 

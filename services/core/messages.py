@@ -27,7 +27,12 @@ class ConsumedRecord:
     value: bytes | None
     headers: Mapping[str, bytes]
     timestamp_ms: int = field(default=0, compare=False)
-    """When it was written, in Unix time; for people to see, never part of what follows from the message."""
+    """When it was written, in Unix time. For people to see: no output may depend on it."""
+
+    @property
+    def position(self) -> Position:
+        """Its topic, partition and offset."""
+        return Position(self.topic, self.partition, self.offset)
 
 
 @dataclass(frozen=True)

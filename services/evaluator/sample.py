@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+from services.contracts.base import CaseId, RecordId
 from services.contracts.question import Question
 
 BATCH = 1_024
@@ -27,8 +28,8 @@ _STRATA = ["record_id", "difficulty", "model"]
 class Item:
     """A record, as far as an evaluator needs it."""
 
-    record_id: str
-    case_id: str
+    record_id: RecordId
+    case_id: CaseId
     index: int
     """Which of its case's records it is."""
     question: Question

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from services.core.ledger.ports import Ledger
-from services.core.status.case_status import StatusStore
+from services.core.status.store import StatusStore
 from services.ledger.errors import LedgerUnusable
 
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from services.contracts.base import CallId
+
 R = TypeVar("R")
 
 
@@ -13,12 +15,12 @@ class Batches(Generic[R]):
     So everything that one coroutine asks for at once is in one batch: one transaction.
     """
 
-    def __init__(self, work: Callable[[Sequence[str]], Awaitable[Sequence[R]]]) -> None:
+    def __init__(self, work: Callable[[Sequence[CallId]], Awaitable[Sequence[R]]]) -> None:
         self._work = work
-        self._waiting: list[tuple[str, asyncio.Future[R]]] = []
+        self._waiting: list[tuple[CallId, asyncio.Future[R]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def ask(self, key: str) -> R:
+    async def ask(self, key: CallId) -> R:
         """The work's result for this key. Raises what the work raised for its batch."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, future))
@@ -45,7 +47,7 @@ class Batches(Generic[R]):
         self._task = None
 
 
-def _tell(batch: Sequence[tuple[str, asyncio.Future[R]]], error: Exception) -> None:
+def _tell(batch: Sequence[tuple[CallId, asyncio.Future[R]]], error: Exception) -> None:
     for _, future in batch:
         if not future.done():
             future.set_exception(error)

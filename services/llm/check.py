@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.contracts.base import CaseId
 from services.contracts.case import Stage
 from services.contracts.recipe import Recipe
 from services.core.case import ids
@@ -62,7 +63,7 @@ def _requests(recipe: Recipe) -> Iterator[tuple[Stage, Request]]:
         yield (
             stage,
             Request(
-                case_id=ids.digest("case", "check"),
+                case_id=CaseId(ids.digest("case", "check")),
                 stage=stage,
                 alias=task.alias,
                 model=recipe.models[task.alias],

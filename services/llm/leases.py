@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from services.contracts.base import CallId
 from services.core.errors import LedgerAway
 from services.core.ledger.ports import Calls, Claim, Mine
 from services.llm.batches import Batches
@@ -24,24 +25,24 @@ class Leases:
         self.lease_s = lease_s
         self._calls = calls
         self._stats = stats
-        self._until: dict[str, float] = {}
+        self._until: dict[CallId, float] = {}
         self._claims = Batches(self._claim)
         self._releases = Batches(self._release)
 
-    async def claim(self, call_id: str) -> Claim:
+    async def claim(self, call_id: CallId) -> Claim:
         """Claim a call; claims made together are one transaction. Raises LedgerAway."""
         return await self._claims.ask(call_id)
 
-    def left(self, call_id: str) -> float:
+    def left(self, call_id: CallId) -> float:
         """Seconds for which the call is surely ours; 0 or less when it may not be."""
         return self._until.get(call_id, 0.0) - _now()
 
-    async def release(self, call_id: str) -> None:
+    async def release(self, call_id: CallId) -> None:
         """Give a lease back, if it is held. With the ledger away it ends by itself."""
         if self._until.pop(call_id, None) is not None:
             await self._releases.ask(call_id)
 
-    def ended(self, call_id: str) -> None:
+    def ended(self, call_id: CallId) -> None:
         """The call is complete, and its lease with it."""
         self._until.pop(call_id, None)
 
@@ -68,7 +69,7 @@ class Leases:
             await self._release(held)
         await self._releases.settle()
 
-    async def _claim(self, call_ids: Sequence[str]) -> Sequence[Claim]:
+    async def _claim(self, call_ids: Sequence[CallId]) -> Sequence[Claim]:
         asked = _now()
         claims = await self._calls.claim(call_ids, owner=self.owner, lease_s=self.lease_s)
         for call_id, claim in zip(call_ids, claims, strict=True):
@@ -91,7 +92,7 @@ class Leases:
                 del self._until[call_id]
                 self._stats.leases_lost += 1
 
-    async def _release(self, call_ids: Sequence[str]) -> Sequence[None]:
+    async def _release(self, call_ids: Sequence[CallId]) -> Sequence[None]:
         try:
             await self._calls.release(call_ids, owner=self.owner)
         except LedgerAway:

@@ -12,7 +12,7 @@ from services.contracts.base import MAJOR
 from services.contracts.codec import Malformed, peek
 from services.contracts.dead import DEAD_LETTER_HEADER
 from services.contracts.topics import CASE_REJECTED, dead_topic, topics
-from services.core.messages import ConsumedRecord, Position
+from services.core.messages import ConsumedRecord
 from services.core.status.case_status import CaseEvent, Cost
 
 SERVICE = "monitor"
@@ -89,7 +89,7 @@ def _common(message: ConsumedRecord, body: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "case_id": body["case_id"],
         "life": int(body.get("life", 0)),
-        "position": Position(message.topic, message.partition, message.offset),
+        "position": message.position,
         "written_ms": message.timestamp_ms,
         "title": question["question"][:TITLE],
         "source": question.get("source") or "",

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from services.contracts.topics import topics
 from services.core.ledger.spending import NANO, BudgetState, Spending
-from services.core.status.case_status import RATE_S, Tally
+from services.core.owner import Owner
 from services.core.status.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
+from services.core.status.store import RATE_S, Tally
 
 COUNTED = tuple(name for name, topic in topics().items() if not topic.compacted)
 _DEAD = {name for name, topic in topics().items() if topic.message == "dead_letter"}
@@ -80,12 +81,18 @@ def build_figures(at: float, *, behind_s: float, tally: Tally, inputs: FiguresIn
 
 
 def by_service(owners: Mapping[str, int]) -> dict[str, int]:
-    """Leases by service, of owners named NAME-SERVICE-PID-HEX."""
+    """Leases by service; an owner that is no worker's name counts under its own text."""
     found: Counter[str] = Counter()
     for owner, count in owners.items():
-        parts = owner.rsplit("-", 3)
-        found[parts[1] if len(parts) == 4 else owner] += count
+        found[_service(owner)] += count
     return dict(sorted(found.items()))
+
+
+def _service(owner: str) -> str:
+    try:
+        return Owner.parse(owner).service
+    except ValueError:
+        return owner
 
 
 def _topic(name: str, at: float, tally: Tally, inputs: FiguresInputs) -> TopicFigures:

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 
 import structlog
 
+from services.contracts.base import WorkId
 from services.contracts.topics import RECORD_COMPLETED
 from services.core.messages import ConsumedRecord, OutgoingRecord
-from services.core.status.case_status import CaseEvent, StatusStore
+from services.core.status.case_status import CaseEvent
+from services.core.status.store import StatusStore
 from services.monitor.events import Unreadable, sighting
 
 log = structlog.get_logger(__name__)
 
-Settle = Callable[[str, int], Awaitable[None]]
+Settle = Callable[[WorkId, int], Awaitable[None]]
 """A work id and a life that have ended: services.core.ledger.ports.Budgets.settle."""
 
 

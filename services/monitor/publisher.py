@@ -8,8 +8,8 @@ import structlog
 
 from services.core.errors import Away
 from services.core.ledger.ports import Attempts, Books, Budgets
-from services.core.status.case_status import StatusStore
 from services.core.status.figures import Figures
+from services.core.status.store import StatusStore
 from services.monitor.figures import FiguresInputs, TokenRate, build_figures
 from services.monitor.handler import Seen
 from services.runtime.kafka.lags import LagWatch, readers

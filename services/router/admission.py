@@ -1,5 +1,6 @@
 """Questions become cases: each once, whoever submits it, however often."""
 
+from services.contracts.base import RecipeId
 from services.contracts.case import Case
 from services.contracts.codec import Malformed, UnknownVersion, decode
 from services.contracts.question import Submission
@@ -10,7 +11,7 @@ from services.core.case import ids
 from services.core.errors import BudgetSpent, Dead
 from services.core.ledger.case_costs import prior
 from services.core.ledger.ports import Admissions, Budgets, Refusal
-from services.core.messages import ConsumedRecord, Emit, Position
+from services.core.messages import ConsumedRecord, Emit
 from services.router.checks import NONE, Checks
 from services.worker.handling import check_key
 from services.worker.recipes import Recipes
@@ -38,7 +39,7 @@ async def admit(
         named=submission.recipe_id,
         current=current,
         life=submission.life,
-        position=Position(received.topic, received.partition, received.offset),
+        position=received.position,
         refusal=checks.refusal(submission) if submission.life == 0 else None,
         candidate=checks.candidate(submission),
     )
@@ -59,7 +60,7 @@ async def _reserve(case: Case, recipe: Recipe, budgets: Budgets) -> None:
         raise BudgetSpent("the budget is reached, questions wait: see `reasonmed budget`, raise it with `budget set`")
 
 
-def new_case(submission: Submission, recipe_id: str) -> Case:
+def new_case(submission: Submission, recipe_id: RecipeId) -> Case:
     """The case with which a question's way begins."""
     return Case(
         case_id=submission.case_id,

@@ -15,6 +15,7 @@ import structlog
 from services.contracts.topics import RECIPES
 from services.core.errors import BrokerAway
 from services.core.holds import Holds
+from services.core.owner import Owner
 from services.ledger import Ledger, open_ledger
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import follow_topic
@@ -44,10 +45,15 @@ class ProcessContext:
     recipes: Recipes
 
 
+def own_name(service: str, name: str | None) -> Owner:
+    """A new name for this process: `name` (else the host's), service, pid, and random digits."""
+    return Owner(name or socket.gethostname(), service, os.getpid(), secrets.token_hex(4))
+
+
 @asynccontextmanager
 async def parts(service: str, settings: Settings) -> AsyncIterator[ProcessContext]:
     """A worker's parts, connected as far as need be, and closed in order."""
-    owner = f"{settings.name or socket.gethostname()}-{service}-{os.getpid()}-{secrets.token_hex(4)}"
+    owner = str(own_name(service, settings.name))
     client = replace(settings.kafka, name=f"reasonmed-{service}")
     logs.configure(service=service, owner=owner)
     with tracing.traced(service=service, owner=owner):

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import structlog
 
+from services.contracts.base import RecipeId
 from services.contracts.codec import Malformed, UnknownVersion, decode, loads
 from services.contracts.recipe import Recipe
 from services.contracts.topics import CURRENT
@@ -26,8 +27,8 @@ class Recipes:
         self.caught_up = asyncio.Event()
         """Set once the topic has been read to what was its end: before, `current` may name an older one."""
         self._holds = holds or Holds()
-        self._by_id: dict[str, Recipe] = {}
-        self._current: str | None = None
+        self._by_id: dict[RecipeId, Recipe] = {}
+        self._current: RecipeId | None = None
         self._news = asyncio.Condition()
 
     async def follow(self, messages: AsyncIterator[ConsumedRecord]) -> None:
@@ -42,17 +43,17 @@ class Recipes:
         key = (received.key or b"").decode(errors="replace")
         try:
             if key == CURRENT:
-                self._current = str(loads(received.value or b""))
+                self._current = RecipeId(str(loads(received.value or b"")))
                 return
             recipe = decode(Recipe, received.value or b"")
             # Of what was written, not of what was read: a newer reader's defaults are no part of an older recipe.
             if ids.digest("recipe", loads(received.value or b"")) != key:
                 raise Malformed("its key is not the digest of the recipe")
-            self._by_id[key] = recipe
+            self._by_id[RecipeId(key)] = recipe
         except (Malformed, UnknownVersion) as error:
             log.warning("recipe left out", key=key[:80], offset=received.offset, error=str(error))
 
-    async def get(self, recipe_id: str, wait_s: float = WAIT_S) -> Recipe:
+    async def get(self, recipe_id: RecipeId, wait_s: float = WAIT_S) -> Recipe:
         """The recipe with this id. Raises Dead('not_yet') where it isn't published within `wait_s` seconds."""
         if recipe_id not in self._by_id:
             try:
@@ -64,7 +65,7 @@ class Recipes:
                 ) from None
         return self._by_id[recipe_id]
 
-    async def current(self) -> str:
+    async def current(self) -> RecipeId:
         """The id of the recipe for new cases. Waits until the topic has been read to its end, and one is named: past
         `WAIT_S` the worker is red, with why."""
         with self._holds.hold("the current recipe (publish one with --current)", "away", for_s=WAIT_S):

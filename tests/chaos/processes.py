@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from random import Random
 
 from services.core.case import ids
+from services.core.owner import Owner
 from services.importers.rows import outgoing
 from services.local.processes.process import Process, until
 from services.local.processes.readiness import READY_WITHIN
@@ -135,8 +136,9 @@ async def _kill_until_dead(rig: Rig, case_id: str, log: Tail) -> None:
 
 
 async def _kill_owner(rig: Rig, owner: str) -> None:
+    found = Owner.parse(owner)
     for name, account in rig.stack.workers.accounts().items():
-        if account.pid is not None and owner.startswith(f"{name}-") and f"-{account.pid}-" in owner:
+        if (name, account.pid) == (found.host, found.pid):
             await rig.stack.workers.kill(name)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.core.ledger.ports import ClaimRow
+from services.core.owner import Owner
 from services.local.audit.report import LogLine
 
 CLOCK_S = 0.01
@@ -36,8 +37,7 @@ class Start:
     @property
     def pid(self) -> int:
         """The sender's. Raises ValueError where the owner isn't a worker's name."""
-        _, pid, _ = self.owner.rsplit("-", 2)
-        return int(pid)
+        return Owner.parse(self.owner).pid
 
     @property
     def delivered(self) -> bool:

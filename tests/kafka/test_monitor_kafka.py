@@ -14,8 +14,8 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
 )
 from services.core.case import ids
-from services.core.status.case_status import Filter, StatusStore
 from services.core.status.figures import Figures
+from services.core.status.store import Filter, StatusStore
 from services.ledger import open_status_store
 from services.local.progress import Progress
 from services.monitor.events import FOLLOWED

@@ -31,6 +31,7 @@ from services.contracts.topics import (
     RECORD_COMPLETED,
 )
 from services.core.case import ids
+from services.core.owner import Owner
 from services.exporter.dataset import read_dataset
 from services.generator.handler import generate
 from services.ledger import open_ledger
@@ -169,7 +170,7 @@ async def test_older_and_newer_workers_were_in_one_group_at_once(deployed: Deplo
     starts: defaultdict[tuple[str, Path], list[float]] = defaultdict(list)
     for line in deployed.stream.log():
         if line["event"] == "start":
-            pid = line["owner"].split("-")[-2]
+            pid = str(Owner.parse(line["owner"]).pid)
             starts[line["stage"], deployed.processes[pid]].append(line["at"])
     for stage in ("generate", "verify"):
         assert min(starts[stage, PROJECT]) < max(starts[stage, deployed.older])

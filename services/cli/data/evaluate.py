@@ -1,9 +1,6 @@
 """`reasonmed evaluate`: how good a sample of the finished records is."""
 
 import asyncio
-import os
-import secrets
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,9 +93,10 @@ async def _evaluate(
     from services.llm.dispatcher import Dispatcher
     from services.llm.pace import Pace
     from services.local.processes.process import sigterm_cancels
+    from services.worker.context import own_name
 
     settings, endpoints = environment_settings(), {evaluation.alias: endpoint}
-    owner = f"{settings.name or socket.gethostname()}-evaluate-{os.getpid()}-{secrets.token_hex(4)}"
+    owner = str(own_name("evaluate", settings.name))
     pace = Pace(lease_s=settings.lease_s, drain_s=settings.drain_s)
     async with (
         sigterm_cancels(),

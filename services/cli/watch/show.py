@@ -11,6 +11,7 @@ import typer
 from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, out
 
 if TYPE_CHECKING:
+    from services.contracts.base import WorkId
     from services.core.messages import Position
     from services.core.status.case_status import CaseEvent, CaseSeen
     from services.runtime.kafka.client import KafkaClient
@@ -39,29 +40,24 @@ def show(
 
 async def _look(case_id: str, url: str, kafka: "KafkaClient") -> dict[str, Any]:
     """The case as data. Raises Failed, LedgerAway, BrokerAway."""
+    from services.contracts.base import CaseId
     from services.ledger import open_status_store
     from services.runtime.kafka.bodies import read_at
 
     async with open_status_store(url) as standings:
-        case = await standings.case(case_id)
+        case = await standings.case(CaseId(case_id))
     if case is None:
         raise Failed(
             f"the monitor knows no case {case_id}: is it the whole id, and has a monitor run since it came in?"
         )
     ways = {standing.work_id: case.way(standing.work_id) for standing in case.standings()}
     wanted = {sighting.position for way in ways.values() for sighting in way}
-    bodies = {_place(body): body.value or b"" for body in await read_at(kafka, sorted(wanted, key=repr))}
+    bodies = {body.position: body.value or b"" for body in await read_at(kafka, sorted(wanted, key=repr))}
     return _told(case, ways, bodies)
 
 
-def _place(body: Any) -> "Position":
-    from services.core.messages import Position
-
-    return Position(body.topic, body.partition, body.offset)
-
-
 def _told(
-    case: "CaseSeen", ways: "Mapping[str, Sequence[CaseEvent]]", bodies: "Mapping[Position, bytes]"
+    case: "CaseSeen", ways: "Mapping[WorkId, Sequence[CaseEvent]]", bodies: "Mapping[Position, bytes]"
 ) -> dict[str, Any]:
     return {
         "case_id": case.case_id,

@@ -11,8 +11,8 @@ from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, out
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from services.core.status.case_status import StatusStore
     from services.core.status.figures import Figures
+    from services.core.status.store import StatusStore
 
 LIMIT = 100_000
 """Messages read with --count, at most: some seconds."""

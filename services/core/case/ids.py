@@ -4,7 +4,7 @@ import hashlib
 import unicodedata
 from typing import Any
 
-from services.contracts.base import Value
+from services.contracts.base import CaseId, PathId, RecipeId, RecordId, Value, WorkId
 from services.contracts.case import Origin
 from services.contracts.codec import canonical
 from services.contracts.question import Question
@@ -16,34 +16,34 @@ def digest(kind: str, *parts: Any) -> str:
     return f"{kind}-{hashlib.sha256(canonical([kind, *parts])).hexdigest()[:32]}"
 
 
-def case_id(question: Question) -> str:
+def case_id(question: Question) -> CaseId:
     """Digest of the normalised question: stem, options, gold and context; source, id and subject don't count."""
     options = [[letter, _normal(text)] for letter, text in question.options.items()]
     context = [_normal(passage) for passage in question.context]
-    return digest("case", _normal(question.question), options, question.answer, context)
+    return CaseId(digest("case", _normal(question.question), options, question.answer, context))
 
 
-def work_id(case_id: str, recipe_id: str) -> str:
+def work_id(case_id: CaseId, recipe_id: RecipeId) -> WorkId:
     """A case under a recipe."""
-    return digest("work", case_id, recipe_id)
+    return WorkId(digest("work", case_id, recipe_id))
 
 
-def path_id(work_id: str, origin: Origin, round: int, slot: int) -> str:
+def path_id(work_id: WorkId, origin: Origin, round: int, slot: int) -> PathId:
     """A path's place in its case."""
-    return digest("path", work_id, origin, round, slot)
+    return PathId(digest("path", work_id, origin, round, slot))
 
 
-def record_id(work_id: str, path_id: str) -> str:
+def record_id(work_id: WorkId, path_id: PathId) -> RecordId:
     """A kept path."""
-    return digest("record", work_id, path_id)
+    return RecordId(digest("record", work_id, path_id))
 
 
-def recipe_id(recipe: Recipe) -> str:
+def recipe_id(recipe: Recipe) -> RecipeId:
     """Digest of the whole recipe, unknown fields included."""
-    return digest("recipe", _plain(recipe))
+    return RecipeId(digest("recipe", _plain(recipe)))
 
 
-def seed(case_id: str, stage: str, origin: str, round: int, slot: int) -> int:
+def seed(case_id: CaseId, stage: str, origin: str, round: int, slot: int) -> int:
     """The sampling seed of a call: 31 bits, since some servers take no more."""
     hexed = digest("seed", case_id, stage, origin, round, slot).removeprefix("seed-")
     return int(hexed[:8], 16) & 0x7FFF_FFFF

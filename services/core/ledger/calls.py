@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+from services.contracts.base import CallId, CaseId
 from services.contracts.case import Call, FinishReason, Stage, Usage
 from services.contracts.recipe import Model, Sampling
 from services.core.case import ids
@@ -18,7 +19,7 @@ class Request:
     """One request to a model server. Everything that decides the reply is part of its id; where the server stands,
     which recipe asked and which alias was used are not."""
 
-    case_id: str
+    case_id: CaseId
     stage: Purpose
     alias: str
     model: Model
@@ -33,19 +34,21 @@ class Request:
     """The system message; None: none is sent."""
 
     @cached_property
-    def call_id(self) -> str:
+    def call_id(self) -> CallId:
         """Digest of the exact request and the number of the ask."""
         # The seed counts where it is not sent, too: two slots of one plan are two calls.
-        return ids.digest(
-            "call",
-            self.model.served,
-            self.model.revision,
-            self.messages,
-            [self.sampling.temperature, self.sampling.top_p, self.sampling.max_tokens],
-            self.schema,
-            self.seed,
-            list(self.ask),
-            *self._special,
+        return CallId(
+            ids.digest(
+                "call",
+                self.model.served,
+                self.model.revision,
+                self.messages,
+                [self.sampling.temperature, self.sampling.top_p, self.sampling.max_tokens],
+                self.schema,
+                self.seed,
+                list(self.ask),
+                *self._special,
+            )
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from services.contracts.base import CaseId
 from services.contracts.case import Usage
 from services.contracts.recipe import Recipe, Task
 from services.core.ledger.spending import price_of
@@ -44,5 +45,5 @@ def _full(recipe: Recipe, call: Planned) -> int:
 
 
 def _cost(recipe: Recipe, alias: str, prompt: int, completion: int) -> int:
-    price = price_of(recipe.models[alias], case_id="", alias=alias, stage="")
+    price = price_of(recipe.models[alias], case_id=CaseId(""), alias=alias, stage="")
     return price.nano_usd(Usage(prompt=prompt, completion=completion))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from services.contracts.base import CallId, CaseId, RecipeId, WorkId
 from services.contracts.refused import Match, Reason
 from services.core.dedupe.minhash import Candidate
 from services.core.ledger.calls import Outcome
@@ -53,21 +54,21 @@ class Calls(Protocol):
       case. A call without a price (from an older worker) is charged to nothing.
     """
 
-    async def claim(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[Claim]:
+    async def claim(self, call_ids: Sequence[CallId], *, owner: str, lease_s: float) -> list[Claim]:
         """For each call, in order: its outcome, a lease, or the time left on another owner's lease. One transaction.
         May be repeated."""
         ...
 
-    async def renew(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[bool]:
+    async def renew(self, call_ids: Sequence[CallId], *, owner: str, lease_s: float) -> list[bool]:
         """Extend the leases that the owner holds. False for each that it no longer holds."""
         ...
 
-    async def release(self, call_ids: Sequence[str], *, owner: str) -> None:
+    async def release(self, call_ids: Sequence[CallId], *, owner: str) -> None:
         """End live leases of the owner whose calls were not made or were cancelled. Leaves other owners' leases."""
         ...
 
     async def complete(
-        self, outcomes: Mapping[str, Outcome], *, owner: str, prices: Mapping[str, Price] | None = None
+        self, outcomes: Mapping[CallId, Outcome], *, owner: str, prices: Mapping[CallId, Price] | None = None
     ) -> list[Outcome]:
         """Write outcomes and end the leases; the first writer wins. Returns the outcomes that the ledger holds, in
         order. Charges new outcomes by `prices` (by call id) in the same transaction."""
@@ -87,7 +88,7 @@ class Admission:
     """The verdict, and the recipe that the question was given when it was first admitted."""
 
     verdict: Literal["first", "same", "duplicate"]
-    recipe_id: str
+    recipe_id: RecipeId
     refusal: Refusal | None = None
     """Of 'first' and 'same': why the question was refused. None: it was admitted."""
 
@@ -102,10 +103,10 @@ class Admissions(Protocol):
 
     async def admit(
         self,
-        case_id: str,
+        case_id: CaseId,
         *,
-        named: str | None,
-        current: str,
+        named: RecipeId | None,
+        current: RecipeId,
         life: int,
         position: Position,
         refusal: Refusal | None = None,
@@ -166,12 +167,14 @@ class Budgets(Protocol):
         """Set the limit for all workers, or remove it with None. Survives restarts."""
         ...
 
-    async def reserve(self, case_id: str, work_id: str, life: int, *, recipe_id: str, prior_nano_usd: int) -> bool:
+    async def reserve(
+        self, case_id: CaseId, work_id: WorkId, life: int, *, recipe_id: RecipeId, prior_nano_usd: int
+    ) -> bool:
         """Reserve a new case's estimated cost (`estimate`) if spending, reservations and the estimate together don't
         exceed the limit; one transaction. True also where the case has its reservation already, or has ended."""
         ...
 
-    async def settle(self, work_id: str, life: int) -> None:
+    async def settle(self, work_id: WorkId, life: int) -> None:
         """The case has ended: drop the rest of its reservation, and count its cost in later estimates. May be repeated,
         and may come before `reserve`."""
         ...
@@ -181,7 +184,7 @@ class Budgets(Protocol):
 class ClaimRow:
     """One lease, live or ended."""
 
-    call_id: str
+    call_id: CallId
     owner: str
     since: float
     """Unix time in seconds, by the store's clock."""
@@ -194,7 +197,7 @@ class ClaimRow:
 class CallRow:
     """A finished call."""
 
-    call_id: str
+    call_id: CallId
     owner: str
     at: float
     """Unix time in seconds, by the store's clock."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from services.contracts.base import CaseId
 from services.contracts.case import Usage
 from services.contracts.recipe import Model
 
@@ -18,7 +19,7 @@ class Price:
     """Whom a call is put down to, and by which prices: the recipe's, USD a million tokens, cached ones at the full
     price."""
 
-    case_id: str
+    case_id: CaseId
     alias: str
     stage: str
     price_in: float
@@ -29,7 +30,7 @@ class Price:
         return round((usage.prompt * self.price_in + usage.completion * self.price_out) * NANO / 1_000_000)
 
 
-def price_of(model: Model, *, case_id: str, alias: str, stage: str) -> Price:
+def price_of(model: Model, *, case_id: CaseId, alias: str, stage: str) -> Price:
     """By this model's prices."""
     return Price(case_id, alias, stage, model.price_in, model.price_out)
 

@@ -1,14 +1,15 @@
-"""Where each case stands, as the topics have told it: pure values, and the port of the store that keeps them.
+"""The status of each case, as the topics show it: pure values.
 
-What is seen of a case is a *sighting*: one message of one topic. A case's sightings are kept as a set, so that it makes
-no difference how often a message is read, in which order topics are read, or how often the reader begins anew.
+A `CaseEvent` is one message of one topic. A case's events are a set: the result does not depend on how often a message
+is read, on the order of topics, or on restarts of the reader.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal
 
+from services.contracts.base import CaseId, RecipeId, WorkId
 from services.contracts.case import Difficulty
 from services.contracts.topics import RECORD_COMPLETED, topics
 from services.core.messages import Position
@@ -16,12 +17,13 @@ from services.core.messages import Position
 End = Literal["accepted", "rejected", "dead", "refused"]
 """How a case ended: all its records completed; given up; a dead letter; refused at admission."""
 
-RATE_S = 60
-"""Seconds of which rates are told, by Kafka's own timestamps."""
 SLICE_S = 10
 """Seconds that one count of a rate spans."""
 
-Key = tuple[str, int, str, int, int]
+NO_WORK: Final = WorkId("")
+NO_RECIPE: Final = RecipeId("")
+
+Key = tuple[WorkId, int, str, int, int]
 """Of a sighting among its case's: work id, life, topic, round, index."""
 
 
@@ -40,10 +42,10 @@ class Cost:
 class CaseEvent:
     """One message of a case. Two with the same key tell the same; the one that was written first stays."""
 
-    case_id: str
-    work_id: str = ""
+    case_id: CaseId
+    work_id: WorkId = NO_WORK
     """Empty for a question that is no case yet."""
-    recipe_id: str = ""
+    recipe_id: RecipeId = NO_RECIPE
     life: int = 0
     round: int = 0
     """Refining rounds done."""
@@ -99,9 +101,9 @@ _ORDER = {name: place for place, name in enumerate(topics())}
 class CaseStatus:
     """Where one work (a case under a recipe) stands now, or a question that is no case yet."""
 
-    case_id: str
-    work_id: str
-    recipe_id: str
+    case_id: CaseId
+    work_id: WorkId
+    recipe_id: RecipeId
     life: int
     round: int
     topic: str
@@ -143,7 +145,7 @@ class Delta:
 class CaseSeen:
     """All that was seen of one case."""
 
-    case_id: str
+    case_id: CaseId
     sightings: Mapping[Key, CaseEvent] = field(default_factory=dict)
 
     def with_(self, new: Iterable[CaseEvent]) -> "tuple[CaseSeen, Delta]":
@@ -174,12 +176,12 @@ class CaseSeen:
         found = [self._standing(work_id) for work_id in works]
         return sorted(found, key=lambda standing: (-standing.since_ms, standing.work_id))
 
-    def way(self, work_id: str) -> list[CaseEvent]:
+    def way(self, work_id: WorkId) -> list[CaseEvent]:
         """The work's messages, with the question's own, in the order of their way."""
         mine = [sighting for sighting in self.sightings.values() if sighting.work_id in ("", work_id)]
         return sorted(mine, key=lambda sighting: (sighting.rank, sighting.index))
 
-    def _standing(self, work_id: str) -> CaseStatus:
+    def _standing(self, work_id: WorkId) -> CaseStatus:
         mine = [sighting for sighting in self.sightings.values() if sighting.work_id == work_id]
         mine.sort(key=lambda sighting: (sighting.rank, sighting.first))
         last = mine[-1]
@@ -203,95 +205,6 @@ class CaseSeen:
             why=last.why,
             records=len(records),
         )
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Which standings are asked for; None: any."""
-
-    topic: str | None = None
-    end: End | Literal["open"] | None = None
-    difficulty: Difficulty | None = None
-    source: str | None = None
-
-    def takes(self, standing: CaseStatus) -> bool:
-        """Whether it is one of them."""
-        ended = standing.end or "open"
-        return (
-            self.topic in (None, standing.topic)
-            and self.end in (None, ended)
-            and self.difficulty in (None, standing.difficulty)
-            and self.source in (None, standing.source)
-        )
-
-
-@dataclass(frozen=True)
-class RecordSum:
-    """Records of one difficulty and model, summed."""
-
-    difficulty: str
-    alias: str
-    records: int
-    usd: float
-    prompt: int
-    completion: int
-
-
-@dataclass(frozen=True)
-class Tally:
-    """All cases, counted."""
-
-    standing: Mapping[Bucket, int]
-    """Works by where they stand."""
-    oldest_ms: Mapping[str, int]
-    """By topic: since when the one that has stood there longest does so, of those that go on."""
-    seen: Mapping[str, int]
-    """Messages by topic, repeats left out."""
-    recent: Mapping[str, int]
-    """Of these, those written in the last RATE_S seconds."""
-    routes: Mapping[str, int]
-    """Works by difficulty."""
-    refused: Mapping[str, int]
-    """Questions by reason."""
-    records: Sequence[RecordSum]
-
-
-class StatusStore(Protocol):
-    """The store of what was seen, for any number of writers and readers. All raise LedgerAway."""
-
-    async def observe(self, sightings: Sequence[CaseEvent]) -> None:
-        """Add these; what is known already changes nothing."""
-        ...
-
-    async def case(self, case_id: str) -> CaseSeen | None:
-        """All that was seen of a case."""
-        ...
-
-    async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
-        """The standings that changed last, latest first: of at least the last 10,000 cases."""
-        ...
-
-    async def tally(self, now_ms: int) -> Tally:
-        """All cases, counted."""
-        ...
-
-    async def publish(self, figures: bytes) -> None:
-        """Put the figures where every reader finds them, in place of the earlier ones."""
-        ...
-
-    async def published(self) -> bytes | None:
-        """The figures that were published last."""
-        ...
-
-    async def prune(self, older_than_s: float) -> int:
-        """Forget cases of which every work ended before that many seconds ago; how many. Sums and counts stay."""
-        ...
-
-
-def recent_slices(now_ms: int) -> range:
-    """The slices of the last RATE_S seconds, the one under way included."""
-    last = now_ms // 1000 // SLICE_S
-    return range(last - RATE_S // SLICE_S + 1, last + 1)
 
 
 def _count(delta: Delta, sighting: CaseEvent, by: int) -> None:

@@ -11,8 +11,8 @@ from services.contracts.base import CaseId
 from services.contracts.case import Difficulty
 from services.contracts.topics import topics
 from services.core.errors import LedgerAway
-from services.core.status.case_status import Filter
 from services.core.status.figures import Figures
+from services.core.status.store import Filter
 from services.gateway.http.answers import JSON, SlotResponse, in_pieces
 from services.gateway.http.metrics import Metrics
 from services.gateway.http.openapi import AWAY, NOT_UNDERSTOOD, UNKNOWN, events
@@ -89,7 +89,7 @@ class CaseRoutes:
             raise store_away() from error
         return CasesView(cases=[standing_view(standing) for standing in found])
 
-    def case(self, case_id: str) -> Response:
+    def case(self, case_id: CaseId) -> Response:
         """Its standing and its records."""
 
         async def make() -> Response:
@@ -98,7 +98,7 @@ class CaseRoutes:
 
         return SlotResponse(self._reads, make)
 
-    def story(self, case_id: str) -> Response:
+    def story(self, case_id: CaseId) -> Response:
         """Its messages."""
 
         async def make() -> Response:
@@ -118,7 +118,7 @@ class CaseRoutes:
 
         return self._stream(changes("figures", look, self._draining))
 
-    def case_stream(self, case_id: str) -> Response:
+    def case_stream(self, case_id: CaseId) -> Response:
         """The case's standing whenever it has changed, until it has ended."""
         return self._stream(changes("standing", lambda: self._reading.standing(case_id), self._draining))
 

@@ -7,11 +7,13 @@ from typing import Any, Protocol
 
 import structlog
 
+from services.contracts.base import CaseId
 from services.contracts.codec import Malformed, loads
 from services.contracts.topics import QUESTION_REFUSED
 from services.core.errors import BrokerAway, LedgerAway
 from services.core.messages import ConsumedRecord, Position
-from services.core.status.case_status import CaseSeen, CaseStatus, Filter
+from services.core.status.case_status import CaseSeen, CaseStatus
+from services.core.status.store import Filter
 from services.gateway.http.refusals import Refused, away
 from services.gateway.read.events import Seen
 from services.gateway.read.views import (
@@ -39,7 +41,7 @@ Bodies = Callable[[Sequence[Position]], Awaitable[list[ConsumedRecord]]]
 class Lookup(Protocol):
     """What the gateway asks of `core.standings.Standings`. All raise LedgerAway."""
 
-    async def case(self, case_id: str) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseSeen | None:
         """All that was seen of a case."""
         ...
 
@@ -60,7 +62,7 @@ class Reading:
         self._bodies = bodies
         self._within_s = bodies_within_s
 
-    async def seen(self, case_id: str) -> CaseSeen:
+    async def seen(self, case_id: CaseId) -> CaseSeen:
         """All that was seen of a case. Raises Refused: 404, 503."""
         try:
             seen = await self.lookup.case(case_id)
@@ -72,7 +74,7 @@ class Reading:
             )
         return seen
 
-    async def standing(self, case_id: str) -> Seen | None:
+    async def standing(self, case_id: CaseId) -> Seen | None:
         """Where it stands, to be told as an event. Raises LedgerAway."""
         seen = await self.lookup.case(case_id)
         if seen is None or not seen.sightings:
@@ -102,7 +104,7 @@ class Reading:
                 messages = await self._bodies(positions)
         except (BrokerAway, TimeoutError) as error:
             raise away("kafka_away", "Kafka does not give the messages now: try again.") from error
-        read = ((Position(each.topic, each.partition, each.offset), _body(each)) for each in messages)
+        read = ((each.position, _body(each)) for each in messages)
         return {position: body for position, body in read if body is not None}
 
 
@@ -143,7 +145,7 @@ class Store:
         self._opening = asyncio.Lock()
         self._said = ""
 
-    async def case(self, case_id: str) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseSeen | None:
         """As Lookup says, and so the others."""
         return await (await self._store()).case(case_id)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from services.contracts.base import CaseId
+from services.contracts.base import CaseId, WorkId
 from services.contracts.case import Difficulty
 from services.contracts.topics import RECORD_COMPLETED, Topic, topics
 from services.core.messages import Position
@@ -153,7 +153,7 @@ def record_positions(seen: CaseSeen, work: CaseStatus) -> list[Position]:
     ]
 
 
-def latest_in(seen: CaseSeen, work_id: str, among: Iterable[str]) -> Position | None:
+def latest_in(seen: CaseSeen, work_id: WorkId, among: Iterable[str]) -> Position | None:
     """Where the work's latest message in one of these topics is."""
     names = frozenset(among)
     return next((each.position for each in reversed(seen.way(work_id)) if each.topic in names), None)

@@ -5,18 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields
 from typing import Any
 
+from services.contracts.base import CaseId
 from services.contracts.codec import canonical, peek
 from services.core.messages import Position
-from services.core.status.case_status import (
-    SLICE_S,
-    CaseEvent,
-    CaseSeen,
-    Cost,
-    Delta,
-    RecordSum,
-    Tally,
-    recent_slices,
-)
+from services.core.status.case_status import SLICE_S, CaseEvent, CaseSeen, Cost, Delta
+from services.core.status.store import RecordSum, Tally, recent_slices
 
 KEPT_S = 3600
 """Seconds that slices of rates are kept: nobody asks for the rate of an hour ago."""
@@ -33,7 +26,7 @@ def encode(case: CaseSeen) -> bytes:
     return canonical([_told(sighting) for sighting in case.sightings.values()])
 
 
-def decode(case_id: str, data: bytes | None) -> CaseSeen:
+def decode(case_id: CaseId, data: bytes | None) -> CaseSeen:
     """What was seen of a case; fields that a newer writer added are passed over. None: nothing was seen yet."""
     if data is None:
         return CaseSeen(case_id)
@@ -41,9 +34,9 @@ def decode(case_id: str, data: bytes | None) -> CaseSeen:
     return CaseSeen(case_id, {sighting.key: sighting for sighting in sightings})
 
 
-def by_case(sightings: Iterable[CaseEvent]) -> Mapping[str, list[CaseEvent]]:
+def by_case(sightings: Iterable[CaseEvent]) -> Mapping[CaseId, list[CaseEvent]]:
     """The sightings of each case."""
-    found: defaultdict[str, list[CaseEvent]] = defaultdict(list)
+    found: defaultdict[CaseId, list[CaseEvent]] = defaultdict(list)
     for sighting in sightings:
         found[sighting.case_id].append(sighting)
     return found
@@ -113,7 +106,7 @@ def _told(sighting: CaseEvent) -> dict[str, Any]:
     return told
 
 
-def _sighting(case_id: str, told: dict[str, Any]) -> CaseEvent:
+def _sighting(case_id: CaseId, told: dict[str, Any]) -> CaseEvent:
     known = {name: value for name, value in told.items() if name in _FIELDS}
     known["position"] = Position(*told["position"])
     if "cost" in told:

@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 
+from services.contracts.base import CaseId, RecipeId
 from services.core.dedupe.minhash import Candidate, Known, closest
 from services.core.ledger.ports import Admission, Refusal
 from services.core.messages import Position
 from services.ledger.memory.server import MemoryServer
 
-_Submission = tuple[str, str, int]
+_Submission = tuple[CaseId, str, int]
 """Case id, named recipe or "", life."""
 
 
@@ -16,7 +17,7 @@ class MemoryAdmissions:
 
     def __init__(self, server: MemoryServer) -> None:
         self._server = server
-        self._first: dict[_Submission, tuple[Position, str, float]] = {}
+        self._first: dict[_Submission, tuple[Position, RecipeId, float]] = {}
         self._duplicates: dict[tuple[_Submission, Position], float] = {}
         self._refusals: dict[_Submission, Refusal] = {}
         self._known: dict[str, tuple[Known, float]] = {}
@@ -24,10 +25,10 @@ class MemoryAdmissions:
 
     async def admit(
         self,
-        case_id: str,
+        case_id: CaseId,
         *,
-        named: str | None,
-        current: str,
+        named: RecipeId | None,
+        current: RecipeId,
         life: int,
         position: Position,
         refusal: Refusal | None = None,
@@ -60,7 +61,7 @@ class MemoryAdmissions:
         self._duplicates = {key: at for key, at in self._duplicates.items() if at >= cutoff}
         self._known = {case_id: known for case_id, known in self._known.items() if known[1] >= cutoff}
 
-    def _compare(self, case_id: str, candidate: Candidate, now: float, *, redrive: bool) -> Refusal | None:
+    def _compare(self, case_id: CaseId, candidate: Candidate, now: float, *, redrive: bool) -> Refusal | None:
         """The refusal of a near-duplicate; else remember the candidate."""
         if case_id in self._known:
             return None

@@ -4,18 +4,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.contracts.base import CaseId, RecipeId, WorkId
 from services.contracts.case import Usage
 from services.core.ledger.spending import BudgetState, Price, Spending, estimate
 from services.ledger.memory.server import MemoryServer
 
-_Work = tuple[str, int]
+_Work = tuple[WorkId, int]
 """Work id and life."""
 
 
 @dataclass
 class _Reservation:
-    case_id: str
-    recipe_id: str
+    case_id: CaseId
+    recipe_id: RecipeId
     at: float
     estimate: int
     spent: int = 0
@@ -49,7 +50,9 @@ class MemoryBudgets:
         self._server.now()
         self._limit, self._waiting = nano_usd, False
 
-    async def reserve(self, case_id: str, work_id: str, life: int, *, recipe_id: str, prior_nano_usd: int) -> bool:
+    async def reserve(
+        self, case_id: CaseId, work_id: WorkId, life: int, *, recipe_id: RecipeId, prior_nano_usd: int
+    ) -> bool:
         now, work = self._server.now(), (work_id, life)
         if work in self._reserved:
             return True
@@ -61,11 +64,11 @@ class MemoryBudgets:
             self._reserved[work] = _Reservation(case_id, recipe_id, now, wanted)
         return not self._waiting
 
-    async def settle(self, work_id: str, life: int) -> None:
+    async def settle(self, work_id: WorkId, life: int) -> None:
         now, work = self._server.now(), (work_id, life)
         found = self._reserved.get(work)
         if found is None:
-            self._reserved[work] = _Reservation("", "", now, 0, open=False)
+            self._reserved[work] = _Reservation(CaseId(""), RecipeId(""), now, 0, open=False)
         elif found.open:
             found.open = False
             self._settled[found.recipe_id].append(found.spent)

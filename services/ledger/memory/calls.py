@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from services.contracts.base import CallId
 from services.core.ledger.calls import Outcome
 from services.core.ledger.ports import CallRow, Claim, ClaimRow, Done, Elsewhere, Mine
 from services.core.ledger.spending import Price
@@ -14,21 +15,21 @@ class MemoryCalls:
     """The port Calls."""
 
     def __init__(self, server: MemoryServer, budgets: MemoryBudgets) -> None:
-        self.calls: dict[str, CallRow] = {}
+        self.calls: dict[CallId, CallRow] = {}
         self.claims: list[ClaimRow] = []
         self._latest: dict[str, int] = {}
         self._server = server
         self._budgets = budgets
 
-    async def claim(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[Claim]:
+    async def claim(self, call_ids: Sequence[CallId], *, owner: str, lease_s: float) -> list[Claim]:
         now = self._server.now()
         return [self._claim(call_id, owner, lease_s, now) for call_id in call_ids]
 
-    async def renew(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[bool]:
+    async def renew(self, call_ids: Sequence[CallId], *, owner: str, lease_s: float) -> list[bool]:
         now = self._server.now()
         return [self._renew(call_id, owner, lease_s, now) for call_id in call_ids]
 
-    async def release(self, call_ids: Sequence[str], *, owner: str) -> None:
+    async def release(self, call_ids: Sequence[CallId], *, owner: str) -> None:
         now = self._server.now()
         for call_id in call_ids:
             lease = self._lease(call_id)
@@ -36,7 +37,7 @@ class MemoryCalls:
                 self._set(replace(lease, ended="released", until=now))
 
     async def complete(
-        self, outcomes: Mapping[str, Outcome], *, owner: str, prices: Mapping[str, Price] | None = None
+        self, outcomes: Mapping[CallId, Outcome], *, owner: str, prices: Mapping[CallId, Price] | None = None
     ) -> list[Outcome]:
         now = self._server.now()
         for call_id in outcomes.keys() - self.calls.keys():
@@ -53,7 +54,7 @@ class MemoryCalls:
         self._latest = {row.call_id: at for at, row in enumerate(self.claims)}
         return dropped
 
-    def _lease(self, call_id: str) -> ClaimRow | None:
+    def _lease(self, call_id: CallId) -> ClaimRow | None:
         """The call's latest lease, if it is open; it may have expired."""
         at = self._latest.get(call_id)
         row = None if at is None else self.claims[at]
@@ -62,7 +63,7 @@ class MemoryCalls:
     def _set(self, row: ClaimRow) -> None:
         self.claims[self._latest[row.call_id]] = row
 
-    def _claim(self, call_id: str, owner: str, lease_s: float, now: float) -> Claim:
+    def _claim(self, call_id: CallId, owner: str, lease_s: float, now: float) -> Claim:
         if done := self.calls.get(call_id):
             return Done(done.outcome)
         if self._renew(call_id, owner, lease_s, now):
@@ -74,14 +75,14 @@ class MemoryCalls:
         self.claims.append(ClaimRow(call_id, owner, now, now + lease_s, "open"))
         return Mine(lease_s)
 
-    def _renew(self, call_id: str, owner: str, lease_s: float, now: float) -> bool:
+    def _renew(self, call_id: CallId, owner: str, lease_s: float, now: float) -> bool:
         lease = self._lease(call_id)
         if not lease or lease.owner != owner or lease.until <= now:
             return False
         self._set(replace(lease, until=max(lease.until, now + lease_s)))
         return True
 
-    def _complete(self, call_id: str, outcome: Outcome, owner: str, now: float) -> Outcome:
+    def _complete(self, call_id: CallId, outcome: Outcome, owner: str, now: float) -> Outcome:
         if done := self.calls.get(call_id):
             return done.outcome
         self.calls[call_id] = CallRow(call_id, owner, now, outcome)

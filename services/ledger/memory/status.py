@@ -4,8 +4,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from services.contracts.base import CaseId
 from services.core.errors import LedgerAway
-from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus, Filter, Tally
+from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus
+from services.core.status.store import Filter, Tally
 from services.ledger.encoding import case_status as seen
 
 
@@ -15,7 +17,7 @@ class MemoryStatusStore:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.away: str | None = None
         self._clock = clock
-        self._cases: dict[str, CaseSeen] = {}
+        self._cases: dict[CaseId, CaseSeen] = {}
         self._sums: Counter[seen.Count] = Counter()
         self._published: bytes | None = None
 
@@ -25,7 +27,7 @@ class MemoryStatusStore:
             self._cases[case_id], delta = self._cases.get(case_id, CaseSeen(case_id)).with_(new)
             self._sums.update(seen.counts(delta, self._now_ms()))
 
-    async def case(self, case_id: str) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseSeen | None:
         self._check()
         return self._cases.get(case_id)
 

@@ -4,6 +4,7 @@ import sqlite3
 from functools import partial
 from typing import Final
 
+from services.contracts.base import CaseId, RecipeId
 from services.contracts.codec import canonical
 from services.core.dedupe.minhash import Candidate, Known, Sketch, closest
 from services.core.ledger.ports import Admission, Refusal
@@ -11,7 +12,7 @@ from services.core.messages import Position
 from services.ledger.encoding.refusals import decode, encode
 from services.ledger.sqlite.commits import SqliteCommits
 
-_Submission = tuple[str, str, int]
+_Submission = tuple[CaseId, str, int]
 """Case id, named recipe or "", life."""
 
 _FIRST = (
@@ -38,10 +39,10 @@ class SqliteAdmissions:
 
     async def admit(
         self,
-        case_id: str,
+        case_id: CaseId,
         *,
-        named: str | None,
-        current: str,
+        named: RecipeId | None,
+        current: RecipeId,
         life: int,
         position: Position,
         refusal: Refusal | None = None,
@@ -63,7 +64,7 @@ def _admit(
     now: float,
     *,
     submission: _Submission,
-    recipe_id: str,
+    recipe_id: RecipeId,
     position: Position,
     refusal: Refusal | None,
     candidate: Candidate | None,
@@ -97,7 +98,7 @@ def _put_refusal(db: sqlite3.Connection, now: float, submission: _Submission, re
 
 
 def _compare(
-    db: sqlite3.Connection, now: float, case_id: str, candidate: Candidate, *, redrive: bool
+    db: sqlite3.Connection, now: float, case_id: CaseId, candidate: Candidate, *, redrive: bool
 ) -> Refusal | None:
     """The refusal of a near-duplicate; else remember the candidate."""
     if db.execute("SELECT 1 FROM known WHERE case_id = ?", (case_id,)).fetchone():

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+from services.contracts.base import CaseId, RecipeId, WorkId
 from services.contracts.case import Usage
 from services.core.ledger.spending import BudgetState, Price, Spending, estimate
 from services.ledger.sqlite.commits import SqliteCommits
 
-_Work = tuple[str, int]
+_Work = tuple[WorkId, int]
 """Work id and life."""
 
 _CHARGE = """
@@ -44,12 +45,14 @@ class SqliteBudgets:
     async def set_limit(self, nano_usd: int | None) -> None:
         await self._commits.run(partial(_set_limit, limit=nano_usd), durable=True)
 
-    async def reserve(self, case_id: str, work_id: str, life: int, *, recipe_id: str, prior_nano_usd: int) -> bool:
+    async def reserve(
+        self, case_id: CaseId, work_id: WorkId, life: int, *, recipe_id: RecipeId, prior_nano_usd: int
+    ) -> bool:
         work = (work_id, life)
         statement = partial(_reserve, case_id=case_id, work=work, recipe_id=recipe_id, prior=prior_nano_usd)
         return await self._commits.run(statement, durable=True)
 
-    async def settle(self, work_id: str, life: int) -> None:
+    async def settle(self, work_id: WorkId, life: int) -> None:
         await self._commits.run(partial(_settle, work=(work_id, life)))
 
 
@@ -84,7 +87,9 @@ def _set_limit(db: sqlite3.Connection, _now: float, *, limit: int | None) -> Non
     db.execute("UPDATE budget SET most = ?, waiting = 0", (limit,))
 
 
-def _reserve(db: sqlite3.Connection, now: float, *, case_id: str, work: _Work, recipe_id: str, prior: int) -> bool:
+def _reserve(
+    db: sqlite3.Connection, now: float, *, case_id: CaseId, work: _Work, recipe_id: RecipeId, prior: int
+) -> bool:
     if _row(db, work):
         return True
     found = db.execute("SELECT cases, nano_usd FROM settled WHERE recipe_id = ?", (recipe_id,)).fetchone()

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from services.contracts.base import CallId
 from services.contracts.case import Usage
 from services.core.ledger.calls import Outcome
 from services.core.ledger.ports import Claim, Done, Elsewhere, Mine
@@ -28,18 +29,18 @@ class SqliteCalls:
     def __init__(self, commits: SqliteCommits) -> None:
         self._commits = commits
 
-    async def claim(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[Claim]:
+    async def claim(self, call_ids: Sequence[CallId], *, owner: str, lease_s: float) -> list[Claim]:
         found = await self._commits.run(partial(_claim, call_ids=call_ids, owner=owner, lease_s=lease_s))
         return [Done(decode(claim)) if isinstance(claim, bytes) else claim for claim in found]
 
-    async def renew(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[bool]:
+    async def renew(self, call_ids: Sequence[CallId], *, owner: str, lease_s: float) -> list[bool]:
         return await self._commits.run(partial(_renew, call_ids=call_ids, owner=owner, lease_s=lease_s))
 
-    async def release(self, call_ids: Sequence[str], *, owner: str) -> None:
+    async def release(self, call_ids: Sequence[CallId], *, owner: str) -> None:
         await self._commits.run(partial(_release, call_ids=call_ids, owner=owner))
 
     async def complete(
-        self, outcomes: Mapping[str, Outcome], *, owner: str, prices: Mapping[str, Price] | None = None
+        self, outcomes: Mapping[CallId, Outcome], *, owner: str, prices: Mapping[CallId, Price] | None = None
     ) -> list[Outcome]:
         written = {call_id: encode(outcome) for call_id, outcome in outcomes.items()}
         charges = {call_id: (price, outcomes[call_id].usage) for call_id, price in (prices or {}).items()}
@@ -49,16 +50,16 @@ class SqliteCalls:
 
 
 def _claim(
-    db: sqlite3.Connection, now: float, *, call_ids: Sequence[str], owner: str, lease_s: float
+    db: sqlite3.Connection, now: float, *, call_ids: Sequence[CallId], owner: str, lease_s: float
 ) -> list[bytes | Mine | Elsewhere]:
     return [_outcome(db, call_id) or _lease_call(db, now, call_id, owner, lease_s) for call_id in call_ids]
 
 
-def _renew(db: sqlite3.Connection, now: float, *, call_ids: Sequence[str], owner: str, lease_s: float) -> list[bool]:
+def _renew(db: sqlite3.Connection, now: float, *, call_ids: Sequence[CallId], owner: str, lease_s: float) -> list[bool]:
     return [_extend(db, now, _lease(db, call_id), owner, lease_s) for call_id in call_ids]
 
 
-def _release(db: sqlite3.Connection, now: float, *, call_ids: Sequence[str], owner: str) -> None:
+def _release(db: sqlite3.Connection, now: float, *, call_ids: Sequence[CallId], owner: str) -> None:
     for call_id in call_ids:
         lease = _lease(db, call_id)
         if lease and lease[1] == owner and lease[2] > now:
@@ -69,9 +70,9 @@ def _complete(
     db: sqlite3.Connection,
     now: float,
     *,
-    outcomes: Mapping[str, bytes],
+    outcomes: Mapping[CallId, bytes],
     owner: str,
-    charges: Mapping[str, tuple[Price, Usage]],
+    charges: Mapping[CallId, tuple[Price, Usage]],
 ) -> list[bytes | None]:
     """For each call: the earlier outcome, or None where this one was written and charged."""
     earlier = [_complete_one(db, now, call_id, outcome, owner) for call_id, outcome in outcomes.items()]
@@ -80,19 +81,19 @@ def _complete(
     return earlier
 
 
-def _outcome(db: sqlite3.Connection, call_id: str) -> bytes | None:
+def _outcome(db: sqlite3.Connection, call_id: CallId) -> bytes | None:
     row = db.execute("SELECT outcome FROM call WHERE call_id = ?", (call_id,)).fetchone()
     return row[0] if row else None
 
 
-def _lease(db: sqlite3.Connection, call_id: str) -> _Lease | None:
+def _lease(db: sqlite3.Connection, call_id: CallId) -> _Lease | None:
     """The call's latest lease, if it is open; it may have expired."""
     query = "SELECT id, owner, until, ended FROM claim WHERE call_id = ? ORDER BY id DESC LIMIT 1"
     row = db.execute(query, (call_id,)).fetchone()
     return row[:3] if row and row[3] == "open" else None
 
 
-def _lease_call(db: sqlite3.Connection, now: float, call_id: str, owner: str, lease_s: float) -> Mine | Elsewhere:
+def _lease_call(db: sqlite3.Connection, now: float, call_id: CallId, owner: str, lease_s: float) -> Mine | Elsewhere:
     lease = _lease(db, call_id)
     if _extend(db, now, lease, owner, lease_s):
         return Mine(lease_s)
@@ -114,7 +115,7 @@ def _end(db: sqlite3.Connection, lease: _Lease, ended: str, now: float) -> None:
     db.execute("UPDATE claim SET ended = ?, until = ? WHERE id = ?", (ended, min(lease[2], now), lease[0]))
 
 
-def _complete_one(db: sqlite3.Connection, now: float, call_id: str, outcome: bytes, owner: str) -> bytes | None:
+def _complete_one(db: sqlite3.Connection, now: float, call_id: CallId, outcome: bytes, owner: str) -> bytes | None:
     insert = "INSERT OR IGNORE INTO call (call_id, owner, at, outcome) VALUES (?, ?, ?, ?)"
     if not db.execute(insert, (call_id, owner, now, outcome)).rowcount:
         return _outcome(db, call_id)

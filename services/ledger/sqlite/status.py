@@ -13,7 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus, Filter, Tally
+from services.contracts.base import CaseId
+from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus
+from services.core.status.store import Filter, Tally
 from services.ledger.encoding import case_status as seen
 from services.ledger.sqlite.commits import SqliteCommits
 from services.ledger.sqlite.file import Kind, connect, prepare, translated
@@ -56,7 +58,7 @@ class SqliteStatusStore:
     async def observe(self, sightings: Sequence[CaseEvent]) -> None:
         await self._commits.run(partial(_observe, sightings=sightings))
 
-    async def case(self, case_id: str) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseSeen | None:
         rows = await self._read("SELECT body FROM seen WHERE case_id = ?", (case_id,))
         return seen.decode(case_id, rows[0][0]) if rows else None
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from services.contracts.base import CaseId, RecipeId
 from services.contracts.codec import canonical
 from services.core.dedupe.minhash import BYTES, OPTIONS, OPTIONS_ALIKE, WHOLE, Candidate
 from services.core.ledger.ports import Admission, Refusal
@@ -19,10 +20,10 @@ class ValkeyAdmissions:
 
     async def admit(
         self,
-        case_id: str,
+        case_id: CaseId,
         *,
-        named: str | None,
-        current: str,
+        named: RecipeId | None,
+        current: RecipeId,
         life: int,
         position: Position,
         refusal: Refusal | None = None,
@@ -37,7 +38,7 @@ class ValkeyAdmissions:
         return Admission(verdict.decode(), recipe_id.decode(), decode(kept) if kept else None)
 
 
-def _candidate(case_id: str, candidate: Candidate, *, redrive: bool) -> Iterator[str | bytes | int]:
+def _candidate(case_id: CaseId, candidate: Candidate, *, redrive: bool) -> Iterator[str | bytes | int]:
     """The script's arguments from the fifth on. The script counts equal numbers, so a threshold is a count; a redrive
     gets one that nothing reaches."""
     yield case_id

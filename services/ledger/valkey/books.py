@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from typing import Final, Literal, cast
 
+from services.contracts.base import CallId
 from services.core.ledger.ports import CallRow, ClaimRow
 from services.ledger.valkey import scripts as keys
 from services.ledger.valkey.calls import call_row
@@ -28,7 +29,7 @@ class ValkeyBooks:
         return [row for _, row in sorted(rows.items(), key=lambda item: (item[1].since, item[0]))]
 
     async def calls(self) -> list[CallRow]:
-        rows = {field: call_row(field.decode(), value) async for field, value in self._scan(keys.CALLS)}
+        rows = {field: call_row(CallId(field.decode()), value) async for field, value in self._scan(keys.CALLS)}
         return sorted(rows.values(), key=lambda row: row.at)
 
     async def under_way(self) -> Mapping[str, int]:
@@ -65,10 +66,10 @@ class ValkeyBooks:
     async def _open_leases(self) -> AsyncIterator[tuple[int, ClaimRow]]:
         async for field, value in self._scan(keys.LEASES):
             until, since, number, owner = value.decode().split(" ", 3)
-            yield int(number), ClaimRow(field.decode(), owner, seconds(since), seconds(until), "open")
+            yield int(number), ClaimRow(CallId(field.decode()), owner, seconds(since), seconds(until), "open")
 
     async def _ended_leases(self) -> AsyncIterator[tuple[int, ClaimRow]]:
         async for field, value in self._scan(keys.HISTORY):
             until, since, ended, call_id, owner = value.decode().split(" ", 4)
             how = cast(Literal["completed", "released", "open"], ended)
-            yield int(field), ClaimRow(call_id, owner, seconds(since), seconds(until), how)
+            yield int(field), ClaimRow(CallId(call_id), owner, seconds(since), seconds(until), how)

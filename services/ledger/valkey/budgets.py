@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from services.contracts.base import CaseId, RecipeId, WorkId
 from services.contracts.case import Usage
 from services.core.ledger.spending import SETTLED_ENOUGH, BudgetState, Spending
 from services.ledger.valkey.scripts import BUDGET, SPENDING, Scripts
@@ -34,11 +35,13 @@ class ValkeyBudgets:
         else:
             await self._scripts.command("HSET", BUDGET, "limit", nano_usd, "waiting", 0)
 
-    async def reserve(self, case_id: str, work_id: str, life: int, *, recipe_id: str, prior_nano_usd: int) -> bool:
+    async def reserve(
+        self, case_id: CaseId, work_id: WorkId, life: int, *, recipe_id: RecipeId, prior_nano_usd: int
+    ) -> bool:
         words = (f"{work_id} {life}", case_id, recipe_id, prior_nano_usd, SETTLED_ENOUGH)
         return bool(await self._scripts.run("reserve", *words))
 
-    async def settle(self, work_id: str, life: int) -> None:
+    async def settle(self, work_id: WorkId, life: int) -> None:
         await self._scripts.run("settle", f"{work_id} {life}")
 
 

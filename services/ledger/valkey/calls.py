@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from services.contracts.base import CallId
 from services.contracts.case import Usage
 from services.core.ledger.calls import Outcome
 from services.core.ledger.ports import CallRow, Claim, Done, Elsewhere, Mine
@@ -16,19 +17,19 @@ class ValkeyCalls:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
-    async def claim(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[Claim]:
+    async def claim(self, call_ids: Sequence[CallId], *, owner: str, lease_s: float) -> list[Claim]:
         answers = await self._scripts.run("claim", owner, microseconds(lease_s), *call_ids)
         return [_claim(answer, lease_s) for answer in answers]
 
-    async def renew(self, call_ids: Sequence[str], *, owner: str, lease_s: float) -> list[bool]:
+    async def renew(self, call_ids: Sequence[CallId], *, owner: str, lease_s: float) -> list[bool]:
         answers = await self._scripts.run("renew", owner, microseconds(lease_s), *call_ids)
         return [bool(held) for held in answers]
 
-    async def release(self, call_ids: Sequence[str], *, owner: str) -> None:
+    async def release(self, call_ids: Sequence[CallId], *, owner: str) -> None:
         await self._scripts.run("release", owner, *call_ids)
 
     async def complete(
-        self, outcomes: Mapping[str, Outcome], *, owner: str, prices: Mapping[str, Price] | None = None
+        self, outcomes: Mapping[CallId, Outcome], *, owner: str, prices: Mapping[CallId, Price] | None = None
     ) -> list[Outcome]:
         by_call = prices or {}
         words: list[str | bytes] = []
@@ -38,7 +39,7 @@ class ValkeyCalls:
         return [_outcome(held) if held else own for held, own in zip(answers, outcomes.values(), strict=True)]
 
 
-def call_row(call_id: str, value: bytes) -> CallRow:
+def call_row(call_id: CallId, value: bytes) -> CallRow:
     """A finished call from its value in the hash."""
     head, _, outcome = value.partition(b"\n")
     at, owner = head.decode().split(" ", 1)
@@ -52,7 +53,7 @@ def _claim(answer: bytes | int, lease_s: float) -> Claim:
 
 
 def _outcome(value: bytes) -> Outcome:
-    return call_row("", value).outcome
+    return call_row(CallId(""), value).outcome
 
 
 def _charge(price: Price | None, usage: Usage) -> str:

@@ -15,9 +15,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from services.contracts.base import CaseId
 from services.contracts.codec import canonical, loads
 from services.contracts.topics import topics
-from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus, Filter, Tally
+from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus
+from services.core.status.store import Filter, Tally
 from services.ledger.encoding import case_status as seen
 from services.ledger.valkey.server import ValkeyServer
 
@@ -52,7 +54,7 @@ class ValkeyStatusStore:
             while not await self._observed(case_id, new):
                 pass  # another writer came first: each such round one of them has gone on
 
-    async def case(self, case_id: str) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseSeen | None:
         body = await self._server.command("HGET", _SEEN, case_id)
         return None if body is None else seen.decode(case_id, body)
 
@@ -97,7 +99,7 @@ class ValkeyStatusStore:
             if cursor == 0:
                 return dropped
 
-    async def _observed(self, case_id: str, new: Sequence[CaseEvent]) -> bool:
+    async def _observed(self, case_id: CaseId, new: Sequence[CaseEvent]) -> bool:
         body = await self._server.command("HGET", _SEEN, case_id)
         before = seen.decode(case_id, body)
         after, delta = before.with_(new)

@@ -4,6 +4,7 @@ import hashlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from services.contracts.base import CaseId, RecipeId, WorkId
 from services.contracts.case import Call, Case, Difficulty
 from services.contracts.codec import Malformed, UnknownVersion, decode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
@@ -23,7 +24,7 @@ from services.contracts.topics import (
 from services.core.case import ids
 from services.core.messages import ConsumedRecord
 
-Work = tuple[str, int]
+Work = tuple[WorkId, int]
 """Work id and life."""
 
 
@@ -37,8 +38,8 @@ class Topics:
     equal_repeats: int = 0
     differing_repeats: int = 0
     dead_letters: int = 0
-    difficulty: dict[str, Difficulty] = field(default_factory=dict)
-    case_of: dict[str, tuple[str, str]] = field(default_factory=dict)
+    difficulty: dict[WorkId, Difficulty] = field(default_factory=dict)
+    case_of: dict[WorkId, tuple[CaseId, RecipeId]] = field(default_factory=dict)
     """Case id and recipe id by work id."""
     calls: dict[str, tuple[Call, str]] = field(default_factory=dict)
     """Every call that a case or record names, by id, with the recipe's id."""
@@ -48,10 +49,10 @@ class Topics:
     _ends: defaultdict[Work, set[str]] = field(default_factory=lambda: defaultdict(set))
     _places: defaultdict[Work, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     """Each record's place among its work's, by record id."""
-    _life: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
+    _life: defaultdict[WorkId, int] = field(default_factory=lambda: defaultdict(int))
     """The last life of each work."""
     _dead_cases: set[str] = field(default_factory=set)
-    _named: set[tuple[str, str]] = field(default_factory=set)
+    _named: set[tuple[CaseId, RecipeId]] = field(default_factory=set)
     """Case id and recipe id of each submission that named its recipe: each is to become a work of its own."""
 
     def take(self, message: ConsumedRecord) -> None:

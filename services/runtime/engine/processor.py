@@ -12,7 +12,7 @@ from services.contracts.dead import DEAD_LETTER_HEADER, DeadKind, DeadLetter
 from services.core.errors import Away, BudgetSpent, Dead, Draining
 from services.core.holds import Holds
 from services.core.ledger.ports import Attempts
-from services.core.messages import ConsumedRecord, OutgoingRecord, Position, Sink
+from services.core.messages import ConsumedRecord, OutgoingRecord, Sink
 from services.runtime.engine import spans
 from services.runtime.engine.gate import Gate
 from services.runtime.engine.limits import Limits
@@ -76,7 +76,7 @@ class RecordProcessor:
                 # Not yet committed: whoever reads it again must find what condemned it, or it would live after all.
                 await self._close(message)
             else:
-                await self._ledger(message, lambda: self.attempts.forget_attempts(self.service, _position(message)))
+                await self._ledger(message, lambda: self.attempts.forget_attempts(self.service, message.position))
         except (asyncio.CancelledError, Draining):
             await self._let_go(message)
             raise
@@ -165,7 +165,7 @@ class RecordProcessor:
     async def _open(self, message: ConsumedRecord) -> int:
         try:
             return await self._ledger(
-                message, lambda: self.attempts.open_attempt(self.service, _position(message), owner=self.owner)
+                message, lambda: self.attempts.open_attempt(self.service, message.position, owner=self.owner)
             )
         except asyncio.CancelledError:
             await self._let_go(message)  # It may have been opened.
@@ -173,7 +173,7 @@ class RecordProcessor:
 
     async def _close(self, message: ConsumedRecord) -> None:
         await self._ledger(
-            message, lambda: self.attempts.close_attempt(self.service, _position(message), owner=self.owner)
+            message, lambda: self.attempts.close_attempt(self.service, message.position, owner=self.owner)
         )
 
     async def _let_go(self, message: ConsumedRecord) -> None:
@@ -202,10 +202,6 @@ def _killer(attempts: int) -> str:
         "memory and kill -9 all count), the last while it ran alone: look in their logs, and the kernel's, for how "
         "they ended; mend that, or give the process more memory, then redrive"
     )
-
-
-def _position(message: ConsumedRecord) -> Position:
-    return Position(message.topic, message.partition, message.offset)
 
 
 def _name(message: ConsumedRecord) -> str:

@@ -68,7 +68,8 @@ async def _read(consumer: Any, left: dict[Any, list[int]]) -> dict[Position, Con
         for key, offsets in list(left.items()):
             for record in batches.get(key, ()):
                 if record.offset in offsets:
-                    found[Position(key.topic, key.partition, record.offset)] = received(record)
+                    message = received(record)
+                    found[message.position] = message
             passed = await consumer.position(key)
             while offsets and offsets[-1] < passed:  # found, or deleted meanwhile
                 offsets.pop()

@@ -1,4 +1,4 @@
-"""The laws of money, for all three ledgers: a call is put down once, and what is reserved is never above the sum."""
+"""The laws of the port Budgets, for all three ledgers: a call is charged once; reservations never exceed the limit."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -11,7 +11,7 @@ from tests.laws.conftest import FakeClock, Store
 
 REPLY = Reply("B", "stop", Usage(prompt=1_000, completion=500, cached=200))
 ONE = 2_000_000
-"""What the reply costs by PRICE, in nano-USD."""
+"""Cost of REPLY by `price`, in nano-USD."""
 
 
 def price(case: str = "case-1", stage: str = "generate") -> Price:
@@ -23,13 +23,13 @@ async def reserve(ledger: Ledger, number: int, prior: int) -> bool:
 
 
 async def pay(ledger: Ledger, number: int, calls: int, *, first: int = 0) -> None:
-    """So many calls for a case, each ONE."""
+    """Complete calls of a case, each at ONE."""
     for call in range(first, first + calls):
         call_id = f"call-{number}-{call}"
         await ledger.calls.complete({call_id: REPLY}, owner="a", prices={call_id: price(f"case-{number}")})
 
 
-async def test_a_call_is_put_down_once_whoever_completes_it(ledger: Ledger) -> None:
+async def test_a_call_is_charged_once_also_if_two_owners_complete_it(ledger: Ledger) -> None:
     assert await ledger.budgets.spendings() == []
     prices = {"call-1": price(), "call-2": price(stage="verify")}
     failed = Failure("refused", Usage(prompt=10))
@@ -43,12 +43,12 @@ async def test_a_call_is_put_down_once_whoever_completes_it(ledger: Ledger) -> N
     assert (await ledger.budgets.state()).spent_nano_usd == ONE + 10_000
 
 
-async def test_what_has_no_price_counts_nowhere(ledger: Ledger) -> None:
-    await ledger.calls.complete({"call-1": REPLY}, owner="an older one")
+async def test_a_call_without_a_price_is_not_charged(ledger: Ledger) -> None:
+    await ledger.calls.complete({"call-1": REPLY}, owner="an older worker")
     assert await ledger.budgets.spendings() == []
 
 
-async def test_pruning_takes_nothing_from_it(ledger: Ledger, clock: FakeClock) -> None:
+async def test_pruning_does_not_change_spending_or_open_reservations(ledger: Ledger, clock: FakeClock) -> None:
     await pay(ledger, 1, 2)
     assert await reserve(ledger, 1, 9 * ONE)
     await ledger.budgets.settle("work-2", 0)
@@ -59,19 +59,19 @@ async def test_pruning_takes_nothing_from_it(ledger: Ledger, clock: FakeClock) -
     assert (await ledger.budgets.state()).reserved_nano_usd == 0
 
 
-async def test_without_a_sum_nothing_waits(ledger: Ledger) -> None:
+async def test_without_a_limit_nothing_waits(ledger: Ledger) -> None:
     assert await reserve(ledger, 1, 10**15)
     assert await ledger.budgets.state() == BudgetState(None, 0, 10**15, 1, waiting=False)
 
 
-async def test_a_case_waits_for_what_is_spent_and_reserved(ledger: Ledger) -> None:
+async def test_spending_and_reservations_count_against_the_limit(ledger: Ledger) -> None:
     await ledger.budgets.set_limit(10 * ONE)
-    await pay(ledger, 9, 3)  # of a case that has no reservation
+    await pay(ledger, 9, 3)  # a case without a reservation
     assert await reserve(ledger, 1, 4 * ONE)
     assert await reserve(ledger, 2, 3 * ONE)
     assert not await reserve(ledger, 3, ONE)
     assert await ledger.budgets.state() == BudgetState(10 * ONE, 3 * ONE, 7 * ONE, 2, waiting=True)
-    assert await reserve(ledger, 1, 4 * ONE), "asked again, it is told the same"
+    assert await reserve(ledger, 1, 4 * ONE), "a repeated request gets the same answer"
     await ledger.budgets.set_limit(11 * ONE)
     assert not (await ledger.budgets.state()).waiting
     assert await reserve(ledger, 3, ONE)
@@ -79,20 +79,20 @@ async def test_a_case_waits_for_what_is_spent_and_reserved(ledger: Ledger) -> No
     assert await reserve(ledger, 4, 50 * ONE)
 
 
-async def test_what_a_case_spends_comes_out_of_its_reservation(ledger: Ledger) -> None:
+async def test_a_case_spends_from_its_reservation(ledger: Ledger) -> None:
     await reserve(ledger, 1, 3 * ONE)
     await pay(ledger, 1, 2)
     assert await ledger.budgets.state() == BudgetState(None, 2 * ONE, ONE, 1, waiting=False)
     await pay(ledger, 1, 2, first=2)
     assert await ledger.budgets.state() == BudgetState(None, 4 * ONE, 0, 1, waiting=False), (
-        "it cost more than was thought"
+        "it cost more than its estimate"
     )
     await ledger.budgets.settle("work-1", 0)
     await ledger.budgets.settle("work-1", 0)
     assert await ledger.budgets.state() == BudgetState(None, 4 * ONE, 0, 0, waiting=False)
 
 
-async def test_what_is_left_goes_back_when_it_ends(ledger: Ledger) -> None:
+async def test_settling_returns_the_rest_of_a_reservation(ledger: Ledger) -> None:
     await ledger.budgets.set_limit(3 * ONE)
     await reserve(ledger, 1, 3 * ONE)
     await pay(ledger, 1, 1)
@@ -101,15 +101,15 @@ async def test_what_is_left_goes_back_when_it_ends(ledger: Ledger) -> None:
     assert await reserve(ledger, 2, 2 * ONE)
 
 
-async def test_one_that_has_ended_reserves_nothing(ledger: Ledger) -> None:
-    """Its end was seen before its admission was read again."""
+async def test_a_settled_case_reserves_nothing(ledger: Ledger) -> None:
+    """Its end was consumed before its admission was redelivered."""
     await ledger.budgets.settle("work-1", 0)
     await ledger.budgets.set_limit(0)
     assert await reserve(ledger, 1, ONE)
     assert (await ledger.budgets.state()).open == 0
 
 
-async def test_the_mean_of_enough_ended_cases_says_what_the_next_will_cost(ledger: Ledger) -> None:
+async def test_the_estimate_is_the_mean_of_enough_settled_cases(ledger: Ledger) -> None:
     for number in range(SETTLED_ENOUGH):
         await reserve(ledger, number, 100 * ONE)
         await pay(ledger, number, 1 + number % 2)
@@ -121,19 +121,19 @@ async def test_the_mean_of_enough_ended_cases_says_what_the_next_will_cost(ledge
     assert (await ledger.budgets.state()).reserved_nano_usd == 100 * ONE + 3 * ONE // 2
 
 
-async def test_many_at_once_reserve_no_more_than_there_is(store: Store) -> None:
-    """Four workers, each with a ledger of its own, let cases in and pay for them as fast as they can."""
+async def test_concurrent_workers_reserve_no_more_than_the_limit(store: Store) -> None:
+    """Four workers, each with its own connection, reserve and pay as fast as they can."""
     async with AsyncExitStack() as stack:
         ledgers = [await stack.enter_async_context(store.ledger()) for _ in range(4)]
         await ledgers[0].budgets.set_limit(20 * ONE)
 
         async def work(ledger: Ledger, worker: int) -> int:
-            let_in = 0
+            admitted = 0
             for number in range(worker, 40, 4):
                 if await reserve(ledger, number, 2 * ONE):
-                    let_in += 1
+                    admitted += 1
                     await pay(ledger, number, 2)
-            return let_in
+            return admitted
 
         assert sum(await asyncio.gather(*(work(ledger, n) for n, ledger in enumerate(ledgers)))) == 10
         assert await ledgers[0].budgets.state() == BudgetState(20 * ONE, 20 * ONE, 0, 10, waiting=True)

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from services.contracts.topics import CASE_ACCEPTED, QUESTION_ADMITTED, QUESTION_SUBMITTED, RECORD_COMPLETED
 from services.core.errors import LedgerAway
-from services.core.status.case_status import CaseEvent, CaseSeen, Filter, StatusStore
+from services.core.status.case_status import CaseEvent, CaseSeen
+from services.core.status.store import Filter, StatusStore
 from services.ledger import open_status_store
 from services.ledger.memory.status import MemoryStatusStore
 from services.ledger.sqlite.status import SqliteStatusStore

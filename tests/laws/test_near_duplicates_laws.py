@@ -1,4 +1,4 @@
-"""The laws of refusals and near-duplicates, held by each ledger."""
+"""The laws of the port Admissions for refusals and near-duplicates, for all three ledgers."""
 
 import asyncio
 
@@ -52,8 +52,8 @@ async def admit(
     )
 
 
-async def test_a_question_too_like_one_that_was_let_in_is_refused(ledger: Ledger) -> None:
-    """It is told which one, and how like; what is unlike comes in."""
+async def test_a_near_duplicate_of_an_admitted_question_is_refused(ledger: Ledger) -> None:
+    """The refusal names the admitted question and the similarity; a different question is admitted."""
     assert (await admit(ledger, ORIGINAL, 1)).refusal is None
     refused = await admit(ledger, COPY, 2)
     assert refused.verdict == "first"
@@ -65,26 +65,26 @@ async def test_a_question_too_like_one_that_was_let_in_is_refused(ledger: Ledger
     assert (await admit(ledger, OTHER, 3)).refusal is None
 
 
-async def test_what_was_said_of_a_message_is_said_again(ledger: Ledger) -> None:
-    """Whatever the settings are by now; another message of a refused question is a duplicate."""
+async def test_a_redelivery_gets_the_first_verdict_again(ledger: Ledger) -> None:
+    """Under any settings; another message of a refused question is a duplicate."""
     await admit(ledger, ORIGINAL, 1)
     refused = await admit(ledger, COPY, 2)
     for threshold, refusal in ((0.85, None), (None, None), (None, IN_TEST)):
         again = await admit(ledger, COPY, 2, threshold=threshold, refusal=refusal)
         assert (again.verdict, again.refusal) == ("same", refused.refusal)
-        let_in = await admit(ledger, ORIGINAL, 1, threshold=threshold, refusal=refusal)
-        assert (let_in.verdict, let_in.refusal) == ("same", None)
+        admitted = await admit(ledger, ORIGINAL, 1, threshold=threshold, refusal=refusal)
+        assert (admitted.verdict, admitted.refusal) == ("same", None)
     assert (await admit(ledger, COPY, 3)).verdict == "duplicate"
 
 
 async def test_the_caller_s_refusal_is_kept(ledger: Ledger) -> None:
-    """Byte for byte, with what it matched."""
+    """With its match."""
     assert (await admit(ledger, ORIGINAL, 1, refusal=IN_TEST)).refusal == IN_TEST
     assert (await admit(ledger, ORIGINAL, 1)).refusal == IN_TEST
 
 
-async def test_what_was_refused_keeps_nobody_out(ledger: Ledger) -> None:
-    """Neither a question of an evaluation set nor a near-duplicate is one that others are held against."""
+async def test_a_refused_question_is_not_compared_with_later_ones(ledger: Ledger) -> None:
+    """Neither a question of an evaluation set nor a near-duplicate."""
     await admit(ledger, ORIGINAL, 1, refusal=IN_TEST)
     assert (await admit(ledger, COPY, 2)).refusal is None
     between = question(VIGNETTE.replace("57", "58"))
@@ -93,26 +93,26 @@ async def test_what_was_refused_keeps_nobody_out(ledger: Ledger) -> None:
     assert refusal.match.where == ids.case_id(COPY)
 
 
-async def test_a_question_is_not_held_against_itself(ledger: Ledger) -> None:
-    """Submitted again for another recipe it comes in."""
+async def test_a_question_is_not_compared_with_itself(ledger: Ledger) -> None:
+    """Submitted again for another recipe, it is admitted."""
     await admit(ledger, ORIGINAL, 1)
     again = await admit(ledger, ORIGINAL, 2, named="recipe-2")
     assert (again.verdict, again.refusal) == ("first", None)
 
 
-async def test_a_redrive_passes_and_counts_from_then_on(ledger: Ledger) -> None:
+async def test_a_redrive_is_admitted_and_compared_with_later_ones(ledger: Ledger) -> None:
     await admit(ledger, ORIGINAL, 1)
     assert (await admit(ledger, COPY, 2, life=1)).refusal is None
-    assert (await admit(ledger, COPY, 3, named="recipe-2")).refusal is None, "it was let in"
+    assert (await admit(ledger, COPY, 3, named="recipe-2")).refusal is None, "it was admitted before"
 
 
-async def test_without_a_newcomer_nothing_is_held_against_anything(ledger: Ledger) -> None:
-    """As with workers that know of no likeness: what they let in is unknown here."""
+async def test_without_a_candidate_nothing_is_compared(ledger: Ledger) -> None:
+    """A worker without the check admits questions that later checks do not see."""
     assert (await admit(ledger, ORIGINAL, 1, threshold=None)).refusal is None
     assert (await admit(ledger, COPY, 2)).refusal is None
 
 
-async def test_the_closest_is_named(ledger: Ledger) -> None:
+async def test_the_refusal_names_the_most_similar_question(ledger: Ledger) -> None:
     near = question(VIGNETTE + " Explain.")
     for number, asked in enumerate((near, ORIGINAL)):
         await admit(ledger, asked, number, threshold=1.0)
@@ -122,21 +122,21 @@ async def test_the_closest_is_named(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.75, 1.0])
-async def test_of_many_alike_at_once_exactly_one_is_let_in(store, threshold: float) -> None:
-    """Whoever asks, from whichever process."""
+async def test_of_concurrent_near_duplicates_exactly_one_is_admitted(store, threshold: float) -> None:
+    """From two processes."""
     alike = [question(VIGNETTE, OPTIONS[n % 4 :] + OPTIONS[: n % 4], f"q{n}") for n in range(4)]
     alike += [question(VIGNETTE + "!" * n) for n in range(1, 12)]
     async with store.ledger() as one, store.ledger() as two:
-        told = await asyncio.gather(
+        admissions = await asyncio.gather(
             *(admit((one, two)[n % 2], asked, n, threshold=threshold) for n, asked in enumerate(alike))
         )
-    assert [it.verdict for it in told] == ["first"] * 15
-    [first] = [asked for asked, it in zip(alike, told, strict=True) if it.refusal is None]
-    assert {it.refusal.match.where for it in told if it.refusal} == {ids.case_id(first)}
+    assert [it.verdict for it in admissions] == ["first"] * 15
+    [first] = [asked for asked, it in zip(alike, admissions, strict=True) if it.refusal is None]
+    assert {it.refusal.match.where for it in admissions if it.refusal} == {ids.case_id(first)}
 
 
-async def test_pruning_forgets_refusals_and_who_was_let_in(ledger: Ledger, clock) -> None:
-    """With their admissions; what is young stays."""
+async def test_pruning_drops_refusals_and_compared_questions(ledger: Ledger, clock) -> None:
+    """With their admissions; newer ones stay."""
     await admit(ledger, ORIGINAL, 1)
     await admit(ledger, COPY, 2)
     clock.pass_(100)

@@ -1,0 +1,101 @@
+"""The port of the status store, and what it answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from services.contracts.base import CaseId
+from services.contracts.case import Difficulty
+from services.core.status.case_status import SLICE_S, Bucket, CaseEvent, CaseSeen, CaseStatus, End
+
+RATE_S = 60
+"""Seconds that a rate spans, by Kafka's timestamps."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which statuses a query returns; None: any."""
+
+    topic: str | None = None
+    end: End | Literal["open"] | None = None
+    difficulty: Difficulty | None = None
+    source: str | None = None
+
+    def takes(self, status: CaseStatus) -> bool:
+        """Whether the status matches."""
+        ended = status.end or "open"
+        return (
+            self.topic in (None, status.topic)
+            and self.end in (None, ended)
+            and self.difficulty in (None, status.difficulty)
+            and self.source in (None, status.source)
+        )
+
+
+@dataclass(frozen=True)
+class RecordSum:
+    """Records of one difficulty and model, summed."""
+
+    difficulty: str
+    alias: str
+    records: int
+    usd: float
+    prompt: int
+    completion: int
+
+
+@dataclass(frozen=True)
+class Tally:
+    """All cases, counted."""
+
+    standing: Mapping[Bucket, int]
+    """Works by topic and end."""
+    oldest_ms: Mapping[str, int]
+    """By topic: Unix time in milliseconds since which its oldest open work waits there."""
+    seen: Mapping[str, int]
+    """Messages by topic, repeats left out."""
+    recent: Mapping[str, int]
+    """Of these, those written in the last RATE_S seconds."""
+    routes: Mapping[str, int]
+    """Works by difficulty."""
+    refused: Mapping[str, int]
+    """Questions by reason."""
+    records: Sequence[RecordSum]
+
+
+class StatusStore(Protocol):
+    """The store of case events, for any number of writers and readers. All methods raise LedgerAway."""
+
+    async def observe(self, sightings: Sequence[CaseEvent]) -> None:
+        """Add these. An event that the store has changes nothing."""
+        ...
+
+    async def case(self, case_id: CaseId) -> CaseSeen | None:
+        """The events of a case; None for an unknown one."""
+        ...
+
+    async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
+        """The statuses that changed last, latest first, among at least the last 10,000 cases."""
+        ...
+
+    async def tally(self, now_ms: int) -> Tally:
+        """All cases, counted."""
+        ...
+
+    async def publish(self, figures: bytes) -> None:
+        """Replace the published figures."""
+        ...
+
+    async def published(self) -> bytes | None:
+        """The figures published last."""
+        ...
+
+    async def prune(self, older_than_s: float) -> int:
+        """Drop cases whose works all ended more than that many seconds ago; returns how many. Counts stay."""
+        ...
+
+
+def recent_slices(now_ms: int) -> range:
+    """The slices of the last RATE_S seconds, the current one included."""
+    last = now_ms // 1000 // SLICE_S
+    return range(last - RATE_S // SLICE_S + 1, last + 1)

@@ -1,0 +1,48 @@
+"""The laws of the port Attempts, for all three ledgers."""
+
+from services.contracts.case import Usage
+from services.core.ledger.calls import Reply
+from services.core.messages import Position
+from services.ledger import Ledger
+
+A, B = "worker-a", "worker-b"
+REPLY = Reply("It is β-lactam.\nFinal answer: B", "stop", Usage(prompt=70, completion=9, cached=64), "hm\x00 ☤")
+OTHER = Reply("Final answer: C", "length", Usage(prompt=70, completion=5))
+HERE, THERE = Position("question-submitted", 0, 7), Position("question-submitted", 3, 7)
+
+
+async def test_attempts_of_others_count_until_they_are_closed(ledger: Ledger) -> None:
+    """By service and position. An owner's own attempts do not count; another owner counts once."""
+    assert [await ledger.attempts.open_attempt("verifier", HERE, owner=A) for _ in range(2)] == [0, 0]
+    assert await ledger.attempts.open_attempt("verifier", HERE, owner=B) == 1
+    assert await ledger.attempts.open_attempt("verifier", THERE, owner=B) == 0
+    assert await ledger.attempts.open_attempt("refiner", HERE, owner=B) == 0
+    assert await ledger.attempts.open_attempt("verifier", HERE, owner="c") == 2
+    await ledger.attempts.close_attempt("verifier", HERE, owner=B)
+    await ledger.attempts.close_attempt("verifier", HERE, owner="never opened one")
+    assert await ledger.attempts.open_attempt("verifier", HERE, owner="c") == 1
+
+
+async def test_a_finished_message_s_attempts_are_forgotten(ledger: Ledger) -> None:
+    """All attempts at that message, none at another."""
+    for owner in (A, B):
+        await ledger.attempts.open_attempt("verifier", HERE, owner=owner)
+        await ledger.attempts.open_attempt("verifier", THERE, owner=owner)
+    for _ in range(2):
+        await ledger.attempts.forget_attempts("verifier", HERE)
+    assert await ledger.attempts.open_attempt("verifier", HERE, owner="c") == 0
+    assert await ledger.attempts.open_attempt("verifier", THERE, owner="c") == 2
+
+
+async def test_a_circuit_stays_open_until_it_is_closed(store) -> None:
+    """By service, with the latest reason, across restarts."""
+    async with store.ledger() as ledger:
+        assert await ledger.attempts.circuit("verifier") is None
+        await ledger.attempts.set_circuit("verifier", "12 dead letters in a minute")
+        await ledger.attempts.set_circuit("verifier", "20 dead letters: Ω")
+    async with store.ledger() as ledger:
+        assert await ledger.attempts.circuit("verifier") == "20 dead letters: Ω"
+        assert await ledger.attempts.circuit("refiner") is None
+        for _ in range(2):
+            await ledger.attempts.set_circuit("verifier", None)
+        assert await ledger.attempts.circuit("verifier") is None
