@@ -70,7 +70,7 @@ async def test_it_says_what_the_pure_values_say(opened: Open, found: list[CaseEv
             assert (await store.case(name) or CaseSeen(name)) == expected
         after = await store.tally(BEGUN_MS)
         cases = [await store.case(name) or CaseSeen(name) for name in known]
-        assert sum(after.seen.values()) == sum(len(case.sightings) for case in cases)
+        assert sum(after.seen.values()) == sum(len(case.events) for case in cases)
         now = [standing for case in cases for standing in case.standings()]
         assert sum(after.standing.values()) == len(now)
         opens = [standing for standing in now if standing.end is None]

@@ -24,7 +24,7 @@ NO_WORK: Final = WorkId("")
 NO_RECIPE: Final = RecipeId("")
 
 Key = tuple[WorkId, int, str, int, int]
-"""Of a sighting among its case's: work id, life, topic, round, index."""
+"""Of an event among its case's: work id, life, topic, round, index."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class CaseEvent:
-    """One message of a case. Two with the same key tell the same; the one that was written first stays."""
+    """One message of a case. Of two with the same key, the one written first is kept."""
 
     case_id: CaseId
     work_id: WorkId = NO_WORK
@@ -76,7 +76,7 @@ class CaseEvent:
 
     @property
     def key(self) -> Key:
-        """What makes it another sighting of its case."""
+        """Two events with the same key are one."""
         return self.work_id, self.life, self.topic, self.round, self.index
 
     @property
@@ -127,7 +127,7 @@ Bucket = tuple[str, str]
 
 @dataclass
 class Delta:
-    """What a set of sightings changes in what is counted of all cases."""
+    """What a set of events changes in what is counted of all cases."""
 
     standing: Counter[Bucket] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
@@ -146,20 +146,20 @@ class CaseSeen:
     """All that was seen of one case."""
 
     case_id: CaseId
-    sightings: Mapping[Key, CaseEvent] = field(default_factory=dict)
+    events: Mapping[Key, CaseEvent] = field(default_factory=dict)
 
     def with_(self, new: Iterable[CaseEvent]) -> "tuple[CaseSeen, Delta]":
         """With these added, and what that changes. Any order and any repetition come to the same sum."""
-        kept, delta = dict(self.sightings), Delta()
-        for sighting in new:
-            before = kept.get(sighting.key)
-            if before is None or sighting.first < before.first:
-                kept[sighting.key] = sighting
-                _count(delta, sighting, 1)
+        kept, delta = dict(self.events), Delta()
+        for event in new:
+            before = kept.get(event.key)
+            if before is None or event.first < before.first:
+                kept[event.key] = event
+                _count(delta, event, 1)
                 if before is not None:
                     _count(delta, before, -1)
         after = CaseSeen(self.case_id, kept)
-        if kept != self.sightings:
+        if kept != self.events:
             _move(delta, self, -1)
             _move(delta, after, 1)
         return after, delta
@@ -170,7 +170,7 @@ class CaseSeen:
 
     def standings(self) -> list[CaseStatus]:
         """Each of its works; the question itself where there is none yet. Those that changed last come first."""
-        works = sorted({key[0] for key in self.sightings})
+        works = sorted({key[0] for key in self.events})
         if len(works) > 1 and works[0] == "":
             works = works[1:]
         found = [self._standing(work_id) for work_id in works]
@@ -178,16 +178,16 @@ class CaseSeen:
 
     def way(self, work_id: WorkId) -> list[CaseEvent]:
         """The work's messages, with the question's own, in the order of their way."""
-        mine = [sighting for sighting in self.sightings.values() if sighting.work_id in ("", work_id)]
-        return sorted(mine, key=lambda sighting: (sighting.rank, sighting.index))
+        mine = [event for event in self.events.values() if event.work_id in ("", work_id)]
+        return sorted(mine, key=lambda event: (event.rank, event.index))
 
     def _standing(self, work_id: WorkId) -> CaseStatus:
-        mine = [sighting for sighting in self.sightings.values() if sighting.work_id == work_id]
-        mine.sort(key=lambda sighting: (sighting.rank, sighting.first))
+        mine = [event for event in self.events.values() if event.work_id == work_id]
+        mine.sort(key=lambda event: (event.rank, event.first))
         last = mine[-1]
-        records = {sighting.index for sighting in mine if sighting.of and sighting.life == last.life}
+        records = {event.index for event in mine if event.of and event.life == last.life}
         whole = last.of > 0 and len(records) == last.of
-        told = next((sighting for sighting in reversed(mine) if sighting.title), last)
+        told = next((event for event in reversed(mine) if event.title), last)
         return CaseStatus(
             case_id=self.case_id,
             work_id=work_id,
@@ -196,9 +196,9 @@ class CaseSeen:
             round=last.round,
             topic=last.topic,
             since_ms=last.written_ms,
-            begun_ms=min(sighting.written_ms for sighting in self.way(work_id)),
+            begun_ms=min(event.written_ms for event in self.way(work_id)),
             end="accepted" if whole else last.end,
-            difficulty=next((sighting.difficulty for sighting in reversed(mine) if sighting.difficulty), None),
+            difficulty=next((event.difficulty for event in reversed(mine) if event.difficulty), None),
             title=told.title,
             source=told.source,
             subject=told.subject,
@@ -207,13 +207,13 @@ class CaseSeen:
         )
 
 
-def _count(delta: Delta, sighting: CaseEvent, by: int) -> None:
-    delta.seen[sighting.topic] += by
-    delta.slices[sighting.topic, sighting.written_ms // 1000 // SLICE_S] += by
-    if (cost := sighting.cost) is not None and sighting.topic == RECORD_COMPLETED:
+def _count(delta: Delta, event: CaseEvent, by: int) -> None:
+    delta.seen[event.topic] += by
+    delta.slices[event.topic, event.written_ms // 1000 // SLICE_S] += by
+    if (cost := event.cost) is not None and event.topic == RECORD_COMPLETED:
         sums = {"n": 1, "prompt": cost.prompt, "completion": cost.completion, "nano_usd": round(cost.usd * 1e9)}
         for what, value in sums.items():
-            delta.records[sighting.difficulty or "", cost.alias, what] += by * value
+            delta.records[event.difficulty or "", cost.alias, what] += by * value
 
 
 def _move(delta: Delta, case: CaseSeen, by: int) -> None:

@@ -66,7 +66,7 @@ class Tally:
 class StatusStore(Protocol):
     """The store of case events, for any number of writers and readers. All methods raise LedgerAway."""
 
-    async def observe(self, sightings: Sequence[CaseEvent]) -> None:
+    async def observe(self, events: Sequence[CaseEvent]) -> None:
         """Add these. An event that the store has changes nothing."""
         ...
 

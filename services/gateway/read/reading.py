@@ -68,7 +68,7 @@ class Reading:
             seen = await self.lookup.case(case_id)
         except LedgerAway as error:
             raise store_away() from error
-        if seen is None or not seen.sightings:
+        if seen is None or not seen.events:
             raise Refused(
                 404, "unknown", "No such case. One that was handed in just now may not have been seen yet: ask again."
             )
@@ -77,7 +77,7 @@ class Reading:
     async def standing(self, case_id: CaseId) -> Seen | None:
         """Where it stands, to be told as an event. Raises LedgerAway."""
         seen = await self.lookup.case(case_id)
-        if seen is None or not seen.sightings:
+        if seen is None or not seen.events:
             return None
         return Seen(case_standing(seen).model_dump_json().encode(), ended=ended(seen))
 

@@ -23,22 +23,22 @@ _FIELDS = {field.name for field in fields(CaseEvent)}
 
 def encode(case: CaseSeen) -> bytes:
     """What was seen of a case, without what says nothing."""
-    return canonical([_told(sighting) for sighting in case.sightings.values()])
+    return canonical([_values(event) for event in case.events.values()])
 
 
 def decode(case_id: CaseId, data: bytes | None) -> CaseSeen:
     """What was seen of a case; fields that a newer writer added are passed over. None: nothing was seen yet."""
     if data is None:
         return CaseSeen(case_id)
-    sightings = [_sighting(case_id, told) for told in peek(data)]
-    return CaseSeen(case_id, {sighting.key: sighting for sighting in sightings})
+    events = [_event(case_id, values) for values in peek(data)]
+    return CaseSeen(case_id, {event.key: event for event in events})
 
 
-def by_case(sightings: Iterable[CaseEvent]) -> Mapping[CaseId, list[CaseEvent]]:
-    """The sightings of each case."""
+def by_case(events: Iterable[CaseEvent]) -> Mapping[CaseId, list[CaseEvent]]:
+    """The events of each case."""
     found: defaultdict[CaseId, list[CaseEvent]] = defaultdict(list)
-    for sighting in sightings:
-        found[sighting.case_id].append(sighting)
+    for event in events:
+        found[event.case_id].append(event)
     return found
 
 
@@ -94,21 +94,21 @@ def _record_sums(of: Mapping[tuple[str, str, str], int]) -> Sequence[RecordSum]:
     ]
 
 
-def _told(sighting: CaseEvent) -> dict[str, Any]:
-    position, cost = sighting.position, sighting.cost
-    told = {name: value for name, default in _DEFAULTS.items() if (value := getattr(sighting, name)) != default}
-    told["position"] = [position.topic, position.partition, position.offset]
-    told["written_ms"] = sighting.written_ms
-    if sighting.paths:
-        told["paths"] = dict(sighting.paths)
+def _values(event: CaseEvent) -> dict[str, Any]:
+    position, cost = event.position, event.cost
+    values = {name: value for name, default in _DEFAULTS.items() if (value := getattr(event, name)) != default}
+    values["position"] = [position.topic, position.partition, position.offset]
+    values["written_ms"] = event.written_ms
+    if event.paths:
+        values["paths"] = dict(event.paths)
     if cost is not None:
-        told["cost"] = asdict(cost)
-    return told
+        values["cost"] = asdict(cost)
+    return values
 
 
-def _sighting(case_id: CaseId, told: dict[str, Any]) -> CaseEvent:
-    known = {name: value for name, value in told.items() if name in _FIELDS}
-    known["position"] = Position(*told["position"])
-    if "cost" in told:
-        known["cost"] = Cost(**told["cost"])
+def _event(case_id: CaseId, values: dict[str, Any]) -> CaseEvent:
+    known = {name: value for name, value in values.items() if name in _FIELDS}
+    known["position"] = Position(*values["position"])
+    if "cost" in values:
+        known["cost"] = Cost(**values["cost"])
     return CaseEvent(case_id=case_id, **known)

@@ -21,9 +21,9 @@ class MemoryStatusStore:
         self._sums: Counter[seen.Count] = Counter()
         self._published: bytes | None = None
 
-    async def observe(self, sightings: Sequence[CaseEvent]) -> None:
+    async def observe(self, events: Sequence[CaseEvent]) -> None:
         self._check()
-        for case_id, new in seen.by_case(sightings).items():
+        for case_id, new in seen.by_case(events).items():
             self._cases[case_id], delta = self._cases.get(case_id, CaseSeen(case_id)).with_(new)
             self._sums.update(seen.counts(delta, self._now_ms()))
 

@@ -1,7 +1,7 @@
 """The standings in a SQLite file of their own, beside the ledger's: whoever writes here keeps no claim waiting.
 
 Nothing here is money: the topics hold all of it. So nothing waits for the disk but the figures, once a second, which
-also keeps the log short. After a power cut the last sightings may be gone that the reader has acknowledged.
+also keeps the log short. After a power cut the last events may be gone that the reader has acknowledged.
 """
 
 import asyncio
@@ -55,8 +55,8 @@ class SqliteStatusStore:
         async with SqliteCommits.open(path, clock) as commits:
             yield cls(path, commits, clock)
 
-    async def observe(self, sightings: Sequence[CaseEvent]) -> None:
-        await self._commits.run(partial(_observe, sightings=sightings))
+    async def observe(self, events: Sequence[CaseEvent]) -> None:
+        await self._commits.run(partial(_observe, events=events))
 
     async def case(self, case_id: CaseId) -> CaseSeen | None:
         rows = await self._read("SELECT body FROM seen WHERE case_id = ?", (case_id,))
@@ -107,8 +107,8 @@ class SqliteStatusStore:
         return await asyncio.to_thread(read)
 
 
-def _observe(db: sqlite3.Connection, now: float, sightings: Iterable[CaseEvent]) -> None:
-    for case_id, new in seen.by_case(sightings).items():
+def _observe(db: sqlite3.Connection, now: float, events: Iterable[CaseEvent]) -> None:
+    for case_id, new in seen.by_case(events).items():
         row = db.execute("SELECT body FROM seen WHERE case_id = ?", (case_id,)).fetchone()
         before = seen.decode(case_id, row[0] if row else None)
         after, delta = before.with_(new)

@@ -49,8 +49,8 @@ class ValkeyStatusStore:
         async with ValkeyServer.open(url) as server:
             yield cls(server, clock)
 
-    async def observe(self, sightings: Sequence[CaseEvent]) -> None:
-        for case_id, new in seen.by_case(sightings).items():
+    async def observe(self, events: Sequence[CaseEvent]) -> None:
+        for case_id, new in seen.by_case(events).items():
             while not await self._observed(case_id, new):
                 pass  # another writer came first: each such round one of them has gone on
 

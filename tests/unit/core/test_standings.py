@@ -45,12 +45,12 @@ def test_any_order_any_repetition_and_any_split_come_to_the_same(found: list[Cas
     batches = [again[a:b] for a, b in zip([0, *cuts], [*cuts, len(again)], strict=True)]
     case, sums = one_by_one(batches)
     at_once, sums_at_once = one_by_one([found])
-    assert case.sightings == at_once.sightings
+    assert case.events == at_once.events
     assert case.standings() == at_once.standings()
     assert sums == sums_at_once
     assert all(n > 0 for n in sums.values())
     assert sum(n for (kind, *_), n in sums.items() if kind == "standing") == len(case.standings())
-    assert sum(n for (kind, *_), n in sums.items() if kind == "seen") == len(case.sightings)
+    assert sum(n for (kind, *_), n in sums.items() if kind == "seen") == len(case.events)
 
 
 @given(st.lists(sightings(), max_size=8))
