@@ -17,8 +17,9 @@ from services.core.dedupe.evaluation_index import Entry, EvaluationIndex
 from services.core.errors import BadIndex
 
 MAGIC: Final = b"reasonmed evaluation index\n"
-VERSION: Final = 1
-"""Another one wherever words, runs or hashes are counted in another way: an older index would then find nothing."""
+VERSION: Final = 2
+"""Rises wherever words, runs or hashes change: an older index would then miss questions. 2: text without markup and
+invisible characters, numbers with their signs."""
 
 _HEAD: Final = struct.Struct("<H32s")
 _LENGTHS: Final = struct.Struct("<3Q")
@@ -52,7 +53,7 @@ def load(data: bytes) -> EvaluationIndex:
         raise BadIndex("is cut off: make it again with `reasonmed index`")
     version, digest = _HEAD.unpack_from(data, len(MAGIC))
     if version != VERSION:
-        raise BadIndex(f"has version {version}, this code reads {VERSION}: make it again with `reasonmed index`")
+        raise BadIndex(f"has version {version}, this code reads {VERSION}: rebuild it with `reasonmed index`")
     body = data[len(MAGIC) + _HEAD.size :]
     if hashlib.sha256(body).digest() != digest:
         raise BadIndex("is damaged or cut off (its checksum is wrong): make it again with `reasonmed index`")
