@@ -1,54 +1,55 @@
 """An evaluation index from question files, in any format that is read."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 from services.contracts.codec import decode
 from services.contracts.question import Question, Submission
 from services.core.dedupe.evaluation_index import Entry, EvaluationIndex, build
-from services.importers.files import Asked, Ears
-from services.importers.formats import chosen
+from services.importers.files import Observer
+from services.importers.formats import Asked, chosen
+from services.importers.places import File
 from services.importers.readers import reading
 from services.importers.rows import Refused, Rejected, message
 from services.importers.submit import Counts
 
-_TELL = 200
-"""Rows between two words on how far it is."""
+_PROGRESS = 200
+"""Rows between two reports of progress."""
 
 
 @dataclass
 class Indexed:
-    """What came of the files."""
+    """The index and its sources."""
 
     index: EvaluationIndex
     files: dict[str, Counts] = field(default_factory=dict)
-    """By file: questions that were taken, rows that are none."""
+    """By file: questions in the index, rows that are none."""
 
 
-def index(files: Sequence[Path], asked: Asked, *, ears: Ears) -> Indexed:
-    """The index of all that these files hold. Raises Refused where a file can't be read as questions, and OSError: an
-    index that lacks a set would let its questions in."""
+def index(files: Sequence[File], asked: Asked, *, observer: Observer) -> Indexed:
+    """The index of all questions of these files, with or without an answer. Raises Refused where a file can't be read
+    as questions, or holds none, and OSError: an index that lacks a set would admit its questions."""
     counts = {str(file): Counts() for file in files}
-    made = build(question for file in files for question in _questions(file, asked, counts[str(file)], ears))
+    asked = replace(asked, answered=False)  # questions are compared by stem and options
+    made = build(question for file in files for question in _questions(file, asked, counts[str(file)], observer))
     return Indexed(made, counts)
 
 
-def _questions(file: Path, asked: Asked, counts: Counts, ears: Ears) -> Iterator[tuple[Entry, Question]]:
+def _questions(file: File, asked: Asked, counts: Counts, observer: Observer) -> Iterator[tuple[Entry, Question]]:
     try:
-        how = chosen(file, asked.format, asked.columns)
-        ears.opened(str(file), how.format.name, 0)
-        with reading(file, how.container) as read:
+        how = chosen(file, asked)
+        observer.opened(str(file), how.name, 0)
+        with reading(file, how.shape) as read:
             for number, row in enumerate(read.rows):
                 made = message(row, how.parse)
                 if isinstance(made, Rejected):
                     counts.rejected += 1
-                    ears.rejected(made)
+                    observer.rejected(made)
                     continue
                 counts.submitted += 1
                 question = decode(Submission, made.value).question
                 yield Entry.of(file.name, question, row.line), question
-                if number % _TELL == 0:
-                    ears.progress(read.fraction(), counts)
+                if number % _PROGRESS == 0:
+                    observer.progress(read.fraction(), counts)
     except Refused as refused:
         raise Refused(f"{file}: {refused}") from refused

@@ -1,50 +1,38 @@
-"""A file of questions into Kafka: read as its format is, from where it stands to its end."""
+"""A file of questions into Kafka: from its last position to its end."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain, islice
-from pathlib import Path
 from typing import Literal
 
 from services.core.messages import OutgoingRecord, Sink
-from services.importers import positions
-from services.importers.columns import Columns
-from services.importers.formats import AUTO, LOOK, chosen, of_stream, stream_container
+from services.importers import positions, quality
+from services.importers.formats import LOOK, Asked, Chosen, chosen, of_stream, stream_shape
+from services.importers.places import File, Stdin
 from services.importers.positions import Position
 from services.importers.readers import Reading, reading
 from services.importers.rejects import Rejects, beside
-from services.importers.rows import Parse, Refused, Rejected, Row, message
+from services.importers.rows import Flag, Refused, Rejected, Row, message
 from services.importers.submit import Counts, Stop, submit
 
 
 @dataclass(frozen=True)
-class Asked:
-    """How files are to be read."""
-
-    format: str = AUTO
-    columns: Columns = field(default_factory=dict)
-    recipe_id: str | None = None
-
-    def __str__(self) -> str:
-        names = ",".join(f"{name}={column}" for name, column in sorted(self.columns.items()))
-        return " ".join([self.format, names, self.recipe_id or "current"])
-
-
-@dataclass(frozen=True)
-class Ears:
-    """Who hears of what happens."""
+class Observer:
+    """Callbacks of a run."""
 
     opened: Callable[[str, str, int], None] = lambda name, format, line: None
     """A file is read, in this format, from after this line."""
     progress: Callable[[float | None, Counts], None] = lambda fraction, counts: None
-    """How much of it has been read, from 0 to 1 where that is known; and of this run, what became of it."""
+    """How much of it has been read, from 0 to 1 where that is known; and the counts of this run."""
     rejected: Callable[[Rejected], None] = lambda row: None
-    trouble: Callable[[str], None] = lambda why: None
+    flagged: Callable[[Flag], None] = lambda flag: None
+    """A question is submitted, with something to say against it."""
+    warned: Callable[[str], None] = lambda why: None
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a file, or of a topic."""
+    """The outcome of a file, or of a topic."""
 
     name: str
     state: Literal["done", "already", "stopped", "refused"]
@@ -58,26 +46,28 @@ class Result:
     """In this run."""
     rejected: int = 0
     """In this run."""
+    flagged: int = 0
+    """Of those submitted."""
     rejected_file: str | None = None
     """Where the rejected rows of all runs are."""
 
 
-async def take(file: Path, asked: Asked, cluster: str, sink: Sink, *, ears: Ears, stop: Stop) -> Result:
-    """Submit what of the file isn't in yet. Raises BrokerAway: the next run goes on from there; OSError."""
+async def submit_file(file: File, asked: Asked, cluster: str, sink: Sink, *, observer: Observer, stop: Stop) -> Result:
+    """Submit the rows after the file's position. Raises BrokerAway: the next run resumes there; OSError."""
     name, kept = str(file), beside(file)
     position = positions.begin(file, cluster=cluster, asked=str(asked))
     if position.done:
         where = str(kept) if position.rejected else None
         return Result(name, "already", after_line=position.line, rejected_file=where)
     try:
-        how = chosen(file, asked.format, asked.columns)
-        ears.opened(name, how.format.name, position.line)
-        rejects = Rejects(kept, keep=position.rejected_bytes, tell=ears.rejected)
+        how = chosen(file, asked)
+        _opened(observer, name, how, position.line)
+        rejects = Rejects(kept, keep=position.rejected_bytes, on_row=observer.rejected)
         try:
-            with reading(file, how.container) as read:
-                run = _Run(file, position, read, rejects, ears)
+            with reading(file, how.shape) as read:
+                run = _Run(file, position, read, rejects, observer)
                 counts = await submit(
-                    run.messages(how.parse, asked.recipe_id),
+                    run.messages(how, asked.recipe_id),
                     sink,
                     on_rejected=rejects.take,
                     on_progress=run.confirmed,
@@ -86,68 +76,81 @@ async def take(file: Path, asked: Asked, cluster: str, sink: Sink, *, ears: Ears
         finally:
             rejects.close()
     except Refused as refused:
-        return _refused(name, refused, ears)
+        return _refused(name, refused, observer)
     if not stop:
         run.ended()
     return Result(
         name,
         "stopped" if stop else "done",
-        format=how.format.name,
+        format=how.name,
         after_line=position.line,
         submitted=counts.submitted,
         rejected=counts.rejected,
+        flagged=run.flagged,
         rejected_file=str(kept) if position.rejected + counts.rejected else None,
     )
 
 
-async def take_stream(asked: Asked, sink: Sink, rejects: Rejects, *, ears: Ears, stop: Stop) -> Result:
-    """Submit standard input, which leaves no position behind. Raises BrokerAway."""
+async def submit_stdin(asked: Asked, sink: Sink, rejects: Rejects, *, observer: Observer, stop: Stop) -> Result:
+    """Submit standard input, which has no position. Raises BrokerAway."""
+    flags: list[Flag] = []
+
+    def flagged(flag: Flag) -> None:
+        flags.append(flag)
+        observer.flagged(flag)
+
     try:
-        container = stream_container(asked.format)
-        with reading(None, container) as read:
+        stdin = Stdin()
+        shape = stream_shape(asked, stdin)
+        with reading(stdin, shape) as read:
             head = list(islice(read.rows, LOOK))
-            how = of_stream("-", asked.format, asked.columns, container, head)
-            ears.opened("-", how.format.name, 0)
+            how = of_stream("-", asked, shape, head)
+            _opened(observer, "-", how, 0)
             counts = await submit(
-                (message(row, how.parse, asked.recipe_id) for row in chain(head, read.rows)),
+                (
+                    message(row, how.parse, asked.recipe_id, check=quality.check, flagged=flagged)
+                    for row in chain(head, read.rows)
+                ),
                 sink,
                 on_rejected=rejects.take,
-                on_progress=lambda counts: ears.progress(None, counts),
+                on_progress=lambda counts: observer.progress(None, counts),
                 stop=stop,
             )
     except Refused as refused:
-        return _refused("-", refused, ears)
+        return _refused("-", refused, observer)
     finally:
         rejects.close()
     return Result(
         "-",
         "stopped" if stop else "done",
-        format=how.format.name,
+        format=how.name,
         submitted=counts.submitted,
         rejected=counts.rejected,
+        flagged=len(flags),
         rejected_file=str(rejects.path) if counts.rejected else None,
     )
 
 
 class _Run:
-    """A file's rows on their way, and how far they are."""
+    """A file's rows, and how many of them are confirmed."""
 
-    def __init__(self, file: Path, begun: Position, read: Reading, rejects: Rejects, ears: Ears) -> None:
+    def __init__(self, file: File, begun: Position, read: Reading, rejects: Rejects, observer: Observer) -> None:
+        self.flagged = 0
         self._file = file
         self._begun = begun
         self._now = begun
         self._read = read
         self._rejects = rejects
-        self._ears = ears
+        self._observer = observer
         self._line = begun.line
-        self._told = False
+        self._warned = False
 
-    def messages(self, parse: Parse, recipe_id: str | None) -> Iterator[OutgoingRecord | Rejected]:
-        """What the rows after the position come to."""
+    def messages(self, how: Chosen, recipe_id: str | None) -> Iterator[OutgoingRecord | Rejected]:
+        """The records and rejections of the rows after the position."""
         for row in self._read.rows:
             if (line := _number(row)) > self._begun.line:
                 self._line = line
-                yield message(row, parse, recipe_id)
+                yield message(row, how.parse, recipe_id, check=quality.check, flagged=self._flag)
 
     def confirmed(self, counts: Counts) -> None:
         """All that has been read so far is in Kafka, or among the rejected."""
@@ -161,20 +164,30 @@ class _Run:
                 }
             )
         )
-        self._ears.progress(self._read.fraction(), replace(counts))
+        self._observer.progress(self._read.fraction(), replace(counts, flagged=self.flagged))
 
     def ended(self) -> None:
         """The file's end has been reached."""
         self._keep(self._now.model_copy(update={"done": True}))
 
+    def _flag(self, flag: Flag) -> None:
+        self.flagged += 1
+        self._observer.flagged(flag)
+
     def _keep(self, position: Position) -> None:
         self._now = position
         try:
             positions.keep(self._file, position)
-        except OSError as error:  # a folder to which nothing can be written is no reason to take no questions from it
-            if not self._told:
-                self._ears.trouble(f"a run that is interrupted will begin {self._file} anew: {error}")
-            self._told = True
+        except OSError as error:  # questions can be read from a folder that can't be written
+            if not self._warned:
+                self._observer.warned(f"an interrupted run will read {self._file} from its beginning: {error}")
+            self._warned = True
+
+
+def _opened(observer: Observer, name: str, how: Chosen, line: int) -> None:
+    observer.opened(name, how.name, line)
+    if how.shape.notice:
+        observer.warned(f"{name}: {how.shape.notice}")
 
 
 def _number(row: Row) -> int:
@@ -182,6 +195,6 @@ def _number(row: Row) -> int:
     return row.line
 
 
-def _refused(name: str, refused: Refused, ears: Ears) -> Result:
-    ears.trouble(f"{name}: {refused}")
+def _refused(name: str, refused: Refused, observer: Observer) -> Result:
+    observer.warned(f"{name}: {refused}")
     return Result(name, "refused", why=str(refused))

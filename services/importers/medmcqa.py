@@ -1,63 +1,65 @@
-"""MedMCQA: options `opa` to `opd`; `cop` is the answer's number, from 1 in the original JSON and from 0 in the Hugging
-Face copy, where questions without an answer have -1. No row says which: the file does. Pure."""
+"""From which number MedMCQA's answers count: 1 in the original, 0 in the Hugging Face copy, where questions without an
+answer have -1. No row says which: the file does. Pure."""
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
-from services.importers.rows import Fields, Parse, Refused, Unfit
+from services.importers.layouts.layout import Layout
+from services.importers.reading import AnyLayout
+from services.importers.rows import Refused
 
-OPTIONS = {"A": "opa", "B": "opb", "C": "opc", "D": "opd"}
-LETTERS = "ABCD"
-AS_TEXT = {str(number): number for number in range(-1, 5)}
-
-
-def recognises(row: Any) -> bool:
-    """Whether the row is MedMCQA's, with or without an answer."""
-    return isinstance(row, dict) and {"question", *OPTIONS.values()} <= row.keys()
+LETTERS = tuple("abcdABCD")
 
 
-def counts_from(rows: Iterable[Any]) -> Literal[0, 1]:
-    """From which number `cop` counts: all rows are looked at, since a file may hold both forms. Raises Refused where it
-    does, and where nothing tells."""
-    seen = {number(row.get("cop")) for row in rows if isinstance(row, dict)} & {0, 1, 2, 3, 4}
+def counted(layout: Layout, rows: Callable[[], Iterator[Any]] | None, *, answered: bool = True) -> AnyLayout:
+    """The layout with its first number, from all rows of the file; None: a stream, which doesn't tell. Raises
+    Refused."""
+    if not answered:
+        return layout
+    if rows is None:
+        raise Refused(
+            "a stream doesn't tell from which number MedMCQA's cop counts: say --format medmcqa-from-1 (the original) "
+            "or medmcqa-from-0 (the Hugging Face copy)"
+        )
+    first = counts_from(rows())
+    return layout if first is None else layout.numbered(first)
+
+
+def counts_from(rows: Iterable[Any]) -> Literal[0, 1] | None:
+    """From which number `cop` counts: all rows are looked at, since a file may hold both forms; None where all are
+    letters. Raises Refused where both are there, and where nothing tells."""
+    seen: set[int | None] = set()
+    lettered = False
+    for row in rows:
+        if isinstance(row, dict):
+            cop = row.get("cop")
+            seen.add(number(cop))
+            lettered = lettered or (isinstance(cop, str) and cop in LETTERS)
+    return _first(seen & {0, 1, 2, 3, 4}, lettered=lettered)
+
+
+def _first(seen: set[int | None], *, lettered: bool) -> Literal[0, 1] | None:
     if {0, 4} <= seen:
         raise Refused("cop is 0 in some rows and 4 in others: two forms of MedMCQA in one; part them")
+    if not seen and lettered:
+        return None
     if not seen:
         raise Refused("no row has an answer (cop): a test split, whose answers are not published")
     if not seen & {0, 4}:
         raise Refused(
-            "cop is neither 0 nor 4 in any row, so it can't be told from which number it counts: say --format "
+            "cop is neither 0 nor 4 in any row, so nothing says from which number it counts: say --format "
             "medmcqa-from-1 (the original) or medmcqa-from-0 (the Hugging Face copy)"
         )
     return 0 if 0 in seen else 1
 
 
-def counting_from(first: Literal[0, 1]) -> Parse:
-    """The parser for rows whose `cop` counts from this number."""
-    return partial(_parse, first)
-
-
 def number(cop: Any) -> int | None:
-    """`cop` as a number; CSV has it as text."""
+    """`cop` as a number; CSV has it as text, pandas as a float."""
     if isinstance(cop, str):
-        return AS_TEXT.get(cop)
+        try:
+            cop = float(cop) if len(cop) <= 4 else None
+        except ValueError:
+            return None
+    if isinstance(cop, float):
+        return int(cop) if cop.is_integer() else None
     return cop if isinstance(cop, int) and not isinstance(cop, bool) else None
-
-
-def _parse(first: int, row: Any) -> Fields:
-    if not isinstance(row, dict):
-        raise Unfit("row", "a row is a JSON object, this is not")
-    cop = number(row.get("cop"))
-    if cop == -1 or row.get("cop") is None:
-        raise Unfit("cop", "the row has no answer: a test split's are not published")
-    if cop is None or cop - first not in range(len(LETTERS)):
-        raise Unfit("cop", f"must be a number from {first} to {first + 3}, as in the rest of the file")
-    return {
-        "question": row.get("question"),
-        "options": {letter: row.get(column) for letter, column in OPTIONS.items()},
-        "answer": LETTERS[cop - first],
-        "source": "medmcqa",
-        "id": row.get("id"),
-        "subject": row.get("subject_name") or None,
-    }

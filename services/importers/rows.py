@@ -1,9 +1,12 @@
 """A row of a question file becomes a submission; what is none says which field is wrong, and why. Pure."""
 
+import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import orjson
 from pydantic import ValidationError
 
 from services.contracts.codec import Malformed, encode, loads
@@ -18,6 +21,9 @@ Fields = dict[str, Any]
 
 Parse = Callable[[Any], Fields]
 """What a format makes of a row. Raises Unfit. What it returns is validated against the contract afterwards."""
+
+Check = Callable[[Question], str | None]
+"""What there is to say against a question that is read all the same. Raises Unfit where it isn't worth a model call."""
 
 
 class Unfit(ValueError):
@@ -40,6 +46,8 @@ class Row(NamedTuple):
     """From 1: the line, of a CSV record its first; in Parquet and JSON the number; in a topic PARTITION/OFFSET."""
     value: Any
     """Bytes of JSON, a CSV's cells, a mapping by column; or Unfit, where it could not be read."""
+    key: str | None = None
+    """The name under which an object holds it; the question's id where the row has none."""
 
 
 @dataclass(frozen=True)
@@ -56,24 +64,42 @@ class Rejected:
 
 
 def submissions(lines: Iterable[bytes], *, recipe_id: str | None = None) -> Iterator[OutgoingRecord | Rejected]:
-    """What each line comes to, in order; blank lines come to nothing. With a recipe, all ask for that one."""
+    """The record or the rejection of each line, in order; blank lines are skipped. With a recipe, all ask for it."""
     for number, line in enumerate(lines, start=1):
         if row := line.strip():
             yield submission(row, number, recipe_id=recipe_id)
 
 
 def submission(row: bytes, line: int = 1, *, recipe_id: str | None = None) -> OutgoingRecord | Rejected:
-    """The message that hands in the row's question, or why there is none.
+    """The message that submits the row's question, or why there is none.
 
     Beyond the contract a row may give its one context passage as a string, and null for an absent field.
     """
     return message(Row(line, row), contract, recipe_id)
 
 
-def message(row: Row, parse: Parse, recipe_id: str | None = None) -> OutgoingRecord | Rejected:
+@dataclass(frozen=True)
+class Flag:
+    """A question that is submitted, with something to say against it."""
+
+    line: int | str
+    why: str
+
+
+def message(
+    row: Row,
+    parse: Parse,
+    recipe_id: str | None = None,
+    *,
+    check: Check | None = None,
+    flagged: Callable[[Flag], None] = lambda flag: None,
+) -> OutgoingRecord | Rejected:
     """What a row of this format comes to."""
     try:
-        return _message(row.value, parse, recipe_id)
+        question = _question(row, parse)
+        if check and (why := check(question)):
+            flagged(Flag(row.line, why))
+        return _sized(row.value, outgoing(question, recipe_id))
     except Unfit as unfit:
         return Rejected(row.line, unfit.field, unfit.why, None if unfit is row.value else row.value)
     except Malformed as error:
@@ -90,7 +116,23 @@ def loaded(value: Any) -> Any:
     """A row's value, parsed where it is bytes. Raises Malformed, and Unfit where it could not be read."""
     if isinstance(value, Unfit):
         raise value
-    return loads(value) if isinstance(value, bytes) else value
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return loads(value)
+    except Malformed:
+        return _lenient(value)
+
+
+def _lenient(line: bytes) -> Any:
+    """A line of JSON with a comma behind it, as in a list, or with Python's NaN, which becomes null. Raises
+    Malformed."""
+    if line.endswith(b","):
+        return loaded(line[:-1])
+    if b"NaN" in line or b"Infinity" in line:
+        with suppress(ValueError, RecursionError):
+            return loads(orjson.dumps(json.loads(line, parse_constant=lambda name: None)))
+    return loads(line)
 
 
 def contract(row: Any) -> Fields:
@@ -112,10 +154,16 @@ def outgoing(question: Question, recipe_id: str | None = None) -> OutgoingRecord
     return OutgoingRecord(topic=QUESTION_SUBMITTED, key=case_id.encode(), value=value, headers={})
 
 
-def _message(value: Any, parse: Parse, recipe_id: str | None) -> OutgoingRecord:
-    if isinstance(value, bytes):
-        _check_size(len(value))
-    made = outgoing(Question.model_validate(parse(loaded(value))), recipe_id)
+def _question(row: Row, parse: Parse) -> Question:
+    if isinstance(row.value, bytes):
+        _check_size(len(row.value))
+    fields = parse(loaded(row.value))
+    if row.key is not None and fields.get("id") is None:
+        fields["id"] = row.key
+    return Question.model_validate(fields)
+
+
+def _sized(value: Any, made: OutgoingRecord) -> OutgoingRecord:
     if not isinstance(value, bytes):
         _check_size(len(made.value))
     return made

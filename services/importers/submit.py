@@ -24,10 +24,12 @@ class Counts:
 
     submitted: int = 0
     rejected: int = 0
+    flagged: int = 0
+    """Submitted, with something to say against them."""
 
 
 class Stop:
-    """Whether the user wants it to end."""
+    """Whether the user asked for the end."""
 
     def __init__(self) -> None:
         self._wanted = asyncio.Event()
@@ -40,7 +42,7 @@ class Stop:
         self._wanted.set()
 
     async def within(self, seconds: float) -> bool:
-        """Wait so long at most; True as soon as the end is wanted."""
+        """Wait so long at most; True as soon as the end is asked for."""
         try:
             async with asyncio.timeout(seconds):
                 return await self._wanted.wait()
@@ -56,9 +58,9 @@ async def submit(
     on_progress: Callable[[Counts], None] = lambda counts: None,
     stop: Stop | None = None,
 ) -> Counts:
-    """Publish what is good, tell of what is not. After each batch `on_progress` hears how many: those, and nothing
-    else of `rows`, have been taken. Raises BrokerAway: what was told of is in Kafka, and all may be submitted again,
-    since a question has the same id each time."""
+    """Publish the records; call `on_rejected` for the other rows. `on_progress` is called after each batch, when Kafka
+    has confirmed it: exactly these rows have been read. Raises BrokerAway: all may be submitted again, since a question
+    has the same id each time."""
     counts, left = Counts(), iter(rows)
     while not stop and (batch := list(islice(left, BATCH))):
         rejected = [row for row in batch if isinstance(row, Rejected)]
@@ -69,30 +71,30 @@ async def submit(
         counts.submitted += len(good)
         counts.rejected += len(rejected)
         on_progress(counts)
-        await asyncio.sleep(0)  # a batch with nothing to publish waits for nothing: Ctrl-C is to be heard all the same
+        await asyncio.sleep(0)  # a batch with nothing to publish never waits, and Ctrl-C needs a turn of the loop
     return counts
 
 
-async def retry_while_away(action: Callable[[], Awaitable[T]], stop: Stop, tell: Callable[[str], None]) -> T:
-    """The result of `action`, begun anew while the broker is away; `tell` hears of each time. Raises BrokerAway once
-    the end is wanted."""
+async def retry_while_away(action: Callable[[], Awaitable[T]], stop: Stop, warn: Callable[[str], None]) -> T:
+    """The result of `action`, retried while the broker is away, each time with a warning. Raises BrokerAway once the
+    end is asked for."""
     while True:
         try:
             return await action()
         except BrokerAway as away:
-            tell(str(away))
+            warn(str(away))
             if await stop.within(AWAY_S):
                 raise
 
 
 class PatientSink:
-    """A sink that waits while the broker is away: for what runs until it is told to stop."""
+    """A sink that waits while the broker is away: for a run that ends on request only."""
 
-    def __init__(self, sink: Sink, stop: Stop, tell: Callable[[str], None]) -> None:
+    def __init__(self, sink: Sink, stop: Stop, warn: Callable[[str], None]) -> None:
         self._sink = sink
         self._stop = stop
-        self._tell = tell
+        self._warn = warn
 
     async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
-        """As the port says; raises BrokerAway only once the end is wanted."""
-        await retry_while_away(lambda: self._sink.publish(messages), self._stop, self._tell)
+        """As the port says; raises BrokerAway only once the end is asked for."""
+        await retry_while_away(lambda: self._sink.publish(messages), self._stop, self._warn)

@@ -1,19 +1,21 @@
-"""A topic of the user's own into the stream: each message a row of JSON."""
+"""A topic of the user into the stream: each message is a row of JSON."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord, OutgoingRecord, Sink
-from services.importers.files import Asked, Ears, Result
-from services.importers.formats import of_stream
+from services.importers import quality
+from services.importers.files import Observer, Result
+from services.importers.formats import Asked, of_stream
+from services.importers.readers.shape import Shape
 from services.importers.rejects import Rejects
-from services.importers.rows import Parse, Refused, Rejected, Row, message
+from services.importers.rows import Flag, Parse, Refused, Rejected, Row, message
 from services.importers.submit import BATCH, Counts, Stop, retry_while_away, submit
 from services.runtime.engine.source import Source, TopicPartition
 from services.runtime.engine.window import Committed
 
 POLL_S = 0.5
-"""Seconds that a poll waits for messages: so soon Ctrl-C is heard."""
+"""Seconds that a poll waits for messages: the longest delay of Ctrl-C."""
 
 
 def group(topic: str) -> str:
@@ -22,13 +24,25 @@ def group(topic: str) -> str:
 
 
 async def take_topic(
-    topic: str, source: Source, asked: Asked, sink: Sink, rejects: Rejects, *, ears: Ears, stop: Stop, follow: bool
+    topic: str,
+    source: Source,
+    asked: Asked,
+    sink: Sink,
+    rejects: Rejects,
+    *,
+    observer: Observer,
+    stop: Stop,
+    follow: bool,
 ) -> Result:
-    """Submit what the group hasn't yet: up to the end, or, to follow, until the end is wanted. A batch is committed
-    once Kafka has confirmed all of it; one that a crash or a rebalance repeats is known by its questions' ids, while
-    its rejected rows are told twice. Following, a broker that is away is waited for. Raises BrokerAway."""
+    """Submit the messages after the group's offsets: up to the end, or, with `follow`, until `stop`. A batch is
+    committed once Kafka has confirmed all of it; after a crash or a rebalance it may come twice: its questions have the
+    same ids, its rejected rows are listed again. With `follow`, waits for a broker that is away. Raises BrokerAway."""
     member = _Member()
     counts, parse, name = Counts(), None, None
+
+    def flagged(flag: Flag) -> None:
+        counts.flagged += 1
+        observer.flagged(flag)
 
     async def fetched() -> Sequence[ConsumedRecord] | None:
         """None at the end."""
@@ -40,33 +54,34 @@ async def take_topic(
     async def committed(messages: Sequence[ConsumedRecord]) -> None:
         try:
             await source.commit(_ends(messages))
-        except BrokerAway as away:  # the next commit says this one too
+        except BrokerAway as away:  # the next commit covers this one
             if not follow:
                 raise
-            ears.trouble(str(away))
+            observer.warned(str(away))
 
     try:
         await source.start(member)
         while not stop:
-            messages = await (retry_while_away(fetched, stop, ears.trouble) if follow else fetched())
+            messages = await (retry_while_away(fetched, stop, observer.warned) if follow else fetched())
             if messages is None:
                 break
             if not messages:
                 continue
             term = member.term
             if parse is None:
-                how = of_stream(topic, asked.format, asked.columns, "jsonl", list(_rows(messages)))
-                parse, name = how.parse, how.format.name
-                ears.opened(topic, name, 0)
-            got = await submit(_submissions(messages, parse, asked.recipe_id), sink, on_rejected=rejects.take)
+                how = of_stream(topic, asked, Shape("jsonl"), list(_rows(messages)))
+                parse, name = how.parse, how.name
+                observer.opened(topic, name, 0)
+            rows = _submissions(messages, parse, asked.recipe_id, flagged)
+            got = await submit(rows, sink, on_rejected=rejects.take)
             rejects.flush()
             counts.submitted += got.submitted
             counts.rejected += got.rejected
-            ears.progress(None, counts)
-            if term == member.term:  # else they are another's by now, or will come again
+            observer.progress(None, counts)
+            if term == member.term:  # else another member has the partitions, or they come again
                 await committed(messages)
     except Refused as refused:
-        ears.trouble(f"{topic}: {refused}")
+        observer.warned(f"{topic}: {refused}")
         return Result(topic, "refused", why=str(refused))
     finally:
         await source.stop()
@@ -76,6 +91,7 @@ async def take_topic(
         format=name,
         submitted=counts.submitted,
         rejected=counts.rejected,
+        flagged=counts.flagged,
         rejected_file=str(rejects.path) if counts.rejected else None,
     )
 
@@ -104,9 +120,9 @@ def _rows(messages: Sequence[ConsumedRecord]) -> Iterator[Row]:
 
 
 def _submissions(
-    messages: Sequence[ConsumedRecord], parse: Parse, recipe_id: str | None
+    messages: Sequence[ConsumedRecord], parse: Parse, recipe_id: str | None, flagged: Callable[[Flag], None]
 ) -> Iterator[OutgoingRecord | Rejected]:
-    return (message(row, parse, recipe_id) for row in _rows(messages))
+    return (message(row, parse, recipe_id, check=quality.check, flagged=flagged) for row in _rows(messages))
 
 
 def _ends(messages: Sequence[ConsumedRecord]) -> dict[TopicPartition, Committed]:

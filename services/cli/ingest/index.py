@@ -1,79 +1,82 @@
 """`reasonmed index`: an index of evaluation sets, for admission to refuse their questions."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.console import Failed, Json, emit, err, out
-from services.cli.ingest.submit import Format, Rejections, say
+from services.cli.console import Failed, Json, emit, out
+from services.cli.ingest.options import Columns, Delimiter, Encoding, FormatOption
+from services.cli.ingest.options import asked as as_asked
+from services.cli.ingest.progress import observed, say, say_passed_over
 
 if TYPE_CHECKING:
     from services.importers.evaluation import Indexed
-    from services.importers.files import Ears
-    from services.importers.submit import Counts
+    from services.importers.folders import PassedOver
+    from services.importers.places import File
 
 OUT = Path("evaluation.index")
 
 
 def index(
-    files: Annotated[list[Path], typer.Argument(help="The sets' files, in any format that `submit` reads; folders.")],
-    out_file: Annotated[Path, typer.Option("--out", help="Where it goes; one that is there is replaced.")] = OUT,
-    format: Annotated[Format, typer.Option(help="How questions are written; auto says what it took.")] = "auto",
-    columns: Annotated[
-        str | None, typer.Option(help="Of csv, jsonl, parquet: NAME=COLUMN,… where they differ.")
-    ] = None,
+    files: Annotated[
+        list[str], typer.Argument(help="The sets' files, in any format that `submit` reads; folders, at any depth.")
+    ],
+    out_file: Annotated[Path, typer.Option("--out", help="Where it goes; an existing one is replaced.")] = OUT,
+    format: FormatOption = "auto",
+    columns: Columns = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
     json: Json = False,
 ) -> None:
     """Index the questions of evaluation sets, so that none of them is worked on: routers that are given the index
     (`reasonmed up --evaluation-index`, REASONMED_ADMISSION__EVALUATION_INDEX) refuse a question with the same words, or
-    with seven tenths of one's runs of eight words, before anything is paid for it.
+    with seven tenths of one's runs of eight words, before anything is paid for it. Answers don't count: a set without
+    them is indexed too.
 
-    A row that is no question is told, the rest is indexed, and the exit code is 1. A file that can't be read as
-    questions ends it, and no index is written. What is refused later: `reasonmed tap question-refused`.
+    A row that is no question is listed, the rest is indexed, and the exit code is 1. No index is written where a file
+    can't be read as questions, or holds none. What is refused later: `reasonmed tap question-refused`.
 
     Example:  reasonmed index medqa/test.jsonl mmlu/ --out evaluation.index
     """
     from services.core.dedupe.evaluation_file import dump
     from services.importers.evaluation import index as indexed
-    from services.importers.files import Asked
     from services.importers.rows import Refused
 
-    asked = Asked(format, _columns(columns, format))
+    asked = as_asked(format, columns, source=None, delimiter=delimiter, encoding=encoding)
+    found, passed_over = _files(files)
     try:
-        with _told() as ears:
-            made = indexed(list(_files(files)), asked, ears=ears)
+        with observed(lambda counts: f"{counts.submitted:,} questions", more="") as observer:
+            made = indexed(found, asked, observer=observer)
     except Refused as refused:
         raise Failed(str(refused)) from None
+    if empty := [name for name, counts in made.files.items() if not counts.submitted]:
+        raise Failed(f"{empty[0]} holds no question: leave it out, or say how it is read")
     if not made.index.entries:
         raise Failed("these files hold no question: there is nothing to index")
     size = _replace(out_file, dump(made.index))
-    emit(_account(made, out_file, size)) if json else _print(made, out_file, size)
+    emit(_report(made, passed_over, out_file, size)) if json else _print(made, out_file, size)
     if any(counts.rejected for counts in made.files.values()):
         raise typer.Exit(1)
 
 
-def _files(given: list[Path]) -> Iterator[Path]:
-    from services.importers.arrivals import files_in
+def _files(given: list[str]) -> "tuple[list[File], list[PassedOver]]":
+    from services.importers.folders import walk
+    from services.importers.places import place
 
-    for path in given:
-        path.stat()  # the one that is missing is named
-        yield from files_in(path) if path.is_dir() else [path]
-
-
-def _columns(columns: str | None, format: Format) -> dict[str, str]:
-    from services.importers.columns import columns as named
-
-    if columns is None:
-        return {}
-    if format not in ("auto", "csv", "jsonl", "parquet"):
-        raise typer.BadParameter(f"--columns goes with csv, jsonl and parquet, not with {format}")
-    try:
-        return dict(named(columns))
-    except ValueError as error:
-        raise typer.BadParameter(f"--columns: {error}") from None
+    files: list[File] = []
+    passed_over: list[PassedOver] = []
+    for name in given:
+        path = place(name)
+        path.stat()  # a missing one is named
+        if not path.is_dir():
+            files.append(path)
+            continue
+        walked = walk(path)
+        files += walked.files
+        passed_over += walked.passed_over
+    say_passed_over(passed_over)
+    return files, passed_over
 
 
 def _replace(path: Path, data: bytes) -> int:
@@ -84,40 +87,24 @@ def _replace(path: Path, data: bytes) -> int:
     return len(data)
 
 
-@contextmanager
-def _told() -> "Iterator[Ears]":
-    """A bar on stderr while it runs, and what there is to say."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-    from services.importers.files import Ears
-
-    shown = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[counts]}"))
-    with Progress(*shown, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task, rejections = bar.add_task("", total=None, counts=""), Rejections(more="")
-
-        def opened(name: str, format: str, line: int) -> None:
-            rejections.begin(name)
-            bar.reset(task, total=None, description=name, counts="")
-            say(f"{name}: taken for {format}")
-
-        def progress(fraction: float | None, counts: "Counts") -> None:
-            total = None if fraction is None else 1
-            bar.update(task, total=total, completed=fraction, counts=f"{counts.submitted:,} questions")
-
-        yield Ears(opened=opened, progress=progress, rejected=rejections.take, trouble=say)
-
-
-def _account(made: "Indexed", path: Path, size: int) -> dict[str, object]:
+def _report(made: "Indexed", passed_over: "list[PassedOver]", path: Path, size: int) -> dict[str, object]:
     files = [
         {"name": name, "questions": counts.submitted, "rejected": counts.rejected}
         for name, counts in made.files.items()
     ]
-    return {"index": str(path), "bytes": size, "questions": len(made.index.entries), "files": files}
+    skipped = [{"name": one.name, "why": one.why} for one in passed_over]
+    return {
+        "index": str(path),
+        "bytes": size,
+        "questions": len(made.index.entries),
+        "files": files,
+        "passed_over": skipped,
+    }
 
 
 def _print(made: "Indexed", path: Path, size: int) -> None:
     for name, counts in made.files.items():
         if counts.rejected:
             say(f"{name}: {counts.rejected} rows are no questions, and not in the index")
-    said = f"{len(made.index.entries):,} questions of {len(made.files)} files are in {path} ({size / 2**20:.1f} MiB)."
-    out.print(said, highlight=False, soft_wrap=True)
+    total = f"{len(made.index.entries):,} questions of {len(made.files)} files are in {path} ({size / 2**20:.1f} MiB)."
+    out.print(total, highlight=False, soft_wrap=True)

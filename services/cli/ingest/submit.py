@@ -1,83 +1,105 @@
-"""`reasonmed submit`: questions into Kafka, from files, folders and topics of the user's own."""
+"""`reasonmed submit`: questions into Kafka, from files, folders, buckets and topics of the user."""
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, err, out
+from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, out
+from services.cli.ingest.options import Columns, Delimiter, Encoding, FormatOption, Source
+from services.cli.ingest.options import asked as as_asked
+from services.cli.ingest.progress import observed, say, say_passed_over
 
 if TYPE_CHECKING:
     from services.core.messages import Sink
-    from services.importers.files import Asked, Ears, Result
-    from services.importers.rows import Rejected
+    from services.importers.files import Observer, Result
+    from services.importers.folders import PassedOver
+    from services.importers.formats import Asked
+    from services.importers.places import File
     from services.importers.submit import Counts, Stop
     from services.runtime.kafka.client import KafkaClient
 
-SHOWN = 20
-"""Rejected rows of a file that are told on stderr; all of them are in the file beside."""
-
 STDIN = "-"
-
-Format = Literal[
-    "auto", "questions", "medqa", "medmcqa", "medmcqa-from-0", "medmcqa-from-1", "mmlu", "pubmedqa", "csv", "jsonl",
-    "parquet",
-]  # fmt: skip
-"""As in services/importers/formats.py, which is not imported for a help text."""
 
 
 def submit(
-    files: Annotated[list[str] | None, typer.Argument(help="Files, folders, or - for standard input.")] = None,
-    format: Annotated[Format, typer.Option(help="How questions are written; auto says what it took.")] = "auto",
-    columns: Annotated[
-        str | None,
-        typer.Option(help="Of csv, jsonl, parquet: NAME=COLUMN,… where they differ."),
+    files: Annotated[
+        list[str] | None, typer.Argument(help="Files, folders, s3:// or gs:// addresses, or - for standard input.")
     ] = None,
+    format: FormatOption = "auto",
+    columns: Columns = None,
+    source: Source = None,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be taken and refused; needs no Kafka.")
+    ] = False,
     recipe: Annotated[
         str | None, typer.Option(help="Ask for this recipe (its id); else the current one, once for each question.")
     ] = None,
     topic: Annotated[
-        str | None, typer.Option(help="A topic of your own, of JSON rows: its consumer group goes on where it was.")
+        str | None, typer.Option(help="A topic of your own, of JSON rows; a consumer group keeps its offsets.")
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Go on with what arrives, until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep reading what arrives, until Ctrl-C.")] = False,
     bootstrap: Bootstrap = None,
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
-    """Hand in questions: JSON lines of question, options, answer (context, source, id and subject if known); MedQA,
-    MedMCQA, MMLU and PubMedQA as they are published; CSV, JSON lines and Parquet with named columns. Also as .gz.
+    """Submit questions: JSON lines of question, options, answer (context, source, id and subject if known), the layouts
+    of some twenty published sets, and tables or JSON with plain names. JSON, CSV, Parquet and Arrow are detected, as are
+    gz, bz2, xz and zst. Folders are read at any depth.
 
-    A row that is no question is told (its line, the field, why) and kept in FILE.rejected.jsonl; all others go in, and
-    the exit code is 1. What is interrupted goes on where it was: FILE.submitted.json says where, and that a file is in.
-    To submit a question again is harmless: it has the same id each time, and is worked on once.
+    A row that is no question is listed (its line, the field, why) and kept in FILE.rejected.jsonl; all others are
+    submitted. The exit code is 1 where any row is rejected, any file is refused, or nothing was submitted. An
+    interrupted run resumes: FILE.submitted.json keeps the position. To submit a question again is harmless: it has the
+    same id each time, and is worked on once.
 
     Example:  reasonmed submit services/local/samples/questions.jsonl
 
-    Example:  reasonmed submit exam.csv --columns question=stem,A=first,B=second,answer=label
+    Example:  reasonmed submit exam.csv --columns question=stem,A=first,B=second,answer=label --dry-run
     """
+    from services.importers.places import place
+
+    asked = as_asked(format, columns, source=source, delimiter=delimiter, encoding=encoding, recipe=recipe)
+    _check_sources(files or [], topic, watch, dry_run)
+    paths = [place(file) for file in files or () if file != STDIN]
+    for path in paths:
+        path.stat()  # a missing one is named before anything is submitted
+    if dry_run:
+        from services.cli.ingest.dry_run import dry_run as run
+
+        raise typer.Exit(run(paths, asked, json=json))
     from services.cli.coordinates import client
 
-    asked, paths = _asked(format, columns, recipe), [Path(file) for file in files or () if file != STDIN]
-    _check_sources(files or [], topic, watch)
-    for path in paths:
-        path.stat()  # the one that is missing is named before anything goes in
     kafka = client(bootstrap, folder)
-    results = asyncio.run(_submit(kafka, asked, paths, topic, watch))
+    passed_over: list[PassedOver] = []
+    results = asyncio.run(_submit(kafka, asked, paths, topic, watch, passed_over))
     if json:
-        emit(_account(results))
+        emit(_report(results, passed_over))
     else:
         _print(results, kafka.bootstrap)
+    raise typer.Exit(_exit_code(results, watch))
+
+
+def _exit_code(results: "Sequence[Result]", watch: bool) -> int:
+    """1 where a row or a file was refused, where a run was stopped, or where nothing was submitted now or before."""
     if any(result.rejected or result.state in ("refused", "stopped") for result in results):
-        raise typer.Exit(1)
+        return 1
+    return 0 if watch or any(result.submitted or result.state == "already" for result in results) else 1
 
 
 async def _submit(
-    kafka: "KafkaClient", asked: "Asked", paths: Sequence[Path], topic: str | None, watch: bool
+    kafka: "KafkaClient",
+    asked: "Asked",
+    paths: "Sequence[File]",
+    topic: str | None,
+    watch: bool,
+    passed_over: "list[PassedOver]",
 ) -> "list[Result]":
     from services.contracts.topics import QUESTION_SUBMITTED
     from services.importers.rejects import ENDING, Rejects
@@ -92,44 +114,65 @@ async def _submit(
         raise Failed(f"Kafka at {kafka.bootstrap} has no topic {topic}")
     stop = Stop()
     async with KafkaSink(kafka) as kafka_sink:
-        with _told() as ears:
-            sink: Sink = PatientSink(kafka_sink, stop, ears.trouble) if watch else kafka_sink
+        with observed(_counted) as observer:
+            sink: Sink = PatientSink(kafka_sink, stop, observer.warned) if watch else kafka_sink
             if paths:
                 with _ended_by_signal(stop):
-                    return await hand_in(paths, asked, await cluster_id(kafka), sink, ears=ears, stop=stop, watch=watch)
+                    cluster = await cluster_id(kafka)
+                    return await submit_paths(
+                        paths, asked, cluster, sink,
+                        observer=observer, stop=stop, watch=watch, passed_over=passed_over,
+                    )  # fmt: skip
             if topic:
                 with _ended_by_signal(stop):
-                    return [await _topic(kafka, topic, asked, sink, ears=ears, stop=stop, follow=watch)]
-            from services.importers.files import take_stream
+                    return [await _topic(kafka, topic, asked, sink, observer=observer, stop=stop, follow=watch)]
+            from services.importers.files import submit_stdin
 
-            rejects = Rejects(Path(f"stdin{ENDING}"), keep=0, tell=ears.rejected)
-            return [await take_stream(asked, sink, rejects, ears=ears, stop=stop)]
+            rejects = Rejects(Path(f"stdin{ENDING}"), keep=0, on_row=observer.rejected)
+            return [await submit_stdin(asked, sink, rejects, observer=observer, stop=stop)]
 
 
-async def hand_in(
-    paths: Sequence[Path], asked: "Asked", cluster: str, sink: "Sink", *, ears: "Ears", stop: "Stop", watch: bool
+async def submit_paths(
+    paths: "Sequence[File]",
+    asked: "Asked",
+    cluster: str,
+    sink: "Sink",
+    *,
+    observer: "Observer",
+    stop: "Stop",
+    watch: bool,
+    passed_over: "list[PassedOver]",
 ) -> "list[Result]":
-    """Files, and what stands in folders; to watch: also what arrives there, until the end is wanted."""
-    from services.importers.files import take
+    """Submit files and the files of folders; with `watch`, also what arrives in folders, until `stop`."""
+    from services.importers.files import submit_file
 
     results = []
-    async for file in _files(paths, stop, watch):
+    given = {str(path) for path in paths}
+    async for file in _files(paths, stop, watch, passed_over):
         try:
-            result = await take(file, asked, cluster, sink, ears=ears, stop=stop)
+            result = await submit_file(file, asked, cluster, sink, observer=observer, stop=stop)
         except FileNotFoundError:
-            if file in paths:
+            if str(file) in given:
                 raise
             continue  # gone from its folder since
         results.append(result)
     return results
 
 
-async def _files(paths: Sequence[Path], stop: "Stop", watch: bool) -> AsyncIterator[Path]:
-    from services.importers.arrivals import arrivals, files_in
+async def _files(
+    paths: "Sequence[File]", stop: "Stop", watch: bool, passed_over: "list[PassedOver]"
+) -> "AsyncIterator[File]":
+    from services.importers.folders import arrivals, walk
 
     folders = [path for path in paths if path.is_dir()]
     for path in paths:
-        for file in [path] if path not in folders else [] if watch else files_in(path):
+        found: list[File] = [path]
+        if path in folders:
+            walked = walk(path)
+            say_passed_over(walked.passed_over)
+            passed_over += walked.passed_over
+            found = [] if watch else walked.files
+        for file in found:
             if stop:
                 return
             yield file
@@ -139,23 +182,23 @@ async def _files(paths: Sequence[Path], stop: "Stop", watch: bool) -> AsyncItera
 
 
 async def _topic(
-    kafka: "KafkaClient", topic: str, asked: "Asked", sink: "Sink", *, ears: "Ears", stop: "Stop", follow: bool
+    kafka: "KafkaClient", topic: str, asked: "Asked", sink: "Sink", *, observer: "Observer", stop: "Stop", follow: bool
 ) -> "Result":
     from services.importers.rejects import ENDING, Rejects
     from services.importers.topic import group, take_topic
     from services.runtime.kafka.source import KafkaSource
 
     source = KafkaSource(kafka, topics=[topic], group=group(topic))
-    rejects = Rejects(Path(f"{topic}{ENDING}"), keep=None, tell=ears.rejected)
+    rejects = Rejects(Path(f"{topic}{ENDING}"), keep=None, on_row=observer.rejected)
     try:
-        return await take_topic(topic, source, asked, sink, rejects, ears=ears, stop=stop, follow=follow)
+        return await take_topic(topic, source, asked, sink, rejects, observer=observer, stop=stop, follow=follow)
     finally:
         rejects.close()
 
 
 @contextmanager
 def _ended_by_signal(stop: "Stop") -> Iterator[None]:
-    """The first Ctrl-C ends after the batch under way, a second at once."""
+    """The first Ctrl-C ends the run after the current batch, a second one at once."""
     loop, signals = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
 
     def end() -> None:
@@ -172,100 +215,49 @@ def _ended_by_signal(stop: "Stop") -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-@contextmanager
-def _told() -> "Iterator[Ears]":
-    """A bar on stderr while it runs, and what there is to say."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-    from services.importers.files import Ears
-
-    shown = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[counts]}"))
-    with Progress(*shown, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("", total=None, counts="")
-        told = Rejections()
-
-        def opened(name: str, format: str, line: int) -> None:
-            told.begin(name)
-            bar.reset(task, total=None, description=name, counts="")
-            say(f"{name}: taken for {format}" + (f", goes on after line {line}" if line else ""))
-
-        def progress(fraction: float | None, counts: "Counts") -> None:
-            said = f"{counts.submitted:,} submitted, {counts.rejected:,} rejected"
-            bar.update(task, total=None if fraction is None else 1, completed=fraction, counts=said)
-
-        yield Ears(opened=opened, progress=progress, rejected=told.take, trouble=say)
+def _counted(counts: "Counts") -> str:
+    return f"{counts.submitted:,} submitted, {counts.rejected:,} rejected"
 
 
-class Rejections:
-    """Tells of a file's first rejected rows."""
-
-    def __init__(self, tell: Callable[[str], None] | None = None, *, more: str = ", see its .rejected.jsonl") -> None:
-        """`more`: where the rest of them are."""
-        self._say = tell or say
-        self._more = more
-        self.begin("")
-
-    def begin(self, name: str) -> None:
-        """A file's rows come now."""
-        self._name, self._count = name, 0
-
-    def take(self, row: "Rejected") -> None:
-        """One more."""
-        self._count += 1
-        if self._count <= SHOWN:
-            self._say(f"{self._name}: line {row.line}: {row.field}: {row.why}")
-        elif self._count == SHOWN + 1:
-            self._say(f"{self._name}: and more{self._more}")
-
-
-def say(text: str) -> None:
-    """Tell it on stderr, as it is."""
-    err.print(text, highlight=False, markup=False, soft_wrap=True)
-
-
-def _account(results: "Sequence[Result]") -> dict[str, object]:
+def _report(results: "Sequence[Result]", passed_over: "Sequence[PassedOver]" = ()) -> dict[str, object]:
     return {
         "submitted": sum(result.submitted for result in results),
         "rejected": sum(result.rejected for result in results),
+        "flagged": sum(result.flagged for result in results),
         "files": [asdict(result) for result in results],
+        "passed_over": [asdict(one) for one in passed_over],
     }
 
 
 def _print(results: "Sequence[Result]", bootstrap: str) -> None:
     for result in results:
         if result.state == "stopped":
-            say(f"{result.name}: broken off; the same command goes on from there")
+            say(f"{result.name}: interrupted; the same command resumes")
         if result.rejected:
             say(f"{result.name}: {result.rejected} rows are no questions: see {result.rejected_file}")
+        if result.flagged:
+            say(f"{result.name}: {result.flagged} questions were submitted and flagged")
     if known := [result.name for result in results if result.state == "already"]:
-        shown = ", ".join(known[:3]) + (" …" if len(known) > 3 else "")
-        say(f"in since an earlier run: {shown}; to submit a file again, delete its .submitted.json")
+        listed = ", ".join(known[:3]) + (" …" if len(known) > 3 else "")
+        say(f"submitted by an earlier run: {listed}; to submit a file again, delete its .submitted.json")
+    if not results:
+        say("nothing was submitted: no file holds questions")
     total = sum(result.submitted for result in results)
     out.print(f"{total} questions are in Kafka ({bootstrap}).", highlight=False)
 
 
-def _check_sources(files: Sequence[str], topic: str | None, watch: bool) -> None:
+def _check_sources(files: Sequence[str], topic: str | None, watch: bool, dry_run: bool) -> None:
     if bool(files) == bool(topic):
         raise typer.BadParameter("name files, folders or -; or --topic, and then no file")
     if STDIN in files and len(files) > 1:
         raise typer.BadParameter("standard input comes alone")
-    if watch and not topic and not any(Path(file).is_dir() for file in files):
-        raise typer.BadParameter("--watch wants a folder, or a --topic")
+    if dry_run and (topic or watch):
+        raise typer.BadParameter("--dry-run reads files, folders or -, once")
+    if watch and not topic and not any(file != STDIN and _is_folder(file) for file in files):
+        raise typer.BadParameter("--watch needs a folder, or a --topic")
 
 
-def _asked(format: str, columns: str | None, recipe: str | None) -> "Asked":
-    from pydantic import TypeAdapter, ValidationError
+def _is_folder(name: str) -> bool:
+    from services.importers.places import place
 
-    from services.contracts.base import RecipeId
-    from services.importers.columns import columns as named
-    from services.importers.files import Asked
-
-    if columns is not None and format not in ("auto", "csv", "jsonl", "parquet"):
-        raise typer.BadParameter(f"--columns goes with csv, jsonl and parquet, not with {format}")
-    try:
-        TypeAdapter[str | None](RecipeId | None).validate_python(recipe)
-        return Asked(format, named(columns) if columns is not None else {}, recipe)
-    except ValidationError:
-        raise typer.BadParameter("a recipe's id is recipe- and 32 hex digits: see `reasonmed recipes list`") from None
-    except ValueError as error:
-        raise typer.BadParameter(f"--columns: {error}") from None
+    return bool(place(name).is_dir())

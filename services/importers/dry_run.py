@@ -1,0 +1,95 @@
+"""What a file would come to, without Kafka: which rows are taken and refused, and the first question as it is read."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Any, Final, Literal
+
+from services.contracts.codec import decode
+from services.contracts.question import Submission
+from services.core.messages import OutgoingRecord
+from services.importers import quality
+from services.importers.formats import LOOK, Asked, Chosen, chosen, of_stream, stream_shape
+from services.importers.places import File, Stdin
+from services.importers.readers import Reading, reading
+from services.importers.rows import Flag, Refused, Rejected, message
+
+LISTED: Final = 1_000
+"""Rows that are listed with their reason, at most; all are counted."""
+
+
+@dataclass
+class Preview:
+    """What a file would come to."""
+
+    name: str
+    state: Literal["ok", "refused"] = "ok"
+    """`refused`: no row of it would be taken."""
+    why: str | None = None
+    """It is refused."""
+    format: str | None = None
+    container: str | None = None
+    notice: str | None = None
+    accepted: int = 0
+    rejected: int = 0
+    flagged: int = 0
+    """Of those accepted."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Rejected rows by field and reason."""
+    first: dict[str, Any] | None = None
+    """The first question as it is read."""
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """Rejected and flagged rows: line, field, why."""
+
+
+def preview(file: File, asked: Asked) -> Preview:
+    """Read a file to its end. Raises OSError."""
+    made = Preview(str(file))
+    try:
+        how = chosen(file, asked)
+        with reading(file, how.shape) as read:
+            _fill(made, how, read)
+    except Refused as refused:
+        made.state, made.why = "refused", str(refused)
+    return made
+
+
+def preview_stdin(asked: Asked) -> Preview:
+    """Read standard input to its end."""
+    made = Preview("-")
+    try:
+        stdin = Stdin()
+        shape = stream_shape(asked, stdin)
+        with reading(stdin, shape) as read:
+            head = list(islice(read.rows, LOOK))
+            how = of_stream("-", asked, shape, head)
+            _fill(made, how, Reading(chain(head, read.rows), read.fraction))
+    except Refused as refused:
+        made.state, made.why = "refused", str(refused)
+    return made
+
+
+def _fill(made: Preview, how: Chosen, read: Reading) -> None:
+    made.format, made.container, made.notice = how.name, how.shape.container, how.shape.notice
+    reasons: Counter[str] = Counter()
+
+    def flagged(flag: Flag) -> None:
+        made.flagged += 1
+        _list(made, {"line": flag.line, "flagged": flag.why})
+
+    for row in read.rows:
+        match message(row, how.parse, check=quality.check, flagged=flagged):
+            case OutgoingRecord() as record:
+                made.accepted += 1
+                if made.first is None:
+                    made.first = decode(Submission, record.value).question.model_dump(mode="json")
+            case Rejected() as rejected:
+                made.rejected += 1
+                reasons[f"{rejected.field}: {rejected.why}"[:200]] += 1
+                _list(made, {"line": rejected.line, "field": rejected.field, "why": rejected.why})
+    made.reasons = dict(reasons.most_common(50))
+
+
+def _list(made: Preview, row: dict[str, Any]) -> None:
+    if len(made.rows) < LISTED:
+        made.rows.append(row)

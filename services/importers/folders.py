@@ -1,0 +1,122 @@
+"""Question files in folders, at any depth; what is passed over is named with the reason."""
+
+import os
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from services.importers import positions, rejects
+from services.importers.places import File, Remote
+from services.importers.readers.shape import LINES, PACKED, TABLES
+from services.importers.submit import Stop
+
+POLL_S: Final = 2.0
+"""Seconds between two looks at a watched folder. A file that is the same in both counts as complete; one that grows
+later, after a longer pause, is submitted again, and questions that are known are worked on once. Polling rather than
+inotify, which doesn't hear of what another machine writes to a shared folder."""
+
+SUFFIXES: Final = (*LINES, *TABLES, ".json", ".parquet", ".arrow")
+OURS: Final = (rejects.ENDING, positions.ENDING, positions.ENDING + ".new")
+METADATA: Final = frozenset({
+    "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json", "package.json",
+})  # fmt: skip
+"""Files beside a dataset that `datasets` and others write; they hold no rows."""
+WORKBOOKS: Final = (".xlsx", ".xls", ".ods")
+
+Identity = tuple[int, int]
+"""Size in bytes, and time of the last change in nanoseconds."""
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """A file of a folder that isn't read."""
+
+    name: str
+    why: str
+
+
+@dataclass
+class Found:
+    """What a folder holds."""
+
+    files: list[File] = field(default_factory=list)
+    passed_over: list[PassedOver] = field(default_factory=list)
+
+
+def walk(folder: File) -> Found:
+    """A folder's question files, in the order of their paths. Raises OSError."""
+    found = Found()
+    for file in _remote(folder, found) if isinstance(folder, Remote) else _local(folder, found):
+        if file.name.endswith(OURS):
+            continue
+        if why := why_not(file.name):
+            found.passed_over.append(PassedOver(str(file), why))
+        else:
+            found.files.append(file)
+    return found
+
+
+def why_not(name: str) -> str | None:
+    """Why a file of this name isn't read; None: it is."""
+    lowered = name.lower()
+    if lowered in METADATA:
+        return "describes a dataset, and holds no rows"
+    if lowered.endswith(WORKBOOKS):
+        return "a workbook: save the sheet as CSV UTF-8"
+    for packed in PACKED:
+        lowered = lowered.removesuffix(packed)
+    return None if lowered.endswith(SUFFIXES) else f"not one of {', '.join(SUFFIXES)}"
+
+
+async def arrivals(folders: Collection[File], stop: Stop, *, poll_s: float = POLL_S) -> AsyncIterator[File]:
+    """Each file once it is complete, and again if it changes after that; until `stop`."""
+    before: dict[str, Identity] = {}
+    taken: dict[str, Identity] = {}
+    while not stop:
+        files = {str(file): file for folder in folders for file in walk(folder).files}
+        now = dict(_identities(files))
+        for name in complete(before, now, taken):
+            taken[name] = now[name]
+            yield files[name]
+        before = now
+        await stop.within(poll_s)
+
+
+def complete(before: Mapping[str, Identity], now: Mapping[str, Identity], taken: Mapping[str, Identity]) -> list[str]:
+    """The files that are as they were, and haven't been taken as they are."""
+    return [name for name, identity in now.items() if before.get(name) == identity != taken.get(name)]
+
+
+def _identities(files: Mapping[str, File]) -> Iterator[tuple[str, Identity]]:
+    for name, file in files.items():
+        try:
+            state = file.stat()
+        except FileNotFoundError:  # gone since
+            continue
+        yield name, (state.st_size, state.st_mtime_ns)
+
+
+def _local(folder: Path, found: Found) -> Iterator[Path]:
+    for root, inner, names in os.walk(folder, onerror=_raise):
+        inner.sort()
+        for hidden in [name for name in inner if name.startswith(".")]:
+            inner.remove(hidden)
+            found.passed_over.append(PassedOver(str(Path(root, hidden)), "hidden"))
+        for name in sorted(names):
+            if name.startswith("."):
+                found.passed_over.append(PassedOver(str(Path(root, name)), "hidden"))
+            else:
+                yield Path(root, name)
+
+
+def _remote(folder: Remote, found: Found) -> Iterator[Remote]:
+    for file in sorted(folder.walk(), key=str):
+        if any(part.startswith(".") for part in file.path.split("/")):
+            found.passed_over.append(PassedOver(str(file), "hidden"))
+        else:
+            yield file
+
+
+def _raise(error: OSError) -> None:
+    raise error

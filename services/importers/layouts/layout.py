@@ -1,0 +1,189 @@
+"""What a layout declares, and how a row is read by it. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from services.importers.layouts import answers, options
+from services.importers.layouts.answers import Kind, Said, missing
+from services.importers.layouts.options import Choices, Option
+from services.importers.rows import Fields, Unfit
+
+IMAGES: Final = ("image", "images", "img", "figure", "figures", "image_path", "image_url", "image_name", "image_file")
+"""Fields that name a picture."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one set writes its questions. A field may be a path such as `data.Question`."""
+
+    name: str
+    about: str
+    """For people: whose it is, and how its answers count."""
+    question: tuple[str, ...]
+    """The fields of the stem, joined by a space."""
+    answer: tuple[Said, ...]
+    """Every field that says the answer: those that are there must agree."""
+    tells: frozenset[str]
+    """What tells it apart: fields that each row has, null or not."""
+    options: str | tuple[tuple[str, str], ...] = "options"
+    """One field with all of them, or pairs of label and field; with `fixed`, unused."""
+    fixed: tuple[str, ...] = ()
+    """The options where every question has the same."""
+    lacks: frozenset[str] = frozenset()
+    """Fields of another layout, which this one doesn't have."""
+    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Fields that hold one of these values in each row."""
+    cells: tuple[str, ...] = ()
+    """The fields of a row without names: of a table without a header."""
+    padding: frozenset[str] = frozenset()
+    """Texts that fill the options up at their end."""
+    context: str | None = None
+    id: str | None = None
+    source: str | None = None
+    """Its name in the dataset."""
+    subject: str | None = None
+    example: Any = None
+    """A row of our own words."""
+    letter: str = "C"
+    """The answer of the example."""
+    specific: bool = True
+    """Its word on a row that has its fields is final: no wider layout is tried after it."""
+
+    def has_fields(self, row: Any) -> bool:
+        """Whether the row has what tells this layout apart."""
+        if self.cells and isinstance(row, list):
+            return len(row) == len(self.cells)
+        if not isinstance(row, Mapping) or not all(has(row, name) for name in self.tells):
+            return False
+        if any(has(row, name) for name in self.lacks):
+            return False
+        return all(get(row, name) in allowed for name, allowed in self.values.items())
+
+    def recognises(self, row: Any) -> bool:
+        """Whether `parse` makes a question of the row."""
+        try:
+            return self.has_fields(row) and bool(self.parse(row))
+        except Unfit:
+            return False
+
+    def parse(self, row: Any) -> Fields:
+        """The question of a row. Raises Unfit."""
+        named = self._named(row)
+        choices = self._choices(named)
+        said = ((one.field, one.kind, get(named, one.field)) for one in self.answer)
+        return {**self._fields(named), "options": choices.texts, "answer": answers.answer(said, choices)}
+
+    def unanswered(self, row: Any) -> Fields:
+        """The question of a row, whatever its answer is: the first letter stands for it. Raises Unfit."""
+        named = self._named(row)
+        return {**self._fields(named), "options": self._choices(named).texts, "answer": "A"}
+
+    def numbered(self, first: int) -> "Layout":
+        """The same layout, with answers that count from this number."""
+        kind: Kind = "from 0" if first == 0 else "from 1"
+        return replace(self, answer=tuple(replace(one, kind=kind) for one in self.answer))
+
+    def _named(self, row: Any) -> Mapping[str, Any]:
+        if self.cells and isinstance(row, list):
+            if len(row) != len(self.cells):
+                raise Unfit("row", f"must have {len(self.cells)} cells: {', '.join(self.cells)}")
+            return dict(zip(self.cells, row, strict=True))
+        if not isinstance(row, Mapping):
+            raise Unfit("row", "a row is an object with named fields, this is not")
+        return row
+
+    def _choices(self, row: Mapping[str, Any]) -> Choices:
+        if self.fixed:
+            return options.choices([Option(text, text) for text in self.fixed])
+        if isinstance(self.options, str):
+            value = get(row, self.options)
+            if missing(value) or value in ([], {}):
+                raise Unfit("options", "there are none: an open question, without options to choose from")
+            return options.choices(options.read(value), self.padding)
+        pairs = self.options
+        return options.choices([Option(label, options.text_of(get(row, name))) for label, name in pairs], self.padding)
+
+    def _fields(self, row: Mapping[str, Any]) -> Fields:
+        made: Fields = {"question": self._stem(row)}
+        if self.source:
+            made["source"] = self.source
+        for name, path in (("id", self.id), ("subject", self.subject)):
+            if path and (text := _short(get(row, path))):
+                made[name] = text
+        if self.context and not missing(value := get(row, self.context)):
+            made["context"] = _passages(value)
+        return made
+
+    def _stem(self, row: Mapping[str, Any]) -> Any:
+        parts = [value for name in self.question if not missing(value := get(row, name))]
+        return " ".join(map(str, parts)) if len(self.question) > 1 or not parts else parts[0]
+
+
+def get(row: Mapping[str, Any], path: str) -> Any:
+    """The value of a field, or of a field within it; None where there is none."""
+    if path in row:
+        return row[path]
+    head, dot, rest = path.partition(".")
+    inner = row.get(head) if dot else None
+    return get(inner, rest) if isinstance(inner, Mapping) else None
+
+
+def has(row: Mapping[str, Any], path: str) -> bool:
+    """Whether there is such a field."""
+    if path in row:
+        return True
+    head, dot, rest = path.partition(".")
+    inner = row.get(head) if dot else None
+    return isinstance(inner, Mapping) and has(inner, rest)
+
+
+def images(row: Any) -> str | None:
+    """The first field of the row, or of one within it, that names a picture."""
+    if not isinstance(row, Mapping):
+        return None
+    return next(_images(row), None)
+
+
+def _images(row: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in row.items():
+        if (
+            isinstance(name, str)
+            and name.lower() in IMAGES
+            and not missing(value)
+            and value not in ([], {}, "[]", False)
+        ):
+            yield name
+        elif isinstance(value, Mapping) and name == "data":
+            yield from _images(value)
+
+
+def _short(value: Any) -> str | None:
+    if missing(value):
+        return None
+    match value:
+        case str():
+            return value.strip()[:200]
+        case float() if value.is_integer():
+            return str(int(value))
+        case int() | float():
+            return str(value)
+        case list() if all(isinstance(one, str) for one in value):
+            return ", ".join(value)[:200] or None
+        case _:
+            return None
+
+
+def _passages(value: Any) -> list[Any]:
+    if isinstance(value, str) and isinstance(parsed := _parsed(value), list):
+        value = parsed
+    if isinstance(value, list | tuple):
+        return [one for one in value if one != ""]
+    return [value]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return options.literal(text)
+    except Unfit:
+        return None

@@ -1,0 +1,182 @@
+"""Rows with plainly named fields, of no published set: the names of a row say its layout. Pure.
+
+Only what the contract knows is taken: of a table's other columns nobody can say which give the answer away.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+from services.contracts.question import LETTERS
+from services.importers.layouts.answers import Said
+from services.importers.layouts.layout import Layout
+from services.importers.rows import Fields, Unfit
+
+QUESTIONS: Final = (
+    "question", "stem", "question_text", "question_stem", "questiontext", "question_content", "body", "problem", "qtext",
+    "query", "q", "prompt", "input", "text",
+)  # fmt: skip
+OPTIONS: Final = (
+    "options", "option", "choices", "choice", "answer_choices", "answer_options", "multiple_choice", "candidates",
+    "alternatives", "possible_answers", "endings", "mc1_targets", "option_list", "choice_list", "answers",
+)  # fmt: skip
+ANSWERS: Final = (
+    "answer", "answer_idx", "answer_index", "answer_id", "answer_key", "answerkey", "answer_letter", "answer_text",
+    "answer_label", "answer_option", "correct", "correct_answer", "correct_answers", "correctanswer", "correct_option",
+    "correct_choice", "correct_letter", "correct_idx", "correct_index", "correct_answer_idx", "correct_answer_index",
+    "correct_answer_text", "correct_answer_letter", "correct_label", "correct_text", "correct_option_index",
+    "right_answer", "gold", "gold_answer", "gold_index", "gold_idx", "gold_label", "gold_letter", "cop", "ra", "ans",
+    "final_decision", "ground_truth", "groundtruth", "correct_answer_key", "correct_key", "correct_ans",
+)  # fmt: skip
+FALLBACKS: Final = ("label", "labels", "target", "key", "solution", "response", "output")
+"""Names that say the answer where no plainer one is there."""
+SHOWN: Final = {
+    "context": ("context", "contexts", "passage"),
+    "id": ("id", "question_id", "qid", "uid", "uuid"),
+    "source": ("source", "dataset", "dataset_name"),
+    "subject": ("subject", "subject_name", "category", "topic", "specialty", "speciality"),
+}
+_COLUMN: Final = re.compile(
+    r"(op|opt|option|choice|ending|answer|ans|alternative|response|distractor)?_?(?:([a-j])|(\d{1,2}))(_text)?"
+)
+
+
+def norm(name: Any) -> str:
+    """A field's name, as names are compared: `Correct Option`, `correct-option` and `correctOption` are one."""
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name).strip()[:100])
+    return re.sub(r"[\s\-_.]+", "_", text.lower()).strip("_")
+
+
+class Named:
+    """The layout of rows with plain names, where `given` says by our name what another name would say otherwise."""
+
+    specific = False
+    about = "fields with plain names"
+
+    def __init__(self, name: str, given: Mapping[str, str] | None = None, first: int | None = None) -> None:
+        """`first`: the number from which answers count; None: numbers are not read. `answer_text` in `given`: the
+        answer is the text of an option, of the field that it names."""
+        self.name = name
+        self._given = tuple(sorted((given or {}).items()))
+        self._first = first
+
+    def has_fields(self, row: Any) -> bool:
+        """Whether names say where question, options and answer are."""
+        return bool((layout := self._layout(row)) and layout.answer)
+
+    def asks(self, row: Any) -> bool:
+        """Whether names say where question and options are."""
+        return self._layout(row) is not None
+
+    def recognises(self, row: Any) -> bool:
+        """Whether `parse` makes a question of the row."""
+        try:
+            return bool(self.parse(row))
+        except Unfit:
+            return False
+
+    def parse(self, row: Any) -> Fields:
+        """The question of a row. Raises Unfit."""
+        return self._needed(row).parse(row) | self._source(row)
+
+    def unanswered(self, row: Any) -> Fields:
+        """The question of a row, whatever its answer is. Raises Unfit."""
+        return self._needed(row).unanswered(row) | self._source(row)
+
+    def lacks(self, row: Any) -> list[str]:
+        """Which of question, options and answer no name says."""
+        if not isinstance(row, Mapping):
+            return ["names"]
+        names = {norm(name): name for name in row}
+        given = dict(self._given)
+        return [
+            part
+            for part, found in (
+                ("question", "question" in given or _first(names, QUESTIONS)),
+                ("options", "options" in given or _first(names, OPTIONS) or _columns(names)),
+                ("answer", "answer" in given or "answer_text" in given or _first(names, (*ANSWERS, *FALLBACKS))),
+            )
+            if not found
+        ]
+
+    def _needed(self, row: Any) -> Layout:
+        if not isinstance(row, Mapping):
+            raise Unfit("row", "a row is an object with named fields, this is not")
+        if layout := self._layout(row):
+            return layout
+        missing = self.lacks(row)
+        raise Unfit(missing[0] if missing else "row", f"no field says it: there are {', '.join(map(str, row))}"[:500])
+
+    def _layout(self, row: Any) -> Layout | None:
+        return _layout(tuple(row), self._given, self._first) if isinstance(row, Mapping) else None
+
+    def _source(self, row: Mapping[str, Any]) -> Fields:
+        given = dict(self._given)
+        name = given.get("source") or _first({norm(name): name for name in row}, SHOWN["source"])
+        value = row.get(name) if name else None
+        return {"source": value.strip()} if isinstance(value, str) and value.strip() else {}
+
+
+@lru_cache(maxsize=1024)
+def _layout(keys: tuple[Any, ...], given: tuple[tuple[str, str], ...], first: int | None) -> Layout | None:
+    """The layout that names say; None where no name says the question, or none the options."""
+    names: dict[str, Any] = {}
+    for key in keys:
+        if isinstance(key, str):
+            names.setdefault(norm(key), key)
+    ours = dict(given)
+    question = ours.get("question") or _first(names, QUESTIONS)
+    letters = tuple((letter, ours[letter]) for letter in LETTERS if letter in ours)
+    options: str | tuple[tuple[str, str], ...] | None
+    options = letters or ours.get("options") or _first(names, OPTIONS[:-1]) or _columns(names) or names.get("answers")
+    if not question or not options:
+        return None
+    layout = Layout(
+        name="",
+        about="",
+        question=(question,),
+        options=options,
+        answer=_said(names, ours, options),
+        tells=frozenset(),
+        specific=False,
+        **{field: ours.get(field) or _first(names, SHOWN[field]) for field in ("context", "id", "subject")},
+    )
+    return layout if first is None else layout.numbered(first)
+
+
+def _said(names: Mapping[str, str], ours: Mapping[str, str], options: Any) -> tuple[Said, ...]:
+    if "answer_text" in ours:
+        return (Said(ours["answer_text"], "text"),)
+    if "answer" in ours:
+        return (Said(ours["answer"]),)
+    used = {options} if isinstance(options, str) else {name for _, name in options}
+    for group in (ANSWERS, FALLBACKS):
+        if found := [names[name] for name in group if name in names and names[name] not in used]:
+            return tuple(map(Said, found))
+    return ()
+
+
+def _first(names: Mapping[str, str], wanted: Iterable[str]) -> str | None:
+    return next((names[name] for name in wanted if name in names), None)
+
+
+def _columns(names: Mapping[str, str]) -> tuple[tuple[str, str], ...] | None:
+    """Columns with an option each, in order: A, B, C …, or option_a, or option_1, counted from 0 or 1."""
+    groups: dict[tuple[str, bool, str], dict[int, str]] = {}
+    for name, key in names.items():
+        if found := _COLUMN.fullmatch(name):
+            place = ord(found[2]) - ord("a") if found[2] else int(found[3])
+            groups.setdefault((found[1] or "", bool(found[2]), found[4] or ""), {})[place] = key
+    fitting = [
+        columns
+        for (prefix, lettered, _), columns in groups.items()
+        if len(columns) > 1 and (lettered or prefix) and sorted(columns) in _runs(len(columns), lettered)
+    ]
+    if len(fitting) != 1:
+        return None
+    return tuple((columns[place], columns[place]) for columns in fitting for place in sorted(columns))
+
+
+def _runs(count: int, lettered: bool) -> list[list[int]]:
+    return [list(range(first, first + count)) for first in ((0,) if lettered else (0, 1))]

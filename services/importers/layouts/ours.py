@@ -1,0 +1,60 @@
+"""The contract's own form: fields that the contract doesn't know travel along. Pure."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from services.importers.layouts.named import ANSWERS, FALLBACKS, norm
+from services.importers.names import OURS
+from services.importers.rows import Fields, Unfit, contract
+
+_OTHERS = frozenset((*ANSWERS, *FALLBACKS)) - {"answer"}
+_TEXTS = ("id", "source", "subject")
+
+
+class Ours:
+    """A question as `reasonmed` writes it."""
+
+    name = OURS
+    about = "our own form: question, options by letter, answer a letter"
+    specific = False
+
+    def has_fields(self, row: Any) -> bool:
+        """Whether the row has the contract's fields, and no other that says an answer."""
+        return self.asks(row) and "answer" in row
+
+    def asks(self, row: Any) -> bool:
+        """Whether the row has question and options in the contract's form."""
+        return isinstance(row, Mapping) and isinstance(row.get("options"), Mapping) and _is_ours(tuple(row))
+
+    def recognises(self, row: Any) -> bool:
+        """Whether `parse` makes a question of the row."""
+        if not self.has_fields(row):
+            return False
+        answer = row["answer"]
+        return _is_whole(row) and isinstance(answer, str) and answer in row["options"]
+
+    def parse(self, row: Any) -> Fields:
+        """The question of a row. Raises Unfit, where another layout may read it."""
+        if not self.recognises(row):
+            raise Unfit("row", "is not in the contract's form")
+        return contract(row)
+
+    def unanswered(self, row: Any) -> Fields:
+        """The question of a row, whatever its answer is. Raises Unfit, where another layout may read it."""
+        if not self.asks(row) or not _is_whole(row):
+            raise Unfit("row", "is not in the contract's form")
+        return {**contract(row), "answer": "A"}
+
+
+@lru_cache(maxsize=1024)
+def _is_ours(names: tuple[Any, ...]) -> bool:
+    return "question" in names and not any(norm(name) in _OTHERS for name in names)
+
+
+def _is_whole(row: Mapping[str, Any]) -> bool:
+    """Whether question, options and names are texts."""
+    options = row["options"]
+    if not isinstance(row["question"], str) or not all(isinstance(row.get(name) or "", str) for name in _TEXTS):
+        return False
+    return bool(options) and all(isinstance(text, str) and text and not text.isspace() for text in options.values())

@@ -1,0 +1,59 @@
+"""MMLU's files have no header: what tells them apart is the shape of their records, and their names. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from services.importers.layouts.layout import Layout
+from services.importers.rows import Fields, Unfit
+
+LETTERS: Final = "ABCD"
+CELLS: Final = 6
+_ID: Final = re.compile(r"[A-Za-z]{0,8}[-_ ]?\d{1,12}|[0-9a-fA-F]{8}-[0-9a-fA-F-]{8,36}")
+_NAME: Final = re.compile(r"(\w+)_(?:dev|val|test)\.(?:csv|tsv)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class OfFile:
+    """MMLU's layout in a file of one subject."""
+
+    layout: Layout
+    subject: str | None
+    name = "mmlu"
+    specific = True
+
+    def has_fields(self, row: Any) -> bool:
+        """Whether the row has MMLU's cells."""
+        return self.layout.has_fields(row)
+
+    def recognises(self, row: Any) -> bool:
+        """Whether `parse` makes a question of the row."""
+        return isinstance(row, list) and is_record(row) and self.layout.recognises(row)
+
+    def parse(self, row: Any) -> Fields:
+        """The question of a row. Raises Unfit."""
+        if isinstance(row, list) and is_shifted(row):
+            raise Unfit("row", "its first cell is an id, or its second one the question: add a header line")
+        return {**self.layout.parse(row), "subject": self.subject}
+
+    def unanswered(self, row: Any) -> Fields:
+        """The question of a row, whatever its answer is. Raises Unfit."""
+        return {**self.layout.unanswered(row), "subject": self.subject}
+
+
+def of_file(layout: Layout, name: str) -> OfFile:
+    """The layout in a file such as `anatomy_test.csv`, whose name says the subject."""
+    found = _NAME.match(name)
+    return OfFile(layout, found[1] if found else None)
+
+
+def is_record(cells: Sequence[str]) -> bool:
+    """Whether these are the cells of an MMLU record: question, four options, letter."""
+    return len(cells) == CELLS and cells[-1].strip() in tuple(LETTERS) and not is_shifted(cells)
+
+
+def is_shifted(cells: Sequence[str]) -> bool:
+    """Whether an id stands where the question should: letters would then name the options before them."""
+    first, second = cells[0].strip(), cells[1].strip() if len(cells) > 1 else ""
+    return bool(_ID.fullmatch(first)) or (second.endswith("?") and not first.endswith("?") and len(first) < len(second))

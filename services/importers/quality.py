@@ -1,0 +1,65 @@
+"""Questions that are worth a model call: what would only cost money is refused, what looks odd is flagged. Pure."""
+
+import re
+from typing import Final
+
+from services.contracts.question import Question
+from services.core.dedupe.cleaning import cleaned
+from services.importers.rows import Unfit
+
+_PICTURE: Final = re.compile(r"<\s*(?:image|img)\b|<image_?\d*>|!\[[^\]]{0,200}\]\(|\[image\]", re.IGNORECASE)
+_MENTIONED: Final = re.compile(
+    r"\b(?:image|figure|photograph|picture|radiograph|diagram|graph) (?:is )?(?:shown|below|above|provided|[A-Z1-9]\b)"
+    r"|\b(?:shown|seen|depicted|illustrated) (?:in|on) the (?:image|figure|photograph|picture|diagram|exhibit)"
+    r"|\bin (?:figure|fig\.|exhibit|image) [A-Z1-9]\b",
+    re.IGNORECASE,
+)
+_NULLS: Final = frozenset({"nan", "<na>", "n/a", "#n/a", "na", "null", "none", "nil", "undefined"})
+_MACHINE_NULLS: Final = frozenset({"nan", "<na>", "#n/a", "undefined"})
+"""What no person writes as an option."""
+
+
+def check(question: Question) -> str | None:
+    """What there is to say against a question, if anything. Raises Unfit where it is blank, has a blank option or the
+    answer twice, or needs a picture."""
+    _check_text("question", question.question)
+    texts = {letter: _text(f"options.{letter}", text) for letter, text in question.options.items()}
+    if _PICTURE.search(question.question):
+        raise Unfit("question", "needs a picture, which isn't read")
+    _check_nulls(texts)
+    gold = texts[question.answer]
+    for letter, text in texts.items():
+        if letter != question.answer and text == gold:
+            raise Unfit(
+                f"options.{letter}", f"is the same as the answer, {question.answer}: right replies would count as wrong"
+            )
+    if len(set(texts.values())) < len(texts):
+        return "two wrong options are the same"
+    if _MENTIONED.search(question.question):
+        return "mentions a picture, and there is none"
+    return None
+
+
+def _check_nulls(texts: dict[str, str]) -> None:
+    nulls = [letter for letter, text in texts.items() if text.casefold() in _NULLS]
+    if len(nulls) > 1 or any(texts[letter].casefold() in _MACHINE_NULLS for letter in nulls):
+        raise Unfit(f"options.{nulls[0]}", f"is a missing value, written as {texts[nulls[0]]!r}")
+
+
+def _check_text(field: str, text: str) -> None:
+    _text(field, text)
+
+
+def _text(field: str, text: str) -> str:
+    """The text as a reader sees it. Case stays: AA and Aa are two genotypes."""
+    seen = text if _is_simple(text) else cleaned(text)
+    seen = " ".join(seen.split())
+    if not seen:
+        raise Unfit(field, "is blank")
+    if "\0" in seen:
+        raise Unfit(field, "holds a NUL character")
+    return seen
+
+
+def _is_simple(text: str) -> bool:
+    return text.isascii() and "<" not in text and "&" not in text
