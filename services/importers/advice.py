@@ -14,6 +14,10 @@ CLOSE: Final = 2
 """Layouts that are named, at most."""
 
 
+LONG: Final = 60
+"""Characters of a column's name from which on it is a text."""
+
+
 def unknown(row: Any, layouts: Sequence[Layout], name: str) -> str:
     """Why a file that begins with this row is refused."""
     said = [f"its format is not recognised ({fields_of(row)})"]
@@ -21,6 +25,11 @@ def unknown(row: Any, layouts: Sequence[Layout], name: str) -> str:
         return f"{said[0]}: add a line with the names of the columns, such as question,A,B,C,D,answer"
     if not isinstance(row, Mapping):
         return f"{said[0]}: a row is an object with named fields"
+    if any(str(field).strip().endswith("?") or len(str(field)) > LONG for field in row):
+        return (
+            "its first line looks like a question, not like the names of columns: add a line with the names, such as "
+            "question,A,B,C,D,answer"
+        )
     said += _close(row, layouts)
     lacking = Named("").lacks(row)
     if "options" in lacking and not _options(row):

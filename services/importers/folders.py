@@ -8,7 +8,7 @@ from typing import Final
 
 from services.importers import positions, rejects
 from services.importers.places import File, Remote
-from services.importers.readers.shape import LINES, PACKED, TABLES
+from services.importers.readers.shape import LINES, METADATA, NO_ROWS, PACKED, TABLES
 from services.importers.submit import Stop
 
 POLL_S: Final = 2.0
@@ -18,10 +18,6 @@ inotify, which doesn't hear of what another machine writes to a shared folder.""
 
 SUFFIXES: Final = (*LINES, *TABLES, ".json", ".parquet", ".arrow")
 OURS: Final = (rejects.ENDING, positions.ENDING, positions.ENDING + ".new")
-METADATA: Final = frozenset({
-    "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json", "package.json",
-})  # fmt: skip
-"""Files beside a dataset that `datasets` and others write; they hold no rows."""
 WORKBOOKS: Final = (".xlsx", ".xls", ".ods")
 
 Identity = tuple[int, int]
@@ -61,7 +57,7 @@ def why_not(name: str) -> str | None:
     """Why a file of this name isn't read; None: it is."""
     lowered = name.lower()
     if lowered in METADATA:
-        return "describes a dataset, and holds no rows"
+        return NO_ROWS
     if lowered.endswith(WORKBOOKS):
         return "a workbook: save the sheet as CSV UTF-8"
     for packed in PACKED:

@@ -132,6 +132,8 @@ def recognised(layouts: Sequence[AnyLayout], head: Sequence[Any], name: str, *, 
         for layout in layouts:
             if layout.recognises(row) or (layout.name == "medmcqa" and layout.has_fields(row)):
                 return layout
+            if layout.specific and layout.has_fields(row):
+                break  # its word on the row is final
     for row in head:
         for layout in layouts:
             if layout.has_fields(row):

@@ -23,6 +23,10 @@ class OfFile:
     name = "mmlu"
     specific = True
 
+    def may_have(self, names: tuple[Any, ...]) -> bool:
+        """Rows with names are none."""
+        return False
+
     def has_fields(self, row: Any) -> bool:
         """Whether the row has MMLU's cells."""
         return self.layout.has_fields(row)

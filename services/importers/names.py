@@ -3,10 +3,10 @@
 from typing import Literal
 
 Format = Literal[
-    "auto", "questions", "medqa", "biomed-r1", "swag", "medmcqa", "medmcqa-from-0", "medmcqa-from-1", "jama", "medbullets",
-    "mmlu", "mmlu-hub", "mmlu-pro", "pubmedqa", "pubmedqa-hub", "bigbio-qa", "bioasq", "head-qa", "medxpertqa", "careqa",
-    "kormedmcqa", "cmb", "cmexam", "frenchmedmcqa", "frenchmedmcqa-hub", "openlifescienceai", "csv", "tsv", "jsonl",
-    "json", "parquet", "arrow",
+    "auto", "questions", "arc", "bigbio-qa", "bioasq", "biomed-r1", "careqa", "cmb", "cmexam", "frenchmedmcqa",
+    "frenchmedmcqa-hub", "head-qa", "jama", "kormedmcqa", "medbullets", "medmcqa", "medmcqa-from-0", "medmcqa-from-1",
+    "medqa", "medxpertqa", "mmlu", "mmlu-hub", "mmlu-pro", "openlifescienceai", "pubmedqa", "pubmedqa-hub", "swag",
+    "csv", "tsv", "jsonl", "json", "parquet", "arrow",
 ]  # fmt: skip
 
 AUTO = "auto"

@@ -1,12 +1,13 @@
 """Which layout a row is of: its file's, or else another that fits. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from services.importers.layouts.layout import images
 from services.importers.rows import Fields, Unfit
 
-Change = Callable[[Fields], Fields]
+MEMORY: Final = 1_000
+"""Sets of names that are remembered, at most."""
 
 
 class AnyLayout(Protocol):
@@ -19,6 +20,9 @@ class AnyLayout(Protocol):
     @property
     def specific(self) -> bool:
         """Whether its word on a row with its fields is final."""
+
+    def may_have(self, names: tuple[Any, ...]) -> bool:
+        """Whether a row with these names may be of it: a quick look before `has_fields`."""
 
     def has_fields(self, row: Any) -> bool:
         """Whether the row has what tells it apart."""
@@ -34,14 +38,19 @@ class AnyLayout(Protocol):
 
 
 class RowParser:
-    """A file's layout first; a row that it doesn't fit is tried against the others before it is refused."""
+    """A file's layout first; a row that it doesn't fit is tried against the others before it is refused. A layout of a
+    published set comes before the wide ones, and its word on a row with its fields is final."""
 
     def __init__(self, first: AnyLayout, others: Sequence[AnyLayout], *, source: str | None, answered: bool) -> None:
         """`source` stands in every question. Not `answered`: a question without an answer is one too."""
-        self._first = first
-        self._others = others
+        more = [layout for layout in others if layout.name != first.name]
+        narrow = [layout for layout in more if layout.specific]
+        wide = [layout for layout in more if not layout.specific]
+        self._layouts = [first, *narrow, *wide] if first.specific else [*narrow, first, *wide]
+        self._last = others[-1]
         self._source = source
         self._answered = answered
+        self._fitting: dict[tuple[Any, ...], list[AnyLayout]] = {}
 
     def __call__(self, row: Any) -> Fields:
         """The question of a row. Raises Unfit."""
@@ -56,7 +65,7 @@ class RowParser:
 
     def _parsed(self, row: Any) -> Fields:
         refusal: Unfit | None = None
-        for layout in (self._first, *self._others):
+        for layout in self._candidates(row):
             if not layout.has_fields(row):
                 continue
             try:
@@ -64,16 +73,22 @@ class RowParser:
             except Unfit as unfit:
                 if layout.specific:
                     raise
-                refusal = unfit
+                if refusal is None or layout is self._last:
+                    refusal = unfit
         if refusal is not None:
             raise refusal
-        return self._first_of_none(row)
+        return self._last.parse(row) if self._answered else self._last.unanswered(row)
 
-    def _first_of_none(self, row: Any) -> Fields:
-        """Of a row that no layout has the fields of: without an answer it may be a question all the same."""
-        if self._answered:
-            return self._others[-1].parse(row)
-        return self._others[-1].unanswered(row)
+    def _candidates(self, row: Any) -> Sequence[AnyLayout]:
+        """The layouts that rows with these names may have: rows of a file mostly have the same ones."""
+        if not isinstance(row, Mapping):
+            return self._layouts
+        names = tuple(row)
+        if names not in self._fitting:
+            if len(self._fitting) >= MEMORY:
+                self._fitting.clear()
+            self._fitting[names] = [layout for layout in self._layouts if layout.may_have(names)]
+        return self._fitting[names]
 
 
 def fields_of(row: Any) -> str:

@@ -26,6 +26,9 @@ Check = Callable[[Question], str | None]
 """What there is to say against a question that is read all the same. Raises Unfit where it isn't worth a model call."""
 
 
+NO_UTF8 = "is no UTF-8: if the file has another encoding, say --encoding"
+
+
 class Unfit(ValueError):
     """A row that is no question."""
 
@@ -107,7 +110,8 @@ def message(
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "row"
-        return Rejected(row.line, where, first["msg"].removeprefix("Value error, "), row.value)
+        why = NO_UTF8 if first["type"] == "string_unicode" else first["msg"].removeprefix("Value error, ")
+        return Rejected(row.line, where, why, row.value)
     except (TypeError, RecursionError):  # orjson reads 1,024 levels and writes 254
         return Rejected(row.line, "row", "nested too deeply", row.value)
 

@@ -2,7 +2,7 @@
 
     .venv/bin/python tests/bench/bench_importers.py [--rows 10000]
 
-Each file is read whole by `services.importers.files.take`, as `reasonmed submit` does, positions and all, into a sink
+Each file is read whole by `services.importers.files.submit_file`, as `reasonmed submit` does, positions and all, into a sink
 that confirms at once. Prints JSON, of each format: rows and megabytes a second; peak_mb, how much the process grew
 beyond what it had before the first file, at most (its high-water mark never falls, so formats are read in turn, each in
 a process of its own).
@@ -24,7 +24,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from services.core.messages import OutgoingRecord
-from services.importers.files import Asked, Ears, take
+from services.importers.files import Observer, submit_file
+from services.importers.formats import Asked
 from services.importers.submit import Stop
 from tests.unit.importers import sources
 from tests.unit.importers.sources import OPTIONS, TEXTS, lines, table
@@ -65,7 +66,7 @@ def read(name: str, path: Path, count: int) -> dict[str, float]:
     """Take the file; what it came to."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begun = time.perf_counter()
-    result = asyncio.run(take(path, Asked(), "bench", NoSink(), ears=Ears(), stop=Stop()))
+    result = asyncio.run(submit_file(path, Asked(), "bench", NoSink(), observer=Observer(), stop=Stop()))
     took_s = time.perf_counter() - begun
     assert (result.format, result.submitted, result.rejected) == (name, count, 0), result
     grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

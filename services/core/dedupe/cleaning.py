@@ -32,6 +32,8 @@ _BROKEN_LINE: Final = re.compile(r"(?<=[^\W\d_])-[ \t]{0,20}\r?\n[ \t]{0,20}(?=[
 
 def cleaned(text: str) -> str:
     """The text as a reader sees it. Superscripts become `^6`, so that 10⁶ is not 106."""
+    if text.isascii() and "&" not in text and "<" not in text and "\n" not in text:
+        return text
     if "&" in text:
         text = html.unescape(html.unescape(text))  # some sets are escaped twice
     if "<" in text:

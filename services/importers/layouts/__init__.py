@@ -1,6 +1,7 @@
 """The layouts of published sets, one file each. Narrow ones come before wide ones."""
 
 from services.importers.layouts import (
+    arc,
     bigbio_qa,
     bioasq,
     biomed_r1,
@@ -31,7 +32,7 @@ LAYOUTS: tuple[Layout, ...] = tuple(
     for module in (
         medmcqa, biomed_r1, medqa, jama, medbullets, mmlu, mmlu_hub, mmlu_pro, pubmedqa, pubmedqa_hub, bigbio_qa,
         bioasq, head_qa, medxpertqa, careqa, kormedmcqa, cmb, cmexam, frenchmedmcqa, frenchmedmcqa_hub,
-        openlifescienceai, swag,
+        openlifescienceai, swag, arc,
     )
 )  # fmt: skip
 """In the order in which they are tried."""

@@ -6,7 +6,7 @@ agree from 0 or from 1.
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -25,6 +25,9 @@ NUMBERING: Final = (
 NONE: Final = "the row has no answer: a test split's are often not published"
 SEVERAL: Final = "several answers: a question here has exactly one"
 
+_MISSING: Final = frozenset({"nan", "none", "null", "<na>"})
+_MARKED_UP: Final = 40
+"""Characters from which on an option is no single letter, with markup or without."""
 _NUMBER: Final = re.compile(r"[+-]?\d{1,9}(?:\.0{1,9})?")
 _SEVERAL: Final = re.compile(r"(?:\(?[A-Ja-j][.)]?(?:\s*(?:[,;/&+|]|and|or)\s*|\s+))+\(?[A-Ja-j][.)]?", re.IGNORECASE)
 _RUN: Final = re.compile(r"[A-J]{2,10}")
@@ -40,8 +43,29 @@ class Said:
     kind: Kind = "any"
 
 
-def answer(said: Iterable[tuple[str, Kind, Any]], choices: Choices) -> str:
+def answer(said: Sequence[tuple[str, Kind, Any]], choices: Choices) -> str:
     """The letter of the answer: all fields that say it must agree. Raises Unfit."""
+    return _plain_letter(said, choices) or _agreed(said, choices)
+
+
+def _plain_letter(said: Sequence[tuple[str, Kind, Any]], choices: Choices) -> str | None:
+    """The letter where a letter says it and its own text stands beside it, as in nearly all rows."""
+    if not choices.lettered or choices.right:
+        return None
+    letter, texts = None, choices.texts
+    for _, kind, value in said:
+        if value is None:
+            continue
+        if type(value) is not str:
+            return None
+        if letter is None and value in texts and kind != "text":
+            letter = value
+        elif letter is None or value not in (letter, texts[letter]):
+            return None
+    return letter
+
+
+def _agreed(said: Sequence[tuple[str, Kind, Any]], choices: Choices) -> str:
     letters: dict[str, str] = {}
     numbers: dict[str, int] = {}
     for field, kind, value in said:
@@ -72,13 +96,15 @@ def answer(said: Iterable[tuple[str, Kind, Any]], choices: Choices) -> str:
 
 def missing(value: Any) -> bool:
     """Whether a cell is empty: null, NaN, blank."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return True
-    return isinstance(value, str) and value.strip().lower() in ("", "nan", "none", "null", "<na>")
+    if isinstance(value, str):
+        return not value or value.isspace() or (len(value) < 8 and value.strip().lower() in _MISSING)
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _place(field: str, kind: Kind, value: Any, choices: Choices) -> str | int | None:
     """A letter, or a number that counts from nobody knows where; None: nothing is said."""
+    if isinstance(value, str) and value in choices.texts and (choices.lettered or kind == "letter") and kind != "text":
+        return value
     value = _single(field, value, choices)
     if isinstance(value, _Letter):
         return value.letter
@@ -178,7 +204,12 @@ def _by_letter(text: str, choices: Choices) -> str | None:
 
 
 def _by_text(text: str, choices: Choices) -> str | None:
-    """The only option with this text: exactly, or else but for case and a full stop."""
+    """The only option with this text: exactly, or else but for markup, case and a full stop."""
+    exact = [letter for letter, option in choices.texts.items() if option == text]
+    if len(exact) == 1:
+        return exact[0]
+    if len(text) == 1 and all(len(option) > _MARKED_UP for option in choices.texts.values()):
+        return None
     for form in (_plain, _folded):
         found = [letter for letter, option in choices.texts.items() if form(option) == form(text)]
         if len(found) == 1:
@@ -194,7 +225,7 @@ def _by_label(text: str, choices: Choices) -> str | None:
 
 
 def _is_several(text: str, choices: Choices) -> bool:
-    if not (_SEVERAL.fullmatch(text) or _RUN.fullmatch(text)):
+    if len(text) > 60 or not (_SEVERAL.fullmatch(text) or _RUN.fullmatch(text)):
         return False
     letters: Sequence[str] = re.findall(r"(?<![A-Za-z])[A-Ja-j](?![A-Za-z])", text) or list(text)
     return all(letter.upper() in LETTERS for letter in letters)

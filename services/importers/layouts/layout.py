@@ -1,7 +1,8 @@
 """What a layout declares, and how a row is read by it. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from services.importers.layouts import answers, options
@@ -42,6 +43,8 @@ class Layout:
     id: str | None = None
     source: str | None = None
     """Its name in the dataset."""
+    source_field: str | None = None
+    """The field that says its name, where rows do."""
     subject: str | None = None
     example: Any = None
     """A row of our own words."""
@@ -49,6 +52,10 @@ class Layout:
     """The answer of the example."""
     specific: bool = True
     """Its word on a row that has its fields is final: no wider layout is tried after it."""
+
+    def may_have(self, names: tuple[Any, ...]) -> bool:
+        """Whether a row with these names may be of it: a quick look before `has_fields`."""
+        return all(name in names or name.partition(".")[0] in names for name in self.tells)
 
     def has_fields(self, row: Any) -> bool:
         """Whether the row has what tells this layout apart."""
@@ -71,7 +78,7 @@ class Layout:
         """The question of a row. Raises Unfit."""
         named = self._named(row)
         choices = self._choices(named)
-        said = ((one.field, one.kind, get(named, one.field)) for one in self.answer)
+        said = [(one.field, one.kind, get(named, one.field)) for one in self.answer]
         return {**self._fields(named), "options": choices.texts, "answer": answers.answer(said, choices)}
 
     def unanswered(self, row: Any) -> Fields:
@@ -98,17 +105,24 @@ class Layout:
             return options.choices([Option(text, text) for text in self.fixed])
         if isinstance(self.options, str):
             value = get(row, self.options)
+            if isinstance(value, dict) and (made := options.plain(tuple(value), tuple(value.values()))):
+                return made
             if missing(value) or value in ([], {}):
                 raise Unfit("options", "there are none: an open question, without options to choose from")
             return options.choices(options.read(value), self.padding)
         pairs = self.options
+        texts = [get(row, name) for _, name in pairs]
+        while texts and not texts[-1]:
+            texts.pop()
+        if made := options.plain(_letters(pairs)[: len(texts)], texts):
+            return made
         return options.choices([Option(label, options.text_of(get(row, name))) for label, name in pairs], self.padding)
 
     def _fields(self, row: Mapping[str, Any]) -> Fields:
         made: Fields = {"question": self._stem(row)}
         if self.source:
             made["source"] = self.source
-        for name, path in (("id", self.id), ("subject", self.subject)):
+        for name, path in (("id", self.id), ("subject", self.subject), ("source", self.source_field)):
             if path and (text := _short(get(row, path))):
                 made[name] = text
         if self.context and not missing(value := get(row, self.context)):
@@ -116,8 +130,16 @@ class Layout:
         return made
 
     def _stem(self, row: Mapping[str, Any]) -> Any:
+        if len(self.question) == 1:
+            return get(row, self.question[0])
         parts = [value for name in self.question if not missing(value := get(row, name))]
-        return " ".join(map(str, parts)) if len(self.question) > 1 or not parts else parts[0]
+        return " ".join(map(str, parts))
+
+
+@lru_cache(maxsize=1024)
+def _letters(pairs: tuple[tuple[str, str], ...]) -> tuple[str | None, ...]:
+    """The letters that the labels of columns mean."""
+    return tuple(options.letter_of(label) for label, _ in pairs)
 
 
 def get(row: Mapping[str, Any], path: str) -> Any:
@@ -125,8 +147,13 @@ def get(row: Mapping[str, Any], path: str) -> Any:
     if path in row:
         return row[path]
     head, dot, rest = path.partition(".")
-    inner = row.get(head) if dot else None
+    inner = _inner(row.get(head)) if dot else None
     return get(inner, rest) if isinstance(inner, Mapping) else None
+
+
+def _inner(value: Any) -> Any:
+    """An object, also where `to_csv` made a text of it."""
+    return _parsed(value) if isinstance(value, str) and value[:1] == "{" else value
 
 
 def has(row: Mapping[str, Any], path: str) -> bool:
@@ -134,28 +161,27 @@ def has(row: Mapping[str, Any], path: str) -> bool:
     if path in row:
         return True
     head, dot, rest = path.partition(".")
-    inner = row.get(head) if dot else None
+    inner = _inner(row.get(head)) if dot else None
     return isinstance(inner, Mapping) and has(inner, rest)
 
 
 def images(row: Any) -> str | None:
-    """The first field of the row, or of one within it, that names a picture."""
+    """The first field of the row, or of one within `data`, that names a picture."""
     if not isinstance(row, Mapping):
         return None
-    return next(_images(row), None)
+    for name in _image_fields(tuple(row)):
+        value = row[name]
+        if name == "data":
+            if found := images(value):
+                return found
+        elif not missing(value) and value not in ([], {}, "[]", False):
+            return name
+    return None
 
 
-def _images(row: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in row.items():
-        if (
-            isinstance(name, str)
-            and name.lower() in IMAGES
-            and not missing(value)
-            and value not in ([], {}, "[]", False)
-        ):
-            yield name
-        elif isinstance(value, Mapping) and name == "data":
-            yield from _images(value)
+@lru_cache(maxsize=1024)
+def _image_fields(names: tuple[Any, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if isinstance(name, str) and (name.lower() in IMAGES or name == "data"))
 
 
 def _short(value: Any) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from services.contracts.question import LETTERS
 from services.importers.layouts.answers import Said
-from services.importers.layouts.layout import Layout
+from services.importers.layouts.layout import Layout, get
 from services.importers.rows import Fields, Unfit
 
 QUESTIONS: Final = (
@@ -29,7 +29,7 @@ ANSWERS: Final = (
     "right_answer", "gold", "gold_answer", "gold_index", "gold_idx", "gold_label", "gold_letter", "cop", "ra", "ans",
     "final_decision", "ground_truth", "groundtruth", "correct_answer_key", "correct_key", "correct_ans",
 )  # fmt: skip
-FALLBACKS: Final = ("label", "labels", "target", "key", "solution", "response", "output")
+FALLBACKS: Final = ("choice", "label", "labels", "target", "key", "solution", "response", "output")
 """Names that say the answer where no plainer one is there."""
 SHOWN: Final = {
     "context": ("context", "contexts", "passage"),
@@ -37,9 +37,7 @@ SHOWN: Final = {
     "source": ("source", "dataset", "dataset_name"),
     "subject": ("subject", "subject_name", "category", "topic", "specialty", "speciality"),
 }
-_COLUMN: Final = re.compile(
-    r"(op|opt|option|choice|ending|answer|ans|alternative|response|distractor)?_?(?:([a-j])|(\d{1,2}))(_text)?"
-)
+_COLUMN: Final = re.compile(r"(op|opt|option|choice|ending|answer|ans|alternative)?_?(?:([a-j])|(\d{1,2}))(_text)?")
 
 
 def norm(name: Any) -> str:
@@ -61,13 +59,17 @@ class Named:
         self._given = tuple(sorted((given or {}).items()))
         self._first = first
 
+    def may_have(self, names: tuple[Any, ...]) -> bool:
+        """Whether a row with these names may be of it."""
+        return _layout(names, self._given, self._first) is not None
+
     def has_fields(self, row: Any) -> bool:
         """Whether names say where question, options and answer are."""
-        return bool((layout := self._layout(row)) and layout.answer)
+        return bool((layout := self._layout(row)) and layout.answer and _is_text(row, layout))
 
     def asks(self, row: Any) -> bool:
         """Whether names say where question and options are."""
-        return self._layout(row) is not None
+        return bool((layout := self._layout(row)) and _is_text(row, layout))
 
     def recognises(self, row: Any) -> bool:
         """Whether `parse` makes a question of the row."""
@@ -78,11 +80,11 @@ class Named:
 
     def parse(self, row: Any) -> Fields:
         """The question of a row. Raises Unfit."""
-        return self._needed(row).parse(row) | self._source(row)
+        return self._needed(row).parse(row)
 
     def unanswered(self, row: Any) -> Fields:
         """The question of a row, whatever its answer is. Raises Unfit."""
-        return self._needed(row).unanswered(row) | self._source(row)
+        return self._needed(row).unanswered(row)
 
     def lacks(self, row: Any) -> list[str]:
         """Which of question, options and answer no name says."""
@@ -111,11 +113,10 @@ class Named:
     def _layout(self, row: Any) -> Layout | None:
         return _layout(tuple(row), self._given, self._first) if isinstance(row, Mapping) else None
 
-    def _source(self, row: Mapping[str, Any]) -> Fields:
-        given = dict(self._given)
-        name = given.get("source") or _first({norm(name): name for name in row}, SHOWN["source"])
-        value = row.get(name) if name else None
-        return {"source": value.strip()} if isinstance(value, str) and value.strip() else {}
+
+def _is_text(row: Mapping[str, Any], layout: Layout) -> bool:
+    """Whether the stem is a text: a column of texts, or a description of one, has the same name."""
+    return not isinstance(get(row, layout.question[0]), Mapping | list)
 
 
 @lru_cache(maxsize=1024)
@@ -129,7 +130,7 @@ def _layout(keys: tuple[Any, ...], given: tuple[tuple[str, str], ...], first: in
     question = ours.get("question") or _first(names, QUESTIONS)
     letters = tuple((letter, ours[letter]) for letter in LETTERS if letter in ours)
     options: str | tuple[tuple[str, str], ...] | None
-    options = letters or ours.get("options") or _first(names, OPTIONS[:-1]) or _columns(names) or names.get("answers")
+    options = letters or ours.get("options") or _columns(names) or _first(names, OPTIONS)
     if not question or not options:
         return None
     layout = Layout(
@@ -140,6 +141,7 @@ def _layout(keys: tuple[Any, ...], given: tuple[tuple[str, str], ...], first: in
         answer=_said(names, ours, options),
         tells=frozenset(),
         specific=False,
+        source_field=ours.get("source") or _first(names, SHOWN["source"]),
         **{field: ours.get(field) or _first(names, SHOWN[field]) for field in ("context", "id", "subject")},
     )
     return layout if first is None else layout.numbered(first)

@@ -4,7 +4,7 @@ import ast
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -44,8 +44,7 @@ class Option(NamedTuple):
     """Whether the option itself is marked as the answer."""
 
 
-@dataclass(frozen=True)
-class Choices:
+class Choices(NamedTuple):
     """All of them by letter."""
 
     texts: dict[str, str]
@@ -55,6 +54,19 @@ class Choices:
     """The set itself gives the letters: a letter then means nothing else."""
     right: tuple[str, ...] = ()
     """Letters of the options that are marked as the answer."""
+
+
+_RUNS: Final = frozenset(tuple(LETTERS[:count]) for count in range(2, len(LETTERS) + 1))
+
+
+def plain(letters: tuple[Any, ...], texts: Sequence[Any]) -> Choices | None:
+    """Options that need no reading: texts for A, B, C … without a gap, as nearly all rows have them."""
+    if letters not in _RUNS:
+        return None
+    for text in texts:
+        if type(text) is not str or not text or text.isspace():
+            return None
+    return Choices(dict(zip(letters, texts, strict=True)), letters, True)
 
 
 def choices(options: Sequence[Option], padding: frozenset[str] = frozenset()) -> Choices:
@@ -102,9 +114,13 @@ def read(value: Any) -> list[Option]:
 
 def letter_of(label: Any) -> str | None:
     """The letter that a label such as `b`, `(B)`, `option_b` or `opb` means."""
-    if isinstance(label, str) and len(label) <= 20 and (found := _LETTER.fullmatch(label.strip())):
-        return found[1].upper()
-    return None
+    return _letter_of(label) if isinstance(label, str) and len(label) <= 20 else None
+
+
+@lru_cache(maxsize=1024)
+def _letter_of(label: str) -> str | None:
+    found = _LETTER.fullmatch(label.strip())
+    return found[1].upper() if found else None
 
 
 def text_of(value: Any) -> str | None:

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from services.contracts.question import LETTERS
 from services.importers.layouts.named import ANSWERS, FALLBACKS, norm
 from services.importers.names import OURS
 from services.importers.rows import Fields, Unfit, contract
 
 _OTHERS = frozenset((*ANSWERS, *FALLBACKS)) - {"answer"}
+_LETTERS = frozenset(LETTERS)
 _TEXTS = ("id", "source", "subject")
 
 
@@ -19,13 +21,22 @@ class Ours:
     about = "our own form: question, options by letter, answer a letter"
     specific = False
 
+    def may_have(self, names: tuple[Any, ...]) -> bool:
+        """Whether a row with these names may be of it."""
+        return _is_ours(names)
+
     def has_fields(self, row: Any) -> bool:
         """Whether the row has the contract's fields, and no other that says an answer."""
         return self.asks(row) and "answer" in row
 
     def asks(self, row: Any) -> bool:
         """Whether the row has question and options in the contract's form."""
-        return isinstance(row, Mapping) and isinstance(row.get("options"), Mapping) and _is_ours(tuple(row))
+        return (
+            isinstance(row, Mapping)
+            and isinstance(row.get("options"), Mapping)
+            and _is_ours(tuple(row))
+            and (not isinstance(row["question"], Mapping | list))
+        )
 
     def recognises(self, row: Any) -> bool:
         """Whether `parse` makes a question of the row."""
@@ -55,6 +66,8 @@ def _is_ours(names: tuple[Any, ...]) -> bool:
 def _is_whole(row: Mapping[str, Any]) -> bool:
     """Whether question, options and names are texts."""
     options = row["options"]
+    if not all(name in _LETTERS for name in options):
+        return False
     if not isinstance(row["question"], str) or not all(isinstance(row.get(name) or "", str) for name in _TEXTS):
         return False
     return bool(options) and all(isinstance(text, str) and text and not text.isspace() for text in options.values())

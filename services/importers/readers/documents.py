@@ -49,7 +49,9 @@ def find(head: bytes, is_row: Callable[[Any], bool], is_question: Callable[[str]
     in_lists = [steps for steps, _ in objects if steps and steps[-1] == "[]"]
     if in_lists:
         return Document("rows", min(in_lists, key=len))
-    if isinstance(root, list) and root:
+    if root in ([], {}):
+        raise Refused("holds no rows")
+    if isinstance(root, list):
         raise Refused("its list holds no objects: a row must have named fields")
     values = list(root.values()) if isinstance(root, dict) else []
     keyed = bool(values) and all(isinstance(value, dict) for value in values)

@@ -26,6 +26,11 @@ RECORDS: Final = 5
 """Records of a table that are looked at to find its delimiter."""
 DELIMITERS: Final = (",", "\t", ";", "|")
 TABLES: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+METADATA: Final = frozenset({
+    "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json", "package.json",
+})  # fmt: skip
+"""Files beside a dataset that `datasets` and others write."""
+NO_ROWS: Final = "describes a dataset, and holds no rows"
 LINES: Final = (".jsonl", ".ndjson", ".jsonlines")
 PACKED: Final = (".gz", ".bz2", ".zst", ".zstd", ".xz")
 
@@ -87,6 +92,8 @@ class Shape:
 
 def shape_of(file: Place, asked: Asked, known: Known) -> Shape:
     """How a file is written. Raises Refused, OSError."""
+    if file.name.lower() in METADATA:
+        raise Refused(NO_ROWS)
     raw = _raw(file)
     for magic, why in _FOREIGN.items():
         if raw.startswith(magic):
@@ -180,20 +187,20 @@ def _encoding(head: bytes, asked: str | None) -> tuple[str, str | None]:
 
 
 def _is_utf8(head: bytes) -> bool:
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError as error:
-        return bool(re.search(r"[^\x00-\x7f]", head[: error.start].decode(errors="ignore")))
-    return True
+    """Whether it is UTF-8, with a broken row perhaps: other encodings have characters that look like UTF-8 too, and
+    more that don't."""
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(head)
+    broken = text.count("\ufffd")
+    return not broken or len(re.findall(r"[^\x00-\x7f\ufffd]", text)) > 10 * broken
 
 
 def _no_utf8(head: bytes) -> tuple[str, str | None]:
     """Windows-1252, which holds Latin-1, where its letters are single ones among others; else the row is refused that
     holds what is no UTF-8, or the file."""
-    if _NO_LETTER.search(head):
-        return "utf-8", None
     if sum(len(one) for one in _WESTERN.findall(head)) < sum(byte > 127 for byte in head):
         raise Refused("is no UTF-8: say which encoding it has, as in --encoding gb18030")
+    if _NO_LETTER.search(head):
+        return "utf-8", None
     return "cp1252", "read as Windows-1252, which holds Latin-1: if that is wrong, say --encoding"
 
 

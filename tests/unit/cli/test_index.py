@@ -50,18 +50,22 @@ def test_every_format_goes_into_one_index(tmp_path: Path, capsys: pytest.Capture
 def test_a_row_that_is_no_question_is_told_and_the_rest_indexed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = written(tmp_path / "mixed.jsonl", lines([ROW, {**ROW, "answer": "Z"}]))
+    file = written(tmp_path / "mixed.jsonl", lines([ROW, {**ROW, "options": {"A": "x"}}]))
     out = tmp_path / "evaluation.index"
     assert run("index", str(file), "--out", str(out)) == 1
     said = capsys.readouterr()
-    assert "line 2: answer" in said.err
+    assert "line 2: row" in said.err
     assert "1 questions of 1 files" in said.out
     assert [entry.text for entry in read(out).entries] == [STEM]
 
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(b"", "hold no question"), (b'{"stem": 1}\n', "its format is not recognised"), (b"\x89PNG", "neither JSON lines")],
+    [
+        (b"", "holds no question"),
+        (b'{"stem": 1}\n', "its format is not recognised"),
+        (b"\x89PNG", "neither JSON lines"),
+    ],
 )
 def test_what_cannot_be_read_as_questions_makes_no_index(
     content: bytes, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -78,3 +82,29 @@ def test_up_refuses_a_bad_index_before_it_starts_anything(tmp_path: Path, capsys
     file = written(tmp_path / "questions.jsonl", lines([ROW]))
     assert run("up", "--scripted", "--folder", str(tmp_path / "up"), "--evaluation-index", str(file)) == 1
     assert "is no evaluation index: make one with `reasonmed index" in re.sub(r"\s+", " ", capsys.readouterr().err)
+
+
+SETS = Path(__file__).parents[2] / "data" / "question_files" / "evalsets"
+
+
+def test_every_file_of_a_folder_is_indexed_at_any_depth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "evaluation.index"
+    assert run("index", str(SETS), "--out", str(out), "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [file["questions"] for file in said["files"]] == [1, 1, 1]
+    assert {entry.file for entry in read(out).entries} == {"anatomy_test.tsv", "test.jsonl", "top.jsonl"}
+
+
+def test_a_folder_without_question_files_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written(tmp_path / "README.md", b"x")
+    assert run("index", str(tmp_path), "--out", str(tmp_path / "evaluation.index")) == 1
+    assert "README.md: passed over" in capsys.readouterr().err.replace("\n", "")
+
+
+@pytest.mark.parametrize("gold", [{}, {"answer": None}, {"gold_number": 2}, {"answer": 2}, {"answer": ["A", "B"]}])
+def test_a_set_without_a_usable_answer_is_indexed_all_the_same(gold: dict[str, object], tmp_path: Path) -> None:
+    row = {"question": STEM, "options": OPTIONS, **gold}
+    file = written(tmp_path / "test.jsonl", lines([row]))
+    out = tmp_path / "evaluation.index"
+    assert run("index", str(file), "--out", str(out)) == 0
+    assert [entry.text for entry in read(out).entries] == [STEM]

@@ -2,16 +2,20 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from services.cli.__main__ import main
-from services.cli.ingest import submit
+from services.cli.ingest import progress, submit
 from services.core.messages import Sink
-from services.importers.files import Asked, Ears, Result
-from services.importers.formats import AUTO, FORMATS
+from services.importers.files import Observer, Result
+from services.importers.folders import PassedOver
+from services.importers.formats import Asked
+from services.importers.layouts import LAYOUTS
+from services.importers.names import AUTO, FROM, OURS, PLAIN, Format
 from services.importers.rows import Rejected
 from services.importers.submit import Stop
 from tests.unit.importers.sources import ROW, ListSink, lines, written
@@ -27,7 +31,7 @@ def run(*arguments: str) -> int:
 
 
 def test_the_help_names_every_format() -> None:
-    assert set(get_args(submit.Format)) == {AUTO, *FORMATS}
+    assert set(get_args(Format)) == {AUTO, OURS, *FROM, *PLAIN, *(layout.name for layout in LAYOUTS)}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +40,7 @@ def test_the_help_names_every_format() -> None:
         ([], "name files, folders or -"),
         (["a.jsonl", "--topic", "mine"], "and then no file"),
         (["-", "a.jsonl"], "comes alone"),
-        (["a.jsonl", "--watch"], "wants a folder"),
+        (["a.jsonl", "--watch"], "needs a folder"),
         (["-", "--recipe", "mine"], "recipes list"),
         (["a.jsonl", "--format", "medqa", "--columns", "question=stem"], "not with medqa"),
         (["a.jsonl", "--columns", "stem=question"], "NAME=COLUMN"),
@@ -57,9 +61,12 @@ def test_one_of_several_files_that_is_missing_is_named_before_anything_goes_in(
 
 
 class TestFilesAndFolders:
-    async def taken(self, paths: list[Path], sink: Sink, *, watch: bool = False, stop: Stop) -> list[Result]:
-        ears = Ears(opened=lambda name, format, line: self.opened.append(Path(name).name))
-        return await submit.hand_in(paths, Asked(), "c", sink, ears=ears, stop=stop, watch=watch)
+    async def taken(self, paths: Sequence[Path], sink: Sink, *, watch: bool = False, stop: Stop) -> list[Result]:
+        observer = Observer(opened=lambda name, format, line: self.opened.append(Path(name).name))
+        self.passed_over: list[PassedOver] = []
+        return await submit.submit_paths(
+            paths, Asked(), "c", sink, observer=observer, stop=stop, watch=watch, passed_over=self.passed_over
+        )
 
     @pytest.fixture(autouse=True)
     def folder(self, tmp_path: Path) -> Path:
@@ -83,7 +90,7 @@ class TestFilesAndFolders:
     async def test_watched_it_takes_what_arrives_until_it_is_to_end(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("services.importers.arrivals.arrivals.__kwdefaults__", {"look_s": 0.001})
+        monkeypatch.setattr("services.importers.folders.arrivals.__kwdefaults__", {"poll_s": 0.001})
         stop = Stop()
 
         class Arriving(ListSink):
@@ -103,14 +110,14 @@ class TestFilesAndFolders:
 
 def test_the_first_rejected_rows_are_told_with_their_file() -> None:
     said: list[str] = []
-    told = submit.Rejections(said.append)
+    told = progress.Listing(said.append)
     told.begin("q.jsonl")
-    for number in range(1, submit.SHOWN + 4):
-        told.take(Rejected(number, "answer", "Field required", b"{}"))
+    for number in range(1, progress.SHOWN + 4):
+        told.reject(Rejected(number, "answer", "Field required", b"{}"))
     assert said[0] == "q.jsonl: line 1: answer: Field required"
-    assert len(said) == submit.SHOWN + 1
+    assert len(said) == progress.SHOWN + 1
     told.begin("other.jsonl")
-    told.take(Rejected("2/17", "row", "not JSON", None))
+    told.reject(Rejected("2/17", "row", "not JSON", None))
     assert said[-1] == "other.jsonl: line 2/17: row: not JSON"
 
 
@@ -120,7 +127,7 @@ def test_the_account_counts_this_run(capsys: pytest.CaptureFixture[str]) -> None
         Result("b.jsonl", "already", after_line=9),
         Result("c.jsonl", "stopped", format="questions", submitted=2),
     ]
-    account = submit._account(results)
+    account = submit._report(results)
     assert (account["submitted"], account["rejected"]) == (5, 1)
     assert json.loads(json.dumps(account))["files"][0]["format"] == "medqa"
     submit._print(results, "here:1")
@@ -128,4 +135,4 @@ def test_the_account_counts_this_run(capsys: pytest.CaptureFixture[str]) -> None
     assert "5 questions are in Kafka (here:1)" in said.out
     assert "a.jsonl: 1 rows are no questions: see a.jsonl.rejected.jsonl" in said.err
     assert "b.jsonl; to submit a file again, delete its .submitted.json" in said.err
-    assert "c.jsonl: broken off" in said.err
+    assert "c.jsonl: interrupted" in said.err

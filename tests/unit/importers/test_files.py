@@ -14,8 +14,9 @@ from pyarrow import parquet
 from services.core.errors import BrokerAway
 from services.core.messages import OutgoingRecord
 from services.importers import positions
-from services.importers.arrivals import arrivals, complete, files_in
-from services.importers.files import Asked, Ears, Result, take, take_stream
+from services.importers.files import Observer, Result, submit_file, submit_stdin
+from services.importers.folders import arrivals, complete, walk
+from services.importers.formats import Asked
 from services.importers.rejects import Rejects
 from services.importers.rows import Rejected
 from services.importers.submit import BATCH, PatientSink, Stop
@@ -26,9 +27,9 @@ CLUSTER = "cluster-1"
 
 
 async def took(
-    file: Path, sink: ListSink, *, asked: Asked | None = None, cluster: str = CLUSTER, ears: Ears | None = None
+    file: Path, sink: ListSink, *, asked: Asked | None = None, cluster: str = CLUSTER, observer: Observer | None = None
 ) -> Result:
-    return await take(file, asked or Asked(), cluster, sink, ears=ears or Ears(), stop=Stop())
+    return await submit_file(file, asked or Asked(), cluster, sink, observer=observer or Observer(), stop=Stop())
 
 
 def numbered(count: int, bad: int = 0) -> list[Any]:
@@ -40,18 +41,18 @@ def ids(sink: ListSink) -> list[str | None]:
     return [question.id for question in sink.questions]
 
 
-def told(path: Path) -> list[dict[str, Any]]:
+def kept_rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
 async def test_good_rows_go_in_and_bad_ones_are_kept_with_the_reason(tmp_path: Path) -> None:
     file = written(tmp_path / "q.jsonl", lines([ROW, {"question": "?"}, ROW]) + b"not json\n\xff\n")
     heard: list[Rejected] = []
-    result = await took(file, ListSink(), ears=Ears(rejected=heard.append))
+    result = await took(file, ListSink(), observer=Observer(rejected=heard.append))
     assert result == Result(
-        str(file), "done", None, "questions", 0, 2, 3, str(tmp_path / "q.jsonl.rejected.jsonl")
+        str(file), "done", None, "questions", 0, 2, 3, 0, str(tmp_path / "q.jsonl.rejected.jsonl")
     )  # fmt: skip
-    first, second, third = told(tmp_path / "q.jsonl.rejected.jsonl")
+    first, second, third = kept_rows(tmp_path / "q.jsonl.rejected.jsonl")
     assert (first["line"], first["field"], first["row"]) == (2, "options", {"question": "?"})
     assert (second["line"], second["field"], second["row"]) == (4, "row", "not json")
     assert (third["line"], third["row"]) == (5, "\\xff")
@@ -68,14 +69,14 @@ async def test_what_is_interrupted_goes_on_where_it_was(kind: str, tmp_path: Pat
         header = ["id", "question", *"ABCD", "answer"]
         file.write_bytes(table([header, *([str(n), STEM + "\n", *TEXTS, "C"] for n in range(count))]))
     elif kind == "keyed":
-        file.write_text(json.dumps({str(n): sources.pubmedqa() for n in range(count)}))
+        file.write_text(json.dumps({f"pmid-{n}": sources.pubmedqa() for n in range(count)}))
     else:
         file.write_bytes(lines(numbered(count)))
     first, second = ListSink(away_from=2), ListSink()
     with pytest.raises(BrokerAway):
         await took(file, first)
     result = await took(file, second)
-    assert ids(first) + ids(second) == [str(n) for n in range(count)]
+    assert [str(name).removeprefix("pmid-") for name in ids(first) + ids(second)] == [str(n) for n in range(count)]
     assert (result.state, result.submitted) == ("done", BATCH + 7)
     assert result.after_line > 0
 
@@ -85,7 +86,7 @@ async def test_rejected_rows_of_an_interrupted_run_are_kept_once(tmp_path: Path)
     with pytest.raises(BrokerAway):
         await took(file, ListSink(away_from=1))
     result = await took(file, ListSink())
-    kept = told(Path(result.rejected_file or ""))
+    kept = kept_rows(Path(result.rejected_file or ""))
     assert [row["row"]["question"] for row in kept] == list(range(0, 3 * BATCH, 10))
     assert result.rejected == 2 * BATCH // 10
 
@@ -96,7 +97,7 @@ async def test_a_file_that_is_in_is_left_alone_until_anything_changes(tmp_path: 
     again = ListSink()
     assert (await took(file, again)).state == "already"
     assert again.batches == []
-    assert told(tmp_path / "q.jsonl.rejected.jsonl")
+    assert kept_rows(tmp_path / "q.jsonl.rejected.jsonl")
 
     for change in (
         {"cluster": "cluster-2"},
@@ -126,7 +127,7 @@ async def test_where_no_position_can_be_kept_it_is_said_once_and_all_goes_in(tmp
     positions.beside(file).mkdir()  # whoever runs the test may be allowed to write everywhere
     said: list[str] = []
     sink = ListSink()
-    assert (await took(file, sink, ears=Ears(trouble=said.append))).state == "done"
+    assert (await took(file, sink, observer=Observer(warned=said.append))).state == "done"
     assert len(ids(sink)) == 2 * BATCH
     assert len(said) == 1
 
@@ -134,7 +135,7 @@ async def test_where_no_position_can_be_kept_it_is_said_once_and_all_goes_in(tmp
 async def test_a_file_that_cannot_be_told_is_refused_whole(tmp_path: Path) -> None:
     file = written(tmp_path / "train.json", lines([sources.medmcqa(cop) for cop in (1, 2, 3)]))
     sink, said = ListSink(), list[str]()
-    result = await took(file, sink, ears=Ears(trouble=said.append))
+    result = await took(file, sink, observer=Observer(warned=said.append))
     assert (result.state, sink.batches) == ("refused", [])
     assert "medmcqa-from-1" in (result.why or "")
     assert said
@@ -144,8 +145,8 @@ async def test_a_file_that_cannot_be_told_is_refused_whole(tmp_path: Path) -> No
 async def test_ctrl_c_ends_after_the_batch_and_the_next_run_goes_on(tmp_path: Path) -> None:
     file = written(tmp_path / "q.jsonl", lines(numbered(3 * BATCH)))
     stop, first, second = Stop(), ListSink(), ListSink()
-    ears = Ears(progress=lambda fraction, counts: stop.set())
-    result = await take(file, Asked(), CLUSTER, first, ears=ears, stop=stop)
+    observer = Observer(progress=lambda fraction, counts: stop.set())
+    result = await submit_file(file, Asked(), CLUSTER, first, observer=observer, stop=stop)
     assert (result.state, result.submitted) == ("stopped", BATCH)
     assert (await took(file, second)).state == "done"
     assert ids(first) + ids(second) == [str(n) for n in range(3 * BATCH)]
@@ -154,8 +155,8 @@ async def test_ctrl_c_ends_after_the_batch_and_the_next_run_goes_on(tmp_path: Pa
 async def test_progress_comes_batch_by_batch_up_to_all(tmp_path: Path) -> None:
     file = written(tmp_path / "q.jsonl", lines(numbered(20 * BATCH, bad=2)))
     seen: list[tuple[float | None, int, int]] = []
-    ears = Ears(progress=lambda fraction, counts: seen.append((fraction, counts.submitted, counts.rejected)))
-    await took(file, ListSink(), ears=ears)
+    observer = Observer(progress=lambda fraction, counts: seen.append((fraction, counts.submitted, counts.rejected)))
+    await took(file, ListSink(), observer=observer)
     assert len(seen) == 20
     assert seen == sorted(seen)
     assert seen[-1] == (1.0, 10 * BATCH, 10 * BATCH)
@@ -173,7 +174,7 @@ async def test_standard_input(
     with written(tmp_path / "in", data).open() as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
         sink, rejects = ListSink(), Rejects(tmp_path / "stdin.rejected.jsonl", keep=0)
-        result = await take_stream(Asked(format), sink, rejects, ears=Ears(), stop=Stop())
+        result = await submit_stdin(Asked(format), sink, rejects, observer=Observer(), stop=Stop())
     assert (result.state, result.submitted) == (("refused", 0) if count is None else ("done", count))
     assert sum(map(len, sink.batches)) == (count or 0)
 
@@ -192,12 +193,12 @@ class TestAFolderThatIsWatched:
                      "readme.txt", "b.csv.submitted.json.new"):  # fmt: skip
             (tmp_path / name).touch()
         (tmp_path / "folder.csv").mkdir()
-        assert [file.name for file in files_in(tmp_path)] == ["a.jsonl.gz", "b.csv"]
+        assert [file.name for file in walk(tmp_path).files] == ["a.jsonl.gz", "b.csv"]
 
     async def test_files_are_taken_as_they_come_and_again_when_they_change(self, tmp_path: Path) -> None:
         stop, seen = Stop(), list[str]()
         written(tmp_path / "a.jsonl", b"1")
-        async for file in arrivals([tmp_path], stop, look_s=0.001):
+        async for file in arrivals([tmp_path], stop, poll_s=0.001):
             seen.append(file.name)
             match len(seen):
                 case 1:

@@ -10,8 +10,9 @@ import pytest
 from pyarrow import parquet
 
 from services.core.messages import OutgoingRecord
-from services.importers.formats import chosen
+from services.importers.formats import Asked, chosen
 from services.importers.readers import reading
+from services.importers.readers.shape import Shape
 from services.importers.rows import message, submissions
 from tests.unit.importers.sources import lines, table, written
 
@@ -24,7 +25,7 @@ Question = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def questions() -> list[Question]:
-    with reading(DATA, "jsonl") as read:
+    with reading(DATA, Shape("jsonl", packing="gz")) as read:
         return [json.loads(row.value) for row in read.rows]
 
 
@@ -71,8 +72,8 @@ def test_each_comes_to_the_case_that_it_is(writer: str, questions: list[Question
     source, name, write = WRITERS[writer]
     mine = [question for question in questions if question["source"] == source]
     file = write(tmp_path / name, mine)
-    how = chosen(file, "auto", {})
-    with reading(file, how.container) as read:
+    how = chosen(file, Asked())
+    with reading(file, how.shape) as read:
         made = [message(row, how.parse) for row in read.rows]
     expected = [row.key for row in submissions(lines(mine).splitlines()) if isinstance(row, OutgoingRecord)]
     assert [row.key for row in made if isinstance(row, OutgoingRecord)] == expected

@@ -12,7 +12,8 @@ from services.contracts.question import Submission
 from services.contracts.topics import QUESTION_SUBMITTED
 from services.core.errors import BrokerAway
 from services.core.messages import OutgoingRecord
-from services.importers.files import Asked, Ears, Result
+from services.importers.files import Observer, Result
+from services.importers.formats import Asked
 from services.importers.rejects import Rejects
 from services.importers.submit import BATCH, Counts, PatientSink, Stop
 from services.importers.topic import group, take_topic
@@ -49,7 +50,7 @@ async def took(
     broker: MemoryBroker, folder: Path, *, source: MemorySource | None = None, sink: Any = None, **how: Any
 ) -> Result:
     rejects = Rejects(folder / "mine.rejected.jsonl", keep=None)
-    given = {"asked": Asked(), "ears": Ears(), "stop": Stop(), "follow": False} | how
+    given = {"asked": Asked(), "observer": Observer(), "stop": Stop(), "follow": False} | how
     try:
         return await take_topic(
             TOPIC, source or member(broker), sink=sink or MemorySink(broker), rejects=rejects, **given
@@ -126,8 +127,8 @@ async def test_followed_it_outlives_a_broker_that_is_away_until_it_is_to_end(tmp
             stop.set()
 
     sink = PatientSink(MemorySink(broker), stop, trouble)
-    ears = Ears(progress=progress, trouble=trouble)
-    result = await took(broker, tmp_path, sink=sink, ears=ears, stop=stop, follow=True)
+    ears = Observer(progress=progress, warned=trouble)
+    result = await took(broker, tmp_path, sink=sink, observer=ears, stop=stop, follow=True)
     assert result.state == "done"
     assert sorted(set(submitted(broker))) == list(range(5))
     assert said == ["away"]
