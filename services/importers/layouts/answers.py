@@ -7,6 +7,7 @@ agree from 0 or from 1.
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -126,8 +127,9 @@ class _Letter:
 
 def _single(field: str, value: Any, choices: Choices) -> Any:
     """The one value of a list, or of a text that holds a list; of 0 and 1 for each option, the one that is marked."""
-    if isinstance(value, str) and value.lstrip()[:1] == "[" and isinstance(parsed := literal(value), list):
-        value = parsed
+    if isinstance(value, str) and value.lstrip()[:1] == "[":
+        with suppress(Unfit):  # `[C]` is no list of texts
+            value = literal(value)
     if not isinstance(value, list | tuple):
         return value
     if len(value) == len(choices.texts) > 1 and all(isinstance(mark, int) and mark in (0, 1) for mark in value):

@@ -65,7 +65,7 @@ class Layout:
             return False
         if any(has(row, name) for name in self.lacks):
             return False
-        return all(get(row, name) in allowed for name, allowed in self.values.items())
+        return all(str(get(row, name)) in allowed for name, allowed in self.values.items())
 
     def recognises(self, row: Any) -> bool:
         """Whether `parse` makes a question of the row."""

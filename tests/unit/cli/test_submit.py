@@ -45,6 +45,10 @@ def test_the_help_names_every_format() -> None:
         (["a.jsonl", "--format", "medqa", "--columns", "question=stem"], "not with medqa"),
         (["a.jsonl", "--columns", "stem=question"], "NAME=COLUMN"),
         (["a.jsonl", "--format", "excel"], "excel"),
+        (["a.jsonl", "--columns", "answer_index=2"], "0 or 1"),
+        (["a.jsonl", "--encoding", "klingon"], "unknown encoding"),
+        (["a.jsonl", "--delimiter", "ab"], "one character"),
+        (["--topic", "mine", "--dry-run"], "reads files"),
     ],
 )
 def test_what_makes_no_sense_is_said_so(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,3 +140,50 @@ def test_the_account_counts_this_run(capsys: pytest.CaptureFixture[str]) -> None
     assert "a.jsonl: 1 rows are no questions: see a.jsonl.rejected.jsonl" in said.err
     assert "b.jsonl; to submit a file again, delete its .submitted.json" in said.err
     assert "c.jsonl: interrupted" in said.err
+
+
+FILES = Path(__file__).parents[2] / "data" / "question_files"
+
+
+class TestDryRun:
+    def test_it_counts_lists_and_shows_the_first_question(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run(str(FILES / "frenchmedmcqa.jsonl"), "--dry-run", "--json") == 1
+        said = json.loads(capsys.readouterr().out)
+        assert (said["dry_run"], said["accepted"], said["rejected"]) == (True, 1, 1)
+        (file,) = said["files"]
+        assert (file["format"], file["first"]["answer"]) == ("frenchmedmcqa", "C")
+        assert file["rows"] == [
+            {"line": 2, "field": "correct_answers", "why": "several answers: a question here has exactly one"}
+        ]
+        assert run(str(FILES / "hubrepo"), "--dry-run", "--source", "mine") == 0
+        shown = capsys.readouterr()
+        assert "* C  Vitamin C" in shown.out
+        assert "README.md: passed over" in shown.err
+
+    @pytest.mark.parametrize("name", ["saved_to_disk", "ReasonMed.json", "nul.jsonl"])
+    def test_a_run_that_would_take_nothing_fails(self, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run(str(FILES / name), "--dry-run") == 1
+        assert "0 questions would be submitted" in capsys.readouterr().out
+
+    def test_options_say_how_a_file_is_read(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file = written(tmp_path / "q.txt", "stem~a~b~gold\n\xe9?~x~y~1\n".encode("latin-1"))
+        names = "question=stem,A=a,B=b,answer=gold,answer_index=0"
+        assert run(str(file), "--dry-run", "--json", "--format", "csv", "--delimiter", "~", "--encoding", "latin-1",
+                   "--source", "mine", "--columns", names) == 0  # fmt: skip
+        first = json.loads(capsys.readouterr().out)["files"][0]["first"]
+        assert (first["question"], first["answer"], first["source"]) == ("\xe9?", "B", "mine")
+
+    def test_standard_input(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        with (FILES / "questions_array.json").open() as stdin:
+            monkeypatch.setattr("sys.stdin", stdin)
+            assert run("-", "--dry-run") == 0
+        assert "1 questions would be submitted" in capsys.readouterr().out
+
+
+def test_a_run_that_submitted_nothing_fails() -> None:
+    assert submit._exit_code([], watch=False) == 1
+    assert submit._exit_code([Result("a", "done")], watch=False) == 1
+    assert submit._exit_code([Result("a", "already"), Result("b", "done")], watch=False) == 0
+    assert submit._exit_code([Result("a", "done", submitted=1)], watch=False) == 0
+    assert submit._exit_code([Result("a", "done", submitted=1, rejected=1)], watch=False) == 1
+    assert submit._exit_code([], watch=True) == 0
