@@ -163,7 +163,7 @@ def _plain_name(shape: Shape) -> str:
 def _known(asked: Asked) -> Known:
     """What layouts know of a file's beginning."""
     named = columns.named("", asked.columns)
-    layouts = (*LAYOUTS, OURS_LAYOUT, named)
+    layouts: tuple[AnyLayout, ...] = (*LAYOUTS, OURS_LAYOUT, named)
 
     def is_row(value: Any) -> bool:
         return named.asks(value) or any(layout.has_fields(value) for layout in layouts)

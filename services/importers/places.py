@@ -5,23 +5,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, cast
 
 SCHEMES = ("s3://", "gs://", "gcs://")
-
-
-class Place(Protocol):
-    """A file that is read from its beginning, as often as needed."""
-
-    @property
-    def name(self) -> str:
-        """Its name without its folder."""
-
-    def open(self, mode: str = "rb") -> Any:
-        """Its bytes. Raises OSError."""
-
-    def stat(self) -> Any:
-        """st_size in bytes and st_mtime_ns. Raises OSError."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +111,10 @@ class Stdin:
     def stat(self) -> State:
         """Nothing is known."""
         return State(0, 0)
+
+
+Place = Path | Remote | Stdin
+"""A file that is read from its beginning."""
 
 
 class _Joined(io.RawIOBase):

@@ -2,8 +2,8 @@
 
     .venv/bin/python tests/bench/bench_importers.py [--rows 10000]
 
-Each file is read whole by `services.importers.files.submit_file`, as `reasonmed submit` does, positions and all, into a sink
-that confirms at once. Prints JSON, of each format: rows and megabytes a second; peak_mb, how much the process grew
+Each file is read whole by `services.importers.files.submit_file`, as `reasonmed submit` does, positions and all, into a
+sink that confirms at once. Prints JSON, of each format: rows and megabytes a second; peak_mb, how much the process grew
 beyond what it had before the first file, at most (its high-water mark never falls, so formats are read in turn, each in
 a process of its own).
 """

@@ -14,8 +14,8 @@ FormatOption = Annotated[Format, typer.Option(help="How questions are written; a
 Columns = Annotated[
     str | None,
     typer.Option(
-        help="NAME=FIELD,… for fields with other names; a FIELD may be a path such as data.Question. answer_index=0 or 1 "
-        "says from where numbers count, answer_text that answers are texts."
+        help="NAME=FIELD,… for fields with other names; a FIELD may be a path such as data.Question. answer_index=0 or "
+        "1 says from where numbers count, answer_text that answers are texts."
     ),
 ]
 Source = Annotated[str | None, typer.Option(help="The questions' source, such as medqa; not part of their ids.")]

@@ -50,9 +50,9 @@ def submit(
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
-    """Submit questions: JSON lines of question, options, answer (context, source, id and subject if known), the layouts
-    of some twenty published sets, and tables or JSON with plain names. JSON, CSV, Parquet and Arrow are detected, as are
-    gz, bz2, xz and zst. Folders are read at any depth.
+    """Submit questions: JSON lines of question, options, answer (context, source, id and subject if known), the
+    layouts of some twenty published sets, and tables or JSON with plain names. JSON, CSV, Parquet and Arrow are
+    detected, as are gz, bz2, xz and zst. Folders are read at any depth.
 
     A row that is no question is listed (its line, the field, why) and kept in FILE.rejected.jsonl; all others are
     submitted. The exit code is 1 where any row is rejected, any file is refused, or nothing was submitted. An

@@ -17,8 +17,8 @@ from services.importers.layouts.options import Choices, letter_of, literal
 from services.importers.rows import Unfit
 
 Kind = Literal["any", "letter", "text", "from 0", "from 1", "label"]
-"""`any`: a letter, a label or a text, where no two of them differ; `from`: a number that counts from there; `label`: what
-the set itself calls the option."""
+"""`any`: a letter, a label or a text, where no two of them differ; `from`: a number that counts from there; `label`:
+what the set itself calls the option."""
 
 NUMBERING: Final = (
     "is a number, and nothing says whether it counts from 0 or from 1: say --columns answer_index=0 or answer_index=1"

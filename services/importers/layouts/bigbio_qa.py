@@ -21,5 +21,5 @@ LAYOUT = Layout(
         "choices": ["Vitamin A", "Vitamin B12", "Vitamin C", "Vitamin D"],
         "context": "",
         "answer": ["Vitamin C"],
-    },  # fmt: skip
+    },
 )

@@ -19,5 +19,5 @@ LAYOUT = Layout(
         "answer_idx": "C",
         "dataset_name": "medqa",
         "options": "{'A': 'Vitamin A', 'B': 'Vitamin B12', 'C': 'Vitamin C', 'D': 'Vitamin D'}",
-    },  # fmt: skip
+    },
 )

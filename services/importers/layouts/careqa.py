@@ -22,5 +22,5 @@ LAYOUT = Layout(
         "op4": "Vitamin D",
         "cop": 3,
         "category": "Medicine",
-    },  # fmt: skip
+    },
 )

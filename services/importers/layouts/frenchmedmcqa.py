@@ -18,5 +18,5 @@ LAYOUT = Layout(
         "question": "Which vitamin is missing in scurvy?",
         "correct_answers": ["c"],
         "answers": {"a": "Vitamin A", "b": "Vitamin B12", "c": "Vitamin C", "d": "Vitamin D", "e": "Vitamin E"},
-    },  # fmt: skip
+    },
 )

@@ -22,5 +22,5 @@ LAYOUT = Layout(
         "answer_e": "Vitamin E",
         "correct_answers": [2],
         "number_correct_answers": 0,
-    },  # fmt: skip
+    },
 )

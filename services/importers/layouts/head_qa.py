@@ -22,5 +22,5 @@ LAYOUT = Layout(
             {"aid": number, "atext": text}
             for number, text in enumerate(["Vitamin A", "Vitamin B12", "Vitamin C", "Vitamin D"], start=1)
         ],
-    },  # fmt: skip
+    },
 )

@@ -26,5 +26,5 @@ LAYOUT = Layout(
         "answer_idx": "C",
         "answer": "Vitamin C",
         "field": "x",
-    },  # fmt: skip
+    },
 )

@@ -24,5 +24,5 @@ LAYOUT = Layout(
         "D": "Vitamin D",
         "E": "Vitamin E",
         "answer": 3,
-    },  # fmt: skip
+    },
 )

@@ -23,5 +23,5 @@ LAYOUT = Layout(
         "answer_idx": "C",
         "answer": "Vitamin C",
         "explanation": "",
-    },  # fmt: skip
+    },
 )

@@ -1,4 +1,4 @@
-"""MedMCQA: the number of the answer counts from 1 in the original, from 0 in the Hugging Face copy. No row says which."""
+"""MedMCQA: answers count from 1 in the original, from 0 in the Hugging Face copy. No row says which."""
 
 from services.importers.layouts.answers import Said
 from services.importers.layouts.layout import Layout
@@ -27,5 +27,5 @@ LAYOUT = Layout(
         "choice_type": "single",
         "exp": None,
         "subject_name": "Biochemistry",
-    },  # fmt: skip
+    },
 )

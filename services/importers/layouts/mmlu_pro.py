@@ -20,5 +20,5 @@ LAYOUT = Layout(
         "answer": "C",
         "answer_index": 2,
         "category": "health",
-    },  # fmt: skip
+    },
 )

@@ -14,8 +14,8 @@ from services.importers.layouts.layout import Layout, get
 from services.importers.rows import Fields, Unfit
 
 QUESTIONS: Final = (
-    "question", "stem", "question_text", "question_stem", "questiontext", "question_content", "body", "problem", "qtext",
-    "query", "q", "prompt", "input", "text",
+    "question", "stem", "question_text", "question_stem", "questiontext", "question_content", "body", "problem",
+    "qtext", "query", "q", "prompt", "input", "text",
 )  # fmt: skip
 OPTIONS: Final = (
     "options", "option", "choices", "choice", "answer_choices", "answer_options", "multiple_choice", "candidates",
@@ -142,7 +142,9 @@ def _layout(keys: tuple[Any, ...], given: tuple[tuple[str, str], ...], first: in
         tells=frozenset(),
         specific=False,
         source_field=ours.get("source") or _first(names, SHOWN["source"]),
-        **{field: ours.get(field) or _first(names, SHOWN[field]) for field in ("context", "id", "subject")},
+        context=ours.get("context") or _first(names, SHOWN["context"]),
+        id=ours.get("id") or _first(names, SHOWN["id"]),
+        subject=ours.get("subject") or _first(names, SHOWN["subject"]),
     )
     return layout if first is None else layout.numbered(first)
 

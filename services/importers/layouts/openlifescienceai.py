@@ -22,5 +22,5 @@ LAYOUT = Layout(
             "Correct Option": "C",
             "Correct Answer": "Vitamin C",
         },
-    },  # fmt: skip
+    },
 )

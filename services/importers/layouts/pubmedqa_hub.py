@@ -19,5 +19,5 @@ LAYOUT = Layout(
         "context": {"contexts": ["Sailors fell ill."]},
         "long_answer": "",
         "final_decision": "maybe",
-    },  # fmt: skip
+    },
 )

@@ -20,5 +20,5 @@ LAYOUT = Layout(
         "ending2": "Vitamin C",
         "ending3": "Vitamin D",
         "label": 2,
-    },  # fmt: skip
+    },
 )

@@ -7,8 +7,8 @@ of an object, else a field by its name.
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from io import BufferedReader, BytesIO
-from typing import IO, Any, Final, Literal
+from io import BufferedReader, BytesIO, RawIOBase
+from typing import IO, Any, Final, Literal, cast
 
 import ijson  # type: ignore[import-untyped]
 
@@ -60,10 +60,10 @@ def find(head: bytes, is_row: Callable[[Any], bool], is_question: Callable[[str]
 
 def without_bom(data: IO[bytes]) -> IO[bytes]:
     """The same bytes without a byte order mark."""
-    buffered = BufferedReader(data)  # type: ignore[arg-type]
+    buffered = BufferedReader(cast(RawIOBase, data))
     if buffered.peek(3).startswith(b"\xef\xbb\xbf"):
         buffered.read(3)
-    return buffered
+    return cast(IO[bytes], buffered)
 
 
 def rows(open: Open, document: Document, *, again: bool) -> Iterator[Row]:

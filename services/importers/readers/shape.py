@@ -209,7 +209,7 @@ def _decoded(head: bytes, encoding: str) -> str:
 
 
 def _is_lines(text: str, *, named: bool) -> bool:
-    """Whether text that begins with an object or a list is JSON lines: its first line is a whole row, or a broken one."""
+    """Whether text that begins with an object or a list is JSON lines: its first line is a row, or a broken one."""
     line, _, rest = text.partition("\n")
     line, rest = line.strip(), rest.strip()
     try:

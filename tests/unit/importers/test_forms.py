@@ -127,7 +127,8 @@ SEMICOLON = PLAIN.replace(",", ";")
     [
         PLAIN.encode(), b"\xef\xbb\xbf" + PLAIN.encode(), SEMICOLON.encode(), PLAIN.replace(",", "\t").encode(),
         PLAIN.replace(",", "|").encode(), b"sep=;\r\n" + SEMICOLON.encode(), PLAIN.replace("\r\n", "\r").encode(),
-        PLAIN.encode("utf-16"), PLAIN.encode("utf-16-le"), SEMICOLON.encode("utf-16"), PLAIN.replace(",", ", ").encode(),
+        PLAIN.encode("utf-16"), PLAIN.encode("utf-16-le"), SEMICOLON.encode("utf-16"),
+        PLAIN.replace(",", ", ").encode(),
         PLAIN.replace("\r\n", ",,\r\n").encode() + b",,,,,,,\r\n", b"\r\n" + PLAIN.encode(), PLAIN.upper().encode(),
         PLAIN.replace("answer", " Correct Answer ").encode(), ("x," + PLAIN.replace("\r\n", "\r\n1,", 1)).encode(),
     ],

@@ -59,19 +59,50 @@ def test_no_row_is_too_strange_to_be_rejected(row: Any) -> None:
 class TestAnswers:
     @pytest.mark.parametrize(
         "answer",
-        ["C", "c", " C ", "C.", "(C)", "C)", "[C]", "Option C", "C. Vitamin C", "(c) vitamin c", "Vitamin C", "vitamin c.",
-         ["C"], "['C']", ["Vitamin C"], [0, 0, 1, 0], "The answer is C"],
-    )  # fmt: skip
+        [
+            "C",
+            "c",
+            " C ",
+            "C.",
+            "(C)",
+            "C)",
+            "[C]",
+            "Option C",
+            "C. Vitamin C",
+            "(c) vitamin c",
+            "Vitamin C",
+            "vitamin c.",
+            ["C"],
+            "['C']",
+            ["Vitamin C"],
+            [0, 0, 1, 0],
+            "The answer is C",
+        ],
+    )
     def test_a_letter_or_a_text_in_many_forms(self, answer: Any) -> None:
         assert question(PARSE, {"question": STEM, "options": TEXTS, "answer": answer}).answer == "C"
 
     @pytest.mark.parametrize(
         ("answer", "why"),
-        [(2, "nothing says"), ("2", "nothing says"), (2.0, "nothing says"), (None, "no answer"), ("", "no answer"),
-         (["A", "C"], "several"), ("AC", "several"), ("A, C", "several"), ("A and C", "several"), ("['A', 'C']", "several"),
-         ([1, 0, 1, 0], "several"), ("E", "no option"), ("Vitamin K", "no option"), ("C. Vitamin D", "another text"),
-         (True, "no option"), ({"a": 1}, "a letter or the text")],
-    )  # fmt: skip
+        [
+            (2, "nothing says"),
+            ("2", "nothing says"),
+            (2.0, "nothing says"),
+            (None, "no answer"),
+            ("", "no answer"),
+            (["A", "C"], "several"),
+            ("AC", "several"),
+            ("A, C", "several"),
+            ("A and C", "several"),
+            ("['A', 'C']", "several"),
+            ([1, 0, 1, 0], "several"),
+            ("E", "no option"),
+            ("Vitamin K", "no option"),
+            ("C. Vitamin D", "another text"),
+            (True, "no option"),
+            ({"a": 1}, "a letter or the text"),
+        ],
+    )
     def test_what_says_no_one_option_is_rejected(self, answer: Any, why: str) -> None:
         assert why in rejected(PARSE, {"question": STEM, "options": TEXTS, "answer": answer}).why
 
@@ -110,16 +141,30 @@ class TestAnswers:
 class TestOptions:
     @pytest.mark.parametrize(
         "options",
-        [OPTIONS, {letter.lower(): text for letter, text in OPTIONS.items()}, {**OPTIONS, "E": None}, {**OPTIONS, "E": ""},
-         dict(reversed(OPTIONS.items())), TEXTS, [*TEXTS, "", None], [f"{k}. {v}" for k, v in OPTIONS.items()],
-         [{"key": k, "value": v} for k, v in OPTIONS.items()], [{"label": k, "text": v} for k, v in OPTIONS.items()],
-         [{k: v} for k, v in OPTIONS.items()], {"text": TEXTS, "label": list("ABCD")}, str(TEXTS), str(OPTIONS),
-         '["Vitamin A","Vitamin B12","Vitamin C","Vitamin D"]', "['Vitamin A' 'Vitamin B12' 'Vitamin C'\n 'Vitamin D']",
-         "{'text': array(['Vitamin A', 'Vitamin B12', 'Vitamin C', 'Vitamin D'], dtype=object), 'label': array(['A', 'B', "
-         "'C', 'D'], dtype=object)}",
-         "A. Vitamin A B. Vitamin B12 C. Vitamin C D. Vitamin D", "A Vitamin A\nB Vitamin B12\nC Vitamin C\nD Vitamin D",
-         "Vitamin A|Vitamin B12|Vitamin C|Vitamin D"],
-    )  # fmt: skip
+        [
+            OPTIONS,
+            {letter.lower(): text for letter, text in OPTIONS.items()},
+            {**OPTIONS, "E": None},
+            {**OPTIONS, "E": ""},
+            dict(reversed(OPTIONS.items())),
+            TEXTS,
+            [*TEXTS, "", None],
+            [f"{k}. {v}" for k, v in OPTIONS.items()],
+            [{"key": k, "value": v} for k, v in OPTIONS.items()],
+            [{"label": k, "text": v} for k, v in OPTIONS.items()],
+            [{k: v} for k, v in OPTIONS.items()],
+            {"text": TEXTS, "label": list("ABCD")},
+            str(TEXTS),
+            str(OPTIONS),
+            '["Vitamin A","Vitamin B12","Vitamin C","Vitamin D"]',
+            "['Vitamin A' 'Vitamin B12' 'Vitamin C'\n 'Vitamin D']",
+            "{'text': array(['Vitamin A', 'Vitamin B12', 'Vitamin C', 'Vitamin D'], dtype=object), 'label': array(['A', 'B', "
+            "'C', 'D'], dtype=object)}",
+            "A. Vitamin A B. Vitamin B12 C. Vitamin C D. Vitamin D",
+            "A Vitamin A\nB Vitamin B12\nC Vitamin C\nD Vitamin D",
+            "Vitamin A|Vitamin B12|Vitamin C|Vitamin D",
+        ],
+    )
     def test_every_shape_gives_the_same_options(self, options: Any) -> None:
         made = question(PARSE, {"question": STEM, "options": options, "answer": "C"})
         assert (made.options, made.answer) == (OPTIONS, "C")
@@ -172,9 +217,16 @@ class TestMedMCQA:
 
     @pytest.mark.parametrize(
         ("cops", "why"),
-        [([0, 1, 4], "two forms"), ([1, 2, 3], "nothing says"), ([-1, -1], "test split"), ([None], "test split"),
-         ([], "no row"), ([-1, 2], "nothing says"), ([True, False], "test split")],
-    )  # fmt: skip
+        [
+            ([0, 1, 4], "two forms"),
+            ([1, 2, 3], "nothing says"),
+            ([-1, -1], "test split"),
+            ([None], "test split"),
+            ([], "no row"),
+            ([-1, 2], "nothing says"),
+            ([True, False], "test split"),
+        ],
+    )
     def test_what_cannot_be_told_is_refused(self, cops: list[Any], why: str) -> None:
         with pytest.raises(Refused, match=why):
             medmcqa.counts_from([sources.medmcqa(cop) for cop in cops])
@@ -219,8 +271,16 @@ class TestColumns:
         assert (made.question, made.options, made.answer, made.id) == (STEM, OPTIONS, "C", "7")
 
     def test_the_rest_of_the_contract(self) -> None:
-        row = {**OPTIONS, "question": STEM, "answer": "A", "context": "One.", "pk": 7, "subject": "", "source": "ours",
-               "explanation": "since A"}  # fmt: skip
+        row = {
+            **OPTIONS,
+            "question": STEM,
+            "answer": "A",
+            "context": "One.",
+            "pk": 7,
+            "subject": "",
+            "source": "ours",
+            "explanation": "since A",
+        }
         made = question(columns.named("", {"id": "pk"}).parse, row)
         assert (made.context, made.id, made.subject, made.source) == (("One.",), "7", None, "ours")
         assert "since A" not in made.model_dump_json()

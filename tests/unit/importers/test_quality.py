@@ -46,9 +46,16 @@ def test_what_looks_odd_is_flagged(asked: Question, why: str) -> None:
 
 @pytest.mark.parametrize(
     "asked",
-    [question(), question(a="AA", b="Aa", c="aa"), question(a="-5", b="5"), question(b="None"), question(a="None of these"),
-     question(stem="p < 0.05 & n > 3 in an image of self?"), question(stem="Which figure of speech?"),
-     question(a="10\u2076", b="106")],
-)  # fmt: skip
+    [
+        question(),
+        question(a="AA", b="Aa", c="aa"),
+        question(a="-5", b="5"),
+        question(b="None"),
+        question(a="None of these"),
+        question(stem="p < 0.05 & n > 3 in an image of self?"),
+        question(stem="Which figure of speech?"),
+        question(a="10\u2076", b="106"),
+    ],
+)
 def test_a_question_like_others_passes(asked: Question) -> None:
     assert check(asked) is None
