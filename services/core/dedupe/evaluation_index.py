@@ -1,4 +1,4 @@
-"""Questions of evaluation sets, and how a submitted question is held against them. Pure, but for numpy.
+"""Questions of evaluation sets, and how a submitted question is compared with them. Pure, but for numpy.
 
 A question is one of theirs if stem and options have the same words, in whatever order the options are; or if it holds
 at least seven tenths of that question's runs of eight words, and as much of its stem's alone. What is shorter than
@@ -48,7 +48,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class EvaluationIndex:
-    """What is known of the sets: runs of words as hashes, no texts but the beginnings that people see."""
+    """The sets: runs of words as hashes, no texts but the beginnings that people see."""
 
     entries: tuple[Entry, ...]
     digests: Hashes

@@ -1,4 +1,4 @@
-"""A question's sketch: a kilobyte from which its likeness to another question is told, without either's text. Pure.
+"""A question's sketch: a kilobyte that gives its similarity to another question, without either's text. Pure.
 
 Sketches are made in services.core.dedupe.near_duplicates, and kept beside the ledger by services.ledger.
 """
@@ -35,11 +35,11 @@ class Sketch:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A question that asks to be let in, if no question that was let in is too like it."""
+    """A question that is admitted if no admitted one is too similar."""
 
     sketch: Sketch
     threshold: float
-    """From this similarity on it is too like."""
+    """From this similarity on it is refused."""
     id: str
     """By which people know it: its source's id, else its case id."""
     text: str
@@ -48,7 +48,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Known:
-    """A question that was let in."""
+    """A question that was admitted."""
 
     case_id: str
     signature: bytes
@@ -56,7 +56,7 @@ class Known:
     text: str
 
     def match(self, candidate: Candidate) -> Match | None:
-        """What it is to the newcomer, if that is too like."""
+        """The match with the candidate, if the two are too similar."""
         similarity = resemblance(self.signature, candidate.sketch.signature)
         if similarity < candidate.threshold:
             return None

@@ -41,7 +41,7 @@ _WHOLE, _OPTIONS = _empty(WHOLE), _empty(OPTIONS)
 
 
 def candidate(case_id: str, question: Question, threshold: float) -> Candidate:
-    """A question as it asks to be let in."""
+    """The question as a candidate for admission."""
     return Candidate(sketch(question), threshold, question.id or case_id, shown(question))
 
 
