@@ -102,7 +102,7 @@ class Layout:
 
     def _choices(self, row: Mapping[str, Any]) -> Choices:
         if self.fixed:
-            return options.choices([Option(text, text) for text in self.fixed])
+            return _fixed(self.fixed)
         if isinstance(self.options, str):
             value = get(row, self.options)
             if isinstance(value, dict) and (made := options.plain(tuple(value), tuple(value.values()))):
@@ -134,6 +134,11 @@ class Layout:
             return get(row, self.question[0])
         parts = [value for name in self.question if not missing(value := get(row, name))]
         return " ".join(map(str, parts))
+
+
+@lru_cache(maxsize=100)
+def _fixed(texts: tuple[str, ...]) -> Choices:
+    return options.choices([Option(text, text) for text in texts])
 
 
 @lru_cache(maxsize=1024)
