@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -52,6 +53,7 @@ def export(received: ConsumedRecord) -> Exported:
         "content_digest": digest,
         "kafka_partition": received.partition,
         "kafka_offset": received.offset,
+        "written_at": datetime.fromtimestamp(received.timestamp_ms / 1000, UTC),
     }
     return Exported(key_of(record.record_id), digest, row)
 

@@ -71,6 +71,7 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str] | tuple[str, pa.DataType, str, bool
     ("content_digest", _INT, "64 bits over the known fields, by which a repeat is compared."),
     ("kafka_partition", _INT, "Of record-completed."),
     ("kafka_offset", _INT, "Of record-completed, in that partition."),
+    ("written_at", pa.timestamp("us", tz="UTC"), "Kafka's timestamp of the record.", _MAYBE),
 )
 
 

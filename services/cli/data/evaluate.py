@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.console import UP, Failed, Folder, Json, emit, err, out
+from services.cli.data.dataset import dataset_of
 
 if TYPE_CHECKING:
     from services.core.endpoint import Endpoint
@@ -51,7 +52,7 @@ def evaluate(
     from services.evaluator.sample import draw
     from services.exporter.dataset import dataset_files
 
-    dataset = dataset or folder / "dataset"
+    dataset = dataset or dataset_of(folder)
     evaluation = load(evaluator or DEFAULT)
     endpoint = _endpoint(evaluation, llm_url)
     items = draw(dataset_files(dataset), sample, seed)

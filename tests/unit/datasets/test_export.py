@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from services.datasets.export import ExportFailed, export
-from services.datasets.parts import Filters, NothingToExport
+from services.datasets.records import Filters, NothingToExport
 from services.datasets.shards import ROWS
 from services.datasets.splits import Splits
 from services.exporter.manifest import BadFolder
@@ -63,14 +63,22 @@ class TestBytes:
         write_parts(tmp_path / "many", [made[at::3] for at in range(3)], rows=90)
         export(request(), tmp_path / "one", tmp_path / "a", threads=1)
         export(request(), tmp_path / "many", tmp_path / "b", threads=4)
-        assert contents(tmp_path / "a") == contents(tmp_path / "b")
+        one, many = contents(tmp_path / "a"), contents(tmp_path / "b")
+        watermarks = [json.loads(held.pop("export.json"))["watermark"] for held in (one, many)]
+        assert one == many
+        assert watermarks == [{"0": 2 * ROWS + 100}, {"0": 700, "1": 700, "2": 700}]
 
     def test_shards_are_bounded(self, tmp_path: Path) -> None:
         write_parts(tmp_path / "parts", [records(3 * ROWS)], rows=5_000)
         bound = 1_800_000
         summary = export(request(splits=ALL), tmp_path / "parts", tmp_path / "out", shard_bytes=bound)
-        sizes = [path.stat().st_size for path in (tmp_path / "out" / "jsonl").iterdir()]
-        assert len(sizes) == summary.splits["train"].shards == len(list((tmp_path / "out" / "data").iterdir())) > 1
+        sizes = [path.stat().st_size for path in (tmp_path / "out" / "jsonl" / "train").iterdir()]
+        assert (
+            len(sizes)
+            == summary.splits["train"].shards
+            == len(list((tmp_path / "out" / "data" / "train").iterdir()))
+            > 1
+        )
         assert max(sizes) <= bound
         assert ids_of(tmp_path / "out") == sorted(one.record_id for one in records(3 * ROWS))
 
@@ -149,7 +157,7 @@ class TestCard:
         write_parts(tmp_path / "parts", [[varied(1)]])
         summary = export(request(), tmp_path / "parts", tmp_path / "out")
         empty = next(name for name, split in summary.splits.items() if not split.records)
-        assert not list((tmp_path / "out").rglob(f"{empty}-*"))
+        assert not list((tmp_path / "out").rglob(empty))
         front = yaml.safe_load((tmp_path / "out" / "README.md").read_text().split("---\n")[1])
         assert empty not in str(front)
 

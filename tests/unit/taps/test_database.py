@@ -39,6 +39,20 @@ def test_the_golden_case_in_rows() -> None:
     assert row["options"][1] == {"letter": "B", "text": "Antibodies that stimulate the TSH receptor"}
 
 
+def test_every_column_of_a_row_is_there() -> None:
+    (row,) = ask(WHOLE, "SELECT context, written_at FROM cases")
+    assert row["context"] == list(CASE.question.context)
+    assert ask(WHOLE, "SELECT DISTINCT written_at FROM paths") == [{"written_at": row["written_at"]}]
+    (first,) = ask(WHOLE, "SELECT min(written_at) AS first FROM calls WHERE stage = 'generate'")
+    assert first["first"] < row["written_at"]
+
+
+def test_the_model_of_a_record_joins_the_models() -> None:
+    with tables(WHOLE) as db:
+        db.execute("CREATE TABLE records AS SELECT $model AS model", {"model": RECORD.model})
+        assert list(query(db, "SELECT alias FROM records JOIN models ON model = served").rows) == [(RECORD.alias,)]
+
+
 def test_the_golden_paths_in_rows() -> None:
     rows = ask(
         WHOLE, "SELECT origin, slot, standing, verdict_by, judged, stated, gold, score, kept FROM paths ORDER BY ALL"

@@ -1,6 +1,6 @@
-"""The parts as DuckDB sees them: those that manifests name, each record once, filtered."""
+"""The records as DuckDB sees them: each once, placed in a split, filtered."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,8 +12,9 @@ import duckdb
 from services.contracts.case import Difficulty
 from services.contracts.topics import RECORD_COMPLETED
 from services.core.errors import Trouble
+from services.datasets.questions import HeldOut, place_questions
 from services.datasets.splits import Splits
-from services.exporter.manifest import load
+from services.exporter.manifest import Manifest, load
 from services.exporter.schema import STAGES
 
 MEMORY = "1GB"
@@ -43,26 +44,26 @@ class Group(NamedTuple):
     """Some of the chosen records, counted."""
 
     split: str
-    difficulty: str
+    difficulty: Difficulty
     source: str | None
     recipe_id: str
     model: str
     disputed: bool
     records: int
     costs: tuple[Decimal, ...]
-    """USD, by stage in the order of STAGES; exact to a billionth, so that no order of adding shows."""
+    """USD by stage, in the order of STAGES; exact to a billionth, so that no order of adding shows."""
 
 
 _REPEATS = """
-    CREATE TEMP TABLE repeats AS
+    CREATE TABLE repeats AS
     SELECT record_id, min((kafka_partition, kafka_offset)) AS first
-    FROM parts GROUP BY record_id HAVING count(*) > 1
+    FROM records GROUP BY record_id HAVING count(*) > 1
 """
 """Each partition holds a record once. One that comes again after the topic was given more partitions is in two."""
 
-_CHOSEN = """
-    SELECT parts.*, {split} AS split
-    FROM parts LEFT JOIN repeats USING (record_id)
+_FILTERED = """
+    SELECT records.*, split, held_out
+    FROM records JOIN questions USING (case_id) LEFT JOIN repeats USING (record_id)
     WHERE (repeats.first IS NULL OR repeats.first = (kafka_partition, kafka_offset))
       AND (len($difficulties::VARCHAR[]) = 0 OR list_contains($difficulties::VARCHAR[], difficulty))
       AND (len($sources::VARCHAR[]) = 0 OR list_contains($sources::VARCHAR[], source))
@@ -70,27 +71,26 @@ _CHOSEN = """
       AND ($min_score::INT IS NULL OR score >= $min_score::INT)
       AND ($disputed::BOOL IS NULL OR gold_disputed = $disputed::BOOL)
 """
+_CHOSEN = f"SELECT * FROM ({_FILTERED}) WHERE held_out IS NULL"  # noqa: S608 - of this module's constants
 
 _COSTS = ", ".join(f"sum(coalesce(cost.{stage}, 0)::DECIMAL(38, 9))" for stage in STAGES)
 
 
-def part_files(folder: Path) -> list[Path]:
-    """The parts that the folder's manifests name now. Raises NothingToExport; BadFolder where one isn't whole."""
+def manifests(folder: Path) -> list[Manifest]:
+    """The folder's manifests. Raises NothingToExport; BadFolder where a part isn't whole."""
     numbers = sorted(int(path.stem.removeprefix("manifest-")) for path in folder.glob("manifest-*.json"))
-    files = [folder / part.name for number in numbers for part in load(folder, RECORD_COMPLETED, number).parts]
-    if not files:
+    found = [load(folder, RECORD_COMPLETED, number) for number in numbers]
+    if not any(manifest.parts for manifest in found):
         raise NothingToExport(f"{folder} holds no records: name a folder that the exporter has written parts into")
-    return files
+    return found
 
 
-class Parts:
-    """A DuckDB of the parts, and the records in it that a request chooses."""
+class Records:
+    """A DuckDB of the records, and those of them that a request chooses."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, filters: Filters, splits: Splits) -> None:
-        self.connection = connection
-        self.chosen = _CHOSEN.format(split=splits.sql)
-        self.parameters: dict[str, Any] = {
-            "seed": splits.seed,
+    def __init__(self, connection: duckdb.DuckDBPyConnection, filters: Filters) -> None:
+        self._connection = connection
+        self._parameters: dict[str, Any] = {
             "difficulties": list(filters.difficulties),
             "sources": list(filters.sources),
             "recipes": list(filters.recipes),
@@ -99,30 +99,44 @@ class Parts:
         }
 
     def values(self, column: Literal["source", "recipe_id"]) -> set[str]:
-        """Those of a column in all the parts, before any filter."""
-        return {value for (value,) in self._rows(f"SELECT DISTINCT {column} FROM parts") if value is not None}  # noqa: S608
+        """The values of a column in all the records, before any filter."""
+        found = self._connection.execute(f"SELECT DISTINCT {column} FROM records").fetchall()  # noqa: S608
+        return {value for (value,) in found if value is not None}
 
     def groups(self) -> list[Group]:
         """The chosen records, counted by all that a card tells apart; in order."""
         names = "split, difficulty, source, recipe_id, model, gold_disputed"
-        rows = self._rows(
-            f"SELECT {names}, count(*), {_COSTS} FROM ({self.chosen}) GROUP BY {names} ORDER BY {names}",  # noqa: S608
-            self.parameters,
-        )
+        rows = self._rows(f"SELECT {names}, count(*), {_COSTS} FROM ({_CHOSEN}) GROUP BY {names} ORDER BY {names}")  # noqa: S608
         return [Group._make((*row[:7], row[7:])) for row in rows]
 
     def questions(self) -> dict[str, int]:
         """How many different questions the chosen records of each split have."""
-        query = f"SELECT split, count(DISTINCT case_id) FROM ({self.chosen}) GROUP BY split"  # noqa: S608
-        return dict(self._rows(query, self.parameters))
+        return dict(self._rows(f"SELECT split, count(DISTINCT case_id) FROM ({_CHOSEN}) GROUP BY split"))  # noqa: S608
 
-    def _rows(self, query: str, parameters: dict[str, Any] | None = None) -> list[Any]:
-        return self.connection.execute(query, parameters).fetchall()
+    def held_out(self) -> dict[str, tuple[int, int]]:
+        """Records and questions that pass the filters and are left out, by evaluation file."""
+        found = self._rows(
+            f"SELECT held_out, count(*), count(DISTINCT case_id) FROM ({_FILTERED}) "  # noqa: S608
+            "WHERE held_out IS NOT NULL GROUP BY ALL ORDER BY ALL"
+        )
+        return {file: (records, questions) for file, records, questions in found}
+
+    def read(self, columns: Sequence[str], *, each: Literal["record", "question"], batch: int) -> Any:
+        """A reader of Arrow batches: `key` (a record id), `split` and these columns of each chosen record; or of the
+        first record of each chosen question."""
+        once = "QUALIFY 1 = row_number() OVER (PARTITION BY case_id ORDER BY record_id)" if each == "question" else ""
+        query = f"SELECT record_id AS key, split, {', '.join(columns)} FROM ({_CHOSEN}) {once}"  # noqa: S608
+        return self._connection.sql(query, params=self._parameters).to_arrow_reader(batch)
+
+    def _rows(self, query: str) -> list[Any]:
+        return self._connection.execute(query, self._parameters).fetchall()
 
 
 @contextmanager
-def opened(files: list[Path], filters: Filters, splits: Splits, *, spill: Path, threads: int) -> Iterator[Parts]:
-    """The parts, until the end of the block. Parts of other contract versions may lack columns, which are null then.
+def opened(
+    files: list[Path], filters: Filters, splits: Splits, held_out: HeldOut | None, *, spill: Path, threads: int
+) -> Iterator[Records]:
+    """The records, until the end of the block. Parts of other contract versions may lack columns, which are null then.
 
     `spill` is a folder for what memory doesn't hold. Raises duckdb.Error.
     """
@@ -134,6 +148,7 @@ def opened(files: list[Path], filters: Filters, splits: Splits, *, spill: Path, 
         "autoinstall_known_extensions": False,  # what is needed is in the wheel: nothing is fetched
     }
     with duckdb.connect(config=config) as connection:
-        connection.read_parquet([str(file) for file in files], union_by_name=True).create_view("parts")
+        connection.read_parquet([str(file) for file in files], union_by_name=True).create_view("records")
         connection.execute(_REPEATS)
-        yield Parts(connection, filters, splits)
+        place_questions(connection, splits, held_out)
+        yield Records(connection, filters)
