@@ -14,9 +14,10 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 
 from services.core.errors import Trouble
 from services.datasets.card import card
+from services.datasets.dataset import Dataset
 from services.datasets.forms import READ, lineage_columns, shaped, trainer_columns, untyped_columns
 from services.datasets.llamafactory import dataset_info
-from services.datasets.records import THREADS, NothingToExport, Records, manifests, opened
+from services.datasets.records import THREADS, NothingToExport, Records, opened
 from services.datasets.shards import SHARD_BYTES, Shards
 from services.datasets.staging import BATCH, stage, staged
 from services.datasets.summary import Counts, Request, Summary, summarize
@@ -34,21 +35,21 @@ class ExportFailed(Trouble):
 
 def export(
     request: Request,
-    parts: Path,
+    source: str | Path,
     out: Path,
     *,
     on_progress: Progress = lambda done, total: None,
     threads: int = THREADS,
     shard_bytes: int = SHARD_BYTES,
 ) -> Summary:
-    """Write the requested dataset from a folder of records, to which exporters may write meanwhile.
+    """Write the requested dataset from the records in a folder or at a URL, to which exporters may write meanwhile.
 
     `out` is replaced in one rename at the end. Until then, twice the records' size is needed beside it. A process that
-    is killed leaves `.OUT-…`, to be deleted. Raises NothingToExport, BadFolder, ExportFailed, OSError.
+    is killed leaves `.OUT-…`, to be deleted. Raises NothingToExport, BadDataset, ExportFailed, OSError.
     """
-    found = manifests(parts)
-    files = [parts / part.name for manifest in found for part in manifest.parts]
-    watermark = {manifest.partition: manifest.next_offset for manifest in found}
+    dataset = Dataset.open(source)
+    if not dataset.files:
+        raise NothingToExport(f"{source} holds no records: name the folder or URL that the exporter writes to")
     _check_replaceable(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
@@ -57,11 +58,11 @@ def export(
         buckets.mkdir()
         try:
             with opened(
-                files, request.filters, request.splits, request.held_out, spill=Path(aside) / "spill", threads=threads
+                dataset, request.filters, request.splits, request.held_out, spill=Path(aside) / "spill", threads=threads
             ) as records:
-                summary = _write(request, records, watermark, made, buckets, on_progress, shard_bytes)
+                summary = _write(request, records, dataset.watermark(), made, buckets, on_progress, shard_bytes)
         except duckdb.Error as error:
-            raise ExportFailed(f"DuckDB can't read the parts in {parts}: {error}") from error
+            raise ExportFailed(f"DuckDB can't read the records in {source}: {error}") from error
         if out.exists():
             out.rename(Path(aside) / "before")
         made.rename(out)

@@ -10,21 +10,20 @@ from typing import Any, Literal, NamedTuple
 import duckdb
 
 from services.contracts.case import Difficulty
-from services.contracts.topics import RECORD_COMPLETED
 from services.core.errors import Trouble
+from services.datasets.dataset import Dataset
 from services.datasets.questions import HeldOut, place_questions
 from services.datasets.splits import Splits
-from services.exporter.manifest import Manifest, load
 from services.exporter.schema import STAGES
 
 MEMORY = "1GB"
 """DuckDB's own limit. A scan of a million records stays far below; the ids in it are looked through for repeats."""
 THREADS = 2
-"""Each holds a row group of a part, 5,000 records. More of them gain little: the writer has one thread."""
+"""Each holds a row group, 1,000 records. More of them gain little: the writer has one thread."""
 
 
 class NothingToExport(Trouble):
-    """There are no such parts or records; the message says what there is."""
+    """There are no such records; the message says what there is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +58,8 @@ _REPEATS = """
     SELECT record_id, min((kafka_partition, kafka_offset)) AS first
     FROM records GROUP BY record_id HAVING count(*) > 1
 """
-"""Each partition holds a record once. One that comes again after the topic was given more partitions is in two."""
+"""A record may be there twice, until `reasonmed dataset compact`: when it came again after the topic's retention, or
+after the topic was given more partitions."""
 
 _FILTERED = """
     SELECT records.*, split, held_out
@@ -74,15 +74,6 @@ _FILTERED = """
 _CHOSEN = f"SELECT * FROM ({_FILTERED}) WHERE held_out IS NULL"  # noqa: S608 - of this module's constants
 
 _COSTS = ", ".join(f"sum(coalesce(cost.{stage}, 0)::DECIMAL(38, 9))" for stage in STAGES)
-
-
-def manifests(folder: Path) -> list[Manifest]:
-    """The folder's manifests. Raises NothingToExport; BadFolder where a part isn't whole."""
-    numbers = sorted(int(path.stem.removeprefix("manifest-")) for path in folder.glob("manifest-*.json"))
-    found = [load(folder, RECORD_COMPLETED, number) for number in numbers]
-    if not any(manifest.parts for manifest in found):
-        raise NothingToExport(f"{folder} holds no records: name a folder that the exporter has written parts into")
-    return found
 
 
 class Records:
@@ -134,12 +125,9 @@ class Records:
 
 @contextmanager
 def opened(
-    files: list[Path], filters: Filters, splits: Splits, held_out: HeldOut | None, *, spill: Path, threads: int
+    dataset: Dataset, filters: Filters, splits: Splits, held_out: HeldOut | None, *, spill: Path, threads: int
 ) -> Iterator[Records]:
-    """The records, until the end of the block. Parts of other contract versions may lack columns, which are null then.
-
-    `spill` is a folder for what memory doesn't hold. Raises duckdb.Error.
-    """
+    """The records, until the end of the block. `spill` is a folder beyond the limit of memory. Raises duckdb.Error."""
     config: dict[str, str | int | float | list[str]] = {
         "memory_limit": MEMORY,
         "threads": threads,
@@ -148,7 +136,7 @@ def opened(
         "autoinstall_known_extensions": False,  # what is needed is in the wheel: nothing is fetched
     }
     with duckdb.connect(config=config) as connection:
-        connection.read_parquet([str(file) for file in files], union_by_name=True).create_view("records")
+        dataset.create_view(connection, "records")
         connection.execute(_REPEATS)
         place_questions(connection, splits, held_out)
         yield Records(connection, filters)

@@ -13,7 +13,7 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from services.core.errors import Trouble
 from services.core.messages import ConsumedRecord
-from services.exporter.dataset import dataset_files
+from services.datasets.dataset import Dataset
 from services.exporter.schema import SCHEMA
 from services.taps.tables import COST, TABLES, Columns, Row, rows, schema
 
@@ -84,14 +84,13 @@ def query(db: duckdb.DuckDBPyConnection, sql: str) -> Result:
     return Result(_distinct([name for name, *_ in done.description or ()]), _fetched(done))
 
 
-def add_records(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Create the view `records`: the dataset in this folder as it is now."""
-    files = [str(path) for path in dataset_files(folder)]
-    if files:
-        db.read_parquet(files, union_by_name=True).create_view("records")
-    else:
-        _create(db, "records", SCHEMA)
-    _describe(db, "records", {field.name: field.metadata[b"description"].decode() for field in SCHEMA})
+def add_records(db: duckdb.DuckDBPyConnection, where: str | Path) -> None:
+    """Create the view `records`: the dataset in this folder, or at this URL, as it is now. Raises BadDataset."""
+    Dataset.open(where).create_view(db, "records_now")
+    db.execute("CREATE VIEW records AS FROM records_now")
+    (names,) = zip(*db.execute("SELECT column_name FROM (DESCRIBE records)").fetchall(), strict=True)
+    known = {field.name: field.metadata[b"description"].decode() for field in SCHEMA}
+    _describe(db, "records", {name: text for name, text in known.items() if name in names})
 
 
 class Tables:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def export(
     form: Annotated[Form, typer.Option(help="The trainer's form of a row.")],
     to: Annotated[Path, typer.Option("--out", help="The dataset's folder: new, empty, or an earlier export's.")],
-    parts: Annotated[Path | None, typer.Argument(help="The exporter's folder; else dataset/ in --folder.")] = None,
+    dataset: Annotated[str | None, typer.Argument(help="A folder or URL; else dataset/ in --folder.")] = None,
     variant: Annotated[
         Variant | None,
         typer.Option(help="The answer: the chain of thought, its summary, or both. Not for forms with their own."),
@@ -82,15 +82,15 @@ def export(
         language=language,
         held_out=None if held_out is None else _index(held_out),
     )
-    parts = parts or dataset_of(folder)
-    summary = _run(request, parts, to)
+    dataset = dataset or str(dataset_of(folder))
+    summary = _run(request, dataset, to)
     if json:
         from dataclasses import asdict
 
-        emit({"parts": str(parts), "out": str(to), **asdict(summary)})
+        emit({"dataset": dataset, "out": str(to), **asdict(summary)})
         return
     counts = ", ".join(f"{name} {one.records}" for name, one in summary.splits.items())
-    out.print(f"{summary.records} records ({counts}) of {parts} are in {to}.", highlight=False, soft_wrap=True)
+    out.print(f"{summary.records} records ({counts}) of {dataset} are in {to}.", highlight=False, soft_wrap=True)
     if left := summary.held_out:
         out.print(f"{left.questions} questions ({left.records} records) of {left.index} are left out.", highlight=False)
 
@@ -112,14 +112,16 @@ def _index(path: Path) -> "HeldOut":
     return HeldOut(path.name, sha256(path.read_bytes()).hexdigest(), index)
 
 
-def _run(request: "Request", parts: Path, to: Path) -> "Summary":
+def _run(request: "Request", dataset: str, to: Path) -> "Summary":
     from rich.progress import Progress
 
     from services.datasets.export import export as write
 
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("exporting", total=None)
-        return write(request, parts, to, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
+        return write(
+            request, dataset, to, on_progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
 
 
 def _difficulty(given: str) -> "Difficulty":

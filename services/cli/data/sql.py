@@ -22,7 +22,7 @@ def sql(
     topics: Annotated[
         bool, typer.Option("--topics", help="Load the topics as well: cases, paths, calls, models.")
     ] = False,
-    dataset: Annotated[Path | None, typer.Option(help="The exporter's folder; else dataset/ in --folder.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="A folder or URL; else dataset/ in --folder.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     json: Json = False,
     bootstrap: Bootstrap = None,
@@ -41,12 +41,15 @@ def sql(
 
     if csv and json:
         raise typer.BadParameter("give one of them", param_hint="--csv, --json")
-    parts = dataset or (folder / "dataset" if topics else dataset_of(folder))
-    if dataset is not None and not dataset.is_dir():
+    if dataset is None and not topics:
+        dataset = str(dataset_of(folder))
+    elif dataset is None and (folder / "dataset").is_dir():
+        dataset = str(folder / "dataset")
+    elif dataset is not None and "://" not in dataset and not Path(dataset).is_dir():
         raise Failed(f"there is no dataset in {dataset}: name its folder with --dataset")
     with piped(), database() as db:
-        if parts.is_dir():
-            add_records(db, parts)
+        if dataset is not None:
+            add_records(db, dataset)
         if topics:
             read_topics(db, bootstrap, folder)
         result = run(db, query)

@@ -32,7 +32,7 @@ def test_the_run_is_that_of_status_and_sql(capsys: pytest.CaptureFixture[str]) -
         write_parts(Path(folder) / "dataset", [records(count)])
     assert run(*WANTED, "--json") == 0
     report = json.loads(capsys.readouterr().out)
-    assert (report["parts"], report["records"]) == ("build/up/dataset", 3)
+    assert (report["dataset"], report["records"]) == ("build/up/dataset", 3)
     assert run(*WANTED, "--json", "--folder", "build/demo/scripted") == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["records"], report["splits"]["train"]["share"]) == (20, 0.98)

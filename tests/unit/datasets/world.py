@@ -14,6 +14,7 @@ from services.datasets.records import Filters
 from services.datasets.splits import Splits
 from services.datasets.summary import Request
 from services.exporter.partition import Partition
+from services.exporter.table import Table
 from tests.unit.exporter.world import TOPIC, message, record
 
 DIFFICULTIES = ("easy", "medium", "difficult")
@@ -36,16 +37,15 @@ def varied(number: int) -> Record:
 
 
 def write_parts(folder: Path, dealt: Iterable[Iterable[Record]], *, rows: int = 10) -> Path:
-    """A folder with a partition for each list of records, in parts of so many rows."""
+    """A dataset with a partition for each list of records, in commits of so many rows."""
+    table = Table.open(str(folder), TOPIC)
     for partition, of_it in enumerate(dealt):
-        opened = Partition.open(folder, TOPIC, partition)
-        assert opened is not None
+        opened = Partition.open(table, TOPIC, partition)
         for offset, one in enumerate(of_it):
             opened.accept(message(offset, one, partition), 0.0)
             if offset % rows == rows - 1:
                 opened.seal()
         opened.seal()
-        opened.release()
     return folder
 
 
