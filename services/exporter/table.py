@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.dataset as ds  # type: ignore[import-untyped]
+import pyarrow.fs as fs  # type: ignore[import-untyped]
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
@@ -160,7 +161,10 @@ def _remove(uri: str) -> None:
     if is_local(uri):
         shutil.rmtree(uri, ignore_errors=True)
     else:
-        DeltaStorageHandler(uri).delete_root_dir_contents()
+        store = fs.PyFileSystem(DeltaStorageHandler(uri))
+        for file in store.get_file_info(fs.FileSelector("", recursive=True)):
+            if file.type == fs.FileType.File:
+                store.delete_file(file.path)
 
 
 def _created(uri: str) -> DeltaTable:

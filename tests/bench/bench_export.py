@@ -1,7 +1,7 @@
 """What an export costs: `python tests/bench/bench_export.py [--records N]` prints JSON.
 
-Synthetic records of about 8 KB (chains of 3 to 9 KB, summaries of 1 KB) in commits of 5,000, written by the exporter's own
-table, are exported as ReasonMed in `messages`, with lineage, in a process of its own: its seconds, its CPU
+Synthetic records of about 8 KB (chains of 3 to 9 KB, summaries of 1 KB) in commits of 5,000, written by the exporter's
+own table, are exported as ReasonMed in `messages`, with lineage, in a process of its own: its seconds, its CPU
 seconds and its peak resident memory, which is to be the same for any number of records.
 """
 

@@ -155,9 +155,8 @@ async def test_killed_at_any_moment_each_record_is_there_once(stand: Stand) -> N
     for _ in range(8):
         exporter = await stand.exporter("--once")
         parts = chance.randint(0, 6)
-        await until(
-            lambda e=exporter, n=parts: not e.running or len(logged(e, "writing" if not n else "committed")) >= n
-        )
+        event = "committed" if parts else "writing"
+        await until(lambda e=exporter, n=parts, of=event: not e.running or len(logged(e, of)) >= n)
         await asyncio.sleep(chance.uniform(0, 0.02))  # anywhere between two steps of a part
         assert await exporter.kill() == -9, exporter.log_tail()
 
