@@ -26,13 +26,19 @@ START_S = 60
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports below 50,000: SeaweedFS adds 10,000 for gRPC."""
-    found: list[int] = []
-    for port in range(21_000 + os.getpid() % 20_000, 45_000, 7):
-        with socket.socket() as probe:
-            if len(found) < count and probe.connect_ex(("127.0.0.1", port)) != 0:
-                found.append(port)
-    return found[:count]
+    """Ports that are free, and 10,000 above them too: SeaweedFS listens there for gRPC."""
+    start = 12_000 + os.getpid() % 10_000
+    return [port for port in range(start, start + 500) if is_free(port) and is_free(port + 10_000)][:count]
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @pytest.fixture(scope="module")
