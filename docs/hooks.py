@@ -2,6 +2,7 @@
 
 reference/topics.md     proto/topics.yaml and the messages' JSON schemas
 reference/settings.md   the services' settings classes
+reference/tables.md     the columns of the dataset and of `reasonmed sql`
 reference/commands.md   the help of every command of `reasonmed`
 design.md               ARCHITECTURE.md
 adr/README.md           gets the list of the decisions
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+import pyarrow as pa  # type: ignore[import-untyped]
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -21,11 +23,13 @@ from mkdocs.structure.pages import Page
 from services.cli.__main__ import app
 from services.contracts.schemas import MESSAGES, json_schema
 from services.contracts.topics import Topic, topics
+from services.exporter.schema import SCHEMA
 from services.exporter.settings import ExporterSettings
 from services.gateway.settings import GatewaySettings
 from services.router.settings import RouterSettings
 from services.runtime.process.settings import Settings
 from services.runtime.process.settings_help import Setting, settings_of
+from services.taps.tables import COST, TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 STREAM = "<!-- stream -->"
@@ -47,6 +51,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     made = {
         "reference/topics.md": topics_page(),
         "reference/settings.md": settings_page(),
+        "reference/tables.md": tables_page(),
         "reference/commands.md": commands_page(),
         "design.md": (ROOT / "ARCHITECTURE.md").read_text().replace("# Architecture", "# Design", 1),
     }
@@ -70,8 +75,9 @@ def topics_page() -> str:
     """Each topic, then each message field by field."""
     intro = (
         "Every topic may be read by anybody, in a consumer group of their own. Values are JSON; new fields may come "
-        "with a minor version, so ignore what you don't know. `proto/asyncapi.yaml` says the same for machines, and "
-        "`proto/examples` has a message of each type."
+        "with a minor version, so ignore what you don't know. Batches are compressed with zstd: a consumer's client "
+        "needs zstd support. `proto/asyncapi.yaml` says the same for machines, and `proto/examples` has a message of "
+        "each type."
     )
     shown = {"case": ("path", "verdict", "score", "question"), "submission": ("question",)}
     used = dict.fromkeys(topic.message for topic in topics().values())
@@ -109,6 +115,28 @@ def settings_page() -> str:
     for name, cls in own.items():
         parts.append(_settings_table(f"## The {name}'s own", [each for each in settings_of(cls) if each not in common]))
     return "\n\n".join(parts)
+
+
+def tables_page() -> str:
+    """The columns of each table that SQL may be run over."""
+    records = [(field.name, field.type, field.metadata[b"description"].decode()) for field in SCHEMA]
+    tables = {"records": records, **{name: list(columns) for name, columns in TABLES.items()}}
+    tables["calls"].append(COST)
+    parts = [
+        "# Tables",
+        "`records` is the dataset. The others are built from the topics by `reasonmed sql --topics`. `records.model` "
+        "joins `models.served`; ids join by their names.",
+    ]
+    for name, columns in tables.items():
+        rows = (f"| `{column}` | `{_cell(_kind(kind))}` | {_cell(text)} |" for column, kind, text in columns)
+        parts.append("\n".join([f"## {name}", "", "| column | type | meaning |", "| --- | --- | --- |", *rows]))
+    return "\n\n".join(parts)
+
+
+def _kind(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"list of {_kind(kind.value_type)}"
+    return "struct" if pa.types.is_struct(kind) else str(kind)
 
 
 def commands_page() -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from services.cli.data import analyse, evaluate, export, sql
+from services.cli.data import analyse, evaluate, export, maintain, sql
 from services.cli.ingest import index, submit
 from services.cli.repair import circuit, dead, ledger
 from services.cli.run import demo, recipes, topics, up
@@ -39,6 +39,7 @@ app.command("tap", rich_help_panel="Watch")(tap.tap)
 app.command("account", rich_help_panel="Watch")(account.account)
 app.add_typer(budget.app, name="budget", rich_help_panel="Watch")
 app.command("export", rich_help_panel="Use what comes out")(export.export)
+app.add_typer(maintain.app, name="dataset", rich_help_panel="Use what comes out")
 app.command("sql", rich_help_panel="Use what comes out")(sql.sql)
 app.command("analyse", rich_help_panel="Use what comes out")(analyse.analyse)
 app.command("evaluate", rich_help_panel="Use what comes out")(evaluate.evaluate)

@@ -1,21 +1,18 @@
 """The dataset card: README.md as the Hugging Face hub and `datasets` read it."""
 
 from collections.abc import Iterable
-from typing import Any, get_args
+from typing import Any, assert_never, get_args
 
 import pyarrow as pa  # type: ignore[import-untyped]
 import yaml
 
 from services.contracts.case import Difficulty
+from services.datasets.answers import Variant
+from services.datasets.forms import Form
 from services.datasets.shards import JSONL, PARQUET
-from services.datasets.summary import Summary
+from services.datasets.summary import HeldOutSummary, Summary
 from services.exporter.schema import SCHEMA
 
-_HOLDS = {
-    "CoTMed": "the chain of thought",
-    "ResponseMed": "the summary of the chain of thought",
-    "ReasonMed": "the chain of thought, then its summary",
-}
 _SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -24,44 +21,95 @@ _SIZES = (
     (10_000_000, "1M<n<10M"),
 )
 """The hub's own names."""
+_LICENCES = frozenset(
+    """
+    afl-3.0 apache-2.0 artistic-2.0 bsd-2-clause bsd-3-clause cc cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-nc-2.0
+    cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0
+    cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 gfdl
+    gpl-2.0 gpl-3.0 lgpl-3.0 mit mpl-2.0 odbl odc-by pddl unlicense
+    """.split()  # noqa: SIM905 - a list of literals takes fifty lines
+)
+"""Licences that the hub has a name for; any other is `other`, and is named in the card's text."""
 
 
 def card(summary: Summary, schema: pa.Schema) -> str:
     """The whole README.md of a dataset with rows of this schema."""
     front = yaml.safe_dump(_front(summary, schema), sort_keys=False, allow_unicode=True)
-    sections = [_about(summary), _counts(summary), _sources(summary), _recipes(summary), _costs(summary)]
+    sections = [
+        _about(summary),
+        _counts(summary),
+        *([_held_out(summary.held_out)] if summary.held_out else []),
+        _sources(summary),
+        _recipes(summary),
+        _costs(summary),
+    ]
     return "\n".join(["---", f"{front}---", "", *sections, _columns(schema)])
 
 
 def _front(summary: Summary, schema: pa.Schema) -> dict[str, Any]:
-    written = {name: split for name, split in summary.splits.items() if split.records}
+    written = {name: split for name, split in summary.splits.items() if split.rows}
+    rows = sum(split.rows for split in written.values())
     return {
-        "pretty_name": summary.variant,
+        "pretty_name": _name(summary),
+        "language": [summary.language],
+        "license": _licences(summary),
         "task_categories": ["question-answering", "text-generation"],
-        "tags": ["medical", "reasoning", "chain-of-thought"],
-        "size_categories": [next((name for below, name in _SIZES if summary.records < below), "n>10M")],
+        "tags": ["medical", "reasoning", "chain-of-thought", "synthetic"],
+        "size_categories": [next((name for below, name in _SIZES if rows < below), "n>10M")],
         "configs": [
             {
                 "config_name": "default",
-                "data_files": [{"split": name, "path": f"{PARQUET}/{name}-*.parquet"} for name in written],
+                "data_files": [{"split": name, "path": f"{PARQUET}/{name}/*.parquet"} for name in written],
             }
         ],
         "dataset_info": {
             "features": [_feature(field.name, field.type) for field in schema],
-            "splits": [{"name": name, "num_examples": split.records} for name, split in written.items()],
+            "splits": [{"name": name, "num_examples": split.rows} for name, split in written.items()],
         },
     }
+
+
+def _name(summary: Summary) -> str:
+    return f"ReasonMed {summary.form}" if summary.variant is None else summary.variant
+
+
+def _licences(summary: Summary) -> list[str]:
+    stated = (summary.licences.get(source, "unknown").lower() for source in summary.sources)
+    return sorted({name if name in _LICENCES or name == "unknown" else "other" for name in stated})
 
 
 def _feature(name: str, kind: pa.DataType) -> dict[str, Any]:
     """A column as the library's YAML has it."""
     if pa.types.is_list(kind):
         return {"name": name, "list": _item(kind.value_type)}
+    if pa.types.is_struct(kind):
+        return {"name": name, "struct": _item(kind)}
     return {"name": name, "dtype": "float64" if pa.types.is_float64(kind) else str(kind)}
 
 
 def _item(kind: pa.DataType) -> Any:
     return [_feature(field.name, field.type) for field in kind] if pa.types.is_struct(kind) else str(kind)
+
+
+def _holds(form: Form, variant: Variant | None) -> str:
+    match form:
+        case "think":
+            return "the chain of thought between `<think>` and `</think>`, then its summary"
+        case "rl":
+            return "nothing: a row has the question and the gold answer, for reinforcement learning"
+        case "messages" | "prompt-completion" | "sharegpt" | "alpaca":
+            pass
+        case _:
+            assert_never(form)
+    match variant:
+        case "CoTMed":
+            return "the chain of thought"
+        case "ResponseMed":
+            return "the summary of the chain of thought"
+        case "ReasonMed" | None:
+            return "the chain of thought, then its summary"
+        case _:
+            assert_never(variant)
 
 
 def _about(summary: Summary) -> str:
@@ -73,19 +121,23 @@ def _about(summary: Summary) -> str:
         f"score at least {filters.min_score}" if filters.min_score is not None else "",
         "" if filters.disputed is None else f"gold answer {'' if filters.disputed else 'not '}disputed",
     ]
-    said = "; ".join(part for part in chosen if part) or "every record"
-    return f"""# {summary.variant}
+    criteria = "; ".join(part for part in chosen if part) or "every record"
+    last_line = "" if summary.form == "rl" else " The last line of each answer is `Final answer: X`."
+    return f"""# {_name(summary)}
 
-{summary.records} records of medical multiple-choice questions. A question is answered with {_HOLDS[summary.variant]},
-in the form `{summary.form}`. Every chain of thought was written by a language model and judged correct by one; no
-physician has read them. Not for use in care.
+{summary.records} records of medical multiple-choice questions. A question is answered with
+{_holds(summary.form, summary.variant)}, in the form `{summary.form}`.{last_line}
+
+Every chain of thought was written by a language model and judged correct by one; no physician has read them. Not for
+use in care.
 
     from datasets import load_dataset
     dataset = load_dataset("path/of/this/folder")
 
-That reads `{PARQUET}/`; `{JSONL}/` holds the same rows as JSON lines, for trainers that want those.
+That reads `{PARQUET}/`. `{JSONL}/` holds the same rows as JSON lines, without the columns that may be null or empty
+(JSON has no types, and readers guess them from the first rows).
 
-Chosen: {said}.
+Selection: {criteria}.
 """
 
 
@@ -98,10 +150,20 @@ def _counts(summary: Summary) -> str:
     return f"""## Splits
 
 By question: all records of a question are in one split, decided by the SHA-256 of the seed (`{summary.seed}`) and the
-case id. A split without records has no files. {summary.disputed} records are of questions whose gold answer is
-disputed: every path that states an answer states the same other one.
+words of its stem. A split without records has no files. {summary.disputed} records are of questions whose gold answer
+is disputed: every path that states an answer states the same other one.
 
 {_table(["split", "share", "questions", "records", *names], rows)}
+"""
+
+
+def _held_out(held_out: HeldOutSummary) -> str:
+    rows = ([name, count] for name, count in held_out.files.items())
+    table = f"\n\n{_table(['evaluation file', 'questions left out'], rows)}" if held_out.files else ""
+    return f"""## Held out
+
+{held_out.questions} questions ({held_out.records} records) are left out: they are in the evaluation index
+`{held_out.index}` (SHA-256 `{held_out.sha256}`).{table}
 """
 
 
@@ -112,8 +174,8 @@ def _sources(summary: Summary) -> str:
     )
     return f"""## Sources of the questions
 
-Licences are as stated by who made this export; where none is, find out before you publish. The models' own licences
-may restrict what is trained on their output.
+Licences are those given to this export; find out those that are not stated before you publish. The models' own
+licences may restrict what is trained on their output.
 
 {_table(["source", "records", "licence"], rows)}
 """
@@ -124,7 +186,7 @@ def _recipes(summary: Summary) -> str:
     models = ([f"`{model}`", count] for model, count in summary.models.items())
     return f"""## Recipes and models
 
-A recipe is all that decides a result: prompts, models, sampling, thresholds. `reasonmed recipes show ID` prints one.
+A recipe decides a result: prompts, models, sampling, thresholds. `reasonmed recipes show ID` prints one.
 
 {_table(["recipe", "name", "records"], recipes)}
 
@@ -139,7 +201,7 @@ def _costs(summary: Summary) -> str:
     rows = ([stage, f"{cost:.6f}"] for stage, cost in summary.cost_usd.items())
     return f"""## Costs
 
-USD, by the recipes' prices: these records' shares of what their cases cost. Cases that became no record are not in it.
+USD, by the recipes' prices: these records' shares of what their cases cost. Cases without a record are not included.
 
 {_table(["stage", "USD"], [*rows, ["all", f"{total:.6f}"]])}
 """

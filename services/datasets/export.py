@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 import orjson
@@ -13,49 +14,55 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]
 
 from services.core.errors import Trouble
 from services.datasets.card import card
-from services.datasets.forms import shaped
-from services.datasets.parts import THREADS, NothingToExport, Parts, opened, part_files
-from services.datasets.shards import JSONL, PARQUET, SHARD_BYTES, Shards
+from services.datasets.dataset import Dataset
+from services.datasets.forms import READ, lineage_columns, shaped, trainer_columns, untyped_columns
+from services.datasets.llamafactory import dataset_info
+from services.datasets.records import THREADS, NothingToExport, Records, opened
+from services.datasets.shards import SHARD_BYTES, Shards
 from services.datasets.staging import BATCH, stage, staged
-from services.datasets.summary import Request, Summary, summarize
+from services.datasets.summary import Counts, Request, Summary, summarize
 
 MARK = "export.json"
 """The summary; a folder that has it was written by us, and is replaced."""
 
 Progress = Callable[[int, int], None]
-"""Is told the steps done, and of how many."""
+"""Called with the steps done, and the total."""
 
 
 class ExportFailed(Trouble):
-    """The parts can't be read, or the folder can't be written. What was there before is as it was."""
+    """The records can't be read, or the folder can't be written. What was there before is unchanged."""
 
 
 def export(
     request: Request,
-    parts: Path,
+    source: str | Path,
     out: Path,
     *,
     on_progress: Progress = lambda done, total: None,
     threads: int = THREADS,
     shard_bytes: int = SHARD_BYTES,
 ) -> Summary:
-    """Write the dataset that is asked for out of the parts in a folder, which exporters may go on writing.
+    """Write the requested dataset from the records in a folder or at a URL, to which exporters may write meanwhile.
 
-    `out` is replaced in one rename at the end. Beside it, twice the records' size is needed meanwhile. A process that
-    is killed leaves that as `.OUT-…`, to be deleted. Raises NothingToExport, BadFolder, ExportFailed, OSError.
+    `out` is replaced in one rename at the end. Until then, twice the records' size is needed beside it. A process that
+    is killed leaves `.OUT-…`, to be deleted. Raises NothingToExport, BadDataset, ExportFailed, OSError.
     """
-    files = part_files(parts)
+    dataset = Dataset.open(source)
+    if not dataset.files:
+        raise NothingToExport(f"{source} holds no records: name the folder or URL that the exporter writes to")
     _check_replaceable(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
-        made = Path(aside) / "made"
-        for folder in (made / PARQUET, made / JSONL, Path(aside) / "buckets"):
-            folder.mkdir(parents=True)
+        made, buckets = Path(aside) / "made", Path(aside) / "buckets"
+        made.mkdir()
+        buckets.mkdir()
         try:
-            with opened(files, request.filters, request.splits, spill=Path(aside) / "spill", threads=threads) as source:
-                summary = _write(request, source, made, Path(aside) / "buckets", on_progress, shard_bytes)
+            with opened(
+                dataset, request.filters, request.splits, request.held_out, spill=Path(aside) / "spill", threads=threads
+            ) as records:
+                summary = _write(request, records, dataset.watermark(), made, buckets, on_progress, shard_bytes)
         except duckdb.Error as error:
-            raise ExportFailed(f"DuckDB can't read the parts in {parts}: {error}") from error
+            raise ExportFailed(f"DuckDB can't read the records in {source}: {error}") from error
         if out.exists():
             out.rename(Path(aside) / "before")
         made.rename(out)
@@ -63,34 +70,72 @@ def export(
 
 
 def _write(
-    request: Request, source: Parts, made: Path, buckets: Path, on_progress: Progress, shard_bytes: int
+    request: Request,
+    records: Records,
+    watermark: dict[int, int],
+    made: Path,
+    buckets: Path,
+    on_progress: Progress,
+    shard_bytes: int,
 ) -> Summary:
-    _check_known("source", [*request.filters.sources, *request.licences], source.values("source"))
-    _check_known("recipe", request.filters.recipes, source.values("recipe_id"))
-    groups = source.groups()
-    total = 2 * sum(group.records for group in groups)
+    _check_known("source", [*request.filters.sources, *request.licences], records.values("source"))
+    _check_known("recipe", request.filters.recipes, records.values("recipe_id"))
+    groups, questions = records.groups(), records.questions()
+    each: Literal["question", "record"] = "question" if request.form == "rl" else "record"
+    total = sum(questions.values()) if each == "question" else sum(group.records for group in groups)
     if not total:
         raise NothingToExport("no record passes all the filters: leave one out")
-    query = shaped(request.variant, request.form, lineage=request.lineage, chosen=source.chosen)
-    reader = source.connection.sql(query, params=source.parameters).to_arrow_reader(BATCH)
-    for done in stage(reader, buckets):
-        on_progress(done, total)
-    schema = pa.schema([field for field in reader.schema if field.name not in ("key", "split")])
+    lineage = lineage_columns(request.form) if request.lineage else pa.schema([])
+    columns = list(dict.fromkeys([*READ, *lineage.names]))
+    rows = shaped(
+        records.read(columns, each=each, batch=BATCH),
+        request.form,
+        request.variant,
+        system=request.system,
+        lineage=lineage,
+    )
+    for done in stage(rows, buckets):
+        on_progress(done, 2 * total)
+    schema = pa.unify_schemas([trainer_columns(request.form, system=request.system), lineage])
+    written = dict.fromkeys(request.splits.names, 0)
     with ExitStack() as files:
-        shards = {name: Shards(made, name, schema, shard_bytes=shard_bytes) for name in request.splits.names}
+        shards = {
+            name: Shards(made, name, schema, not_in_json=untyped_columns(schema), shard_bytes=shard_bytes)
+            for name in request.splits.names
+        }
         for one in shards.values():
             files.callback(one.abandon)
         for table in staged(buckets):
             for name, one in shards.items():
-                one.write(table.filter(pc.equal(table["split"], name)).select(schema.names))
+                of_it = table.filter(pc.equal(table["split"], name)).select(schema.names)
+                written[name] += of_it.num_rows
+                one.write(of_it)
             done += table.num_rows
-            on_progress(done, total)
+            on_progress(done, 2 * total)
         for one in shards.values():
             one.close()
-    summary = summarize(request, groups, source.questions(), {name: one.count for name, one in shards.items()})
-    (made / "README.md").write_text(card(summary, schema), encoding="utf-8")
-    (made / MARK).write_bytes(orjson.dumps(asdict(summary), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    counts = Counts(
+        groups=groups,
+        questions=questions,
+        held_out=records.held_out(),
+        rows=written,
+        shards={name: one.count for name, one in shards.items()},
+        watermark=watermark,
+    )
+    summary = summarize(request, counts)
+    _describe(summary, schema, made)
     return summary
+
+
+def _describe(summary: Summary, schema: pa.Schema, made: Path) -> None:
+    (made / "README.md").write_text(card(summary, schema), encoding="utf-8")
+    (made / MARK).write_bytes(_json(asdict(summary)))
+    if info := dataset_info(summary):
+        (made / "dataset_info.json").write_bytes(_json(info))
+
+
+def _json(data: object) -> bytes:
+    return orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _check_replaceable(out: Path) -> None:

@@ -1,26 +1,20 @@
-"""What a row holds: a variant of the answer in a trainer's form, and the record's lineage. As SQL over parts."""
+"""The forms of a row: which columns it has, and what they hold."""
 
-from typing import Literal
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, assert_never
 
-Variant = Literal["CoTMed", "ResponseMed", "ReasonMed"]
-Form = Literal["alpaca", "sharegpt", "messages"]
+import pyarrow as pa  # type: ignore[import-untyped]
 
-_PROMPT = """question
-    || CASE WHEN len(context) > 0 THEN E'\\n\\nContext:\\n' || array_to_string(context, E'\\n') ELSE '' END
-    || E'\\n\\n' || array_to_string([option.letter || '. ' || option.text FOR option IN options], E'\\n')"""
-"""The question as the generator's models saw it (core.prompts.question_block), without the tags around it."""
+from services.contracts.question import Question
+from services.core.case.chat import ChatMessage, chat_prompt, question_text
+from services.datasets.answers import Variant, answer_text, think_text
+from services.datasets.questions import question_of
+from services.exporter.schema import SCHEMA
 
-_ANSWERS: dict[Variant, str] = {
-    "CoTMed": "chain",
-    "ResponseMed": "summary",
-    "ReasonMed": "chain || E'\\n\\n' || summary",
-}
+Form = Literal["messages", "prompt-completion", "sharegpt", "alpaca", "think", "rl"]
 
-_FORMS: dict[Form, tuple[str, ...]] = {
-    "alpaca": ("prompt AS instruction", "'' AS input", "answered AS output"),
-    "sharegpt": ("[{'from': 'human', 'value': prompt}, {'from': 'gpt', 'value': answered}] AS conversations",),
-    "messages": ("[{'role': 'user', 'content': prompt}, {'role': 'assistant', 'content': answered}] AS messages",),
-}
+WITH_VARIANT: tuple[Form, ...] = ("messages", "prompt-completion", "sharegpt", "alpaca")
+"""Forms whose answer is one of the three variants. The others have an answer of their own, or none."""
 
 LINEAGE = (
     "record_id",
@@ -46,15 +40,107 @@ LINEAGE = (
     "verdict_reason",
     "cost_usd",
 )
-"""The parts' flat columns that say where a record comes from and how good it was found. What is nested (calls, tokens
-and costs by stage) stays in the parts, under the same record id."""
+"""The records' flat columns that say where a row comes from and how good it was found. What is nested (calls, tokens
+and costs by stage) stays in the records, under the same record id."""
+
+QUESTION_LINEAGE = ("case_id", "source", "source_question_id", "subject")
+"""Those that are of the question alone."""
+
+READ = ("question", "options", "context", "answer", "source", "case_id", "chain", "summary")
+"""The records' columns that rows are made of."""
+
+_TEXT = pa.string()
+_CHAT = pa.list_(pa.struct([("role", _TEXT), ("content", _TEXT)]))
+_TURNS = pa.list_(pa.struct([("from", _TEXT), ("value", _TEXT)]))
+_REWARD = pa.struct([("style", _TEXT), ("ground_truth", _TEXT)])
+_EXTRA = pa.struct([("split", _TEXT), ("index", _TEXT)])
+_SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt"}
 
 
-def shaped(variant: Variant, form: Form, *, lineage: bool, chosen: str) -> str:
-    """The query for the rows of a dataset, out of the query for the chosen records. Its first two columns, `key` and
-    `split`, are for whoever sorts and splits; they are no part of a row."""
-    columns = ("record_id AS key", "split", *_FORMS[form], *(LINEAGE if lineage else ()))
-    return f"""
-        SELECT {", ".join(columns)}
-        FROM (SELECT *, {_PROMPT} AS prompt, {_ANSWERS[variant]} AS answered FROM ({chosen}))
-    """  # noqa: S608 - of this module's constants
+def trainer_columns(form: Form, *, system: str | None) -> pa.Schema:
+    """The columns that a trainer reads. No value in them is null."""
+    match form:
+        case "messages" | "think":
+            return pa.schema([("messages", _CHAT)])
+        case "prompt-completion":
+            return pa.schema([("prompt", _CHAT), ("completion", _CHAT)])
+        case "sharegpt":
+            return pa.schema([("conversations", _TURNS)])
+        case "alpaca":
+            names = ["instruction", "input", "output", *(["system"] if system is not None else [])]
+            return pa.schema([(name, _TEXT) for name in names])
+        case "rl":
+            return pa.schema(
+                [
+                    ("data_source", _TEXT),
+                    ("prompt", _CHAT),
+                    ("ability", _TEXT),
+                    ("reward_model", _REWARD),
+                    ("extra_info", _EXTRA),
+                ]
+            )
+        case _:
+            assert_never(form)
+
+
+def lineage_columns(form: Form) -> pa.Schema:
+    """The columns of lineage that a form's rows may have."""
+    names = QUESTION_LINEAGE if form == "rl" else LINEAGE
+    return pa.schema([(name, SCHEMA.field(name).type) for name in names])
+
+
+def untyped_columns(schema: pa.Schema) -> set[str]:
+    """Columns of lineage that may be null or empty. JSON has no types: a reader of JSON lines learns the type of a
+    column from its first values, and fails where those are null and a later one isn't."""
+    names = [name for name in schema.names if name in LINEAGE]
+    return {name for name in names if SCHEMA.field(name).nullable or pa.types.is_list(SCHEMA.field(name).type)}
+
+
+def shaped(
+    batches: Iterable[pa.RecordBatch], form: Form, variant: Variant | None, *, system: str | None, lineage: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    """The rows of the records in each batch. Columns `key` and `split` come first, and are no part of a row."""
+    columns = trainer_columns(form, system=system)
+    for batch in batches:
+        made = [_row(form, variant, record, system) for record in batch.select(["split", *READ]).to_pylist()]
+        rows = pa.RecordBatch.from_pylist(made, schema=columns)
+        carried = {name: batch[name] for name in ("key", "split")}
+        extra = {name: batch[name] for name in lineage.names}
+        yield pa.RecordBatch.from_pydict({**carried, **{name: rows[name] for name in columns.names}, **extra})
+
+
+def _row(form: Form, variant: Variant | None, record: dict[str, Any], system: str | None) -> dict[str, Any]:
+    question = question_of(record)
+    prompt = chat_prompt(question, system=system)
+    match form:
+        case "messages":
+            return {"messages": [*prompt, _assistant(_answer(variant, record, question))]}
+        case "prompt-completion":
+            return {"prompt": prompt, "completion": [_assistant(_answer(variant, record, question))]}
+        case "sharegpt":
+            chat = [*prompt, _assistant(_answer(variant, record, question))]
+            return {"conversations": [{"from": _SPEAKERS[each["role"]], "value": each["content"]} for each in chat]}
+        case "alpaca":
+            answer = _answer(variant, record, question)
+            return {"instruction": question_text(question), "input": "", "output": answer, "system": system}
+        case "think":
+            return {"messages": [*prompt, _assistant(think_text(record["chain"], record["summary"], question))]}
+        case "rl":
+            return {
+                "data_source": record["source"] or "reasonmed",
+                "prompt": prompt,
+                "ability": "medicine",
+                "reward_model": {"style": "rule", "ground_truth": question.answer},
+                "extra_info": {"split": record["split"], "index": record["case_id"]},
+            }
+        case _:
+            assert_never(form)
+
+
+def _answer(variant: Variant | None, record: dict[str, Any], question: Question) -> str:
+    assert variant is not None  # a request of these forms has one
+    return answer_text(variant, record["chain"], record["summary"], question)
+
+
+def _assistant(content: str) -> ChatMessage:
+    return {"role": "assistant", "content": content}

@@ -1,5 +1,6 @@
 """One split as files: the same shards as Parquet and as JSON lines."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,16 +14,25 @@ SHARD_BYTES = 256 * 2**20
 """Of JSON lines in a shard, at most, unless one row group has more. A million records make about forty shards."""
 
 PARQUET, JSONL = "data", "jsonl"
-"""The folders of the two."""
+"""The folders of the two; in each a folder a split."""
 
 
 class Shards:
     """The files of one split, whose bytes depend on the rows and their order alone, not on how they came."""
 
-    def __init__(self, out: Path, split: str, schema: pa.Schema, *, shard_bytes: int = SHARD_BYTES) -> None:
+    def __init__(
+        self,
+        out: Path,
+        split: str,
+        schema: pa.Schema,
+        *,
+        not_in_json: Collection[str] = (),
+        shard_bytes: int = SHARD_BYTES,
+    ) -> None:
         self._out = out
         self._split = split
         self._schema = schema
+        self._in_json = [name for name in schema.names if name not in not_in_json]
         self._limit = shard_bytes
         self._pending: pa.Table = schema.empty_table()
         self._open: tuple[pq.ParquetWriter, BinaryIO] | None = None
@@ -38,20 +48,21 @@ class Shards:
             self._pending = self._pending.slice(ROWS)
 
     def close(self) -> None:
-        """Write what is left. A split without rows has no files."""
+        """Write the last row group. A split without rows has no files."""
         if self._pending.num_rows:
             self._write_group(self._pending)
         self.abandon()
 
     def abandon(self) -> None:
-        """Let go of the files."""
+        """Close the open files."""
         if self._open:
             for file in self._open:
                 file.close()
             self._open = None
 
     def _write_group(self, rows: pa.Table) -> None:
-        lines = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows.to_pylist())
+        objects = rows.select(self._in_json).to_pylist()
+        lines = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in objects)
         if self._open is None or self._bytes + len(lines) > self._limit:
             self._open = self._next()
             self._bytes = 0
@@ -62,7 +73,10 @@ class Shards:
 
     def _next(self) -> tuple[pq.ParquetWriter, BinaryIO]:
         self.abandon()
-        name = f"{self._split}-{self.count:05}"
+        folders = [self._out / kind / self._split for kind in (PARQUET, JSONL)]
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        name = f"{self.count:05}"
         self.count += 1
-        parquet = pq.ParquetWriter(self._out / PARQUET / f"{name}.parquet", self._schema, compression="zstd")
-        return parquet, (self._out / JSONL / f"{name}.jsonl").open("wb")
+        parquet = pq.ParquetWriter(folders[0] / f"{name}.parquet", self._schema, compression="zstd")
+        return parquet, (folders[1] / f"{name}.jsonl").open("wb")

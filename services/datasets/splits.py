@@ -1,9 +1,13 @@
-"""A deterministic split by question: all records of a question, under any recipe, are in one split."""
+"""A deterministic split by the text of the question: all records of a question, under any recipe and in whatever order
+its options are, are in one split."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Self
+
+from services.core.dedupe.words import words
 
 _DIGITS = 15
 """Hex digits of a question's digest that are compared with a split's bound: 2**60 places, finer than any share."""
@@ -11,6 +15,12 @@ _DIGITS = 15
 
 class BadSplit(ValueError):
     """These are no splits; the message says why."""
+
+
+def split_key(stem: str) -> str:
+    """What a question is split by: the words of its stem. Options don't count, so that a stem with its options in
+    another order is in the same split."""
+    return " ".join(words(stem))
 
 
 @dataclass(frozen=True)
@@ -36,16 +46,15 @@ class Splits:
         """In the order given."""
         return tuple(name for name, _ in self.shares)
 
-    @property
-    def sql(self) -> str:
-        """The split of `case_id`, under the parameter $seed: where sha256(seed:case_id) falls among the shares."""
-        place = f"left(sha256($seed || ':' || case_id), {_DIGITS})"
-        bounds, reached = [], Fraction(0)
+    def of(self, key: str) -> str:
+        """The split of a key: where the SHA-256 of `SEED:KEY` falls among the shares."""
+        place = int(hashlib.sha256(f"{self.seed}:{key}".encode()).hexdigest()[:_DIGITS], 16)
+        reached = Fraction(0)
         for name, share in self.shares[:-1]:
             reached += share
-            bounds.append(f"WHEN {place} < '{int(reached * 16**_DIGITS):0{_DIGITS}x}' THEN '{name}'")
-        last = self.names[-1]
-        return f"CASE {' '.join(bounds)} ELSE '{last}' END" if bounds else f"if($seed IS NULL, NULL, '{last}')"
+            if place < int(reached * 16**_DIGITS):
+                return name
+        return self.names[-1]
 
 
 def _share(part: str) -> tuple[str, Fraction]:

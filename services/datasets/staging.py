@@ -5,7 +5,7 @@ limit of 1 GB). Keys are digests, so that their first two hex digits make 256 bu
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,12 +18,12 @@ BATCH = 4_096
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
-def stage(reader: pa.RecordBatchReader, folder: Path) -> Iterator[int]:
+def stage(batches: Iterable[pa.RecordBatch], folder: Path) -> Iterator[int]:
     """Share rows out over the buckets in a folder by their column `key` (a record id). Yields the rows done so far."""
     done = 0
     with ExitStack() as files:
         buckets: dict[str, pa.RecordBatchWriter] = {}
-        for batch in reader:
+        for batch in batches:
             for name, rows in _by_bucket(batch):
                 if name not in buckets:
                     buckets[name] = files.enter_context(

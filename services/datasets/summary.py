@@ -1,30 +1,38 @@
-"""What a dataset holds, in figures: export.json, and what the card is made of. No path, no time: same data, same
-text."""
+"""The figures of a dataset: export.json, and the source of the card. No path, no time: same data, same text."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.datasets.forms import Form, Variant
-from services.datasets.parts import Filters, Group
+from services.datasets.answers import Variant
+from services.datasets.forms import Form
+from services.datasets.questions import HeldOut
+from services.datasets.records import Filters, Group
 from services.datasets.splits import Splits
 from services.exporter.schema import STAGES
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What somebody wants of the parts."""
+    """Which dataset to write."""
 
-    variant: Variant
+    variant: Variant | None
+    """None for forms that have an answer of their own, or none."""
     form: Form
+    system: str | None
+    """The system prompt of each row; none: rows have no system message."""
     splits: Splits
     filters: Filters
     lineage: bool
     """Whether each row says where it comes from."""
     licences: Mapping[str, str]
-    """By source, as the caller states them: nothing in the parts does."""
+    """By source, as the caller states them: the records don't."""
     recipe_names: Mapping[str, str]
-    """By recipe id, those that the caller knows: the parts hold ids."""
+    """By recipe id, those that the caller knows: the records hold ids."""
+    language: str
+    """Of the questions, for the card: ISO 639-1."""
+    held_out: HeldOut | None
+    """Leave out questions of this evaluation index."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,19 +42,39 @@ class SplitSummary:
     share: float
     questions: int
     records: int
+    rows: int
+    """As many as records, but in forms with a row a question."""
     shards: int
     difficulties: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
-    """The figures of a dataset. Counts are of records."""
+class HeldOutSummary:
+    """What the evaluation index left out, of what passes the filters."""
 
-    format: int = 1
-    variant: Variant
+    index: str
+    sha256: str
+    records: int
+    questions: int
+    files: dict[str, int]
+    """Questions by evaluation file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The figures of a dataset. Counts are of records, unless they say otherwise."""
+
+    format: int = 2
+    variant: Variant | None
     form: Form
+    system: str | None
+    language: str
     lineage: bool
     seed: str
+    watermark: dict[str, int]
+    """Of record-completed, the next offset by partition: everything below is in the dataset's source. Same watermark
+    and same request, same bytes."""
+    held_out: HeldOutSummary | None
     filters: Filters
     records: int
     disputed: int
@@ -62,37 +90,66 @@ class Summary:
     """By stage: what the records' cases cost, their shares; by the prices of their recipes."""
 
 
-def summarize(
-    request: Request, groups: list[Group], questions: Mapping[str, int], shards: Mapping[str, int]
-) -> Summary:
-    """The figures of what was asked for, by what was counted and written."""
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What was counted and written."""
+
+    groups: list[Group]
+    questions: Mapping[str, int]
+    held_out: Mapping[str, tuple[int, int]]
+    rows: Mapping[str, int]
+    shards: Mapping[str, int]
+    watermark: Mapping[int, int]
+
+
+def summarize(request: Request, counts: Counts) -> Summary:
+    """The figures of a request that was carried out."""
+    groups = counts.groups
     sources = _count(groups, lambda group: group.source or "")
     recipes = _count(groups, lambda group: group.recipe_id)
-    splits = {}
-    for name, share in request.splits.shares:
-        within = [group for group in groups if group.split == name]
-        splits[name] = SplitSummary(
-            share=float(share),
-            questions=questions.get(name, 0),
-            records=_records(within),
-            shards=shards[name],
-            difficulties=_count(within, lambda group: group.difficulty),
-        )
     return Summary(
         variant=request.variant,
         form=request.form,
+        system=request.system,
+        language=request.language,
         lineage=request.lineage,
         seed=request.splits.seed,
+        watermark={str(partition): offset for partition, offset in sorted(counts.watermark.items())},
+        held_out=_held_out(request.held_out, counts.held_out),
         filters=request.filters,
         records=_records(groups),
         disputed=_records(group for group in groups if group.disputed),
-        splits=splits,
+        splits={name: _split(name, float(share), counts) for name, share in request.splits.shares},
         sources=sources,
         licences={name: licence for name, licence in sorted(request.licences.items()) if name in sources},
         recipes=recipes,
         recipe_names={key: name for key, name in sorted(request.recipe_names.items()) if key in recipes},
         models=_count(groups, lambda group: group.model),
         cost_usd={stage: float(sum(group.costs[at] for group in groups)) for at, stage in enumerate(STAGES)},
+    )
+
+
+def _split(name: str, share: float, counts: Counts) -> SplitSummary:
+    within = [group for group in counts.groups if group.split == name]
+    return SplitSummary(
+        share=share,
+        questions=counts.questions.get(name, 0),
+        records=_records(within),
+        rows=counts.rows[name],
+        shards=counts.shards[name],
+        difficulties=_count(within, lambda group: group.difficulty),
+    )
+
+
+def _held_out(index: HeldOut | None, counted: Mapping[str, tuple[int, int]]) -> HeldOutSummary | None:
+    if index is None:
+        return None
+    return HeldOutSummary(
+        index=index.name,
+        sha256=index.sha256,
+        records=sum(records for records, _ in counted.values()),
+        questions=sum(questions for _, questions in counted.values()),
+        files={file: questions for file, (_, questions) in sorted(counted.items())},
     )
 
 

@@ -3,19 +3,13 @@
 import hashlib
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any
-
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from services.contracts.base import CaseId, RecordId
 from services.contracts.question import Question
-
-BATCH = 1_024
-"""Rows read at once: some ten megabytes of chains."""
 
 Stratum = tuple[str, str]
 """Difficulty and model."""
@@ -39,17 +33,22 @@ class Item:
     model: str
 
 
-def draw(files: Sequence[Path], size: int, seed: int) -> list[Item]:
-    """So many records of these parts (all, where there are fewer), by record id.
+Read = Callable[[list[str]], Iterable[list[dict[str, Any]]]]
+"""Reads columns of a dataset, in batches of rows."""
+
+
+def draw(read: Read, size: int, seed: int) -> list[Item]:
+    """So many records of a dataset (all, where there are fewer), by record id.
 
     Each difficulty and model has its share of the sample as of the dataset, so that a plain mean stands for the whole.
     Which records of a stratum are drawn depends on their ids and the seed alone: a larger sample holds what a smaller
-    one held, save for a record a stratum at most, and so pays only for the rest. Reads every part twice, by batches.
+    one held, save for a record a stratum at most, and so pays only for the rest. Reads the dataset twice, by batches.
     """
-    counts, ranked = _ranked(files, size, seed)
+    counts, ranked = _ranked(read, size, seed)
     drawn = {record_id for stratum, share in shares(counts, size).items() for _, record_id in ranked[stratum][:share]}
-    items = (_item(row) for row in _rows(files, [*_STRATA, *_TEXTS]) if row["record_id"] in drawn)
-    return sorted(items, key=lambda item: item.record_id)
+    rows = chain.from_iterable(read([*_STRATA, *_TEXTS]))
+    items = {row["record_id"]: _item(row) for row in rows if row["record_id"] in drawn}
+    return sorted(items.values(), key=lambda item: item.record_id)
 
 
 def shares(counts: Mapping[Stratum, int], size: int) -> dict[Stratum, int]:
@@ -64,13 +63,11 @@ def shares(counts: Mapping[Stratum, int], size: int) -> dict[Stratum, int]:
     return given
 
 
-def _ranked(
-    files: Sequence[Path], size: int, seed: int
-) -> tuple[Counter[Stratum], dict[Stratum, list[tuple[str, str]]]]:
+def _ranked(read: Read, size: int, seed: int) -> tuple[Counter[Stratum], dict[Stratum, list[tuple[str, str]]]]:
     """The size of each stratum, and its records that come first by the seed: no more than could be drawn."""
     counts = Counter[Stratum]()
     first: defaultdict[Stratum, list[tuple[str, str]]] = defaultdict(list)
-    for batch in _batches(files, _STRATA):
+    for batch in read(_STRATA):
         new: defaultdict[Stratum, list[tuple[str, str]]] = defaultdict(list)
         for row in batch:
             place = hashlib.sha256(f"{seed} {row['record_id']}".encode()).hexdigest()
@@ -79,17 +76,6 @@ def _ranked(
             counts[stratum] += len(records)
             first[stratum] = heapq.nsmallest(size, chain(first[stratum], records))
     return counts, first
-
-
-def _batches(files: Sequence[Path], columns: list[str]) -> Iterator[list[dict[str, Any]]]:
-    for path in files:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(BATCH, columns=columns):
-                yield batch.to_pylist()
-
-
-def _rows(files: Sequence[Path], columns: list[str]) -> Iterator[dict[str, Any]]:
-    return chain.from_iterable(_batches(files, columns))
 
 
 def _item(row: Mapping[str, Any]) -> Item:

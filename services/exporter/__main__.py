@@ -1,4 +1,4 @@
-"""`reasonmed-exporter`: record-completed into Parquet parts, until SIGTERM or, with --once, up to the end of now."""
+"""`reasonmed-exporter`: record-completed into a Delta table, until SIGTERM or, with --once, up to the present end."""
 
 import asyncio
 import os
@@ -21,6 +21,7 @@ from services.exporter.holding import Holding
 from services.exporter.metrics import Metrics
 from services.exporter.partition import SERVICE
 from services.exporter.settings import ExporterSettings
+from services.exporter.table import Table, check_conditional_writes, is_local, table_uri
 from services.exporter.watch import Watch
 from services.runtime.engine.stall import Stalled
 from services.runtime.kafka.positioned import PositionedConsumer
@@ -34,40 +35,40 @@ log = structlog.get_logger(__name__)
 
 
 def main() -> None:
-    """Exit 0 at the end (SIGTERM included), 1 where something is to be done: the last line of the log says what."""
+    """Exit 0 at the end (SIGTERM included), 1 on an error that needs a person: the log's last line says what to do."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(epilog="\b\n" + usage(SERVICE, ExporterSettings).replace("\n\n", "\n\n\b\n"))(command)
     app()
 
 
 def command(
-    once: Annotated[bool, typer.Option(help="Read up to the end of now, close the parts, exit.")] = False,
-    out: Annotated[Path | None, typer.Option(help="The dataset's folder, else REASONMED_EXPORT__OUT.")] = None,
+    once: Annotated[bool, typer.Option(help="Read up to the present end, commit, exit.")] = False,
+    out: Annotated[str | None, typer.Option(help="The dataset: a folder or a URL, else REASONMED_EXPORT__OUT.")] = None,
 ) -> None:
-    """Write the topic record-completed into Parquet parts, each message in exactly one."""
+    """Write the topic record-completed into a Delta table, each record once."""
     settings = ExporterSettings()
     owner = settings.name or f"{SERVICE}-{os.getpid()}"
     logs.configure(service=SERVICE, owner=owner)
-    folder = (out or settings.export.out).absolute()
+    uri = table_uri(out or settings.export.out)
     with tracing.traced(service=SERVICE, owner=owner):
-        ended_well = asyncio.run(_run(settings, folder, once=once))
+        ended_well = asyncio.run(_run(settings, uri, once=once))
     if not ended_well:
         raise typer.Exit(1)
 
 
-async def _run(settings: ExporterSettings, folder: Path, *, once: bool) -> bool:
-    """Whether it ended as it should."""
+async def _run(settings: ExporterSettings, uri: str, *, once: bool) -> bool:
+    """Whether it ended well."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        async with _open(settings, folder, group=None if once else SERVICE) as exporter:
+        async with _open(settings, uri, group=None if once else SERVICE) as exporter:
             if not once:
                 await exporter.run(stop)
                 return True
             if await exporter.run_once(stop):
                 return True
-            log.error("stopped before the end of the topic: start it again, it goes on from the manifests")
+            log.error("stopped before the end of the topic: start it again, it goes on from the last commit")
     except* (Trouble, Stalled) as errors:
         for error in errors.exceptions:
             log.error("ended", error=str(error))
@@ -75,17 +76,18 @@ async def _run(settings: ExporterSettings, folder: Path, *, once: bool) -> bool:
 
 
 @asynccontextmanager
-async def _open(settings: ExporterSettings, folder: Path, *, group: str | None) -> AsyncIterator[Exporter]:
-    """The exporter and all around it; what is opened last is closed first. A watch that raises cancels the body."""
+async def _open(settings: ExporterSettings, uri: str, *, group: str | None) -> AsyncIterator[Exporter]:
+    """The exporter and its dependencies; the last opened is closed first. A watch that raises cancels the body."""
     client = replace(settings.kafka, name=SERVICE)
     limits, metrics, clock = settings.export.limits, Metrics(), time.monotonic
-    metrics.watch_disk(folder)
+    if is_local(uri):
+        metrics.watch_disk(Path(uri))
     async with AsyncExitStack() as stack:
         sink = await stack.enter_async_context(KafkaSink(client))
         consumer = PositionedConsumer(client, RECORD_COMPLETED, group=group, session_s=settings.session_s)
         await consumer.start()
         stack.push_async_callback(consumer.stop)
-        holding = Holding(consumer, folder, RECORD_COMPLETED, limits=limits, clock=clock)
+        holding = Holding(consumer, partial(_table, uri), RECORD_COMPLETED, limits=limits, where=uri)
         watch = Watch(consumer, holding, reachable=partial(reachable, client), metrics=metrics, clock=clock)
         if settings.port is not None:
             server = HealthServer(
@@ -95,6 +97,12 @@ async def _open(settings: ExporterSettings, folder: Path, *, group: str | None) 
         watching = (await stack.enter_async_context(asyncio.TaskGroup())).create_task(watch.run())
         yield Exporter(consumer, sink, holding, limits=limits, metrics=metrics, clock=clock)
         watching.cancel()
+
+
+def _table(uri: str) -> Table:
+    table = Table.open(uri, RECORD_COMPLETED)
+    check_conditional_writes(uri)
+    return table
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
-"""The loop: read, take in, close parts. Everything that must be exact is in partition.py and holding.py."""
+"""The loop: read, add to parts, commit. The exactness is in partition.py, holding.py and table.py."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 import structlog
+from deltalake.exceptions import DeltaError
 
 from services.core.errors import BrokerAway, Trouble
 from services.core.messages import ConsumedRecord, Sink
 from services.exporter.holding import Holding, Positions
 from services.exporter.metrics import Metrics
 from services.exporter.partition import SERVICE, Limits, Partition
+from services.exporter.table import PartitionLost
 from services.runtime.engine.spans import processing
 
 POLL = 500
@@ -40,12 +42,12 @@ class Consumer(Positions, Protocol):
         ...
 
 
-class DiskTrouble(Trouble):
-    """The folder can't be written: full, read-only, gone."""
+class TableTrouble(Trouble):
+    """The table can't be written: disk full, read-only, store unreachable."""
 
 
 class Exporter:
-    """Exports one topic. An error ends it with all locks released and the folder as its manifests say."""
+    """Exports one topic. An error ends it; what is not committed is read again by the next one."""
 
     def __init__(
         self,
@@ -65,29 +67,26 @@ class Exporter:
         self._clock = clock
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set; then the open parts are closed. Raises DiskTrouble, BadFolder, TooManyDead."""
+        """Until `stop` is set; then the open parts are committed. Raises TableTrouble, BadTable, TooManyDead."""
         try:
             while not stop.is_set():
                 await self._round()
             await self._seal_all()
-        except OSError as error:
+        except (OSError, DeltaError) as error:
             raise _explained(error) from error
         finally:
             self._holding.release()
 
     async def run_once(self, stop: asyncio.Event) -> bool:
-        """Up to the ends of now, then close the parts. False: stopped before that. Raises as `run`, and Trouble where
-        another process writes one of the partitions."""
+        """Up to the topic's present end, then commit the parts. False: stopped before that. Raises as `run`."""
         try:
             await self._holding.follow()
-            if locked := self._holding.locked:
-                raise Trouble(f"another process writes partitions {sorted(locked)}: stop it, or leave them to it")
             ends = await self._consumer.bounds(self._consumer.assignment().partitions)
             while not stop.is_set() and not await self._reached(ends):
                 await self._round()
             await self._seal_all()
             return await self._reached(ends) and not any(partition.is_open for partition in self._holding)
-        except OSError as error:
+        except (OSError, DeltaError) as error:
             raise _explained(error) from error
         finally:
             self._holding.release()
@@ -102,7 +101,7 @@ class Exporter:
             log.warning("away", error=str(away), again_in_s=AWAY_S)
             await _pause(AWAY_S)
         await self._seal_due()
-        self._metrics.hold(self._holding, len(self._holding.locked))
+        self._metrics.hold(self._holding)
 
     async def _poll(self) -> list[ConsumedRecord]:
         if self._is_full():  # the parts can't be closed, since Kafka doesn't take their dead letters
@@ -116,7 +115,7 @@ class Exporter:
     async def _take(self, received: ConsumedRecord) -> None:
         partition = self._holding.get(received.partition)
         if partition is None:
-            return  # not positioned yet: it comes again from where the manifest stands
+            return  # not positioned yet: it is read again from the table's position
         with processing(received, group=SERVICE):
             partition.accept(received, self._clock())
         if partition.due(self._clock()):
@@ -135,21 +134,23 @@ class Exporter:
             await self._seal(partition)
 
     async def _seal(self, partition: Partition) -> None:
-        """Close the open part: dead letters first. With Kafka away it stays open, and is due again."""
+        """Commit the open part: dead letters first. While Kafka is away it stays open, and is due again."""
         try:
             if letters := partition.dead_letters:
                 await self._sink.publish(letters)
         except BrokerAway as away:
             log.warning("a part with dead letters stays open: Kafka is away", error=str(away))
             return
-        before = partition.manifest
-        part = await _to_the_end(partition.seal)
-        after = partition.manifest
-        if after is before:
+        try:
+            part = await _to_the_end(partition.seal)
+        except PartitionLost:
+            self._holding.lost(partition)
             return
-        self._metrics.sealed(part.rows if part else 0, after.dropped - before.dropped)
-        log.info("closed", part=part.name if part else None, rows=part.rows if part else 0, offset=after.next_offset)
-        await self._consumer.commit({after.partition: after.next_offset})
+        if part is None:
+            return
+        self._metrics.sealed(part)
+        log.info("committed", partition=partition.number, rows=part.rows, offset=part.next_offset)
+        await self._consumer.commit({partition.number: part.next_offset})
 
     async def _reached(self, ends: dict[int, range]) -> bool:
         try:
@@ -164,7 +165,7 @@ async def _pause(seconds: float) -> None:
 
 
 async def _to_the_end(action: Callable[[], T]) -> T:
-    """Run in a thread, and wait for that even if cancelled: the lock must not be released while the thread writes."""
+    """Run in a thread, and wait for it even if cancelled: the process must not end in the middle of a commit."""
     running = asyncio.ensure_future(asyncio.to_thread(action))
     try:
         return await asyncio.shield(running)
@@ -173,8 +174,8 @@ async def _to_the_end(action: Callable[[], T]) -> T:
         raise
 
 
-def _explained(error: OSError) -> DiskTrouble:
-    return DiskTrouble(
-        f"can't write the dataset: {error}. Make room (or make the folder writable) and start again: nothing is lost, "
-        "it goes on from the manifests"
+def _explained(error: Exception) -> TableTrouble:
+    return TableTrouble(
+        f"can't write the dataset: {error}. Make room (or make the folder or store writable) and start again: nothing "
+        "is lost, it goes on from the last commit"
     )

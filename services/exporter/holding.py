@@ -1,19 +1,14 @@
-"""Which partitions this process writes: what the group assigns, locked, and positioned by their manifests."""
+"""The partitions that this process writes: those that the group assigns, positioned by the table."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
 from typing import Protocol
 
 import structlog
 
-from services.exporter.disk import Disk
-from services.exporter.manifest import BadFolder
 from services.exporter.partition import Limits, Partition
+from services.exporter.table import BadTable, Table
 from services.runtime.kafka.positioned import Assignment
-
-LOOK_EVERY_S = 1.0
-"""Seconds between two looks whether a locked partition is free."""
 
 log = structlog.get_logger(__name__)
 
@@ -35,92 +30,66 @@ class Positions(Protocol):
 
 
 class Holding:
-    """The partitions in hand. Correct whatever the group does: only the lock's holder writes, and it begins where the
-    manifest stands. A partition that comes back in the next assignment keeps its open part."""
+    """The assigned partitions. Correct whatever the group does: the table refuses the commit of a writer that was
+    overtaken. A partition that comes back in the next assignment keeps its open part."""
 
     def __init__(
-        self,
-        consumer: Positions,
-        folder: Path,
-        topic: str,
-        *,
-        limits: Limits,
-        clock: Callable[[], float],
-        disk: Disk | None = None,
+        self, consumer: Positions, open_table: Callable[[], Table], topic: str, *, limits: Limits, where: str
     ) -> None:
         self._consumer = consumer
-        self._folder = folder
+        self._open_table = open_table
+        self._table: Table | None = None
         self._topic = topic
         self._limits = limits
-        self._clock = clock
-        self._disk = disk
+        self._where = where
         self._held: dict[int, Partition] = {}
-        self._locked: set[int] = set()
         self._number = 0
-        self._look_at = 0.0
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(list(self._held.values()))
 
     def get(self, partition: int) -> Partition | None:
-        """The partition, where it is in hand."""
+        """The partition, if it is positioned."""
         return self._held.get(partition)
 
-    @property
-    def locked(self) -> frozenset[int]:
-        """Assigned partitions that another process still writes."""
-        return frozenset(self._locked)
-
     async def follow(self) -> None:
-        """Let go of what isn't ours any more, take what is. Raises BadFolder, OSError; BrokerAway: call again."""
+        """Drop partitions that are no longer ours, position those that are. Raises BadTable, DeltaError, OSError;
+        BrokerAway: call again."""
         assignment = self._consumer.assignment()
         if assignment.number != self._number:
             self._keep(assignment.partitions)
-            self._number, self._look_at = assignment.number, self._clock()
-        missing = assignment.partitions - self._held.keys()
-        if missing and self._clock() >= self._look_at:
-            self._look_at = self._clock() + LOOK_EVERY_S
-            for number in sorted(missing):
-                await self._take(number)
+            self._number = assignment.number
+        for number in sorted(assignment.partitions - self._held.keys()):
+            await self._take(number)
+
+    def lost(self, partition: Partition) -> None:
+        """Another writer has committed: forget the open part, and go on from the table's position if it is still
+        assigned to this process."""
+        self._held.pop(partition.number, None)
+        log.warning("another writer has committed: starting again from its position", partition=partition.number)
 
     def release(self) -> None:
-        """Let go of all; open parts are forgotten."""
-        self._keep(frozenset())
+        """Drop all; open parts are forgotten."""
+        self._held.clear()
 
     def _keep(self, partitions: frozenset[int]) -> None:
         for number in self._held.keys() - partitions:
-            self._held.pop(number).release()
-        self._locked &= partitions
+            del self._held[number]
         for number, partition in self._held.items():
             self._consumer.begin(number, partition.next_offset)
 
     async def _take(self, number: int) -> None:
+        if self._table is None:
+            self._table = await asyncio.to_thread(self._open_table)
+        bounds = (await self._consumer.bounds([number]))[number]
         partition = await asyncio.to_thread(
-            Partition.open, self._folder, self._topic, number, disk=self._disk, limits=self._limits
+            Partition.open, self._table, self._topic, number, first=bounds.start, limits=self._limits
         )
-        if partition is None:
-            self._wait_for(number)
-            return
-        try:
-            await self._check(number, partition)
-        except BaseException:
-            partition.release()
-            raise
-        self._held[number] = partition
-        self._locked.discard(number)
-        self._consumer.begin(number, partition.next_offset)
-        log.info("writing", partition=number, offset=partition.next_offset, parts=len(partition.manifest.parts))
-
-    async def _check(self, number: int, partition: Partition) -> None:
-        """Of another cluster's folder, every new message would be taken for one that was exported long ago."""
-        end = (await self._consumer.bounds([number]))[number].stop
-        if partition.next_offset > end:
-            raise BadFolder(
-                f"{self._folder} is at offset {partition.next_offset} of {self._topic}/{number}, which ends at {end}: "
-                "it belongs to another cluster, or the topic was made anew; export into a new folder"
+        if partition.next_offset > bounds.stop:  # of another cluster: every new message would be taken for an old one
+            raise BadTable(
+                f"{self._where} is at offset {partition.next_offset} of {self._topic}/{number}, which ends at "
+                f"{bounds.stop}: it belongs to another cluster, or the topic was made again; export into a new folder"
             )
-
-    def _wait_for(self, number: int) -> None:
-        if number not in self._locked:
-            self._locked.add(number)
-            log.warning("another process still writes this partition: waiting for its lock", partition=number)
+        self._held[number] = partition
+        self._consumer.begin(number, partition.next_offset)
+        log.info("writing", partition=number, offset=partition.next_offset)

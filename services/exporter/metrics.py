@@ -2,12 +2,12 @@
 
 import shutil
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from services.exporter.manifest import Dropped
-from services.exporter.partition import Partition
+from services.exporter.partition import Part, Partition
 
 
 class Metrics:
@@ -27,11 +27,6 @@ class Metrics:
         self.partitions = Gauge(
             "reasonmed_exporter_partitions", "Partitions written by this one.", registry=self.registry
         )
-        self.locked = Gauge(
-            "reasonmed_exporter_partitions_locked",
-            "Assigned partitions that another process still writes.",
-            registry=self.registry,
-        )
         self.open_bytes = Gauge("reasonmed_exporter_open_bytes", "Bytes in open parts.", registry=self.registry)
         self.free_bytes = Gauge(
             "reasonmed_exporter_disk_free_bytes", "Free bytes where the dataset is written.", registry=self.registry
@@ -49,17 +44,16 @@ class Metrics:
 
         self.free_bytes.set_function(free)
 
-    def sealed(self, rows: int, dropped: Dropped) -> None:
-        """A manifest moved on: what is new in it."""
-        if rows:
-            self.rows.inc(rows)
+    def sealed(self, part: Part) -> None:
+        """Count a commit."""
+        if part.rows:
+            self.rows.inc(part.rows)
             self.parts.inc()
-        for why, count in dropped.model_dump().items():
-            self.dropped.labels(why).inc(count)
+        for reason, count in asdict(part.dropped).items():
+            self.dropped.labels(reason).inc(count)
 
-    def hold(self, partitions: Iterable[Partition], locked: int) -> None:
-        """What is written here, and what is waited for."""
+    def hold(self, partitions: Iterable[Partition]) -> None:
+        """Set the figures of the partitions that are written here."""
         held = list(partitions)
         self.partitions.set(len(held))
-        self.locked.set(locked)
         self.open_bytes.set(sum(partition.bytes for partition in held))

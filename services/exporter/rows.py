@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
-from services.contracts.base import Value
+from services.contracts.base import VERSION, Value
 from services.contracts.codec import Malformed, UnknownVersion, canonical, decode
 from services.contracts.record import Record
 from services.core.errors import Dead
@@ -23,7 +24,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A record as it goes into a part."""
+    """A record as it goes into the dataset."""
 
     key: bytes
     """The record id's 16 bytes."""
@@ -50,8 +51,10 @@ def export(received: ConsumedRecord) -> Exported:
         **_row(record, known),
         "extra": _json(extra),
         "content_digest": digest,
+        "contract": VERSION,
         "kafka_partition": received.partition,
         "kafka_offset": received.offset,
+        "written_at": datetime.fromtimestamp(received.timestamp_ms / 1000, UTC),
     }
     return Exported(key_of(record.record_id), digest, row)
 

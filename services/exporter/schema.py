@@ -1,7 +1,7 @@
-"""The columns of a part, in order. Each carries its description into the Parquet file, as metadata of the field.
+"""The columns of the dataset, in order. Each carries its description into the table, as metadata of the field.
 
-One row is one record: a question, one verified chain of thought, its summary, and where they come from. Rows stand in
-the order of their offsets. A column is null only where the record says nothing.
+One row is one record: a question, one verified chain of thought, its summary, and where they come from. A column is
+null only where the record has no value.
 
 Sums: `cost_usd` and `cost` are the record's own share, so they add up over all rows to what the cases cost. Token
 counts (`usage`, `case_*_tokens`) are the whole case's, repeated in each of its records: sum them over the rows with
@@ -27,6 +27,9 @@ _MAYBE = True
 """Marks a column that may be null."""
 
 _COLUMNS: tuple[tuple[str, pa.DataType, str] | tuple[str, pa.DataType, str, bool], ...] = (
+    ("kafka_partition", _INT, "Of record-completed."),
+    ("kafka_offset", _INT, "Of record-completed, in that partition."),
+    ("written_at", pa.timestamp("us", tz="UTC"), "Kafka's timestamp of the record.", _MAYBE),
     ("record_id", _TEXT, "Digest of work id and path id; unique in the dataset."),
     ("case_id", _TEXT, "Digest of the normalised question, gold answer and context included."),
     ("work_id", _TEXT, "The case under its recipe."),
@@ -69,8 +72,7 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str] | tuple[str, pa.DataType, str, bool
     ("extra", _TEXT, "JSON of the fields that this version doesn't know, at their places; null: none.", _MAYBE),
     ("version", _TEXT, "Schema version (major.minor) of the record's writer."),
     ("content_digest", _INT, "64 bits over the known fields, by which a repeat is compared."),
-    ("kafka_partition", _INT, "Of record-completed."),
-    ("kafka_offset", _INT, "Of record-completed, in that partition."),
+    ("contract", _TEXT, "Contract version of the exporter that computed content_digest.", _MAYBE),
 )
 
 
@@ -78,5 +80,8 @@ def _field(name: str, kind: pa.DataType, description: str, nullable: bool = Fals
     return pa.field(name, kind, nullable=nullable, metadata={"description": description})
 
 
+INDEXED = 3
+"""The first columns have statistics in the log, by which readers skip files."""
+
 SCHEMA = pa.schema([_field(*column) for column in _COLUMNS])
-"""The columns of every part."""
+"""The columns of the dataset."""

@@ -1,6 +1,5 @@
 """The exporter's own settings, beside everybody's."""
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,9 +13,9 @@ class ExportSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    out: Path = Field(default=Path("build/dataset"), description="The dataset's folder: a file system with flock.")
+    out: str = Field(default="build/dataset", description="The dataset: a folder, or an s3://, gs:// or az:// URL.")
     rows: Annotated[int, Field(ge=1)] = Field(default=5_000, description="Rows of a part, at most.")
-    age_s: Annotated[float, Field(gt=0)] = Field(default=60, description="Seconds until an open part is closed.")
+    age_s: Annotated[float, Field(gt=0)] = Field(default=60, description="Seconds until an open part is committed.")
     buffer_bytes: Annotated[int, Field(ge=2**20)] = Field(
         default=128 * 2**20, description="Of messages in all open parts; a process needs up to five times as much."
     )

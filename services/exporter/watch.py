@@ -45,7 +45,7 @@ class Watch:
 
     async def look(self) -> None:
         """One look. Raises Stalled."""
-        partitions = {partition.manifest.partition: partition for partition in self._holding}
+        partitions = {partition.number: partition for partition in self._holding}
         try:
             bounds = await self._consumer.bounds(partitions)
             self._answers = bool(partitions) or await self._reachable()
@@ -55,7 +55,7 @@ class Watch:
         self._wedged.lasts(self._clock(), bad=False)
         self._metrics.lag.clear()  # a partition that another took is that one's to tell of
         for number, partition in partitions.items():
-            self._metrics.lag.labels(str(number)).set(bounds[number].stop - partition.manifest.next_offset)
+            self._metrics.lag.labels(str(number)).set(bounds[number].stop - partition.committed)
         behind = any(partition.next_offset < bounds[number].stop for number, partition in partitions.items())
         moved = [(number, partition.next_offset) for number, partition in sorted(partitions.items())]
         if self._still.lasts(self._clock(), bad=behind, moved=moved):
@@ -64,7 +64,6 @@ class Watch:
     def health(self) -> Health:
         """Ready: partitions in hand, and Kafka answers."""
         why = [] if self._answers else ["Kafka doesn't answer"]
-        why += [f"partition {number} is still written by another process" for number in sorted(self._holding.locked)]
         held = any(True for _ in self._holding)
         return Health(live=True, ready=held and self._answers, why=why if held else [*why, "no partition in hand"])
 

@@ -28,6 +28,8 @@ dead letter.
 **Versions.** Every message names its writer's schema version, `major.minor`. Within a major version fields are only
 added: ignore what you don't know, and expect absent what has a default.
 
+**Compression.** Producers compress batches with zstd: a consumer's client needs zstd support.
+
 **Time** is Kafka's own timestamp: there is none in the bodies.
 """
 

@@ -13,18 +13,18 @@ import pyarrow as pa  # type: ignore[import-untyped]
 
 from services.core.errors import Trouble
 from services.core.messages import ConsumedRecord
-from services.exporter.dataset import dataset_files
+from services.datasets.dataset import Dataset
 from services.exporter.schema import SCHEMA
 from services.taps.tables import COST, TABLES, Columns, Row, rows, schema
 
 MEMORY = "1GB"
-"""That DuckDB may use: it runs beside others on a laptop. What doesn't fit is in files beside the database."""
+"""DuckDB's limit: it shares a laptop with others. The rest spills to files beside the database."""
 
 BATCH_BYTES = 16 * 2**20
-"""Bytes of messages whose rows are inserted at once; as rows of Python they need some five times as much."""
+"""Bytes of messages whose rows are inserted in one batch; as Python rows they need about five times as much."""
 
 SLICE = 1_000
-"""Rows of a result that are in our hands at once."""
+"""Rows of a result that are fetched at a time."""
 
 _FINISH = """
 -- Of the states of a work the last: in its last life the one of most rounds, and of those its end.
@@ -46,28 +46,30 @@ DROP TABLE once;
 
 
 class BadQuery(Trouble):
-    """DuckDB refuses the SQL, or can't do it: the message is its own."""
+    """DuckDB refuses the SQL, or fails: the message is DuckDB's."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a query came to. The rows may be read once, while the connection is open. Raises BadQuery, also there."""
+    """The result of a query. The rows may be read once, while the connection is open, and raise BadQuery."""
 
     columns: Sequence[str]
+    """Each name once."""
     rows: Iterator[tuple[Any, ...]]
 
 
 @contextmanager
 def database() -> Iterator[duckdb.DuckDBPyConnection]:
-    """An empty database in a folder of its own, gone with it."""
+    """An empty database in a temporary folder, removed at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="reasonmed-sql-") as folder:
         settings: dict[str, Any] = {
             "memory_limit": MEMORY,
             "temp_directory": str(Path(folder) / "spilt"),
             "preserve_insertion_order": False,  # which would hold more in memory
-            "autoinstall_known_extensions": False,  # a query is not to fetch code
+            "autoinstall_known_extensions": False,  # a query must not fetch code
         }
         with duckdb.connect(Path(folder) / "taps.duckdb", config=settings) as db:
+            db.execute("SET TimeZone = 'UTC'")
             yield db
 
 
@@ -77,23 +79,24 @@ def query(db: duckdb.DuckDBPyConnection, sql: str) -> Result:
         done = db.execute(sql)
     except duckdb.Error as error:
         raise BadQuery(str(error)) from error
-    return Result([name for name, *_ in done.description or ()], _fetched(done))
+    if done is None:
+        raise BadQuery("the query is empty")
+    return Result(_distinct([name for name, *_ in done.description or ()]), _fetched(done))
 
 
-def add_records(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """The view `records`: what the manifests in this folder name now. No rows where they name nothing."""
-    files = [str(path) for path in dataset_files(folder)]
-    if files:
-        db.read_parquet(files, union_by_name=True).create_view("records")
-    else:
-        _create(db, "records", SCHEMA)
-    _describe(db, "records", {field.name: field.metadata[b"description"].decode() for field in SCHEMA})
+def add_records(db: duckdb.DuckDBPyConnection, where: str | Path) -> None:
+    """Create the view `records`: the dataset in this folder, or at this URL, as it is now. Raises BadDataset."""
+    Dataset.open(where).create_view(db, "records_now")
+    db.execute("CREATE VIEW records AS FROM records_now")
+    (names,) = zip(*db.execute("SELECT column_name FROM (DESCRIBE records)").fetchall(), strict=True)
+    known = {field.name: field.metadata[b"description"].decode() for field in SCHEMA}
+    _describe(db, "records", {name: text for name, text in known.items() if name in names})
 
 
 class Tables:
     """The tables `cases`, `paths`, `calls` and `models`, filled from messages of tables.TOPICS.
 
-    Repeats change nothing: a work is the last of its states, a call counts once. Holds one batch of messages at most.
+    Repeats change nothing: a work is the last of its states, a call counts once. Buffers one batch of messages at most.
     """
 
     def __init__(self, db: duckdb.DuckDBPyConnection) -> None:
@@ -105,7 +108,7 @@ class Tables:
             _create(db, f"all_{name}", schema(_staged(columns)))
 
     def take(self, message: ConsumedRecord) -> None:
-        """One more message; one that can't be read is passed over."""
+        """Add a message. One that can't be read is skipped."""
         self._state += 1
         for name, found in rows(message).items():
             self._rows[name] += [{**row, "state": self._state} for row in found]
@@ -114,7 +117,7 @@ class Tables:
             self._insert()
 
     def finish(self) -> None:
-        """The tables stand, and take no more."""
+        """Build the tables. No message may be added afterwards."""
         self._insert()
         self._db.execute(_FINISH)
         for name, columns in {**TABLES, "calls": (*TABLES["calls"], COST)}.items():
@@ -130,8 +133,19 @@ class Tables:
         self._bytes = 0
 
 
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names as they are; one that came before gets a number, so that an object a row loses no column."""
+    distinct: list[str] = []
+    for name in names:
+        candidates = (name, *(f"{name}_{number}" for number in range(2, len(names) + 2)))
+        distinct.append(
+            next(each for each in candidates if each not in distinct and (each == name or each not in names))
+        )
+    return distinct
+
+
 def _staged(columns: Columns) -> Columns:
-    return (*columns, ("state", pa.int64(), "The number of the message that says so."))
+    return (*columns, ("state", pa.int64(), "The number of the message that it comes from."))
 
 
 def _create(db: duckdb.DuckDBPyConnection, name: str, columns: pa.Schema) -> None:

@@ -1,9 +1,9 @@
 """Topics as tables: their columns, and the rows of a message. Pure.
 
-cases    one row a work: a case under its recipe, as it was last seen
-paths    one row a path of these cases
-calls    one row a paid call of a work, by whichever path, round, life or record it is known
-models   one row a model alias of a recipe
+cases    a row a work: a case under its recipe, as it was last seen
+paths    a row a path of these cases
+calls    a row a paid call of a work, from any path, round, life or record
+models   a row a model alias of a recipe
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, CURRENT, PAT
 from services.core.messages import ConsumedRecord
 
 TOPICS = (RECIPES, PATHS_VERIFIED, CASE_ACCEPTED, CASE_REJECTED, RECORD_COMPLETED)
-"""The topics that tell all of it: a case travels whole, so those on its way between these would say nothing new."""
+"""The topics that hold all of it: a case travels whole, so the topics between these add nothing."""
 
 _ENDS = {CASE_ACCEPTED: "accepted", CASE_REJECTED: "rejected", PATHS_VERIFIED: None}
 
@@ -33,12 +33,12 @@ Columns = tuple[tuple[str, pa.DataType, str], ...]
 CASES: Columns = (
     ("work_id", _TEXT, "The case under its recipe: one row each."),
     ("case_id", _TEXT, "Digest of the normalised question, gold answer and context included."),
-    ("recipe_id", _TEXT, "The recipe it is worked on by."),
+    ("recipe_id", _TEXT, "Its recipe."),
     ("life", _INT, "0; more after redrives. The last one seen."),
     ("rounds", _INT, "Refining rounds done."),
-    ("ended", _TEXT, "accepted or rejected; null: still under way, or dead."),
+    ("ended", _TEXT, "accepted or rejected; null: in progress, or dead."),
     ("difficulty", _TEXT, "easy, medium or difficult; null until it is routed."),
-    ("gold_disputed", _BOOL, "Every path that states an answer states the same other one than gold."),
+    ("gold_disputed", _BOOL, "Every path that states an answer states the same one, which isn't gold."),
     ("rejected", _TEXT, "Why it was rejected; null where it wasn't."),
     ("source", _TEXT, "Where the question comes from, if known."),
     ("source_question_id", _TEXT, "The source's own id of it, if known."),
@@ -46,68 +46,76 @@ CASES: Columns = (
     ("question", _TEXT, "The stem."),
     ("options", _OPTIONS, "The options, in order."),
     ("answer", _TEXT, "The gold answer's letter."),
-    ("written_at", _AT, "When Kafka took the message that says so; UTC."),
+    ("context", _TEXTS, "Passages that belong to the question."),
+    ("written_at", _AT, "Kafka's timestamp of the message in which it was last seen; UTC."),
 )
 
 PATHS: Columns = (
     ("path_id", _TEXT, "Digest of work id, origin, round and slot."),
-    ("work_id", _TEXT, "Whose path it is."),
-    ("case_id", _TEXT, "Of which question."),
-    ("recipe_id", _TEXT, "By which recipe."),
+    ("work_id", _TEXT, "The work it belongs to."),
+    ("case_id", _TEXT, "The question."),
+    ("recipe_id", _TEXT, "The recipe."),
     ("origin", _TEXT, "generated, refined (rewritten from its parent) or regenerated (by the strong model)."),
     ("round", _INT, "0 for generated; the refining round, from 1, otherwise."),
     ("slot", _INT, "Its place in the plan, or in the round."),
     ("alias", _TEXT, "The recipe's alias of the model that wrote it."),
     ("temperature", _FLOAT, "That it was drawn at."),
-    ("parents", _TEXTS, "The paths it was rewritten from or told of."),
+    ("parents", _TEXTS, "The paths it was rewritten from, or whose reasons it was given."),
     ("text", _TEXT, "The chain of thought."),
     ("finish_reason", _TEXT, "stop, length (cut off) or other; null where the call failed."),
     ("failure", _TEXT, "Why its call failed for good; null where it answered."),
-    ("standing", _TEXT, "correct, error, or unknown (its call failed, or nobody could judge)."),
+    ("standing", _TEXT, "correct, error, or unknown (its call failed, or no verdict could be read)."),
     ("reason", _TEXT, "The judge's words, or the check's."),
     ("verdict_by", _TEXT, "judge, stated_answer, cut_off, empty, leak or failure."),
-    ("judged", _TEXT, "What the judge said: correct or error; null where none was asked or could be read."),
+    ("judged", _TEXT, "The judge's verdict: correct or error; null where none was asked, or none could be read."),
     ("stated", _TEXT, "The option letter that the path itself states, if any."),
     ("gold", _TEXT, "The gold answer's letter."),
     ("score", _INT, "0 to 5; null where it isn't correct, or no score could be read."),
     ("kept", _BOOL, "Whether it becomes a record."),
     ("call_ids", _TEXTS, "The calls paid for it."),
+    ("written_at", _AT, "Kafka's timestamp of the message in which it was last seen; UTC."),
 )
 
 CALLS: Columns = (
     ("call_id", _TEXT, "Digest of the exact request and the number of the ask."),
-    ("work_id", _TEXT, "For which work. What two recipes share was paid once: count(DISTINCT call_id)."),
-    ("case_id", _TEXT, "For which question."),
-    ("recipe_id", _TEXT, "By which recipe."),
+    ("work_id", _TEXT, "The work. A call that two recipes share was paid once: count(DISTINCT call_id)."),
+    ("case_id", _TEXT, "The question."),
+    ("recipe_id", _TEXT, "The recipe."),
     ("stage", _TEXT, "generate, verify, score, refine, reason or summarize."),
     ("alias", _TEXT, "The recipe's model alias."),
     ("prompt", _INT, "Tokens read, cached ones included."),
     ("completion", _INT, "Tokens written, thinking included."),
     ("cached", _INT, "Of `prompt`, those that the server had in its prefix cache."),
+    ("written_at", _AT, "Kafka's timestamp of the message in which it was first seen; UTC."),
 )
 
 MODELS: Columns = (
     ("recipe_id", _TEXT, "The recipe."),
     ("alias", _TEXT, "The name that this recipe has for the model."),
-    ("served", _TEXT, "The name that the server knows."),
+    ("served", _TEXT, "name@revision: what `records.model` holds."),
+    ("name", _TEXT, "The name that the server knows."),
     ("revision", _TEXT, "Of the weights."),
     ("price_in", _FLOAT, "USD a million prompt tokens."),
     ("price_out", _FLOAT, "USD a million completion tokens."),
 )
 
 TABLES: dict[str, Columns] = {"cases": CASES, "paths": PATHS, "calls": CALLS, "models": MODELS}
-"""By name. `calls` has one more column in the end: cost_usd, from `models`."""
+"""By name. `calls` gets one more column: cost_usd, from `models`."""
 
-COST = ("cost_usd", _FLOAT, "By the recipe's prices, cached tokens at the full one; null where its recipe isn't there.")
+COST = (
+    "cost_usd",
+    _FLOAT,
+    "By the recipe's prices, cached tokens at the full price; null where the recipe is missing.",
+)
 
 
 def schema(columns: Columns) -> pa.Schema:
-    """As Arrow has it."""
+    """The Arrow schema."""
     return pa.schema([pa.field(name, kind) for name, kind, _ in columns])
 
 
 def rows(message: ConsumedRecord) -> dict[str, list[Row]]:
-    """What a message of TOPICS adds, by table; nothing where it can't be read."""
+    """The rows that a message of TOPICS adds, by table; none where it can't be read."""
     try:
         return _rows(message)
     except (Malformed, UnknownVersion):
@@ -121,12 +129,12 @@ def _rows(message: ConsumedRecord) -> dict[str, list[Row]]:
         return {} if key == CURRENT else {"models": list(_models(key, decode(Recipe, value)))}
     if message.topic == RECORD_COMPLETED:
         record = decode(Record, value)
-        return {"calls": list(_calls(record, record.calls))}
+        return {"calls": list(_calls(record, record.calls, message))}
     case = decode(Case, value)
     return {
         "cases": [_case(case, message)],
-        "paths": [_path(case, path) for path in case.paths],
-        "calls": list(_calls(case, (call for path in case.paths for call in path.calls))),
+        "paths": [_path(case, path, message) for path in case.paths],
+        "calls": list(_calls(case, (call for path in case.paths for call in path.calls), message)),
     }
 
 
@@ -146,11 +154,12 @@ def _case(case: Case, message: ConsumedRecord) -> Row:
         "question": question.question,
         "options": [{"letter": letter, "text": text} for letter, text in question.options.items()],
         "answer": question.answer,
+        "context": list(question.context),
         "written_at": message.timestamp_ms,
     }
 
 
-def _path(case: Case, path: Path) -> Row:
+def _path(case: Case, path: Path, message: ConsumedRecord) -> Row:
     verdict = path.verdict
     return {
         **_ids(case),
@@ -173,10 +182,11 @@ def _path(case: Case, path: Path) -> Row:
         "score": path.score.value if path.score else None,
         "kept": path.path_id in case.kept,
         "call_ids": [call.call_id for call in path.calls],
+        "written_at": message.timestamp_ms,
     }
 
 
-def _calls(of: Case | Record, calls: Iterable[Call]) -> Iterator[Row]:
+def _calls(of: Case | Record, calls: Iterable[Call], message: ConsumedRecord) -> Iterator[Row]:
     for call in calls:
         yield {
             **_ids(of),
@@ -186,6 +196,7 @@ def _calls(of: Case | Record, calls: Iterable[Call]) -> Iterator[Row]:
             "prompt": call.usage.prompt,
             "completion": call.usage.completion,
             "cached": call.usage.cached,
+            "written_at": message.timestamp_ms,
         }
 
 
@@ -194,7 +205,8 @@ def _models(recipe_id: str, recipe: Recipe) -> Iterator[Row]:
         yield {
             "recipe_id": recipe_id,
             "alias": alias,
-            "served": model.served,
+            "served": f"{model.served}@{model.revision}",
+            "name": model.served,
             "revision": model.revision,
             "price_in": model.price_in,
             "price_out": model.price_out,

@@ -1,7 +1,7 @@
 """What an export costs: `python tests/bench/bench_export.py [--records N]` prints JSON.
 
-Synthetic records of about 8 KB (chains of 3 to 9 KB, summaries of 1 KB) in parts of 5,000, written by the exporter's
-own part writer, are exported as ReasonMed in `messages`, with lineage, in a process of its own: its seconds, its CPU
+Synthetic records of about 8 KB (chains of 3 to 9 KB, summaries of 1 KB) in commits of 5,000, written by the exporter's
+own table, are exported as ReasonMed in `messages`, with lineage, in a process of its own: its seconds, its CPU
 seconds and its peak resident memory, which is to be the same for any number of records.
 """
 
@@ -18,12 +18,10 @@ from pathlib import Path
 
 from services.core.case import ids
 from services.datasets.export import export
-from services.exporter.disk import Disk
-from services.exporter.manifest import Dropped, Manifest, Part, part_name, save
-from services.exporter.part import write_part
 from services.exporter.partition import Limits
 from services.exporter.rows import Row
 from services.exporter.rows import export as row_of
+from services.exporter.table import Table
 from tests.unit.datasets.world import request
 from tests.unit.exporter.world import TOPIC, message, record
 
@@ -49,16 +47,11 @@ def main() -> None:
 
 
 def write(folder: Path, records: int) -> None:
-    """A folder of parts, all of one partition."""
-    folder.mkdir()
-    parts = []
+    """A dataset of one partition."""
+    table = Table.open(str(folder), TOPIC)
     for first in range(0, records, PART):
         rows = list(synthetic(first, min(first + PART, records)))
-        name = part_name(0, first)
-        written = write_part(Disk(), folder / name, rows)
-        parts.append(Part(name=name, first=first, last=first + len(rows) - 1, rows=len(rows), bytes=written))
-    manifest = Manifest(topic=TOPIC, partition=0, next_offset=records, dropped=Dropped(), parts=tuple(parts))
-    save(Disk(), folder, manifest)
+        table.append(rows, 0, expected=first, next_offset=first + len(rows), notes={})
 
 
 def synthetic(first: int, end: int) -> Iterator[Row]:

@@ -36,7 +36,7 @@ from services.contracts.codec import decode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, topics
 from services.core.messages import ConsumedRecord
-from services.exporter.dataset import read_dataset
+from services.datasets.dataset import read_dataset
 from services.local.audit.report import Ledger, LogLine, account
 from services.local.audit.topic_counts import Topics
 from services.runtime.kafka.reader import read_topic

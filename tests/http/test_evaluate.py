@@ -14,13 +14,8 @@ import orjson
 import pytest
 
 from services.cli.__main__ import main
-from services.contracts.codec import encode
-from services.core.messages import ConsumedRecord
 from services.evaluator.replies import CRITERIA
-from services.exporter.disk import Disk
-from services.exporter.manifest import Manifest, Part, save
-from services.exporter.part import write_part
-from services.exporter.rows import export
+from tests.unit.datasets.world import write_parts
 from tests.unit.exporter.world import record
 
 ROOT = Path(__file__).parents[2]
@@ -29,19 +24,9 @@ RECORDS = 12
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    """Twelve records in one part, with its manifest."""
-    folder = tmp_path / "dataset"
-    folder.mkdir()
+    """Twelve records."""
     made = [record(number, difficulty=("easy", "medium")[number % 2]) for number in range(RECORDS)]
-    rows = [
-        export(ConsumedRecord("record-completed", 0, at, one.case_id.encode(), encode(one), {})).row
-        for at, one in enumerate(made)
-    ]
-    name = "part-0000-000000000000.parquet"
-    size = write_part(Disk(), folder / name, rows)
-    part = Part(name=name, first=0, last=RECORDS - 1, rows=RECORDS, bytes=size)
-    save(Disk(), folder, Manifest(topic="record-completed", partition=0, next_offset=RECORDS, parts=(part,)))
-    return folder
+    return write_parts(tmp_path / "dataset", [made], rows=RECORDS)
 
 
 class Server:

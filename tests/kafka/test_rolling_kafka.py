@@ -32,7 +32,7 @@ from services.contracts.topics import (
 )
 from services.core.case import ids
 from services.core.owner import Owner
-from services.exporter.dataset import read_dataset
+from services.datasets.dataset import read_dataset
 from services.generator.handler import generate
 from services.ledger import open_ledger
 from services.llm.fake import ScriptedModels

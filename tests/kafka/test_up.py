@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from services.exporter.dataset import read_dataset
+from services.datasets.dataset import read_dataset
 from services.local.demo import SAMPLES
 
 READY_S = 150

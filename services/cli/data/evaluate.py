@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.console import UP, Failed, Folder, Json, emit, err, out
+from services.cli.data.dataset import dataset_of
 
 if TYPE_CHECKING:
     from services.core.endpoint import Endpoint
@@ -47,14 +48,15 @@ def evaluate(
     import orjson
 
     from services.cli.coordinates import ledger
+    from services.datasets.dataset import Dataset
     from services.evaluator.evaluation import DEFAULT, load
     from services.evaluator.sample import draw
-    from services.exporter.dataset import dataset_files
 
-    dataset = dataset or folder / "dataset"
+    dataset = dataset or dataset_of(folder)
     evaluation = load(evaluator or DEFAULT)
     endpoint = _endpoint(evaluation, llm_url)
-    items = draw(dataset_files(dataset), sample, seed)
+    records = Dataset.open(dataset)
+    items = draw(lambda columns: (batch.to_pylist() for batch in records.batches(columns)), sample, seed)
     if not items:
         raise Failed(f"{dataset} holds no records: name the folder of an exporter")
     try:

@@ -1,4 +1,4 @@
-"""`reasonmed export`: a dataset for trainers, out of the exporter's parts."""
+"""`reasonmed export`: a dataset for trainers, from the exporter's records."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,24 +6,29 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from services.cli.console import Failed, Json, emit, err, out
-from services.datasets.forms import Form, Variant
+from services.cli.console import UP, Folder, Json, emit, err, out
+from services.cli.data.dataset import dataset_of
+from services.datasets.answers import Variant
+from services.datasets.forms import WITH_VARIANT, Form
 
 if TYPE_CHECKING:
     from services.contracts.case import Difficulty
+    from services.datasets.questions import HeldOut
     from services.datasets.splits import Splits
     from services.datasets.summary import Request, Summary
 
-RUNS = Path("build")
-"""Where `up`, `demo` and `replay` put their folders, unless told otherwise."""
-
 
 def export(
-    variant: Annotated[Variant, typer.Option(help="The chain of thought, its summary, or the one and then the other.")],
     form: Annotated[Form, typer.Option(help="The trainer's form of a row.")],
     to: Annotated[Path, typer.Option("--out", help="The dataset's folder: new, empty, or an earlier export's.")],
-    parts: Annotated[
-        Path | None, typer.Argument(help="A folder of the exporter's parts; else that of the last run under build/.")
+    dataset: Annotated[str | None, typer.Argument(help="A folder or URL; else dataset/ in --folder.")] = None,
+    variant: Annotated[
+        Variant | None,
+        typer.Option(help="The answer: the chain of thought, its summary, or both. Not for forms with their own."),
+    ] = None,
+    system: Annotated[str | None, typer.Option(help="A system prompt for each row.")] = None,
+    held_out: Annotated[
+        Path | None, typer.Option(help="Leave out questions of this evaluation index (`reasonmed index` writes one).")
     ] = None,
     difficulty: Annotated[list[str] | None, typer.Option(help="Only easy, medium or difficult; repeatable.")] = None,
     min_score: Annotated[
@@ -42,23 +47,27 @@ def export(
     licences: Annotated[
         str, typer.Option(help="Of the sources, for the card: medqa=MIT,medmcqa=Apache-2.0. Others: not stated.")
     ] = "",
+    language: Annotated[str, typer.Option(help="Of the questions, for the card: ISO 639-1.")] = "en",
+    folder: Folder = UP,
     json: Json = False,
 ) -> None:
     """Write records as a dataset: Parquet and JSON lines, with a card. Needs no Kafka.
 
-    Same parts and same options, same bytes. The folder loads with `datasets.load_dataset(FOLDER)`: Parquet in data/,
-    the same rows in jsonl/, the card in README.md, counts in export.json. A running exporter closes a part a minute
-    after its first record; what is in open parts is not there yet.
+    Same records and same options, same bytes. The folder loads with `datasets.load_dataset(FOLDER)`: Parquet in data/,
+    the same rows in jsonl/, the card in README.md, counts in export.json. Each answer ends with the line
+    `Final answer: X`. A running exporter writes its records a minute after the first of them, at the latest.
 
     Example:  reasonmed export --variant ReasonMed --form messages --out build/reasonmed
     """
-    from services.datasets.parts import Filters
+    from services.datasets.records import Filters
     from services.datasets.summary import Request
 
+    _check_variant(form, variant)
     recipes = [_recipe(given) for given in recipe or ()]
     request = Request(
         variant=variant,
         form=form,
+        system=system,
         splits=_splits(split, seed),
         filters=Filters(
             difficulties=tuple(map(_difficulty, difficulty or ())),
@@ -70,37 +79,49 @@ def export(
         lineage=lineage,
         licences=_licences(licences),
         recipe_names=_names([*_shipped(), *recipes]),
+        language=language,
+        held_out=None if held_out is None else _index(held_out),
     )
-    parts = parts or last_run()
-    summary = _run(request, parts, to)
+    dataset = dataset or str(dataset_of(folder))
+    summary = _run(request, dataset, to)
     if json:
         from dataclasses import asdict
 
-        emit({"parts": str(parts), "out": str(to), **asdict(summary)})
+        emit({"dataset": dataset, "out": str(to), **asdict(summary)})
         return
     counts = ", ".join(f"{name} {one.records}" for name, one in summary.splits.items())
-    out.print(f"{summary.records} records ({counts}) of {parts} are in {to}.", highlight=False, soft_wrap=True)
+    out.print(f"{summary.records} records ({counts}) of {dataset} are in {to}.", highlight=False, soft_wrap=True)
+    if left := summary.held_out:
+        out.print(f"{left.questions} questions ({left.records} records) of {left.index} are left out.", highlight=False)
 
 
-def last_run() -> Path:
-    """The folder of parts under build/ that was written to last. Raises Failed where there is none."""
-    manifests = [*RUNS.glob("*/dataset/manifest-*.json"), *RUNS.glob("*/*/dataset/manifest-*.json")]
-    if not manifests:
-        raise Failed(
-            f"no run under {RUNS}/ has written a dataset yet: a part is closed a minute after its first record. Or "
-            "name a folder of parts"
-        )
-    return max(manifests, key=lambda path: path.stat().st_mtime_ns).parent
+def _check_variant(form: Form, variant: Variant | None) -> None:
+    if form in WITH_VARIANT and variant is None:
+        raise typer.BadParameter(f"{form} needs one of {', '.join(get_args(Variant))}", param_hint="--variant")
+    if form not in WITH_VARIANT and variant is not None:
+        raise typer.BadParameter(f"{form} takes none: its answer is its own", param_hint="--variant")
 
 
-def _run(request: "Request", parts: Path, to: Path) -> "Summary":
+def _index(path: Path) -> "HeldOut":
+    from hashlib import sha256
+
+    from services.core.dedupe.evaluation_file import read
+    from services.datasets.questions import HeldOut
+
+    index = read(path)
+    return HeldOut(path.name, sha256(path.read_bytes()).hexdigest(), index)
+
+
+def _run(request: "Request", dataset: str, to: Path) -> "Summary":
     from rich.progress import Progress
 
     from services.datasets.export import export as write
 
     with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("exporting", total=None)
-        return write(request, parts, to, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
+        return write(
+            request, dataset, to, on_progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
 
 
 def _difficulty(given: str) -> "Difficulty":
@@ -109,7 +130,7 @@ def _difficulty(given: str) -> "Difficulty":
     for known in get_args(Difficulty):
         if given == known:
             return cast("Difficulty", known)
-    raise typer.BadParameter(f"{given} is none of {', '.join(get_args(Difficulty))}", param_hint="--difficulty")
+    raise typer.BadParameter(f"{given}: one of {', '.join(get_args(Difficulty))}", param_hint="--difficulty")
 
 
 def _splits(text: str, seed: str) -> "Splits":

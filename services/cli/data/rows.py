@@ -1,10 +1,13 @@
-"""Rows on stdout, as many as there are: a table for people, JSON and CSV for machines; and stdout as others read it."""
+"""Rows on stdout: a table for people, JSON and CSV for machines; and stdout as a pipe."""
 
 import csv
+import json
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -19,26 +22,26 @@ if TYPE_CHECKING:
     from services.taps.database import Result
 
 SHOWN = 1_000
-"""Rows of a table for people; more are for machines."""
+"""Rows of a table for people. JSON and CSV have no limit."""
 
 INTERRUPTED = 130
-"""The exit code of what Ctrl-C has ended, as shells have it."""
+"""The exit code after Ctrl-C, as in shells."""
 
 
 @contextmanager
 def piped() -> Iterator[None]:
-    """Ends quietly where whoever reads stdout has seen enough (`| head`), and at Ctrl-C."""
+    """Exit quietly when the reader of stdout closes it (`| head`), and at Ctrl-C."""
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python itself still flushes
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at exit
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
 
 
 def show(result: "Result") -> None:
-    """A table of the first rows; where it is wider than the terminal, the columns as rows, or a row after the other."""
+    """A table of the first rows. Where it is wider than the terminal: its columns as rows, or one table a row."""
     rows = [["–" if cell is None else str(cell) for cell in row] for row in islice(result.rows, SHOWN)]
     for part in _laid_out(result.columns, rows):
         out.print(part)
@@ -47,7 +50,7 @@ def show(result: "Result") -> None:
 
 
 def _laid_out(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Iterator[RenderableType]":
-    """What can be read at the terminal's width: no heading is cut off."""
+    """Tables that fit the terminal's width: no heading is cut off."""
     whole = _table(columns, rows)
     if _fits(whole):
         yield whole
@@ -80,24 +83,45 @@ def _fits(table: "Table") -> bool:
 
 def write_json(result: "Result") -> None:
     """An array with an object a row."""
-    import orjson
-
-    before = b"[\n"
+    before = "[\n"
     for row in result.rows:
-        said = dict(zip(result.columns, row, strict=True))
-        sys.stdout.buffer.write(before + orjson.dumps(said, default=str))
-        before = b",\n"
-    sys.stdout.buffer.write(b"[]\n" if before == b"[\n" else b"\n]\n")
+        sys.stdout.write(before + _json(dict(zip(result.columns, row, strict=True))))
+        before = ",\n"
+    sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
 
 
 def write_csv(result: "Result") -> None:
-    """A heading, then a line a row; null is empty, and a list or struct is JSON."""
-    writer = csv.writer(sys.stdout)
+    """A heading, then a line a row, with LF; null is empty, and a list, struct or map is JSON."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(result.columns)
     writer.writerows([_cell(cell) for cell in row] for row in result.rows)
 
 
 def _cell(value: Any) -> Any:
+    return _json(value) if isinstance(value, dict | list | tuple) else value
+
+
+def _json(value: Any) -> str:
+    """JSON of any value that DuckDB returns. A number of more than 64 bits stays a number."""
     import orjson
 
-    return orjson.dumps(value, default=str).decode() if isinstance(value, dict | list) else value
+    try:
+        return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # orjson refuses large integers, and keys of some types
+        return json.dumps(_plain(value), ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key if isinstance(key, str) else str(key): _plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case float():
+            return value if math.isfinite(value) else None
+        case None | bool() | int() | str():
+            return value
+        case date():
+            return value.isoformat()
+        case _:
+            return str(value)

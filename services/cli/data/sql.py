@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.console import UP, Bootstrap, Failed, Folder, Json, err
+from services.cli.data.dataset import dataset_of
 from services.cli.data.rows import piped, show, write_csv, write_json
 from services.cli.watch.tap import exist
 
@@ -21,17 +22,17 @@ def sql(
     topics: Annotated[
         bool, typer.Option("--topics", help="Load the topics as well: cases, paths, calls, models.")
     ] = False,
-    dataset: Annotated[Path | None, typer.Option(help="The exporter's folder; else dataset/ in --folder.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="A folder or URL; else dataset/ in --folder.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     json: Json = False,
     bootstrap: Bootstrap = None,
     folder: Folder = UP,
 ) -> None:
-    """Run SQL over `records`, the dataset as its manifests name it now, which needs no Kafka; with --topics also over
-    `cases`, `paths`, `calls` and `models`, read from Kafka for this one query.
+    """Run SQL over `records`, the dataset as it is now, which needs no Kafka; with --topics also over `cases`, `paths`,
+    `calls` and `models`, read from Kafka for this one query.
 
-    What each column means: SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal.
-    What doesn't fit into 1 GB of memory goes to temporary files.
+    The meaning of each column: SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal. A
+    name that comes twice in a result gets a number. Beyond 1 GB of memory, temporary files are used.
 
     Example:  reasonmed sql "SELECT difficulty, count(*), sum(cost_usd) FROM records GROUP BY ALL"
     """
@@ -39,13 +40,16 @@ def sql(
     from services.taps.database import query as run
 
     if csv and json:
-        raise typer.BadParameter("one of them", param_hint="--csv, --json")
-    parts = dataset or folder / "dataset"
-    if not parts.is_dir() and not (topics and dataset is None):
-        raise Failed(f"there is no dataset in {parts}: name its folder with --dataset")
+        raise typer.BadParameter("give one of them", param_hint="--csv, --json")
+    if dataset is None and not topics:
+        dataset = str(dataset_of(folder))
+    elif dataset is None and (folder / "dataset").is_dir():
+        dataset = str(folder / "dataset")
+    elif dataset is not None and "://" not in dataset and not Path(dataset).is_dir():
+        raise Failed(f"there is no dataset in {dataset}: name its folder with --dataset")
     with piped(), database() as db:
-        if parts.is_dir():
-            add_records(db, parts)
+        if dataset is not None:
+            add_records(db, dataset)
         if topics:
             read_topics(db, bootstrap, folder)
         result = run(db, query)
@@ -53,7 +57,7 @@ def sql(
 
 
 def read_topics(db: "duckdb.DuckDBPyConnection", bootstrap: str | None, folder: Path) -> None:
-    """Load the topics of the cluster that is meant. Raises BrokerAway, Failed."""
+    """Load the topics of a cluster. Raises BrokerAway, Failed."""
     from services.cli.coordinates import client
 
     with err.status("reading topics"):

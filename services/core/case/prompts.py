@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 from services.contracts.question import Question
+from services.core.case.chat import question_text
 
 PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
@@ -15,11 +16,7 @@ def render(template: str, **values: str) -> str:
 
 def question_block(question: Question) -> str:
     """The question as prompts show it: stem, context if any, lettered options, between tags. Never the gold answer."""
-    lines = [question.question]
-    if question.context:
-        lines += ["", "Context:", *question.context]
-    lines += ["", *(f"{letter}. {text}" for letter, text in question.options.items())]
-    return "\n".join(["<question>", *lines, "</question>"])
+    return f"<question>\n{question_text(question)}\n</question>"
 
 
 def gold(question: Question) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from services.contracts.topics import topics
-from services.exporter.dataset import read_dataset
+from services.datasets.dataset import Dataset
 from services.ledger import open_ledger
 from services.local.audit.report import Ledger, LogLine, Used, account
 from services.local.audit.topic_counts import Topics
@@ -34,7 +34,8 @@ async def account_of(
     async with open_ledger(ledger) as opened:
         held = Ledger(calls=await opened.books.calls(), claims=await opened.books.claims())
     lines = await asyncio.to_thread(_lines, log) if log is not None else None
-    ids = read_dataset(dataset).column("record_id").to_pylist()
+    batches = await asyncio.to_thread(lambda: list(Dataset.open(dataset).batches(["record_id"])))
+    ids = [record_id for batch in batches for record_id in batch["record_id"].to_pylist()]
     took = _span(held) if seconds is None else seconds
     return account(seen, held, lines, ids, used=used or {}, seconds=took, dataset=dataset)
 

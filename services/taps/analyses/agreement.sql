@@ -8,7 +8,7 @@
 -- same. no_answer: judged paths that state none, so that only the judge stands between them and the dataset.
 WITH judged AS (
     SELECT
-        coalesce(models.served, paths.alias) AS model,
+        coalesce(models.name, paths.alias) AS model,
         judged = 'correct' AS judge,
         stated = gold AS stated
     FROM paths

@@ -6,7 +6,7 @@
 -- reply was too long), empty. unknown: its call failed, or nobody could judge; many of these are trouble with a
 -- server or a judge, and say nothing of the model. A share of few paths says little: see `paths`.
 SELECT
-    coalesce(models.served, paths.alias) AS model,
+    coalesce(models.name, paths.alias) AS model,
     temperature,
     count(*) AS paths,
     round(count(*) FILTER (standing = 'correct') / nullif(count(*) FILTER (standing <> 'unknown'), 0), 3) AS "right",

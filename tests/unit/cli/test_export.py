@@ -1,7 +1,6 @@
 """`reasonmed export` from the outside: what it finds by itself, what it prints, what it refuses."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,8 @@ import pytest
 from services import recipes
 from services.cli.__main__ import main
 from services.core.case import ids
+from services.core.dedupe.evaluation_file import dump
+from services.core.dedupe.evaluation_index import Entry, build
 from tests.unit.datasets.world import records, write_parts
 
 WANTED = ("export", "--variant", "CoTMed", "--form", "alpaca", "--out", "out")
@@ -26,17 +27,32 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_last_run_is_exported_where_none_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    for age, (folder, count) in enumerate((("build/up", 3), ("build/demo/scripted", 20), ("build/replay", 5))):
-        parts = write_parts(Path(folder) / "dataset", [records(count)])
-        for manifest in parts.glob("manifest-*"):
-            os.utime(manifest, (1_000_000 + age % 2, 1_000_000 + age % 2))  # the demo's is the newest
+def test_the_run_is_that_of_status_and_sql(capsys: pytest.CaptureFixture[str]) -> None:
+    for folder, count in (("build/up", 3), ("build/demo/scripted", 20)):
+        write_parts(Path(folder) / "dataset", [records(count)])
     assert run(*WANTED, "--json") == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["parts"] == "build/demo/scripted/dataset"
-    assert (said["records"], said["splits"]["train"]["share"]) == (20, 0.98)
-    row = json.loads(next(Path("out/jsonl").glob("train-*")).read_text().splitlines()[0])
+    report = json.loads(capsys.readouterr().out)
+    assert (report["dataset"], report["records"]) == ("build/up/dataset", 3)
+    assert run(*WANTED, "--json", "--folder", "build/demo/scripted") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["records"], report["splits"]["train"]["share"]) == (20, 0.98)
+    row = json.loads(Path("out/jsonl/train/00000.jsonl").read_text().splitlines()[0])
     assert {"instruction", "input", "output", "record_id"} <= set(row)
+
+
+def test_a_run_without_a_dataset_names_those_that_have_one(capsys: pytest.CaptureFixture[str]) -> None:
+    write_parts(Path("build/demo/scripted/dataset"), [records(5)])
+    assert run(*WANTED) == 1
+    assert "these have one: build/demo/scripted" in " ".join(capsys.readouterr().err.split())
+
+
+def test_questions_of_an_index_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    made = records(5)
+    write_parts(Path("parts"), [made])
+    index = build([(Entry.of("exam.jsonl", made[2].question, 1), made[2].question)])
+    Path("evaluation.index").write_bytes(dump(index))
+    assert run(*WANTED, "parts", "--held-out", "evaluation.index") == 0
+    assert "1 questions (1 records) of evaluation.index are left out." in capsys.readouterr().out
 
 
 def test_options_reach_the_export(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,7 +87,7 @@ def test_a_person_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_what_cannot_be_done_is_said_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*WANTED) == 1
-    assert "a part is closed a minute after its first record" in capsys.readouterr().err
+    assert "build/up has no dataset" in capsys.readouterr().err
     assert run(*WANTED, "nowhere") == 1
     assert "nowhere holds no records" in capsys.readouterr().err
     assert run(*WANTED, write_parts(Path("parts"), [records(5)]).name, "--source", "medpqa") == 1
@@ -90,10 +106,11 @@ def test_what_cannot_be_done_is_said_without_a_traceback(capsys: pytest.CaptureF
         ("--min-score", "6"),
         ("--form", "chatml"),
         ("--variant", "cotmed"),
+        ("--form", "think", "--variant", "CoTMed"),
     ],
 )
 def test_an_option_that_is_not_understood_exits_with_2(
-    wrong: tuple[str, str], capsys: pytest.CaptureFixture[str]
+    wrong: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*WANTED, "parts", *wrong) == 2
-    assert wrong[0] in capsys.readouterr().err
+    assert wrong[-2] in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Each variant in each form holds the question as the models saw it, and the answer."""
 
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 from services.contracts.question import Question
 from services.core.case import ids
 from services.core.case.prompts import question_block
+from services.datasets.answers import Variant
 from services.datasets.export import export
-from services.datasets.forms import LINEAGE, Form, Variant
+from services.datasets.forms import LINEAGE, WITH_VARIANT, Form
 from services.datasets.splits import Splits
 from services.exporter.schema import SCHEMA
 from tests.strategies import questions
@@ -18,27 +20,74 @@ from tests.unit.datasets.world import request, rows_of, write_parts
 from tests.unit.exporter.world import record
 
 ANSWERS: dict[Variant, str] = {
-    "CoTMed": "Chain 1.\nFinal answer: B",
-    "ResponseMed": "Summary 1.",
-    "ReasonMed": "Chain 1.\nFinal answer: B\n\nSummary 1.",
+    "CoTMed": "Chain 1.\n\nFinal answer: B",
+    "ResponseMed": "Summary 1.\n\nFinal answer: B",
+    "ReasonMed": "Chain 1.\n\nSummary 1.\n\nFinal answer: B",
 }
 PROMPT = "Question 1?\n\nContext:\na passage\n\nA. this\nB. that"
 ALL = Splits.parse("train=1", "0")
+USER = {"role": "user", "content": PROMPT}
+SYSTEM = {"role": "system", "content": "Be exact."}
+
+
+def row_of(tmp_path: Path, **asked: Any) -> dict[str, Any]:
+    write_parts(tmp_path / "parts", [[record(1)]])
+    export(request(lineage=False, splits=ALL, **asked), tmp_path / "parts", tmp_path / "out")
+    (row,) = rows_of(tmp_path / "out", "train")
+    return row
 
 
 @pytest.mark.parametrize("variant", ANSWERS)
-@pytest.mark.parametrize("form", ["alpaca", "sharegpt", "messages"])
-def test_a_row_is_what_trainers_read(variant: Variant, form: Form, tmp_path: Path) -> None:
-    write_parts(tmp_path / "parts", [[record(1)]])
-    asked = request(variant=variant, form=form, lineage=False, splits=ALL)
-    export(asked, tmp_path / "parts", tmp_path / "out")
+@pytest.mark.parametrize("form", WITH_VARIANT)
+def test_a_row_has_prompt_and_answer(variant: Variant, form: Form, tmp_path: Path) -> None:
     answer = ANSWERS[variant]
-    rows = {
+    assistant = {"role": "assistant", "content": answer}
+    rows: dict[Form, dict[str, Any]] = {
         "alpaca": {"instruction": PROMPT, "input": "", "output": answer},
         "sharegpt": {"conversations": [{"from": "human", "value": PROMPT}, {"from": "gpt", "value": answer}]},
-        "messages": {"messages": [{"role": "user", "content": PROMPT}, {"role": "assistant", "content": answer}]},
+        "messages": {"messages": [USER, assistant]},
+        "prompt-completion": {"prompt": [USER], "completion": [assistant]},
     }
-    assert rows_of(tmp_path / "out", "train") == [rows[form]]
+    assert row_of(tmp_path, variant=variant, form=form) == rows[form]
+
+
+@pytest.mark.parametrize("form", get_args(Form))
+def test_a_system_prompt_comes_first(form: Form, tmp_path: Path) -> None:
+    row = row_of(tmp_path, form=form, system="Be exact.")
+    if form == "alpaca":
+        assert row["system"] == "Be exact."
+    elif form == "sharegpt":
+        assert row["conversations"][0] == {"from": "system", "value": "Be exact."}
+    else:
+        assert row.get("prompt", row.get("messages"))[:2] == [SYSTEM, USER]
+
+
+def test_thinking_is_the_chain(tmp_path: Path) -> None:
+    answer = "<think>\nChain 1.\n</think>\n\nSummary 1.\n\nFinal answer: B"
+    assert row_of(tmp_path, form="think", variant=None) == {
+        "messages": [USER, {"role": "assistant", "content": answer}]
+    }
+
+
+def test_reinforcement_learning_has_a_row_a_question(tmp_path: Path) -> None:
+    one = record(1)
+    again = one.with_(record_id="record-" + "e" * 32, path_id="path-" + "e" * 32, chain="Another.")
+    write_parts(tmp_path / "parts", [[one, again, record(2)]])
+    summary = export(request(form="rl", variant=None, splits=ALL), tmp_path / "parts", tmp_path / "out")
+    first, second = sorted(rows_of(tmp_path / "out", "train"), key=lambda row: row["prompt"][0]["content"])
+    assert (summary.records, summary.splits["train"].rows) == (3, 2)
+    assert first == {
+        "data_source": "unit",
+        "prompt": [USER],
+        "ability": "medicine",
+        "reward_model": {"style": "rule", "ground_truth": "B"},
+        "extra_info": {"split": "train", "index": one.case_id},
+        "case_id": one.case_id,
+        "source": "unit",
+        "source_question_id": "1",
+        "subject": None,
+    }
+    assert second["extra_info"]["index"] == record(2).case_id
 
 
 def test_lineage_is_the_record_s_own(tmp_path: Path) -> None:
@@ -56,7 +105,7 @@ def test_lineage_is_the_record_s_own(tmp_path: Path) -> None:
     )
 
 
-def test_every_column_of_lineage_is_described_in_the_parts() -> None:
+def test_every_column_of_lineage_is_described() -> None:
     assert set(LINEAGE) <= set(SCHEMA.names)
 
 

@@ -1,14 +1,22 @@
-"""What was written loads with Hugging Face `datasets`, with no network."""
+"""What was written loads with Hugging Face `datasets`, with no network, whatever is null or empty."""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
+import yaml
+
+from services.contracts.case import Score
+from services.contracts.record import Record
 from services.datasets.export import export
-from services.datasets.forms import Form
-from tests.unit.datasets.world import records, request, rows_of, write_parts
+from services.datasets.forms import WITH_VARIANT, Form
+from services.datasets.shards import ROWS
+from services.exporter.schema import SCHEMA
+from tests.unit.datasets.world import in_json, records, request, rows_of, write_parts
+from tests.unit.exporter.world import record
 
 SCRIPT = """
 import json, sys
@@ -21,22 +29,79 @@ out = []
 for folder in sys.argv[1:]:
     loaded = load_dataset(folder)
     assert loaded["train"].features == Features.from_arrow_schema(loaded["train"].data.schema)
-    files = {split: f"{folder}/jsonl/{split}-*.jsonl" for split in loaded}
+    files = {split: f"{folder}/jsonl/{split}/*.jsonl" for split in loaded}
     out.append([rows(loaded), rows(load_dataset("json", data_files=files))])
 json.dump(out, sys.stdout)
 """
-FORMS: tuple[Form, ...] = ("alpaca", "sharegpt", "messages")
+FORMS: tuple[Form, ...] = get_args(Form)
 
 
-def test_a_folder_loads_as_it_was_written_in_both_kinds_of_file(tmp_path: Path) -> None:
-    """In a process of its own, for the library reads its settings when it is imported."""
-    write_parts(tmp_path / "parts", [records(40)])
-    for form in FORMS:
-        export(request(form=form, lineage=form != "sharegpt"), tmp_path / "parts", tmp_path / form)
+def load(tmp_path: Path, folders: list[Path]) -> list[list[dict[str, list[dict[str, object]]]]]:
+    """In a process of its own: the library reads its settings when it is imported."""
     settings = {"HF_HOME": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-    words = [sys.executable, "-c", SCRIPT, *(str(tmp_path / form) for form in FORMS)]
+    words = [sys.executable, "-c", SCRIPT, *map(str, folders)]
     ended = subprocess.run(words, env={**os.environ, **settings}, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    for form, (parquet, lines) in zip(FORMS, json.loads(ended.stdout), strict=True):
+    loaded: list[list[dict[str, list[dict[str, object]]]]] = json.loads(ended.stdout)
+    return loaded
+
+
+def test_every_form_loads_as_it_was_written_in_both_kinds_of_file(tmp_path: Path) -> None:
+    write_parts(tmp_path / "parts", [records(40)])
+    for form in FORMS:
+        asked = request(
+            form=form,
+            variant="ReasonMed" if form in WITH_VARIANT else None,
+            lineage=form != "sharegpt",
+            system="Be exact." if form in ("alpaca", "think") else None,
+        )
+        export(asked, tmp_path / "parts", tmp_path / form)
+    for form, kinds in zip(FORMS, load(tmp_path, [tmp_path / form for form in FORMS]), strict=True):
         written = {split: rows_of(tmp_path / form, split) for split in ("train", "test")}
-        assert parquet == lines == written
+        lines = {split: in_json(rows) for split, rows in written.items()}
+        assert kinds == [written, lines]
+
+
+def test_columns_that_are_null_or_empty_in_the_first_shard_load(tmp_path: Path) -> None:
+    """A reader of JSON lines takes the type of a column from the first file."""
+    bare = [without(record(number)) for number in range(ROWS)]
+    full = [record(number).with_(parents=(record(0).path_id,)) for number in range(ROWS, 2 * ROWS)]
+    ordered = sorted(one.record_id for one in [*bare, *full])
+    renamed = [one.with_(record_id=name) for one, name in zip([*bare, *full], ordered, strict=True)]
+    write_parts(tmp_path / "parts", [renamed], rows=500)
+    for form in FORMS:
+        variant = "ReasonMed" if form in WITH_VARIANT else None
+        export(request(form=form, variant=variant), tmp_path / "parts", tmp_path / form, shard_bytes=1)
+    for form, kinds in zip(FORMS, load(tmp_path, [tmp_path / form for form in FORMS]), strict=True):
+        assert [sum(map(len, kind.values())) for kind in kinds] == [2 * ROWS] * 2, form
+
+
+def without(one: Record) -> Record:
+    """A record with null or nothing wherever that may be."""
+    question = one.question.with_(source=None, id=None, subject=None, context=())
+    return one.with_(
+        question=question,
+        parents=(),
+        score=Score(value=None, justification=""),
+        verdict=one.verdict.with_(judged=None, stated=None),
+    )
+
+
+def test_the_card_says_what_the_hub_asks_for(tmp_path: Path) -> None:
+    write_parts(tmp_path / "parts", [records(40)])
+    export(request(licences={"medqa": "MIT", "medmcqa": "Ours"}), tmp_path / "parts", tmp_path / "out")
+    front = yaml.safe_load((tmp_path / "out/README.md").read_text().split("---\n")[1])
+    assert front["license"] == ["mit", "other", "unknown"]
+    assert front["language"] == ["en"]
+    assert front["size_categories"] == ["n<1K"]
+    assert "synthetic" in front["tags"]
+    assert [data["split"] for data in front["configs"][0]["data_files"]] == ["train", "test"]
+
+
+def test_no_column_of_json_lines_may_be_null(tmp_path: Path) -> None:
+    write_parts(tmp_path / "parts", [[without(record(1))]])
+    export(request(), tmp_path / "parts", tmp_path / "out")
+    (line,) = [line for path in (tmp_path / "out/jsonl").rglob("*.jsonl") for line in path.read_text().splitlines()]
+    row = json.loads(line)
+    assert all(value not in (None, []) for value in row.values())
+    assert not any(SCHEMA.field(name).nullable for name in row if name in SCHEMA.names)

@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 
 from services.contracts.case import Score
 from services.contracts.record import Record
-from services.datasets.parts import Filters
+from services.datasets.records import Filters
 from services.datasets.splits import Splits
 from services.datasets.summary import Request
 from services.exporter.partition import Partition
+from services.exporter.table import Table
 from tests.unit.exporter.world import TOPIC, message, record
 
 DIFFICULTIES = ("easy", "medium", "difficult")
@@ -36,16 +37,15 @@ def varied(number: int) -> Record:
 
 
 def write_parts(folder: Path, dealt: Iterable[Iterable[Record]], *, rows: int = 10) -> Path:
-    """A folder with a partition for each list of records, in parts of so many rows."""
+    """A dataset with a partition for each list of records, in commits of so many rows."""
+    table = Table.open(str(folder), TOPIC)
     for partition, of_it in enumerate(dealt):
-        opened = Partition.open(folder, TOPIC, partition)
-        assert opened is not None
+        opened = Partition.open(table, TOPIC, partition)
         for offset, one in enumerate(of_it):
             opened.accept(message(offset, one, partition), 0.0)
             if offset % rows == rows - 1:
                 opened.seal()
         opened.seal()
-        opened.release()
     return folder
 
 
@@ -53,22 +53,31 @@ def request(**changes: Any) -> Request:
     fields: dict[str, Any] = {
         "variant": "ReasonMed",
         "form": "messages",
+        "system": None,
         "splits": Splits.parse("train=0.8,test=0.2", "0"),
         "filters": Filters(),
         "lineage": True,
         "licences": {},
         "recipe_names": {},
+        "language": "en",
+        "held_out": None,
     }
     return Request(**fields | changes)
 
 
 def rows_of(out: Path, split: str) -> list[dict[str, Any]]:
-    """What the Parquet shards of a split hold, in order; the JSON lines are seen to hold the same."""
-    shards = sorted((out / "data").glob(f"{split}-*.parquet"))
-    rows: list[dict[str, Any]] = pa.concat_tables(pq.read_table(shard) for shard in shards).to_pylist()
-    lines = [line for path in sorted((out / "jsonl").glob(f"{split}-*")) for line in path.read_bytes().splitlines()]
-    assert rows == [orjson.loads(line) for line in lines]
+    """The rows of a split's Parquet shards, in order. The JSON lines hold the same, but for untyped columns."""
+    tables = [pq.read_table(shard) for shard in sorted((out / "data" / split).glob("*.parquet"))]
+    rows: list[dict[str, Any]] = pa.concat_tables(tables).to_pylist()
+    lines = [line for path in sorted((out / "jsonl" / split).iterdir()) for line in path.read_bytes().splitlines()]
+    assert in_json(rows) == [orjson.loads(line) for line in lines]
     return rows
+
+
+def in_json(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as JSON lines have them."""
+    left_out = {"source", "source_question_id", "subject", "parents", "score"}
+    return [{name: value for name, value in row.items() if name not in left_out} for row in rows]
 
 
 def contents(folder: Path) -> dict[str, bytes]:

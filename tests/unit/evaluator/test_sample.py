@@ -2,19 +2,18 @@
 
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.record import Record
-from services.evaluator.sample import draw, shares
+from services.evaluator.sample import Read, draw, shares
 from tests.unit.exporter.world import record
 
 DIFFICULTIES = ("easy", "easy", "easy", "easy", "medium", "medium", "difficult", "easy")
 RECORDS = [record(number, difficulty=DIFFICULTIES[number % 8], model=f"m{number % 3}@1") for number in range(240)]
 
-Parts = Callable[..., list[Path]]
+Parts = Callable[..., Read]
 
 
 def strata(records: list[Record]) -> Counter[tuple[str, str]]:
@@ -64,4 +63,4 @@ def test_a_larger_sample_keeps_the_smaller_one_but_for_a_record_a_stratum(parts:
 
 def test_fewer_records_than_asked_for_are_all_of_them_and_none_are_none(parts: Parts) -> None:
     assert len(draw(parts(RECORDS[:7]), 200, seed=1)) == 7
-    assert draw([], 200, seed=1) == []
+    assert draw(parts([]), 200, seed=1) == []

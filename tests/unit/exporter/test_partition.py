@@ -1,52 +1,47 @@
-"""One partition: parts by rows and age, repeats, dead letters, locks, and a folder that isn't what it should be."""
+"""One partition: parts by rows and age, repeats, dead letters, and a writer that was overtaken."""
 
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
-from services.contracts.base import VERSION
 from services.contracts.codec import decode, encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.core.messages import ConsumedRecord
-from services.exporter.dataset import dataset_files, read_dataset
-from services.exporter.manifest import BadFolder, Dropped, load
-from services.exporter.partition import Limits, Partition, TooManyDead
+from services.datasets.dataset import Dataset, read_dataset
+from services.exporter.partition import Dropped, Limits, Part, Partition, TooManyDead
+from services.exporter.table import PartitionLost, Table
 from tests.unit.exporter.world import TOPIC, edited, message, record, record_ids
 
 
-def opened(folder: Path, number: int = 0, **limits: Any) -> Partition:
-    partition = Partition.open(folder, TOPIC, number, limits=Limits(**limits))
-    assert partition is not None
-    return partition
+def opened(folder: Path, number: int = 0, *, first: int = 0, **limits: Any) -> Partition:
+    return Partition.open(Table.open(str(folder), TOPIC), TOPIC, number, first=first, limits=Limits(**limits))
 
 
-def export(folder: Path, *messages: ConsumedRecord, **limits: Any) -> Partition:
+def export(folder: Path, *messages: ConsumedRecord, first: int = 0, **limits: Any) -> Part:
     """All in one part, by a writer of its own."""
-    partition = opened(folder, **limits)
+    partition = opened(folder, first=first, **limits)
     for each in messages:
         partition.accept(each, 0)
-    partition.seal()
-    partition.release()
-    return partition
+    part = partition.seal()
+    assert part is not None
+    return part
 
 
-def test_rows_stand_in_the_order_of_their_offsets(tmp_path: Path) -> None:
+def test_records_are_there_once_with_their_offsets(tmp_path: Path) -> None:
     export(tmp_path, *(message(n, record(n)) for n in range(5)))
     export(tmp_path, *(message(n, record(n)) for n in range(5, 9)))
 
     table = read_dataset(tmp_path)
     assert table["kafka_offset"].to_pylist() == list(range(9))
     assert table["record_id"].to_pylist() == [record(n).record_id for n in range(9)]
-    assert [path.name for path in dataset_files(tmp_path)] == [
-        "part-0000-000000000000.parquet",
-        "part-0000-000000000005.parquet",
-    ]
+    assert len(Dataset.open(tmp_path).files) == 2
+    assert Dataset.open(tmp_path).watermark() == {0: 9}
 
 
 def test_a_folder_of_nothing_is_an_empty_dataset(tmp_path: Path) -> None:
     assert read_dataset(tmp_path).num_rows == 0
+    assert Dataset.open(tmp_path).watermark() == {}
 
 
 def test_a_part_is_due_by_rows_or_age(tmp_path: Path) -> None:
@@ -62,27 +57,33 @@ def test_a_part_is_due_by_rows_or_age(tmp_path: Path) -> None:
 
     partition.seal()
     assert not partition.due(2_000)
-    partition.release()
 
 
 def test_an_equal_repeat_is_dropped_and_counted(tmp_path: Path) -> None:
-    export(tmp_path, message(0, record(1)), message(1, record(1)))
+    first = export(tmp_path, message(0, record(1)), message(1, record(1)))
     last = export(tmp_path, message(2, record(1)), message(3, record(2)))
     assert record_ids(tmp_path) == [record(1).record_id, record(2).record_id]
-    assert last.manifest.dropped == Dropped(equal=2)
-    assert last.manifest.next_offset == 4
+    assert (first, last) == (Part(1, Dropped(equal=1), 2), Part(1, Dropped(equal=1), 4))
+    assert [each["dropped"]["equal"] for each in Dataset.open(tmp_path).commits()] == [1, 1]
+
+
+def test_ids_that_the_topic_no_longer_holds_are_not_loaded(tmp_path: Path) -> None:
+    """They can come again only as new messages, after the topic's retention: `compact` removes those."""
+    export(tmp_path, message(0, record(0)), message(1, record(1)))
+    last = export(tmp_path, message(2, record(0)), message(3, record(1)), first=1)
+    assert last.dropped == Dropped(equal=1)
 
 
 def test_a_repeat_of_another_minor_version_is_equal(tmp_path: Path) -> None:
     newer = edited(record(1), version="1.7", later="field")
     sent = ConsumedRecord(TOPIC, 0, 1, record(1).case_id.encode(), newer, {})
-    assert export(tmp_path, message(0, record(1)), sent).manifest.dropped == Dropped(equal=1)
+    assert export(tmp_path, message(0, record(1)), sent).dropped == Dropped(equal=1)
 
 
 def test_a_differing_repeat_is_a_defect_and_the_first_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     export(tmp_path, message(0, record(1)))
     last = export(tmp_path, message(1, record(1, summary="another")))
-    assert last.manifest.dropped == Dropped(differing=1)
+    assert last.dropped == Dropped(differing=1)
     assert read_dataset(tmp_path)["summary"].to_pylist() == ["Summary 1."]
     assert record(1).record_id in capsys.readouterr().out
 
@@ -91,26 +92,27 @@ def test_a_repeat_of_what_another_contract_version_wrote_cannot_be_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as older:
-        older.setattr("services.exporter.part.VERSION", "1.9")
+        older.setattr("services.exporter.rows.VERSION", "1.0")
         export(tmp_path, message(0, record(1)))
-    assert export(tmp_path, message(1, record(1))).manifest.dropped == Dropped(unchecked=1)
+    assert export(tmp_path, message(1, record(1))).dropped == Dropped(unchecked=1)
 
 
-def test_only_repeats_move_the_manifest_and_make_no_part(tmp_path: Path) -> None:
+def test_only_repeats_move_the_position_and_add_no_file(tmp_path: Path) -> None:
     export(tmp_path, message(0, record(1)))
     last = export(tmp_path, message(1, record(1)), message(2, record(1)))
-    assert (len(last.manifest.parts), last.manifest.next_offset) == (1, 3)
+    assert (last.rows, last.next_offset) == (0, 3)
+    assert len(Dataset.open(tmp_path).files) == 1
+    assert opened(tmp_path).next_offset == 3
 
 
-def test_a_message_that_was_taken_already_is_passed_over(tmp_path: Path) -> None:
+def test_a_message_before_the_position_is_passed_over(tmp_path: Path) -> None:
     export(tmp_path, message(0, record(0)), message(1, record(1)))
     last = export(tmp_path, message(0, record(0)), message(1, record(1)), message(2, record(2)))
-    assert (last.manifest.next_offset, last.manifest.dropped) == (3, Dropped())
+    assert last == Part(1, Dropped(), 3)
 
 
 def test_offsets_without_a_message_are_accounted_for(tmp_path: Path) -> None:
-    last = export(tmp_path, message(4, record(4)), message(7, record(7)))
-    assert (last.manifest.next_offset, last.manifest.dropped) == (8, Dropped(absent=6))
+    assert export(tmp_path, message(4, record(4)), message(7, record(7))) == Part(2, Dropped(absent=6), 8)
 
 
 def test_a_bad_message_becomes_a_dead_letter_with_its_bytes(tmp_path: Path) -> None:
@@ -123,10 +125,8 @@ def test_a_bad_message_becomes_a_dead_letter_with_its_bytes(tmp_path: Path) -> N
     reason = decode(DeadLetter, letter.headers[DEAD_LETTER_HEADER])
     assert (reason.kind, reason.topic, reason.partition, reason.offset) == ("poison", TOPIC, 0, 0)
 
-    partition.seal()
+    assert partition.seal() == Part(1, Dropped(dead=1), 2)
     assert partition.dead_letters == ()
-    assert partition.manifest.dropped == Dropped(dead=1)
-    partition.release()
 
 
 def test_a_flood_of_dead_letters_stops_before_any_is_passed(tmp_path: Path) -> None:
@@ -135,74 +135,47 @@ def test_a_flood_of_dead_letters_stops_before_any_is_passed(tmp_path: Path) -> N
         partition.accept(message(offset, b"no record"), 0)
     with pytest.raises(TooManyDead, match="record-completed/0 from offset 0"):
         partition.accept(message(2, b"no record"), 0)
-    partition.release()
-    assert load(tmp_path, TOPIC, 0).next_offset == 0
+    assert opened(tmp_path).next_offset == 0
 
 
-def test_two_never_write_one_partition(tmp_path: Path) -> None:
-    first = opened(tmp_path)
-    assert Partition.open(tmp_path, TOPIC, 0) is None
-    opened(tmp_path, 1).release()
-    first.release()
-    opened(tmp_path).release()
+def test_of_two_writers_of_a_partition_the_first_to_commit_wins(tmp_path: Path) -> None:
+    zombie, heir = opened(tmp_path), opened(tmp_path)
+    for writer in (zombie, heir):
+        writer.accept(message(0, record(0)), 0)
+    heir.accept(message(1, record(1)), 0)
+    heir.seal()
+    with pytest.raises(PartitionLost):
+        zombie.seal()
+    assert record_ids(tmp_path) == [record(0).record_id, record(1).record_id]
+    assert opened(tmp_path).next_offset == 2
 
 
-def test_partitions_share_a_folder(tmp_path: Path) -> None:
-    for number in (0, 1):
-        partition = opened(tmp_path, number)
-        partition.accept(message(0, record(number), partition=number), 0)
-        partition.seal()
-        partition.release()
-    assert read_dataset(tmp_path)["kafka_partition"].to_pylist() == [0, 1]
-
-
-def test_what_no_manifest_names_is_removed_and_never_read(tmp_path: Path) -> None:
+def test_a_writer_that_commits_other_partitions_meanwhile_is_refused_all_the_same(tmp_path: Path) -> None:
+    """Its view of the table has then moved past the other writer's commit."""
+    table = Table.open(str(tmp_path), TOPIC)
+    zombie, other = Partition.open(table, TOPIC, 0), Partition.open(table, TOPIC, 1)
+    zombie.accept(message(0, record(0)), 0)
     export(tmp_path, message(0, record(0)))
-    (part,) = dataset_files(tmp_path)
-    for name in ("part-0000-000000000001.parquet", "part-0000-000000000009.parquet.tmp", "manifest-0000.json.tmp"):
-        (tmp_path / name).write_bytes(part.read_bytes())
-    others = tmp_path / "part-0001-000000000000.parquet"
-    others.write_bytes(b"")
-
-    assert read_dataset(tmp_path).num_rows == 1
-    opened(tmp_path).release()
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "lock-0000",
-        "manifest-0000.json",
-        "part-0000-000000000000.parquet",
-        others.name,  # another partition's, and another's to remove
-    ]
+    other.accept(message(0, record(1), 1), 0)
+    other.seal()
+    with pytest.raises(PartitionLost):
+        zombie.seal()
+    assert record_ids(tmp_path) == [record(0).record_id, record(1).record_id]
 
 
-def test_a_folder_that_is_not_as_its_manifest_says_is_refused_untouched(tmp_path: Path) -> None:
+def test_an_empty_commit_is_refused_too(tmp_path: Path) -> None:
     export(tmp_path, message(0, record(0)))
-    (part,) = dataset_files(tmp_path)
-    whole = part.read_bytes()
-
-    part.write_bytes(whole[:-1])
-    with pytest.raises(BadFolder, match="bytes"):
-        opened(tmp_path)
-    part.unlink()
-    with pytest.raises(BadFolder, match="gone"):
-        opened(tmp_path)
-    part.write_bytes(whole)
-    with pytest.raises(BadFolder, match="other-topic"):
-        Partition.open(tmp_path, "other-topic", 0)
-    opened(tmp_path).release()
+    zombie = opened(tmp_path)
+    zombie.accept(message(1, record(0)), 0)
+    export(tmp_path, message(1, record(1)))
+    with pytest.raises(PartitionLost):
+        zombie.seal()
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"format": 2}', '{"format":1,"topic":"t","partition":0,"next_offset":5}'])
-def test_a_manifest_that_cannot_be_trusted_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "manifest-0000.json").write_text(text)
-    with pytest.raises(BadFolder):
-        opened(tmp_path)
-
-
-def test_parts_describe_their_columns(tmp_path: Path) -> None:
+def test_columns_are_described(tmp_path: Path) -> None:
     export(tmp_path, message(0, record(0)))
-    schema = pq.read_schema(dataset_files(tmp_path)[0])
-    assert schema.field("chain").metadata[b"description"] == b"The chain of thought."
-    assert schema.metadata[b"reasonmed.contract"] == VERSION.encode()
+    with_description = Dataset.open(tmp_path).schema().field("chain")
+    assert with_description.metadata[b"description"] == b"The chain of thought."
 
 
 def test_bytes_of_the_open_part_are_known(tmp_path: Path) -> None:
@@ -211,4 +184,3 @@ def test_bytes_of_the_open_part_are_known(tmp_path: Path) -> None:
     assert partition.bytes == len(encode(record(0)))
     partition.seal()
     assert partition.bytes == 0
-    partition.release()

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import signal
 import subprocess
 import sys
@@ -113,6 +114,38 @@ def test_sql_as_csv(kafka: PlayedKafka, capsys: pytest.CaptureFixture[str], tmp_
     assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [["text", "nothing", "list"], ["a,b", "", "[1,2]"]]
 
 
+def test_csv_lines_end_with_lf(kafka: PlayedKafka, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run("sql", "SELECT 1 AS a, MAP {1: 'x'} AS m", "--topics", "--csv", "--folder", str(tmp_path)) == 0
+    assert capsys.readouterr().out == 'a,m\n1,"{""1"":""x""}"\n'
+
+
+@pytest.mark.parametrize(
+    ("query", "row"),
+    [
+        ("SELECT MAP {1: 'x', 2: 'y'} AS m", {"m": {"1": "x", "2": "y"}}),
+        ("SELECT MAP {[1]: 'x'} AS m", {"m": {"key": [[1]], "value": ["x"]}}),
+        ("SELECT 170141183460469231731687303715884105727 AS n", {"n": 170141183460469231731687303715884105727}),
+        ("SELECT [1::HUGEINT << 70, NULL] AS n, 'nan'::DOUBLE AS x", {"n": [1 << 70, None], "x": None}),
+        ("SELECT 1::HUGEINT << 70 AS n, TIMESTAMP '2026-01-01' AS t", {"n": 1 << 70, "t": "2026-01-01T00:00:00"}),
+        ("SELECT 1 AS a, 2 AS a, 3 AS a_2, 4 AS a", {"a": 1, "a_3": 2, "a_2": 3, "a_4": 4}),
+        ("SELECT '\\xFF'::BLOB AS b, 1.5::DECIMAL(38, 9) AS d", {"b": "b'\\xff'", "d": "1.500000000"}),
+    ],
+    ids=["map", "map of lists", "hugeint", "list", "time", "names", "blob"],
+)
+def test_json_has_every_value_of_every_column(
+    query: str, row: dict[str, Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run("sql", query, "--json", "--dataset", str(tmp_path)) == 0
+    assert json.loads(capsys.readouterr().out) == [row]
+    for kind in ("--csv", ""):
+        assert run("sql", query, *filter(None, [kind]), "--dataset", str(tmp_path)) == 0
+
+
+def test_an_empty_query_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run("sql", "", "--dataset", str(tmp_path)) == 1
+    assert "the query is empty" in capsys.readouterr().err
+
+
 def test_sql_over_records_needs_no_kafka(capsysbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> None:
     assert run("sql", "SELECT record_id FROM records", "--json", "--dataset", str(tmp_path)) == 0
     assert capsysbinary.readouterr().out == b"[]\n"
@@ -120,6 +153,8 @@ def test_sql_over_records_needs_no_kafka(capsysbinary: pytest.CaptureFixture[byt
 
 def test_sql_says_what_is_wrong(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run("sql", "SELECT 1", "--folder", str(tmp_path)) == 1
+    assert "--folder" in capsys.readouterr().err
+    assert run("sql", "SELECT 1", "--dataset", str(tmp_path / "nowhere")) == 1
     assert "--dataset" in capsys.readouterr().err
     assert run("sql", "SELECT no_such_column FROM records", "--dataset", str(tmp_path)) == 1
     assert "no_such_column" in capsys.readouterr().err

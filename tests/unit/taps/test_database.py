@@ -3,14 +3,13 @@
 from datetime import datetime
 from pathlib import Path
 
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 
 from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, PATHS_VERIFIED, RECIPES, RECORD_COMPLETED
 from services.core.messages import ConsumedRecord
-from services.exporter.manifest import Manifest, Part, manifest_path, part_name
-from services.exporter.rows import export
+from services.exporter.partition import Partition
 from services.exporter.schema import SCHEMA
+from services.exporter.table import Table
 from services.protogen.examples import RECIPE, examples
 from services.taps import database as module
 from services.taps.database import BadQuery, add_records, database, query
@@ -37,6 +36,20 @@ def test_the_golden_case_in_rows() -> None:
     }
     assert {name: row[name] for name in expected} == expected
     assert row["options"][1] == {"letter": "B", "text": "Antibodies that stimulate the TSH receptor"}
+
+
+def test_every_column_of_a_row_is_there() -> None:
+    (row,) = ask(WHOLE, "SELECT context, written_at FROM cases")
+    assert row["context"] == list(CASE.question.context)
+    assert ask(WHOLE, "SELECT DISTINCT written_at FROM paths") == [{"written_at": row["written_at"]}]
+    (first,) = ask(WHOLE, "SELECT min(written_at) AS first FROM calls WHERE stage = 'generate'")
+    assert first["first"] < row["written_at"]
+
+
+def test_the_model_of_a_record_joins_the_models() -> None:
+    with tables(WHOLE) as db:
+        db.execute("CREATE TABLE records AS SELECT $model AS model", {"model": RECORD.model})
+        assert list(query(db, "SELECT alias FROM records JOIN models ON model = served").rows) == [(RECORD.alias,)]
 
 
 def test_the_golden_paths_in_rows() -> None:
@@ -141,23 +154,12 @@ def test_nothing_is_left_over_but_the_tables() -> None:
     assert {row["name"] for row in ask(WHOLE, "SELECT name FROM (SHOW TABLES)")} == set(TABLES)
 
 
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    """One record in a part that the manifest names, and a part that none does."""
-    row = export(message(RECORD_COMPLETED, RECORD)).row
-    table = module.pa.Table.from_pylist([row], schema=SCHEMA)
-    named, stray = tmp_path / part_name(0, 0), tmp_path / part_name(0, 1)
-    pq.write_table(table, named)
-    pq.write_table(table, stray)
-    part = Part(name=named.name, first=0, last=0, rows=1, bytes=named.stat().st_size)
-    manifest = Manifest(topic=RECORD_COMPLETED, partition=0, next_offset=1, parts=(part,))
-    manifest_path(tmp_path, 0).write_text(manifest.model_dump_json())
-    return tmp_path
-
-
-def test_records_are_those_that_the_manifests_name(dataset: Path) -> None:
+def test_records_are_those_of_the_table_now(tmp_path: Path) -> None:
+    partition = Partition.open(Table.open(str(tmp_path), RECORD_COMPLETED), RECORD_COMPLETED, 0)
+    partition.accept(message(RECORD_COMPLETED, RECORD), 0)
+    partition.seal()
     with database() as db:
-        add_records(db, dataset)
+        add_records(db, tmp_path)
         assert list(query(db, "SELECT record_id, difficulty FROM records").rows) == [(RECORD.record_id, "medium")]
         comments = dict(
             query(db, "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'records'").rows

@@ -1,0 +1,101 @@
+"""The dataset as its readers see it: the one way in for export, SQL, evaluation, audit and tests."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import orjson
+import pyarrow as pa  # type: ignore[import-untyped]
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from services.contracts.topics import RECORD_COMPLETED
+from services.core.errors import Trouble
+from services.exporter.schema import SCHEMA
+from services.exporter.table import is_local, table_uri
+
+
+class BadDataset(Trouble):
+    """The dataset can't be read; the message says why."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A version of the table, which writers may go on changing. Delta keeps its files for a week after a compaction."""
+
+    uri: str
+    _table: DeltaTable | None
+
+    @classmethod
+    def open(cls, where: str | Path) -> Self:
+        """The dataset as it is now; an empty one where there is no table yet. Raises BadDataset."""
+        uri = table_uri(where)
+        try:
+            return cls(uri, DeltaTable(uri))
+        except TableNotFoundError:
+            return cls(uri, None)
+        except (DeltaError, OSError) as error:
+            raise BadDataset(f"can't read the dataset in {uri}: {error}") from error
+
+    @property
+    def files(self) -> list[str]:
+        """The Parquet files of this version."""
+        return [] if self._table is None else sorted(self._table.file_uris())
+
+    def schema(self) -> pa.Schema:
+        """The table's columns, with their descriptions."""
+        return SCHEMA if self._table is None else pa.schema(self._table.schema().to_arrow())
+
+    def watermark(self) -> dict[int, int]:
+        """The next offset by partition, of every partition up to the last that has a record."""
+        if self._table is None:
+            return {}
+        last = pa.table(self._table.get_add_actions(flatten=True)).to_pydict().get("max.kafka_partition", [])
+        numbers = range(1 + max((number for number in last if number is not None), default=-1))
+        found = {number: self._table.transaction_version(f"{RECORD_COMPLETED}/{number}") for number in numbers}
+        return {number: offset for number, offset in found.items() if offset is not None}
+
+    def create_view(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
+        """Make the records a view of DuckDB, which reads by row group. Raises duckdb.Error."""
+        if not self.files:
+            connection.register(f"{name}_empty", SCHEMA.empty_table())
+            connection.execute(f"CREATE VIEW {name} AS FROM {name}_empty")
+        elif is_local(self.uri):
+            connection.read_parquet(self.files, union_by_name=True).create_view(name)
+        else:
+            assert self._table is not None  # it has files
+            connection.register(name, self._table.to_pyarrow_dataset())
+
+    def batches(self, columns: Sequence[str], *, size: int = 1_024) -> Iterator[pa.RecordBatch]:
+        """Some columns of every record, in no order."""
+        if self._table is not None:
+            yield from self._table.to_pyarrow_dataset().to_batches(
+                columns=list(columns), batch_size=size, batch_readahead=2, fragment_readahead=1
+            )
+
+    def table(self) -> pa.Table:
+        """All records in memory, by partition and offset."""
+        if self._table is None:
+            return SCHEMA.empty_table()
+        found = self._table.to_pyarrow_dataset().to_table()
+        return found.sort_by([("kafka_partition", "ascending"), ("kafka_offset", "ascending")])
+
+    def commits(self) -> list[dict[str, Any]]:
+        """The exporters' notes, newest first: `partition`, `offsets`, `dropped`."""
+        history = [] if self._table is None else self._table.history()
+        return [
+            {
+                "partition": int(each["reasonmed.partition"]),
+                "offsets": each["reasonmed.offsets"],
+                "dropped": orjson.loads(each["reasonmed.dropped"]),
+            }
+            for each in history
+            if "reasonmed.partition" in each
+        ]
+
+
+def read_dataset(where: str | Path) -> pa.Table:
+    """All records of a dataset in memory, by partition and offset. Raises BadDataset."""
+    return Dataset.open(where).table()

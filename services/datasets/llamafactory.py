@@ -1,0 +1,46 @@
+"""dataset_info.json: how LLaMA-Factory reads the folder, a dataset a split."""
+
+from typing import Any, assert_never
+
+from services.datasets.forms import Form
+from services.datasets.shards import PARQUET
+from services.datasets.summary import Summary
+
+
+def dataset_info(summary: Summary) -> dict[str, Any]:
+    """The file's content. Empty for forms that LLaMA-Factory doesn't read."""
+    columns = _columns(summary.form, has_system=summary.system is not None)
+    if columns is None:
+        return {}
+    return {
+        name: {"file_name": f"{PARQUET}/{name}", **columns} for name, split in summary.splits.items() if split.records
+    }
+
+
+def _columns(form: Form, *, has_system: bool) -> dict[str, Any] | None:
+    match form:
+        case "messages" | "think":
+            tags = {
+                "role_tag": "role",
+                "content_tag": "content",
+                "user_tag": "user",
+                "assistant_tag": "assistant",
+                "system_tag": "system",
+            }
+            return {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": tags}
+        case "sharegpt":
+            tags = {
+                "role_tag": "from",
+                "content_tag": "value",
+                "user_tag": "human",
+                "assistant_tag": "gpt",
+                "system_tag": "system",
+            }
+            return {"formatting": "sharegpt", "columns": {"messages": "conversations"}, "tags": tags}
+        case "alpaca":
+            columns = {"prompt": "instruction", "query": "input", "response": "output"}
+            return {"formatting": "alpaca", "columns": columns | ({"system": "system"} if has_system else {})}
+        case "prompt-completion" | "rl":
+            return None
+        case _:
+            assert_never(form)

@@ -1,0 +1,58 @@
+"""The record ids of a partition that the topic may still repeat, with their digests: 16 bytes each, sorted."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+UNKNOWN = 0
+"""The digest of a row that an exporter of another contract version wrote: it can't be compared."""
+MERGE = 50_000
+"""Recent ids that are kept as a dict, before they are merged into the arrays."""
+
+
+class Known:
+    """A map from record id (its first 64 bits) to content digest.
+
+    Two ids of 5 million share 64 bits with a probability of 10**-6; then the later record is taken for a repeat that
+    differs, which is logged.
+    """
+
+    def __init__(self) -> None:
+        self._keys: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._digests: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._recent: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys) + len(self._recent)
+
+    def add(self, key: bytes, digest: int) -> None:
+        """Remember an id."""
+        self._recent[_short(key)] = digest
+        if len(self._recent) >= MERGE:
+            self._merge()
+
+    def update(self, known: Iterable[tuple[bytes, int]]) -> None:
+        """Remember many."""
+        for key, digest in known:
+            self.add(key, digest)
+
+    def get(self, key: bytes) -> int | None:
+        """The digest of an id; None where it isn't known."""
+        short = _short(key)
+        if (digest := self._recent.get(short)) is not None:
+            return digest
+        at = int(np.searchsorted(self._keys, short))
+        found = at < len(self._keys) and int(self._keys[at]) == short
+        return int(self._digests[at]) if found else None
+
+    def _merge(self) -> None:
+        keys = np.concatenate([self._keys, np.fromiter(self._recent.keys(), np.int64, len(self._recent))])
+        digests = np.concatenate([self._digests, np.fromiter(self._recent.values(), np.int64, len(self._recent))])
+        order = np.argsort(keys, kind="stable")
+        self._keys, self._digests = keys[order], digests[order]
+        self._recent.clear()
+
+
+def _short(key: bytes) -> int:
+    return int.from_bytes(key[:8], "big", signed=True)

@@ -1,0 +1,178 @@
+"""The dataset as a Delta table: one commit a part, which carries its partition's next offset.
+
+Delta keeps a version for each application id (the `txn` action). Ours is `record-completed/PARTITION`, and its version
+is the partition's next offset: a commit that another writer of the partition has overtaken is refused by the log.
+"""
+
+import shutil
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.dataset as ds  # type: ignore[import-untyped]
+import pyarrow.fs as fs  # type: ignore[import-untyped]
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+
+from services.core.errors import Trouble
+from services.exporter.rows import Row
+from services.exporter.schema import INDEXED, SCHEMA
+
+ROW_GROUP = 1_000
+"""Rows: about 8 MB, which is what a reader holds at a time."""
+WRITER = WriterProperties(compression="ZSTD", max_row_group_size=ROW_GROUP)
+PROPERTIES = {
+    "delta.dataSkippingNumIndexedCols": str(INDEXED),
+    "delta.checkpointInterval": "100",
+    "delta.logRetentionDuration": "interval 30 days",
+}
+"""Statistics only of the columns that readers skip files by; a checkpoint saves readers from reading every commit."""
+FORMER = "manifest-*.json"
+"""Files of the format before this one."""
+
+
+class BadTable(Trouble):
+    """The dataset can't be written as it is, or belongs to something else. Nothing was changed."""
+
+
+class PartitionLost(Exception):
+    """Another writer has committed this partition since."""
+
+
+def table_uri(out: str | Path) -> str:
+    """A folder as an absolute path; s3://, gs:// and az:// as they are."""
+    text = str(out)
+    return text if "://" in text else str(Path(text).absolute())
+
+
+def is_local(uri: str) -> bool:
+    """Whether a dataset is in a folder of this machine."""
+    return "://" not in uri
+
+
+class Table:
+    """A writer's view of the table. One per process, used by one thread at a time."""
+
+    def __init__(self, table: DeltaTable, topic: str) -> None:
+        self._table = table
+        self._topic = topic
+
+    @classmethod
+    def open(cls, uri: str, topic: str) -> Self:
+        """Open the table; create it where there is none. Raises BadTable, DeltaError, OSError."""
+        if is_local(uri):
+            folder = Path(uri)
+            if not (folder / "_delta_log").exists() and any(folder.glob(FORMER)):
+                raise BadTable(
+                    f"{uri} holds a dataset of the former format: run `reasonmed dataset import {uri}` once, or "
+                    "export into a new folder"
+                )
+        return cls.create(uri, topic)
+
+    @classmethod
+    def create(cls, uri: str, topic: str) -> Self:
+        """Open the table whatever else is in the folder; create it where there is none. Raises DeltaError, OSError."""
+        if is_local(uri):
+            Path(uri).mkdir(parents=True, exist_ok=True)
+        return cls(_created(uri), topic)
+
+    def next_offset(self, partition: int) -> int:
+        """The offset to go on from, as the log has it now. Raises DeltaError, OSError."""
+        self._table.update_incremental()
+        return self._committed(partition)
+
+    def ids(self, partition: int, from_offset: int) -> Any:
+        """A reader of `record_id`, `content_digest`, `contract` of this partition's rows from an offset on."""
+        at = (ds.field("kafka_partition") == partition) & (ds.field("kafka_offset") >= from_offset)
+        files = self._table.to_pyarrow_dataset()
+        return files.to_batches(columns=["record_id", "content_digest", "contract"], filter=at, batch_size=10_000)
+
+    def append(
+        self, rows: Sequence[Row], partition: int, *, expected: int, next_offset: int, notes: Mapping[str, str]
+    ) -> None:
+        """Commit rows with the partition's next offset, at once. `expected` is the offset that the writer goes on from.
+
+        Raises PartitionLost where the log has another one; DeltaError, OSError.
+        """
+        if self._committed(partition) != expected:
+            raise PartitionLost(f"{self._topic}/{partition}")
+        commit = CommitProperties(
+            app_transactions=[Transaction(self._application(partition), next_offset)], custom_metadata=dict(notes)
+        )
+        try:
+            if rows:
+                batch = pa.Table.from_pylist(list(rows), schema=SCHEMA)
+                write_deltalake(
+                    self._table,
+                    batch,
+                    mode="append",
+                    schema_mode="merge",
+                    writer_properties=WRITER,
+                    commit_properties=commit,
+                )
+            else:
+                self._table.create_write_transaction(
+                    [], mode="append", schema=self._table.schema(), commit_properties=commit
+                )
+        except CommitFailedError as error:
+            self._table.update_incremental()
+            if self._committed(partition) != expected:
+                raise PartitionLost(f"{self._topic}/{partition}") from error
+            raise
+
+    def _committed(self, partition: int) -> int:
+        return self._table.transaction_version(self._application(partition)) or 0
+
+    def _application(self, partition: int) -> str:
+        return f"{self._topic}/{partition}"
+
+
+def check_conditional_writes(uri: str) -> None:
+    """Have two writers of one partition commit to a table beside the dataset: exactly one may win.
+
+    A store that ignores the condition of a write lets both through, and would lose records. Raises BadTable,
+    DeltaError, OSError.
+    """
+    beside = f"{uri.rstrip('/')}/_probe-{uuid.uuid4().hex}"
+    schema = pa.schema([("n", pa.int64())])
+    try:
+        DeltaTable.create(beside, schema)
+        first, second = DeltaTable(beside), DeltaTable(beside)
+        for writer, table in enumerate((first, second)):
+            commit = CommitProperties(app_transactions=[Transaction("probe", 1)], max_commit_retries=0)
+            try:
+                table.create_write_transaction([], mode="append", schema=table.schema(), commit_properties=commit)
+            except CommitFailedError:
+                if writer == 1:
+                    return
+                raise
+    finally:
+        _remove(beside)
+    raise BadTable(
+        f"the store of {uri} does not do conditional writes (If-None-Match): two exporters would overwrite each other. "
+        "Use one that does: S3, GCS, Azure, MinIO, SeaweedFS, or a folder"
+    )
+
+
+def _remove(uri: str) -> None:
+    if is_local(uri):
+        shutil.rmtree(uri, ignore_errors=True)
+    else:
+        store = fs.PyFileSystem(DeltaStorageHandler(uri))
+        for file in store.get_file_info(fs.FileSelector("", recursive=True)):
+            if file.type == fs.FileType.File:
+                store.delete_file(file.path)
+
+
+def _created(uri: str) -> DeltaTable:
+    try:
+        return DeltaTable(uri)
+    except TableNotFoundError:
+        pass
+    try:
+        return DeltaTable.create(uri, SCHEMA, mode="ignore", name="records", configuration=PROPERTIES)
+    except DeltaError:  # another exporter created it meanwhile
+        return DeltaTable(uri)
