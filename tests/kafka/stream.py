@@ -38,8 +38,8 @@ from services.local.servers.kafka import KafkaCluster
 from services.runtime.kafka.admin import declare
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.declared import specs
+from services.runtime.kafka.records import consumed
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.source import received
 from services.worker.publishing import publish_recipe
 
 PROJECT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ class Tap:
                 async with self._news:
                     for batch in batches.values():
                         for record in batch:
-                            self._take(received(record))
+                            self._take(consumed(record))
                     self._news.notify_all()
         finally:
             await consumer.stop()

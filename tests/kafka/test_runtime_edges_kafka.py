@@ -19,9 +19,10 @@ from services.runtime.engine.engine import Engine
 from services.runtime.engine.limits import Limits
 from services.runtime.kafka.admin import Difference, TopicRefused, TopicSpec, declare, describe
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.membership import GroupTimes
 from services.runtime.kafka.reader import follow_topic, read_topic
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.source import GroupTimes, KafkaSource
+from services.runtime.kafka.source import KafkaSource
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord, Position
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.source import received
+from services.runtime.kafka.records import consumed
 
 POLL_MS = 500
 READ_S = 10.0
@@ -68,7 +68,7 @@ async def _read(consumer: Any, left: dict[Any, list[int]]) -> dict[Position, Con
         for key, offsets in list(left.items()):
             for record in batches.get(key, ()):
                 if record.offset in offsets:
-                    message = received(record)
+                    message = consumed(record)
                     found[message.position] = message
             passed = await consumer.position(key)
             while offsets and offsets[-1] < passed:  # found, or deleted meanwhile

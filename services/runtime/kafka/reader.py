@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.source import received
+from services.runtime.kafka.records import consumed
 
 POLL_MS = 500
 STALLED_S = 30.0
@@ -33,7 +33,7 @@ async def read_topic(
             for batch in batches.values():
                 for record in batch:
                     if record.offset < left.get(aiokafka.TopicPartition(record.topic, record.partition), 0):
-                        yield received(record)
+                        yield consumed(record)
             left = {key: end for key, end in left.items() if await consumer.position(key) < end}
             moved = time.monotonic() if batches else moved
             if time.monotonic() - moved > STALLED_S:
@@ -57,7 +57,7 @@ async def follow_topic(
                 caught_up.set()
             for batch in (await consumer.getmany(timeout_ms=POLL_MS)).values():
                 for record in batch:
-                    yield received(record)
+                    yield consumed(record)
             left = {key: end for key, end in left.items() if await consumer.position(key) < end}
 
 

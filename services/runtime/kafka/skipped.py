@@ -9,7 +9,7 @@ from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord
 from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.source import received
+from services.runtime.kafka.records import consumed
 
 POLL_MS = 500
 READ_S = 30.0
@@ -35,7 +35,7 @@ async def between(client: KafkaClient, partition: TopicPartition, begin: int, en
             consumer.seek(key, begin)
             while size < READ_BYTES and await consumer.position(key) < end:
                 records = (await consumer.getmany(key, timeout_ms=POLL_MS)).get(key, [])
-                found += [received(record) for record in records if record.offset < end]
+                found += [consumed(record) for record in records if record.offset < end]
                 size = sum(len(message.value or b"") for message in found)
     except (KafkaError, OSError, TimeoutError) as error:
         raise BrokerAway(f"Kafka: {type(error).__name__}: {error}") from error
