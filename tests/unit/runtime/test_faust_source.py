@@ -2,6 +2,7 @@
 nothing is committed that has not been processed."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -64,9 +65,11 @@ class Router:
         return None if commit is None else commit[0]
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["asyncio.Task[None]"]:
+    async def running(self, *, ready: bool = True) -> AsyncIterator["asyncio.Task[None]"]:
         task = asyncio.create_task(self.engine.run(self.stop))
         try:
+            if ready:
+                await eventually(lambda: self.engine.health().ready)
             yield task
         finally:
             self.stop.set()
@@ -148,7 +151,6 @@ async def test_repeats_and_an_earlier_generation_s_events_are_dropped() -> None:
     router = Router()
     router.faust.kafka.committed[IN] = (1, "")
     async with router.running():
-        await eventually(lambda: router.faust.started)
         router.faust.deliver(4, generation=0)
         router.faust.deliver(0, 1, 1, 2)
         await eventually(lambda: router.committed == 3)
@@ -159,7 +161,7 @@ async def test_a_record_in_flight_at_a_rebalance_is_not_committed_and_comes_agai
     router = Router()
     router.go.clear()
     async with router.running():
-        router.faust.deliver(0, generation=1)
+        router.faust.deliver(0)
         await eventually(lambda: router.processed == [0])
         await router.faust.rebalance()
         assert router.committed in (None, 0)
@@ -187,7 +189,6 @@ async def test_a_full_buffer_is_asked_for_no_more() -> None:
 async def test_a_faust_that_ends_by_itself_ends_the_process() -> None:
     router = Router()
     async with router.running() as run:
-        await eventually(lambda: router.engine.health().ready)
         router.faust.stopped.set()
         await ends_stalled(run, "by itself")
 
@@ -196,7 +197,6 @@ async def test_a_faust_that_ends_by_itself_ends_the_process() -> None:
 async def test_a_client_whose_background_task_has_ended_ends_the_process(name: str) -> None:
     router = Router()
     async with router.running() as run:
-        await eventually(lambda: router.engine.health().ready)
         kafka = router.faust.kafka
         (kafka._fetcher._fetch_task if name == "fetcher" else kafka._coordination_task).cancel()
         await ends_stalled(run, f"{name} has ended")
@@ -206,7 +206,6 @@ async def test_lag_without_movement_ends_the_process() -> None:
     """What Faust loses at the end of a partition: nothing behind it shows the gap."""
     router = Router(still_s=15.0)
     async with router.running() as run:
-        await eventually(lambda: router.engine.health().ready)
         router.faust.kafka.ends[IN] = 3
         await eventually(lambda: router.engine.state().lag == {IN: 3})
         router.now += 15
@@ -217,7 +216,6 @@ async def test_lag_without_movement_ends_the_process() -> None:
 async def test_no_answer_ends_the_process_if_others_reach_the_broker(reached: bool, there: AsyncMock) -> None:
     router = Router(wedged_s=60.0)
     async with router.running() as run:
-        await eventually(lambda: router.engine.health().ready)
         router.faust.kafka.answers.clear()
         there.return_value = reached
         asked = there.await_count
@@ -233,9 +231,9 @@ async def test_no_answer_ends_the_process_if_others_reach_the_broker(reached: bo
 
 
 async def test_a_broker_that_is_away_at_the_start_is_waited_for(there: AsyncMock) -> None:
-    there.side_effect = [False, True]
+    there.side_effect = itertools.chain([False], itertools.repeat(True))
     router = Router()
-    async with router.running():
+    async with router.running(ready=False):
         await eventually(lambda: router.engine.counters.waits["broker"])
         assert not router.faust.started
         assert router.engine.health().live
