@@ -1,5 +1,5 @@
-"""The laws of `Source` and `Sink`: for Kafka in memory, for Kafka itself, and for a Faust app. `-k memory`, `-k kafka` or
-`-k faust` picks one."""
+"""The laws of `Source` and `Sink`: for Kafka in memory, for Kafka itself, and for a Faust app. `-k memory`, `-k kafka`
+or `-k faust` picks one."""
 
 import asyncio
 import itertools

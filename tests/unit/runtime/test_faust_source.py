@@ -12,7 +12,8 @@ import pytest
 
 from services.core.holds import Holds
 from services.core.messages import ConsumedRecord, OutgoingRecord
-from services.ledger.memory.ledger import MemoryLedger
+from services.ledger.memory.attempts import MemoryAttempts
+from services.ledger.memory.server import MemoryServer
 from services.runtime.engine.engine import Engine
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import TopicPartition
@@ -31,7 +32,7 @@ class Router:
 
     def __init__(self, **limits: Any) -> None:
         self.faust = FakeFaust()
-        self.ledger = MemoryLedger()
+        self.ledger = MemoryAttempts(MemoryServer())
         self.processed: list[int] = []
         self.published: list[tuple[str, bytes]] = []
         self.go = asyncio.Event()
