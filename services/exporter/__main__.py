@@ -23,8 +23,8 @@ from services.exporter.partition import SERVICE
 from services.exporter.settings import ExporterSettings
 from services.exporter.watch import Watch
 from services.runtime.engine.stall import Stalled
+from services.runtime.kafka.admin import reachable
 from services.runtime.kafka.positioned import PositionedConsumer
-from services.runtime.kafka.reachable import reachable
 from services.runtime.kafka.sink import KafkaSink
 from services.runtime.process import logs, tracing
 from services.runtime.process.health import HealthServer

@@ -17,8 +17,8 @@ from services.gateway.ingest.publishing import PUBLISH_WITHIN_S
 from services.gateway.read.reading import Store
 from services.gateway.settings import GatewaySettings
 from services.ledger import open_status_store
-from services.runtime.kafka.bodies import read_at
-from services.runtime.kafka.reachable import reachable
+from services.runtime.kafka.admin import reachable
+from services.runtime.kafka.reader import read_at
 from services.runtime.kafka.sink import KafkaSink
 from services.runtime.process import logs, tracing
 from services.runtime.process.settings_help import exit_on_help

@@ -9,7 +9,7 @@ from services.monitor.metrics import FiguresMetrics
 from services.monitor.publisher import FiguresPublisher
 from services.runtime.faust.client import build
 from services.runtime.faust.source import FaustSource
-from services.runtime.kafka.lags import LagWatch
+from services.runtime.kafka.admin import LagWatch
 from services.runtime.process.settings import Settings
 from services.worker.context import process_context, run_service
 

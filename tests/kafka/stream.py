@@ -35,9 +35,8 @@ from services.local.audit.topic_counts import Topics
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process
 from services.local.servers.kafka import KafkaCluster
-from services.runtime.kafka.admin import declare
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.declared import specs
+from services.runtime.kafka.declare import declare, specs
 from services.runtime.kafka.records import consumed
 from services.runtime.kafka.sink import KafkaSink
 from services.worker.publishing import publish_recipe

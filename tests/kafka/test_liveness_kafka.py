@@ -37,7 +37,7 @@ from services.runtime.engine.source import Source, TopicPartition
 from services.runtime.engine.stall import Stalled
 from services.runtime.faust.client import build
 from services.runtime.faust.source import FaustSource
-from services.runtime.kafka.cluster import committed, held
+from services.runtime.kafka.admin import committed, held
 from services.runtime.kafka.membership import GroupTimes
 from services.runtime.kafka.source import KafkaSource
 from tests.kafka.stream import Stream, ask_until, case_ids, running, submission

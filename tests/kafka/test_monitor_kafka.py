@@ -19,7 +19,7 @@ from services.core.status.store import Filter, StatusStore
 from services.ledger import open_status_store
 from services.local.progress import Progress
 from services.monitor.events import FOLLOWED
-from services.runtime.kafka.bodies import read_at
+from services.runtime.kafka.reader import read_at
 from tests.kafka.stream import Stream, ask_until, running
 from tests.kafka.test_stream_kafka import OTHERS, QUICK, SAMPLES
 

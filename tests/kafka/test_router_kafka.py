@@ -36,7 +36,7 @@ from services.local.servers.valkey import ValkeyServer
 from services.router.admission import new_case
 from services.router.rules import route
 from services.runtime.engine.source import TopicPartition
-from services.runtime.kafka.cluster import committed, held
+from services.runtime.kafka.admin import committed, held
 from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
 from tests.strategies import case, correct, path, recipe, wrong
 

@@ -16,8 +16,8 @@ from services.runtime.engine.source import Source, TopicPartition
 from services.runtime.engine.window import Committed
 from services.runtime.faust.client import build
 from services.runtime.faust.source import FaustSource
-from services.runtime.kafka.admin import TopicSpec, declare
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.declare import TopicSpec, declare
 from services.runtime.kafka.membership import GroupTimes
 from services.runtime.kafka.memory import MemoryBroker, MemorySink, MemorySource
 from services.runtime.kafka.reader import read_topic

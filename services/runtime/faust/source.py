@@ -19,10 +19,10 @@ from services.runtime.engine.stall import Stalled, over
 from services.runtime.engine.window import Committed
 from services.runtime.faust.buffer import Buffer
 from services.runtime.kafka import membership
+from services.runtime.kafka.admin import reachable
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.errors import broker_away
-from services.runtime.kafka.reachable import reachable
-from services.runtime.kafka.skipped import between
+from services.runtime.kafka.reader import read_range
 
 log = structlog.get_logger(__name__)
 
@@ -187,7 +187,7 @@ class FaustSource:
         while buffer is not None and (gap := buffer.gap()) is not None:
             what = f"{partition.topic}/{partition.partition}/{gap.start}"
             log.warning("Faust has skipped offsets: reading them again", what=what, to=gap.stop)
-            found = await between(self._client, partition, gap.start, gap.stop)
+            found = await read_range(self._client, partition, gap.start, gap.stop)
             if self._buffers.get(partition) is not buffer:
                 return  # revoked in the meantime
             buffer.fill(gap, found)

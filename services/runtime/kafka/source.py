@@ -15,11 +15,11 @@ from services.runtime.engine.source import Listener, TopicPartition
 from services.runtime.engine.stall import Stalled, over
 from services.runtime.engine.window import Committed
 from services.runtime.kafka import membership, patches  # noqa: F401 -- patches: for what it does to aiokafka
+from services.runtime.kafka.admin import reachable
 from services.runtime.kafka.assignor import sticky
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.errors import broker_away
 from services.runtime.kafka.membership import NOTHING, GroupTimes
-from services.runtime.kafka.reachable import reachable
 from services.runtime.kafka.records import consumed
 
 log = structlog.get_logger(__name__)

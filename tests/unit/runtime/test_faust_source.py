@@ -91,13 +91,13 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> dict[int, bytes]:
     """What Kafka has where Faust skipped it, two records at a time: value by offset."""
     there: dict[int, bytes] = {}
 
-    async def between(client: KafkaClient, partition: TopicPartition, begin: int, end: int) -> list[ConsumedRecord]:
+    async def read_range(client: KafkaClient, partition: TopicPartition, begin: int, end: int) -> list[ConsumedRecord]:
         found = [
             ConsumedRecord(*partition, at, b"k", value, {}) for at, value in sorted(there.items()) if begin <= at < end
         ]
         return found[:2]
 
-    monkeypatch.setattr(faust_source, "between", between)
+    monkeypatch.setattr(faust_source, "read_range", read_range)
     return there
 
 
