@@ -63,6 +63,20 @@ def registries(*, begun: bool = True) -> Mapping[str, CollectorRegistry]:
     }
 
 
+ENGINES = ("generator", "verifier", "router", "refiner", "summarizer", "monitor")
+"""The services that run on the engine: each exports what "every worker" does (worker/context.py)."""
+
+
+def of_service(service: str) -> set[str]:
+    """Every name that a service exports, and those that Prometheus knows of each."""
+    own = {"router": ["router"], "monitor": ["monitor"]}.get(service, ["workers that ask models"])
+    groups = ["every worker", *own] if service in ENGINES else [service]
+    all_of_them = registries()
+    return {"up"} | {
+        sample.name for each in groups for metric in all_of_them[each].collect() for sample in metric.samples
+    }
+
+
 def families(*, begun: bool = True) -> Iterable[Metric]:
     """All of them."""
     for each in registries(begun=begun).values():

@@ -87,7 +87,9 @@ async def test_a_case_s_way_has_all_its_steps_and_their_bodies_are_where_it_says
     bodies = await read_at(stream.client, [sighting.position for sighting in way])
     assert [body.topic for body in bodies] == topics
     assert {(body.topic, body.value) for body in bodies} == messages
-    assert "reasonmed_stream_cases_ended" in await stream.metrics("monitor-1")
+    exported = await stream.metrics("monitor-1")
+    assert "reasonmed_stream_cases_ended" in exported
+    assert 'reasonmed_lag_offsets{partition="0",service="monitor",topic="question-submitted"} 0.0' in exported
 
 
 async def published(standings: StatusStore) -> Figures | None:

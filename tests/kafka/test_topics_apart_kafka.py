@@ -60,6 +60,7 @@ async def test_with_500_submissions_held_by_a_budget_verified_cases_are_routed(s
         assert stream.tap.messages[QUESTION_ADMITTED] == []
         assert [await stream.why_not_ready(name) for name in WORKERS] == ["", ""]
 
+        await ask_until(lambda: stream.metrics("router-1"), lambda text: 'reasonmed_lag_offsets{partition="' in text)
         await ledger.budgets.set_limit(2 * HELD * prior(RECIPE))
         await until_admitted(stream, held)
     assert stream.dead("router") == []
