@@ -15,9 +15,10 @@ from services.llm.stats import Stats
 from services.monitor.handler import Seen
 from services.monitor.metrics import FiguresMetrics
 from services.router.metrics import refusals
+from services.runtime.engine.counters import Counters
 from services.runtime.engine.metrics import EngineMetrics, HealthMetrics, registry
 from services.runtime.engine.source import TopicPartition
-from services.runtime.engine.stats import EngineStats
+from services.runtime.engine.state import EngineState
 from services.runtime.engine.watchdog import Health
 from services.worker.metrics import ModelMetrics
 
@@ -50,15 +51,29 @@ def registries(*, begun: bool = True) -> Mapping[str, CollectorRegistry]:
     exporter.dropped.labels("dead")
     exporter.lag.labels("0")
     partition = TopicPartition("t", 0)
-    stats = EngineStats(lag={partition: 1}, windows={partition: 1}, begun_written_ms=int(begun))
+    state = EngineState(lag={partition: 1}, windows={partition: 1}, begun_written_ms=int(begun))
     health = HealthMetrics(lambda: Health(live=True, ready=True, why=[]))
     return {
-        "every worker": registry(EngineMetrics("s", stats, Holds()), health),
+        "every worker": registry(EngineMetrics("s", Counters(), lambda: state, Holds()), health),
         "workers that ask models": _registry(ModelMetrics("s", _models())),
         "router": _registry(refused),
         "monitor": _registry(FiguresMetrics(Seen(), lambda: FIGURES)),
         "gateway": gateway.registry,
         "exporter": exporter.registry,
+    }
+
+
+ENGINES = ("generator", "verifier", "router", "refiner", "summarizer", "monitor")
+"""The services that run on the engine: each exports what "every worker" does (worker/context.py)."""
+
+
+def of_service(service: str) -> set[str]:
+    """Every name that a service exports, and those that Prometheus knows of each."""
+    own = {"router": ["router"], "monitor": ["monitor"]}.get(service, ["workers that ask models"])
+    groups = ["every worker", *own] if service in ENGINES else [service]
+    all_of_them = registries()
+    return {"up"} | {
+        sample.name for each in groups for metric in all_of_them[each].collect() for sample in metric.samples
     }
 
 

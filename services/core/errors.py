@@ -30,10 +30,13 @@ class Trouble(Exception):
 class Dead(Trouble):
     """The message can't be processed; its kind says whether a redrive is worth while."""
 
-    def __init__(self, kind: DeadKind, error: str) -> None:
+    def __init__(self, kind: DeadKind, error: str, *, trips_circuit: bool = True) -> None:
+        """`trips_circuit`: whether a burst of these may open the service's circuit; not where the sender alone is at
+        fault, or anyone could stop a service with a few messages."""
         super().__init__(error)
         self.kind: DeadKind = kind
         self.error = error
+        self.trips_circuit = trips_circuit
 
 
 class Away(Trouble):

@@ -9,11 +9,14 @@ from services.contracts.base import Message
 
 @dataclass(frozen=True)
 class Position:
-    """Where a message stands in Kafka."""
+    """A record's place in Kafka. As text: topic/partition/offset."""
 
     topic: str
     partition: int
     offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
 
 
 @dataclass(frozen=True)

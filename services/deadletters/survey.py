@@ -12,11 +12,10 @@ from services.contracts.topics import LETTER_REDRIVEN, dead_topic, topics
 from services.core.messages import ConsumedRecord, Sink
 from services.deadletters.redrive import Letter, Lives, NewLife, NotRedrivable, note, read_letter, redrive
 from services.runtime.engine.source import TopicPartition
+from services.runtime.kafka.admin import held
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.cluster import held
-from services.runtime.kafka.reader import read_topic
+from services.runtime.kafka.reader import read_range, read_topic
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.skipped import between
 
 DEAD_TOPICS = {topic.name: topic.written_by[0] for topic in topics().values() if topic.message == "dead_letter"}
 """The service of each topic of dead letters."""
@@ -162,7 +161,7 @@ async def one(kafka: KafkaClient, service: str, partition: int, offset: int) -> 
     where = TopicPartition(dead_topic(service), partition)
     holds = await held(kafka, [where.topic])
     if offset in holds.get(where, range(0)):
-        for message in await between(kafka, where, offset, offset + 1):
+        for message in await read_range(kafka, where, offset, offset + 1):
             return message
     raise NoDeadLetters(f"{where.topic} holds nothing at {partition}/{offset}: see `reasonmed dead list`")
 

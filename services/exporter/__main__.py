@@ -24,8 +24,8 @@ from services.exporter.settings import ExporterSettings
 from services.exporter.table import Table, check_conditional_writes, is_local, table_uri
 from services.exporter.watch import Watch
 from services.runtime.engine.stall import Stalled
+from services.runtime.kafka.admin import reachable
 from services.runtime.kafka.positioned import PositionedConsumer
-from services.runtime.kafka.reachable import reachable
 from services.runtime.kafka.sink import KafkaSink
 from services.runtime.process import logs, tracing
 from services.runtime.process.health import HealthServer

@@ -17,11 +17,11 @@ from services.gateway.ingest.publishing import PUBLISH_WITHIN_S
 from services.gateway.read.reading import Store
 from services.gateway.settings import GatewaySettings
 from services.ledger import open_status_store
-from services.runtime.kafka.bodies import read_at
-from services.runtime.kafka.reachable import reachable
+from services.runtime.kafka.admin import reachable
+from services.runtime.kafka.reader import read_at
 from services.runtime.kafka.sink import KafkaSink
 from services.runtime.process import logs, tracing
-from services.runtime.process.settings_help import told
+from services.runtime.process.settings_help import exit_on_help
 
 SERVICE = "gateway"
 PORT = 8080
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 def main() -> None:
     """Exit 0 after SIGTERM or Ctrl-C."""
-    told(SERVICE, GatewaySettings)
+    exit_on_help(SERVICE, GatewaySettings)
     # uvicorn raises the signal again when it has drained; by default that would end the process before its exit 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)

@@ -27,10 +27,9 @@ from services.local.processes.readiness import until_ready
 from services.local.processes.supervisor import Command, Event, Supervisor
 from services.local.servers import model_server as serving
 from services.local.servers.kafka import KafkaCluster
-from services.runtime.kafka.admin import declare
+from services.runtime.kafka.admin import brokers
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.cluster import brokers
-from services.runtime.kafka.declared import specs
+from services.runtime.kafka.declare import declare, specs
 from services.runtime.kafka.sink import KafkaSink
 from services.worker.publishing import publish_recipe
 

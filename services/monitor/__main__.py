@@ -2,68 +2,47 @@
 
 import asyncio
 
-from services.contracts.topics import dead_topic
 from services.ledger import open_status_store
 from services.monitor.events import FOLLOWED, SERVICE
 from services.monitor.handler import CaseRecorder
 from services.monitor.metrics import FiguresMetrics
 from services.monitor.publisher import FiguresPublisher
-from services.runtime.engine.limits import Limits
-from services.runtime.engine.metrics import EngineMetrics, registry
 from services.runtime.faust.client import build
-from services.runtime.faust.source import InOrder
-from services.runtime.kafka.lags import LagWatch
-from services.runtime.kafka.source import GroupTimes
-from services.runtime.process.health import HealthServer
+from services.runtime.faust.source import FaustSource
+from services.runtime.kafka.admin import LagWatch
 from services.runtime.process.settings import Settings
-from services.runtime.process.settings_help import told
-from services.worker.context import parts, run
+from services.worker.context import process_context, run_service
 
 
 def main() -> None:
     """Work until SIGTERM."""
-    told(SERVICE, Settings)
-    run(work)
+    run_service(SERVICE, Settings, work)
 
 
 async def work(stop: asyncio.Event) -> None:
-    """Note where cases stand, and publish figures, until `stop`."""
+    """Record the status of cases, and publish figures, until `stop`."""
     settings = Settings()
     async with (
-        parts(SERVICE, settings) as its,
-        open_status_store(settings.ledger.get_secret_value()) as standings,
+        process_context(SERVICE, settings) as context,
+        open_status_store(settings.ledger.get_secret_value()) as statuses,
+        asyncio.TaskGroup() as group,
     ):
-        noting = CaseRecorder(standings, its.ledger.budgets.settle)
-        worker = InOrder(
-            build(SERVICE, its.client, GroupTimes(session_s=settings.session_s)),
-            client=its.client,
-            service=SERVICE,
-            owner=its.owner,
-            handlers=dict.fromkeys(FOLLOWED, noting),
-            sink=its.sink,
-            attempts=its.ledger.attempts,
-            holds=its.holds,
-            dead_topic=dead_topic(SERVICE),
-            limits=Limits(drain_s=settings.drain_s),
+        recorder = CaseRecorder(statuses, context.ledger.budgets.settle)
+        publisher = FiguresPublisher(
+            statuses,
+            attempts=context.ledger.attempts,
+            budgets=context.ledger.budgets,
+            books=context.ledger.books,
+            lags=LagWatch(context.client),
+            seen=recorder.seen,
         )
-        looking = FiguresPublisher(
-            standings,
-            attempts=its.ledger.attempts,
-            budgets=its.ledger.budgets,
-            books=its.ledger.books,
-            lags=LagWatch(its.client),
-            seen=noting.seen,
+        app = build(SERVICE, context.client, context.times)
+        engine = context.engine(
+            source=FaustSource(app, client=context.client, topics=FOLLOWED), handle=recorder, in_order=True
         )
-        exported = registry(
-            EngineMetrics(SERVICE, worker.stats, its.holds), FiguresMetrics(noting.seen, lambda: looking.figures)
-        )
-        async with (
-            HealthServer(host=settings.host, port=settings.port or 0, health=worker.health, registry=exported),
-            asyncio.TaskGroup() as group,
-        ):
-            looks = group.create_task(looking.run())
-            await worker.run(stop)
-            looks.cancel()
+        publishing = group.create_task(publisher.run())
+        await context.run(engine, stop, FiguresMetrics(recorder.seen, lambda: publisher.figures))
+        publishing.cancel()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from services.core.status.figures import Figures
 from services.core.status.store import StatusStore
 from services.monitor.figures import FiguresInputs, TokenRate, build_figures
 from services.monitor.handler import Seen
-from services.runtime.kafka.lags import LagWatch, readers
+from services.runtime.kafka.admin import LagWatch, readers
 
 log = structlog.get_logger(__name__)
 

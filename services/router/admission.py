@@ -1,5 +1,8 @@
 """Questions become cases: each once, whoever submits it, however often."""
 
+import time
+from collections.abc import Callable
+
 from services.contracts.base import RecipeId
 from services.contracts.case import Case
 from services.contracts.codec import Malformed, UnknownVersion, decode
@@ -17,12 +20,17 @@ from services.worker.handling import check_key
 from services.worker.recipes import Recipes
 
 NAMED_S = 5.0
-"""How long admission waits for a recipe that a submission names. Shorter than elsewhere: admission is in order, and one
-that names a recipe which isn't there holds up everyone behind it."""
+"""How long after its writing a submission waits for the recipe that it names, in seconds: for one that is being
+published. From its writing, so that many which name no recipe at all are over at once, whatever their number."""
 
 
 async def admit(
-    received: ConsumedRecord, recipes: Recipes, admissions: Admissions, budgets: Budgets, checks: Checks = NONE
+    record: ConsumedRecord,
+    recipes: Recipes,
+    admissions: Admissions,
+    budgets: Budgets,
+    checks: Checks = NONE,
+    clock: Callable[[], float] = time.time,
 ) -> list[Emit]:
     """The case of a submitted question, under the recipe it was given when it first came; or that it is refused, and
     why; nothing for a duplicate.
@@ -31,15 +39,15 @@ async def admit(
     byte for byte, whatever is checked by then. A redrive is not checked: people have decided. Raises Dead for what
     can't be read, or names a recipe that nobody has published; BudgetSpent where it is to wait.
     """
-    submission = _read(received)
+    submission = _read(record)
     current = submission.recipe_id or await recipes.current()
-    await recipes.get(current, wait_s=NAMED_S)
+    await _published(current, recipes, wait_s=record.timestamp_ms / 1000 + NAMED_S - clock())
     admission = await admissions.admit(
         submission.case_id,
         named=submission.recipe_id,
         current=current,
         life=submission.life,
-        position=received.position,
+        position=record.position,
         refusal=checks.refusal(submission) if submission.life == 0 else None,
         candidate=checks.candidate(submission),
     )
@@ -50,6 +58,13 @@ async def admit(
     case = new_case(submission, admission.recipe_id)
     await _reserve(case, await recipes.get(case.recipe_id), budgets)
     return [Emit(QUESTION_ADMITTED, submission.case_id, case)]
+
+
+async def _published(recipe_id: RecipeId, recipes: Recipes, *, wait_s: float) -> None:
+    try:
+        await recipes.get(recipe_id, wait_s=min(max(wait_s, 0.0), NAMED_S))
+    except Dead as unknown:  # the sender's mistake: many of them are no reason to stop admission
+        raise Dead(unknown.kind, unknown.error, trips_circuit=False) from unknown
 
 
 async def _reserve(case: Case, recipe: Recipe, budgets: Budgets) -> None:
@@ -82,14 +97,14 @@ def refused(submission: Submission, refusal: Refusal) -> Refused:
     )
 
 
-def _read(received: ConsumedRecord) -> Submission:
+def _read(record: ConsumedRecord) -> Submission:
     try:
-        submission = decode(Submission, received.value or b"")
+        submission = decode(Submission, record.value or b"")
     except UnknownVersion as error:
         raise Dead("not_yet", str(error)) from error
     except Malformed as error:
         raise Dead("poison", f"no submission: {error}") from error
-    check_key(received, submission.case_id)
+    check_key(record, submission.case_id)
     if submission.case_id != ids.case_id(submission.question):
         raise Dead("poison", "case_id is not the digest of the question")
     return submission

@@ -1,4 +1,4 @@
-"""The parts that every worker has, as one `async with`: the order of closing is the order of reading, from below."""
+"""`ProcessContext`: what every worker process is made of, in one `async with`: closed in the reverse order."""
 
 import asyncio
 import os
@@ -11,20 +11,32 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
+from prometheus_client.registry import Collector
 
-from services.contracts.topics import RECIPES
+from services.contracts.topics import RECIPES, dead_topic
 from services.core.errors import BrokerAway
 from services.core.holds import Holds
 from services.core.owner import Owner
 from services.ledger import Ledger, open_ledger
+from services.runtime.engine.engine import Engine
+from services.runtime.engine.handler import Handle
+from services.runtime.engine.limits import Limits
+from services.runtime.engine.metrics import EngineMetrics, registry
+from services.runtime.engine.source import Source
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.membership import GroupTimes
 from services.runtime.kafka.reader import follow_topic
 from services.runtime.kafka.sink import KafkaSink
 from services.runtime.process import logs, tracing
+from services.runtime.process.health import HealthServer
 from services.runtime.process.settings import Settings
+from services.runtime.process.settings_help import exit_on_help
 from services.worker.recipes import Recipes
 
 log = structlog.get_logger(__name__)
+
+Main = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+"""What a process does until the event is set."""
 
 AGAIN_S = 1.0
 """Seconds between two tries to read the recipes."""
@@ -36,13 +48,48 @@ class ProcessContext:
 
     service: str
     owner: str
-    """This process: a name that no other has, had, or will have. It holds leases under it."""
+    """This process: a name that no other process has, had or will have. It holds leases under it."""
     settings: Settings
     client: KafkaClient
     holds: Holds
     ledger: Ledger
     sink: KafkaSink
     recipes: Recipes
+
+    @property
+    def times(self) -> GroupTimes:
+        """The consumer group's time-outs."""
+        return GroupTimes(session_s=self.settings.session_s)
+
+    def engine(
+        self,
+        *,
+        source: Source,
+        handle: Handle,
+        group: str | None = None,
+        in_order: bool = False,
+        on_drain: Callable[[], None] = lambda: None,
+    ) -> Engine:
+        """The engine of this process. `group`: the consumer group, if not the service's name."""
+        return Engine(
+            service=group or self.service,
+            owner=self.owner,
+            source=source,
+            sink=self.sink,
+            handle=handle,
+            attempts=self.ledger.attempts,
+            holds=self.holds,
+            dead_topic=dead_topic(self.service),
+            limits=Limits(cases=self.settings.cases, drain_s=self.settings.drain_s, in_order=in_order),
+            on_drain=on_drain,
+        )
+
+    async def run(self, engine: Engine, stop: asyncio.Event, *collectors: Collector) -> None:
+        """Run the engine until `stop`, and serve its health and metrics: its own, and the collectors'."""
+        exported = registry(EngineMetrics(engine.service, engine.counters, engine.state, self.holds), *collectors)
+        settings = self.settings
+        async with HealthServer(host=settings.host, port=settings.port or 0, health=engine.health, registry=exported):
+            await engine.run(stop)
 
 
 def own_name(service: str, name: str | None) -> Owner:
@@ -51,41 +98,33 @@ def own_name(service: str, name: str | None) -> Owner:
 
 
 @asynccontextmanager
-async def parts(service: str, settings: Settings) -> AsyncIterator[ProcessContext]:
-    """A worker's parts, connected as far as need be, and closed in order."""
-    owner = str(own_name(service, settings.name))
+async def process_context(service: str, settings: Settings) -> AsyncIterator[ProcessContext]:
+    """A worker's context, connected as far as necessary, and closed in order."""
+    owner = f"{settings.name or socket.gethostname()}-{service}-{os.getpid()}-{secrets.token_hex(4)}"
     client = replace(settings.kafka, name=f"reasonmed-{service}")
     logs.configure(service=service, owner=owner)
     with tracing.traced(service=service, owner=owner):
-        async with _parts(service, owner, settings, client) as its:
-            yield its
+        async with (
+            open_ledger(settings.ledger.get_secret_value()) as ledger,
+            KafkaSink(client) as sink,
+            asyncio.TaskGroup() as group,
+        ):
+            holds = Holds()
+            recipes = Recipes(holds)
+            following = group.create_task(_follow(client, recipes))
+            yield ProcessContext(service, owner, settings, client, holds, ledger, sink, recipes)
+            following.cancel()
 
 
-@asynccontextmanager
-async def _parts(service: str, owner: str, settings: Settings, client: KafkaClient) -> AsyncIterator[ProcessContext]:
-    async with (
-        open_ledger(settings.ledger.get_secret_value()) as ledger,
-        KafkaSink(client) as sink,
-        asyncio.TaskGroup() as group,
-    ):
-        holds = Holds()
-        recipes = Recipes(holds)
-        following = group.create_task(_follow(client, recipes))
-        yield ProcessContext(service, owner, settings, client, holds, ledger, sink, recipes)
-        following.cancel()
+def run_service(
+    service: str, settings: type[Settings], main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+) -> None:
+    """A service's entry point: print --help, or run `main` until SIGTERM or Ctrl-C."""
+    exit_on_help(service, settings)
+    run(main)
 
 
-async def _follow(client: KafkaClient, recipes: Recipes) -> None:
-    while True:
-        recipes.caught_up.clear()  # read from the beginning, the topic names older current recipes first
-        try:
-            await recipes.follow(follow_topic(client, RECIPES, caught_up=recipes.caught_up))
-        except BrokerAway as away:
-            log.warning("recipes can't be read", error=str(away))
-        await asyncio.sleep(AGAIN_S)
-
-
-def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+def run(main: Main) -> None:
     """Run a worker until SIGTERM or Ctrl-C sets its event and it has drained: exit 0. Anything else is a traceback in
     the log and exit 1: the supervisor starts it again."""
 
@@ -96,3 +135,13 @@ def run(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
         await main(stop)
 
     asyncio.run(until_signalled())
+
+
+async def _follow(client: KafkaClient, recipes: Recipes) -> None:
+    while True:
+        recipes.caught_up.clear()  # Read from the beginning, the topic names older current recipes first.
+        try:
+            await recipes.follow(follow_topic(client, RECIPES, caught_up=recipes.caught_up))
+        except BrokerAway as away:
+            log.warning("recipes can't be read", error=str(away))
+        await asyncio.sleep(AGAIN_S)

@@ -1,6 +1,6 @@
 """A service's handler, as the engine runs it: bytes in, bytes out."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from services.contracts.base import VERSION, newer
 from services.contracts.case import Case
@@ -9,10 +9,8 @@ from services.contracts.recipe import Recipe
 from services.core.errors import Dead
 from services.core.messages import ConsumedRecord, Emit, OutgoingRecord
 from services.core.models import Models
+from services.runtime.engine.handler import Handle
 from services.worker.recipes import Recipes
-
-Handle = Callable[[ConsumedRecord], Awaitable[Sequence[OutgoingRecord]]]
-"""What the engine calls for each message."""
 
 CaseHandler = Callable[[Case, Recipe, Models], Awaitable[list[Emit]]]
 """What a service is: a case and its recipe in, messages out."""
@@ -21,32 +19,41 @@ CaseHandler = Callable[[Case, Recipe, Models], Awaitable[list[Emit]]]
 def stage(handler: CaseHandler, recipes: Recipes, models: Models) -> Handle:
     """The handler, for cases with their recipes. Raises Dead for what can't be read, and what the handler raises."""
 
-    async def handle(received: ConsumedRecord) -> list[OutgoingRecord]:
-        case = read_case(received)
+    async def handle(record: ConsumedRecord) -> list[OutgoingRecord]:
+        case = read_case(record)
         recipe = await recipes.get(case.recipe_id)
         return [outgoing(emit) for emit in await handler(case, recipe, models)]
 
     return handle
 
 
-def read_case(received: ConsumedRecord) -> Case:
-    """The case that a message holds, under the newer of its writer's version and ours: what we add is ours.
+def by_topic(handlers: Mapping[str, Handle]) -> Handle:
+    """One handler for several topics."""
+
+    async def handle(record: ConsumedRecord) -> Sequence[OutgoingRecord]:
+        return await handlers[record.topic](record)
+
+    return handle
+
+
+def read_case(record: ConsumedRecord) -> Case:
+    """The case that a record holds, under the newer of its writer's version and ours.
 
     Raises Dead: `poison`, or `not_yet` for another major version.
     """
     try:
-        case = decode(Case, received.value or b"")
+        case = decode(Case, record.value or b"")
     except UnknownVersion as error:
         raise Dead("not_yet", str(error)) from error
     except Malformed as error:
         raise Dead("poison", f"no case: {error}") from error
-    check_key(received, case.case_id)
+    check_key(record, case.case_id)
     return case.with_(version=newer(case.version, VERSION))
 
 
-def check_key(received: ConsumedRecord, case_id: str) -> None:
+def check_key(record: ConsumedRecord, case_id: str) -> None:
     """Messages of a case must share a key, or their order is lost. Raises Dead('poison')."""
-    if received.key != case_id.encode():
+    if record.key != case_id.encode():
         raise Dead("poison", "the key is not the case id of the message")
 
 

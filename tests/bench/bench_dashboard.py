@@ -30,8 +30,8 @@ from services.core.messages import OutgoingRecord
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process, until
 from services.local.servers.kafka import KafkaCluster
-from services.runtime.kafka.admin import TopicSpec, declare
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.declare import TopicSpec, declare
 from services.runtime.kafka.sink import KafkaSink
 
 PROJECT = Path(__file__).parents[2]

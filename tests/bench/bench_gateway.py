@@ -25,8 +25,8 @@ from services.contracts.topics import QUESTION_SUBMITTED
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process, until
 from services.local.servers.kafka import KafkaCluster
-from services.runtime.kafka.admin import TopicSpec, declare
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.declare import TopicSpec, declare
 from services.runtime.kafka.reader import read_topic
 
 STEM = "A sailor has bleeding gums, and bruises after the slightest knock. " * 10

@@ -38,9 +38,8 @@ from services.local.servers.kafka import KafkaCluster
 from services.local.servers.valkey import ValkeyServer
 from services.recipes import load
 from services.router.admission import new_case
-from services.runtime.kafka.admin import declare
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.declared import specs
+from services.runtime.kafka.declare import declare, specs
 from services.runtime.kafka.reader import follow_topic
 from services.runtime.kafka.sink import KafkaSink
 from services.worker.handling import outgoing

@@ -17,19 +17,17 @@ import sys
 import faust
 from faust.transport.drivers import aiokafka
 
-from services.contracts.topics import dead_topic
 from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.router.__main__ import SERVICE, handlers
 from services.router.checks import checks
 from services.router.settings import RouterSettings
-from services.runtime.engine.limits import Limits
-from services.runtime.engine.processor import Handle
+from services.runtime.engine.handler import Handle
 from services.runtime.faust.client import Consumer, build
-from services.runtime.faust.source import InOrder
+from services.runtime.faust.source import FaustSource
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.source import GroupTimes
-from services.runtime.process.health import HealthServer
-from services.worker.context import parts, run
+from services.runtime.kafka.membership import GroupTimes
+from services.worker.context import process_context, run
+from services.worker.handling import by_topic
 
 TOLD = json.loads(sys.argv[1])
 
@@ -57,23 +55,10 @@ def app(client: KafkaClient) -> faust.App:
 
 async def work(stop: asyncio.Event) -> None:
     settings = RouterSettings()
-    async with parts(SERVICE, settings) as its:
-        worker = InOrder(
-            app(its.client),
-            client=its.client,
-            service=SERVICE,
-            owner=its.owner,
-            handlers={
-                topic: with_defect(handle) for topic, handle in handlers(its, checks(settings.admission)).items()
-            },
-            sink=its.sink,
-            attempts=its.ledger.attempts,
-            holds=its.holds,
-            dead_topic=dead_topic(SERVICE),
-            limits=Limits(drain_s=settings.drain_s),
-        )
-        async with HealthServer(host=settings.host, port=settings.port or 0, health=worker.health):
-            await worker.run(stop)
+    async with process_context(SERVICE, settings) as context:
+        handle = {topic: with_defect(handle) for topic, handle in handlers(context, checks(settings.admission)).items()}
+        source = FaustSource(app(context.client), client=context.client, topics=list(handle))
+        await context.run(context.engine(source=source, handle=by_topic(handle)), stop)
 
 
 if __name__ == "__main__":

@@ -35,11 +35,10 @@ from services.local.audit.topic_counts import Topics
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process
 from services.local.servers.kafka import KafkaCluster
-from services.runtime.kafka.admin import declare
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.declared import specs
+from services.runtime.kafka.declare import declare, specs
+from services.runtime.kafka.records import consumed
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.source import received
 from services.worker.publishing import publish_recipe
 
 PROJECT = Path(__file__).parents[2]
@@ -81,7 +80,7 @@ class Tap:
                 async with self._news:
                     for batch in batches.values():
                         for record in batch:
-                            self._take(received(record))
+                            self._take(consumed(record))
                     self._news.notify_all()
         finally:
             await consumer.stop()

@@ -17,7 +17,7 @@ from services.core.case import ids
 from services.core.dedupe.evaluation_file import dump
 from services.core.dedupe.evaluation_index import Entry, build
 from services.local.processes.process import Process
-from services.runtime.kafka.cluster import committed, held
+from services.runtime.kafka.admin import committed, held
 from tests.kafka.stream import Stream, ask_until, case_ids, running
 from tests.strategies import recipe
 

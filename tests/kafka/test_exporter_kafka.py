@@ -25,8 +25,8 @@ from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.datasets.dataset import Dataset, read_dataset
 from services.local.processes.process import Process
 from services.local.servers.kafka import KafkaCluster
-from services.runtime.kafka.admin import TopicSpec, declare
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.declare import TopicSpec, declare
 from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
 from tests.unit.exporter.world import record

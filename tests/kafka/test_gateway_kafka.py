@@ -26,8 +26,8 @@ from services.local.processes.ports import free_ports
 from services.local.processes.process import Process
 from services.local.servers.kafka import KafkaCluster
 from services.protogen.examples import examples
-from services.runtime.kafka.admin import TopicSpec, declare
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.declare import TopicSpec, declare
 from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
 

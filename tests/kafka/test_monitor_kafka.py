@@ -19,7 +19,7 @@ from services.core.status.store import Filter, StatusStore
 from services.ledger import open_status_store
 from services.local.progress import Progress
 from services.monitor.events import FOLLOWED
-from services.runtime.kafka.bodies import read_at
+from services.runtime.kafka.reader import read_at
 from tests.kafka.stream import Stream, ask_until, running
 from tests.kafka.test_stream_kafka import OTHERS, QUICK, SAMPLES
 
@@ -87,7 +87,9 @@ async def test_a_case_s_way_has_all_its_steps_and_their_bodies_are_where_it_says
     bodies = await read_at(stream.client, [sighting.position for sighting in way])
     assert [body.topic for body in bodies] == topics
     assert {(body.topic, body.value) for body in bodies} == messages
-    assert "reasonmed_stream_cases_ended" in await stream.metrics("monitor-1")
+    exported = await stream.metrics("monitor-1")
+    assert "reasonmed_stream_cases_ended" in exported
+    assert 'reasonmed_lag_offsets{partition="0",service="monitor",topic="question-submitted"} 0.0' in exported
 
 
 async def published(standings: StatusStore) -> Figures | None:

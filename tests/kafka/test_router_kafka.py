@@ -18,6 +18,7 @@ import pytest_asyncio
 from services.contracts.case import Case
 from services.contracts.codec import encode
 from services.contracts.question import Question, Submission
+from services.contracts.recipe import Recipe
 from services.contracts.topics import (
     CASE_ACCEPTED,
     CASE_DIFFICULT,
@@ -35,7 +36,7 @@ from services.local.servers.valkey import ValkeyServer
 from services.router.admission import new_case
 from services.router.rules import route
 from services.runtime.engine.source import TopicPartition
-from services.runtime.kafka.cluster import committed, held
+from services.runtime.kafka.admin import committed, held
 from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
 from tests.strategies import case, correct, path, recipe, wrong
 
@@ -55,9 +56,9 @@ def question(number: int) -> Question:
     return Question(question=f"Which option of question {number} is it?", options=letters, answer="C")
 
 
-def verified(number: int) -> Case:
+def verified(number: int, recipe: Recipe) -> Case:
     """A case of nine judged paths, of which `number` modulo ten are correct."""
-    asked = case(question(number), RECIPE)
+    asked = case(question(number), recipe)
     right = number % 10
     paths = [path(asked, slot) for slot in range(9)]
     return asked.with_(paths=tuple(correct(p) if p.slot < right else wrong(p) for p in paths))
@@ -66,18 +67,18 @@ def verified(number: int) -> Case:
 class Work:
     """Messages for the router, and what must come of them."""
 
-    def __init__(self, first: int, count: int) -> None:
+    def __init__(self, first: int, count: int, recipe: Recipe = RECIPE) -> None:
         questions = [question(number) for number in range(first, first + count)]
-        cases = [verified(number) for number in range(first + 10_000, first + 10_000 + count)]
+        cases = [verified(number, recipe) for number in range(first + 10_000, first + 10_000 + count)]
         self.questions = questions
         self.messages = [submission(one) for one in questions]
         self.messages += [OutgoingRecord(PATHS_VERIFIED, one.case_id.encode(), encode(one), {}) for one in cases]
         self.expected: defaultdict[str, set[bytes]] = defaultdict(set)
         for one in questions:
             submitted = Submission(case_id=ids.case_id(one), question=one)
-            self.expected[QUESTION_ADMITTED].add(encode(new_case(submitted, ids.recipe_id(RECIPE))))
+            self.expected[QUESTION_ADMITTED].add(encode(new_case(submitted, ids.recipe_id(recipe))))
         for verified_case in cases:
-            emit = route(verified_case, RECIPE.routing)
+            emit = route(verified_case, recipe.routing)
             self.expected[emit.topic].add(encode(emit.message))
 
     async def until_done(self, stream: Stream, within_s: float = 60.0) -> None:

@@ -17,11 +17,12 @@ from services.ledger.memory.server import MemoryServer
 from services.local.servers.kafka import KafkaCluster
 from services.runtime.engine.engine import Engine
 from services.runtime.engine.limits import Limits
-from services.runtime.kafka.admin import Difference, TopicRefused, TopicSpec, declare, describe
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.declare import Difference, TopicRefused, TopicSpec, declare, describe
+from services.runtime.kafka.membership import GroupTimes
 from services.runtime.kafka.reader import follow_topic, read_topic
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.source import GroupTimes, KafkaSource
+from services.runtime.kafka.source import KafkaSource
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 

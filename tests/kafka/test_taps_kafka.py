@@ -11,10 +11,9 @@ import pytest_asyncio
 
 from services.core.messages import ConsumedRecord, Position
 from services.local.servers.kafka import KafkaCluster
-from services.runtime.kafka.admin import TopicSpec, declare
-from services.runtime.kafka.bodies import read_at
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.reader import follow_topic, read_topic
+from services.runtime.kafka.declare import TopicSpec, declare
+from services.runtime.kafka.reader import follow_topic, read_at, read_topic
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 

@@ -26,8 +26,9 @@ from services.runtime.engine.engine import Engine
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.metrics import EngineMetrics, registry
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.membership import GroupTimes
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.source import GroupTimes, KafkaSource
+from services.runtime.kafka.source import KafkaSource
 from services.runtime.process.health import HealthServer
 from services.runtime.process.logs import configure
 
@@ -72,11 +73,10 @@ async def main() -> None:
             limits=Limits(**SETTINGS.get("limits", {})),
             policy=CircuitPolicy(**SETTINGS.get("policy", {})),
         )
-        metrics = registry(EngineMetrics("toy", engine.stats, holds))
+        metrics = registry(EngineMetrics("toy", engine.counters, engine.state, holds))
         async with HealthServer(host="127.0.0.1", port=SETTINGS.get("port", 0), health=engine.health, registry=metrics):
             await engine.run(stop)
-        stats = {**asdict(engine.stats), "windows": {}, "lag": {}}
-        sys.stdout.write(json.dumps(stats) + "\n")
+        sys.stdout.write(json.dumps(asdict(engine.counters)) + "\n")
 
 
 if __name__ == "__main__":

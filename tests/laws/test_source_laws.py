@@ -1,4 +1,5 @@
-"""The laws of `Source` and `Sink`: for Kafka in memory and for Kafka itself. `-k memory` or `-k kafka` picks one."""
+"""The laws of `Source` and `Sink`: for Kafka in memory, for Kafka itself, and for a Faust app. `-k memory`, `-k kafka`
+or `-k faust` picks one."""
 
 import asyncio
 import itertools
@@ -13,12 +14,15 @@ from services.core.messages import ConsumedRecord, OutgoingRecord, Sink
 from services.local.servers.kafka import KafkaCluster
 from services.runtime.engine.source import Source, TopicPartition
 from services.runtime.engine.window import Committed
-from services.runtime.kafka.admin import TopicSpec, declare
+from services.runtime.faust.client import build
+from services.runtime.faust.source import FaustSource
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.declare import TopicSpec, declare
+from services.runtime.kafka.membership import GroupTimes
 from services.runtime.kafka.memory import MemoryBroker, MemorySink, MemorySource
 from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.source import GroupTimes, KafkaSource
+from services.runtime.kafka.source import KafkaSource
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
@@ -57,13 +61,16 @@ class Memory:
 
 
 class Real:
-    def __init__(self, client: KafkaClient, stack: AsyncExitStack, topic: str) -> None:
+    def __init__(self, client: KafkaClient, stack: AsyncExitStack, topic: str, *, on_faust: bool) -> None:
         self.topic = topic
         self.client = client
         self.sink = KafkaSink(client)
         self._stack = stack
+        self._on_faust = on_faust
 
-    def source(self) -> KafkaSource:
+    def source(self) -> Source:
+        if self._on_faust:
+            return FaustSource(build(self.topic, self.client, TIMES), client=self.client, topics=[self.topic])
         return KafkaSource(self.client, topics=[self.topic], group=self.topic, times=TIMES)
 
     async def read(self) -> list[ConsumedRecord]:
@@ -100,7 +107,7 @@ async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clie
         yield started
 
 
-@pytest_asyncio.fixture(params=["memory", "kafka"], loop_scope="module")
+@pytest_asyncio.fixture(params=["memory", "kafka", "faust"], loop_scope="module")
 async def place(request: pytest.FixtureRequest, client: Client) -> AsyncIterator[Place]:
     if request.param == "memory":
         yield Memory()
@@ -108,7 +115,7 @@ async def place(request: pytest.FixtureRequest, client: Client) -> AsyncIterator
     reached, topic = await client(), next(NAMES)
     await declare(reached, [TopicSpec(name=topic, partitions=PARTITIONS, replication=1)])
     async with AsyncExitStack() as stack:
-        real = Real(reached, stack, topic)
+        real = Real(reached, stack, topic, on_faust=request.param == "faust")
         await stack.enter_async_context(real.sink)
         yield real
 

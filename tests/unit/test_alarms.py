@@ -10,7 +10,7 @@ import typer.main
 import yaml
 
 from services.cli.__main__ import app
-from tests.metrics import PROMETHEUS_OWN, exported
+from tests.metrics import ENGINES, PROMETHEUS_OWN, exported, of_service
 
 ROOT = Path(__file__).parents[2]
 RUNBOOK = ROOT / "docs/runbook"
@@ -37,6 +37,28 @@ def test_a_rule_asks_for_what_there_is(rule: dict[str, Any]) -> None:
         assert set(re.findall(r"\w+", grouped)) <= labels | PROMETHEUS_OWN
     assert rule["labels"]["severity"] in ("warning", "critical")
     assert rule["annotations"]["summary"]
+
+
+ONLY_SOME = {
+    "reasonmed_model_down_seconds": {"generator", "verifier", "refiner", "summarizer"},
+    "reasonmed_questions_refused_total": {"router"},
+}
+"""Metrics by service that not every service on the engine has."""
+
+
+@pytest.mark.parametrize("service", ENGINES)
+def test_an_alarm_by_service_has_its_metrics_in_every_service(service: str) -> None:
+    """An expression over a metric that a service doesn't export never fires for it."""
+    exports = of_service(service)
+    for rule in RULES:
+        if not re.search(r"\b(?:by|on)\s*\([^)]*\bservice\b", rule["expr"]):
+            continue
+        for name in re.findall(r"\breasonmed_\w+", rule["expr"]):
+            if name.startswith(("reasonmed_exporter_", "reasonmed_stream_")) or service not in ONLY_SOME.get(
+                name, set(ENGINES)
+            ):
+                continue
+            assert name in exports, f"{rule['alert']} never fires for {service}"
 
 
 def test_a_worker_that_has_begun_nothing_is_not_silent() -> None:

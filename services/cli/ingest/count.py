@@ -18,7 +18,7 @@ async def look(kafka: "KafkaClient", limit: int) -> dict[str, Any]:
     """The whole status as data; `cases`, `ends` and `open` are null beyond the limit. Raises BrokerAway."""
     from services.contracts.topics import QUESTION_SUBMITTED, topics
     from services.local.progress import FOLLOWED, End
-    from services.runtime.kafka.cluster import committed, held, lag
+    from services.runtime.kafka.admin import committed, held, lag
 
     holds = await held(kafka, list(topics()))
     readers = {topic.name: [topic.group or reader for reader in topic.read_by] for topic in topics().values()}

@@ -104,7 +104,7 @@ async def _submit(
     from services.contracts.topics import QUESTION_SUBMITTED
     from services.importers.rejects import ENDING, Rejects
     from services.importers.submit import PatientSink, Stop
-    from services.runtime.kafka.cluster import cluster_id, held
+    from services.runtime.kafka.admin import cluster_id, held
     from services.runtime.kafka.sink import KafkaSink
 
     has = {partition.topic for partition in await held(kafka, [QUESTION_SUBMITTED, *([topic] if topic else [])])}

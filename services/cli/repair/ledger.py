@@ -75,8 +75,8 @@ async def _kept_ms(kafka: "KafkaClient") -> dict[str, int]:
     """How long the cluster keeps each topic from which work may be read again: retention.ms. Raises Failed."""
     from services.contracts.topics import topics
     from services.core.errors import BrokerAway
-    from services.runtime.kafka import admin
-    from services.runtime.kafka.cluster import brokers
+    from services.runtime.kafka import declare as kafka_topics
+    from services.runtime.kafka.admin import brokers
 
     queues = [
         topic.name
@@ -85,7 +85,7 @@ async def _kept_ms(kafka: "KafkaClient") -> dict[str, int]:
     ]
     try:
         await brokers(kafka)  # says clearly where there is none
-        found = await admin.describe(kafka, queues)
+        found = await kafka_topics.describe(kafka, queues)
     except BrokerAway as error:
         raise Failed(
             f"{error}. How long its topics keep cases is the least age to prune: start it, or name it with --bootstrap"

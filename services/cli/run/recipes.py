@@ -134,7 +134,7 @@ async def _check(recipe: "Recipe", llm_url: str | None) -> "list[Checked]":
 
 async def _publish(kafka: "KafkaClient", recipe: "Recipe", current: bool) -> str:
     from services.contracts.topics import RECIPES
-    from services.runtime.kafka.cluster import held
+    from services.runtime.kafka.admin import held
     from services.runtime.kafka.sink import KafkaSink
     from services.worker.publishing import publish_recipe
 
@@ -149,7 +149,7 @@ async def _published(kafka: "KafkaClient") -> tuple[dict[str, "Recipe"], str | N
     from services.contracts.codec import Malformed, UnknownVersion, decode, loads
     from services.contracts.recipe import Recipe
     from services.contracts.topics import CURRENT, RECIPES
-    from services.runtime.kafka.cluster import held
+    from services.runtime.kafka.admin import held
     from services.runtime.kafka.reader import read_topic
 
     await held(kafka, [RECIPES])  # says clearly where there is no Kafka

@@ -56,16 +56,16 @@ async def _declare(kafka: "KafkaClient", replication: int | None, partitions: in
     from dataclasses import asdict
 
     from services.contracts.topics import topics
-    from services.runtime.kafka import admin
-    from services.runtime.kafka.cluster import brokers
-    from services.runtime.kafka.declared import specs
+    from services.runtime.kafka import declare as kafka_topics
+    from services.runtime.kafka.admin import brokers
+    from services.runtime.kafka.declare import specs
 
     replicas = replication or (3 if await brokers(kafka) >= 3 else 1)
     wanted = specs(
         topics().values(), replication=replicas, max_message_bytes=kafka.max_message_bytes, partitions=partitions
     )
-    before = await admin.describe(kafka, list(topics()))
-    differences = await admin.declare(kafka, wanted)
+    before = await kafka_topics.describe(kafka, list(topics()))
+    differences = await kafka_topics.declare(kafka, wanted)
     return {
         "created": [spec.name for spec in wanted if spec.name not in before],
         "existed": list(before),
@@ -75,11 +75,11 @@ async def _declare(kafka: "KafkaClient", replication: int | None, partitions: in
 
 async def _describe(kafka: "KafkaClient") -> list[dict[str, Any]]:
     from services.contracts.topics import topics
-    from services.runtime.kafka import admin
-    from services.runtime.kafka.cluster import brokers
+    from services.runtime.kafka import declare as kafka_topics
+    from services.runtime.kafka.admin import brokers
 
     await brokers(kafka)  # says clearly where there is none
-    found = await admin.describe(kafka, list(topics()))
+    found = await kafka_topics.describe(kafka, list(topics()))
     return [
         {
             **topic.model_dump(exclude_none=True),

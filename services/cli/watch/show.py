@@ -42,7 +42,7 @@ async def _look(case_id: str, url: str, kafka: "KafkaClient") -> dict[str, Any]:
     """The case as data. Raises Failed, LedgerAway, BrokerAway."""
     from services.contracts.base import CaseId
     from services.ledger import open_status_store
-    from services.runtime.kafka.bodies import read_at
+    from services.runtime.kafka.reader import read_at
 
     async with open_status_store(url) as standings:
         case = await standings.case(CaseId(case_id))

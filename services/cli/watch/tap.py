@@ -55,7 +55,7 @@ def tap(
 
 async def exist(kafka: "KafkaClient", names: Collection[str]) -> None:
     """Raises Failed where the cluster has none of these topics, rather than say that they hold nothing; BrokerAway."""
-    from services.runtime.kafka.cluster import held
+    from services.runtime.kafka.admin import held
 
     if not await held(kafka, names):
         raise Failed(f"Kafka at {kafka.bootstrap} has no topic {', '.join(names)}: run `reasonmed topics declare`")

@@ -1,4 +1,5 @@
-"""The circuit: a burst of dead letters stops the service, before a bad deploy dead-letters everything (rule 13)."""
+"""The circuit breaker: a burst of dead letters pauses the service, before a bad deploy dead-letters everything
+(rule 13)."""
 
 import asyncio
 from collections import deque
@@ -14,19 +15,19 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class CircuitPolicy:
-    """When the circuit opens, and how it is tried. Times in seconds."""
+    """When the circuit opens, and how it is probed. Times in seconds."""
 
     burst: int = 20
     within_s: float = 60.0
-    """So many dead letters within so long open it."""
+    """`burst` dead letters within `within_s` open it."""
     probe_s: float = 30.0
-    """While it is open, one message is let through so often; if that is no dead letter, the circuit closes."""
+    """Between two probes of an open circuit: one record; the circuit closes if that is no dead letter."""
     look_s: float = 3.0
-    """How often the ledger is asked whether someone opened or closed it: another worker, or a command."""
+    """Between two reads of the ledger: another worker, or a command, may have opened or closed it."""
 
 
 class Circuit:
-    """One service's circuit, as this process sees it; the ledger keeps it over restarts."""
+    """One service's circuit, as this process knows it; the ledger keeps it over restarts."""
 
     def __init__(self, service: str, *, attempts: Attempts, policy: CircuitPolicy, clock: Callable[[], float]) -> None:
         self._service = service
@@ -48,15 +49,15 @@ class Circuit:
 
     @property
     def known(self) -> bool:
-        """Whether the ledger has been asked since the start: before that, nothing is taken."""
+        """Whether the ledger has been read since the start: before that, nothing is taken."""
         return self._known
 
     def probe_due(self) -> bool:
-        """Whether a message is to be let through although the circuit is open."""
+        """Whether a record may be taken although the circuit is open."""
         return self._why is not None and self._clock() >= self._probe_at
 
     def probe_begins(self) -> None:
-        """A message was let through: no other for `probe_s` seconds."""
+        """A probe has begun: no other for `probe_s` seconds."""
         self._probe_at = self._clock() + self._policy.probe_s
 
     def dead(self) -> None:
@@ -68,12 +69,12 @@ class Circuit:
             self._change(f"{self._policy.burst} dead letters within {now - self._dead[0]:.0f} s")
 
     def probe_succeeded(self) -> None:
-        """The message that was let through ended well."""
+        """The probe ended well: close the circuit."""
         if self._why is not None:
             self._change(None)
 
     async def look(self) -> None:
-        """Write to the ledger what was decided here, else take over what it says. Raises LedgerAway."""
+        """Write to the ledger what was decided here, else adopt what it says. Raises LedgerAway."""
         changes = self._changes
         self._decided.clear()
         if self._unwritten:
@@ -87,8 +88,8 @@ class Circuit:
         self._known = True
 
     async def time_to_look(self) -> None:
-        """Return after `look_s` seconds, or as soon as something has been decided here: a process that ends in the
-        next moment must not take it along."""
+        """Return after `look_s` seconds, or as soon as something has been decided here: it must be written before the
+        process may end."""
         try:
             async with asyncio.timeout(self._policy.look_s):
                 await self._decided.wait()

@@ -1,4 +1,4 @@
-"""`Committer`: sends what the windows have due, some times a second, and once more when partitions are taken."""
+"""`Committer`: commits what the windows have due, some times a second, and once more at a revocation."""
 
 import asyncio
 from collections.abc import Mapping
@@ -6,25 +6,25 @@ from collections.abc import Mapping
 import structlog
 
 from services.core.errors import BrokerAway
+from services.runtime.engine.counters import Counters
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import Source, TopicPartition
-from services.runtime.engine.stats import EngineStats
 from services.runtime.engine.window import Window
 
 log = structlog.get_logger(__name__)
 
 
 class Committer:
-    """Commits the windows of the partitions that are ours now: never two commits at once, never one for others'."""
+    """Commits the windows of the assigned partitions: never two commits at once, never one for another member's."""
 
     def __init__(
-        self, *, source: Source, windows: Mapping[TopicPartition, Window], limits: Limits, stats: EngineStats
+        self, *, source: Source, windows: Mapping[TopicPartition, Window], limits: Limits, counters: Counters
     ) -> None:
-        """`windows` is watched, not copied: who takes a partition away takes its commits away."""
+        """`windows` is the engine's own mapping, not a copy: a partition that leaves it is not committed any more."""
         self._source = source
         self._windows = windows
         self._limits = limits
-        self._stats = stats
+        self._counters = counters
         self._sending: asyncio.Task[None] | None = None
         self._one = asyncio.Lock()
         self.trouble: str | None = None
@@ -32,18 +32,17 @@ class Committer:
 
     async def run(self) -> None:
         """Commit what has changed, every `commit_s` seconds, until cancelled. Raises what a commit should never raise:
-        a process that can't commit must not go on."""
+        a process that can't commit must end."""
         while True:
             await asyncio.sleep(self._limits.commit_s)
-            self._stats.windows = {partition: window.size for partition, window in self._windows.items()}
             sending = self._sending = asyncio.create_task(self._send())
             await asyncio.wait({sending})
             if not sending.cancelled():
                 sending.result()
 
     async def last(self) -> None:
-        """Stop a commit that is still trying, and send what is due once, within `revoke_s` seconds (rule 5). Doesn't
-        raise where the broker is away: what it misses is repeated."""
+        """Stop a commit that still waits for an answer, and send what is due once, within `revoke_s` seconds (rule 5).
+        Doesn't raise where the broker is away: what it misses is repeated."""
         if self._sending is not None and not self._sending.done():
             self._sending.cancel()
             await asyncio.wait({self._sending})
@@ -54,7 +53,7 @@ class Committer:
             self._failed("no answer in time")
 
     async def _send(self) -> None:
-        async with self._one:  # What is due is asked inside: who waited behind `last` finds what that has left.
+        async with self._one:  # What is due is computed inside: a send that waited behind `last` finds the rest.
             await self._send_due()
 
     async def _send_due(self) -> None:
@@ -63,20 +62,20 @@ class Committer:
             self.trouble = None
             return
         try:
-            taken = await self._source.commit({key: commit for key, _, commit in due})
+            accepted = await self._source.commit({key: commit for key, _, commit in due})
         except BrokerAway as away:
             self._failed(str(away))
             return
-        if not taken:
+        if not accepted:
             self._failed("the generation has ended")
             return
-        self._stats.commits += 1
+        self._counters.commits += 1
         self.trouble = None
         for _, window, commit in due:
             window.sent(commit)
 
     def _failed(self, why: str) -> None:
-        self._stats.commits_failed += 1
+        self._counters.commits_failed += 1
         if (why := f"commit failed: {why}") != self.trouble:  # once an outage, not twice a second
             log.warning("commit failed", why=why)
         self.trouble = why

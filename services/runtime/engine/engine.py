@@ -1,48 +1,54 @@
-"""`Engine`: carries the messages of a consumer group's topics through a handler that waits for models.
+"""`Engine`: processes the records of a consumer group's topics. A record's way, step by step:
 
-ARCHITECTURE.md names the thirteen rules. Where each is kept:
-  1 window.py, finished.py, committer.py      8 topics.py
-  2 taker.py, window.py                       9 `Engine.run`
-  3 carrier.py, patience.py                  10 watch.py, standstill.py, core/holds.py
-  4 taker.py                                 11 `Engine.health`
-  5 `Engine.revoked`, kafka_source.py        12 carrier.py, gate.py
-  7 sink.py                                  13 circuit.py
+    poll      poller.py      takes no more than can be processed
+    open      attempt.py     an attempt in the ledger; gate.py: many at once, or one alone
+    handle    handler.py     the service's own function; retry.py waits while a dependency is away
+    publish   publisher.py   its outputs, or its dead letter, confirmed by the broker
+    close     processor.py   the offset is finished, the attempt closed; committer.py commits what window.py allows
+
+The thirteen rules of ARCHITECTURE.md, and where each is kept:
+
+    1 window.py, offset_ranges.py, committer.py    8 kafka/declare.py
+    2 poller.py, window.py                         9 `Engine.run`, in_flight.py
+    3 handler.py, publisher.py, retry.py          10 watchdog.py, stall.py, core/holds.py
+    4 poller.py                                   11 `Engine.health`
+    5 `Engine.revoked`, kafka/membership.py         12 attempt.py, gate.py
+    7 kafka/sink.py                               13 circuit.py
 """
 
 import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
 
 import structlog
 
-from services.contracts.dead import DeadKind
-from services.core.errors import Draining
 from services.core.holds import Holds
 from services.core.ledger.ports import Attempts
 from services.core.messages import ConsumedRecord, Sink
+from services.runtime.engine.attempt import AttemptLog
 from services.runtime.engine.circuit import Circuit, CircuitPolicy
 from services.runtime.engine.committer import Committer
+from services.runtime.engine.counters import Counters
 from services.runtime.engine.gate import Gate
+from services.runtime.engine.handler import Handle, Handler
+from services.runtime.engine.in_flight import InFlight
 from services.runtime.engine.limits import Limits
-from services.runtime.engine.poller import Capacity, Poller
-from services.runtime.engine.processor import Handle, RecordProcessor
+from services.runtime.engine.poller import Intake, Poller
+from services.runtime.engine.processor import Delivery, RecordProcessor
+from services.runtime.engine.publisher import Publisher
 from services.runtime.engine.retry import RetryPolicy
 from services.runtime.engine.source import Source, TopicPartition
-from services.runtime.engine.stats import EngineStats
+from services.runtime.engine.state import EngineState
 from services.runtime.engine.watchdog import Health, Watchdog
 from services.runtime.engine.window import Committed, Window
 
 log = structlog.get_logger(__name__)
 
-_Place = tuple[TopicPartition, int]
-
 
 class Engine:
-    """One worker of one service. Every message ends in its outputs, a dead letter, or no acknowledgement.
+    """One worker of one service. Every record ends in its outputs, a dead letter, or no commit.
 
-    `stats` may be read at any time.
+    `counters` and `state()` may be read at any time.
     """
 
     def __init__(
@@ -61,66 +67,68 @@ class Engine:
         on_drain: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`owner` names this process as none other ever was. `on_drain` is called once, when the process is to start
-        no new model call. `source` and `sink` are the engine's to use; the source is stopped by `run`, the sink is
-        not closed."""
-        self.stats = EngineStats()
+        """`owner` is a name that no other process has, had or will have. `on_drain` is called once, when the process
+        must start no new model call. `run` stops the source; it does not close the sink."""
+        self.service = service
+        self.counters = Counters()
         self._limits = limits or Limits()
         self._source = source
         self._holds = holds
         self._on_drain = on_drain
+        self._draining = asyncio.Event()
         self._windows: dict[TopicPartition, Window] = {}
-        self._tasks: dict[_Place, set[asyncio.Task[None]]] = defaultdict(set)
-        self._all: set[asyncio.Task[None]] = set()
         self._probe: asyncio.Task[None] | None = None
         self._group: asyncio.TaskGroup | None = None
-        self._patience = RetryPolicy(holds=holds, stats=self.stats, longest_s=self._limits.away_s)
         self._gate = Gate()
+        self._retry = RetryPolicy(holds=holds, counters=self.counters, longest_s=self._limits.away_s)
         self._circuit = Circuit(service, attempts=attempts, policy=policy or CircuitPolicy(), clock=clock)
-        self._carrier = RecordProcessor(
+        self._in_flight = InFlight(on_end=lambda: self._poller.changed())
+        self._processor = RecordProcessor(
             service=service,
-            owner=owner,
-            handle=handle,
-            sink=sink,
-            attempts=attempts,
-            holds=holds,
-            dead_topic=dead_topic,
-            limits=self._limits,
-            stats=self.stats,
-            gate=self._gate,
-            patience=self._patience,
+            attempts=AttemptLog(
+                service, owner, attempts=attempts, gate=self._gate, retry=self._retry, limits=self._limits
+            ),
+            handler=Handler(
+                handle, draining=self._draining, retry=self._retry, limits=self._limits, counters=self.counters
+            ),
+            publisher=Publisher(
+                service, sink=sink, dead_topic=dead_topic, holds=holds, retry=self._retry, limits=self._limits
+            ),
+            circuit=self._circuit,
+            counters=self.counters,
         )
-        self._committer = Committer(source=source, windows=self._windows, limits=self._limits, stats=self.stats)
-        self._taker = Poller(
+        self._committer = Committer(source=source, windows=self._windows, limits=self._limits, counters=self.counters)
+        self._poller = Poller(
             source=source,
             windows=self._windows,
-            appetite=self._appetite,
+            in_flight=self._in_flight,
+            intake=self._intake,
             begin=self._begin,
             limits=self._limits,
-            stats=self.stats,
+            counters=self.counters,
         )
-        self._watch = Watchdog(
+        self._watchdog = Watchdog(
             source=source,
-            watched=self._taker,
-            trouble=lambda: self._taker.trouble or self._committer.trouble,
+            wanted=lambda: self._poller.wanted,
+            trouble=lambda: self._poller.trouble or self._committer.trouble,
             limits=self._limits,
-            stats=self.stats,
+            counters=self.counters,
             clock=clock,
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Carry messages until `stop` is set, then drain: take nothing new, let what is under way end within
+        """Process records until `stop` is set, then drain: take nothing new, let what is in flight end within
         `drain_s` seconds, cancel the rest, commit, leave the group (rule 9).
 
-        Waits for a broker or ledger that is away, at the start too. Raises an ExceptionGroup with Stalled where
-        the client stands still, or with what should never happen: end the process with an error then.
+        Waits for a broker or ledger that is away, at the start too. Raises an ExceptionGroup with Stalled where the
+        client is stalled, or with an unexpected exception: end the process with an error then.
         """
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 loops = [
                     group.create_task(loop)
-                    for loop in (self._take(), self._committer.run(), self._mind_circuit(), self._watch.run())
+                    for loop in (self._poll(), self._committer.run(), self._watch_circuit(), self._watchdog.run())
                 ]
                 await stop.wait()
                 await self._drain()
@@ -133,148 +141,96 @@ class Engine:
                 await self._source.stop()
 
     def health(self) -> Health:
-        """Live: nothing held is past its deadline. Ready: as well an assignment (an empty one, where the group has more
+        """Live: nothing held is past its deadline. Ready: also an assignment (an empty one, where the group has more
         members than partitions), a broker that answers, a closed circuit, and no drain (rules 10 and 11)."""
         overdue = [f"{held.what}: {held.state} for too long" for held in self._holds.overdue()]
         return Health(live=not overdue, ready=not (unready := self._unready()) and not overdue, why=overdue + unready)
 
+    def state(self) -> EngineState:
+        """What is so now."""
+        return EngineState(
+            in_flight=len(self._in_flight),
+            begun_written_ms=self._processor.begun_written_ms,
+            windows={partition: window.size for partition, window in self._windows.items()},
+            lag=self._watchdog.lag,
+            circuit_open=self._circuit.why is not None,
+            draining=self._draining.is_set(),
+        )
+
     def assigned(self, partitions: Mapping[TopicPartition, Committed | None]) -> None:
-        """A `Listener`'s: begin where the group stands."""
+        """As `Listener` says: begin at the group's commits."""
         self._windows.update({partition: Window(committed) for partition, committed in partitions.items()})
-        self._taker.joined = True
-        self._taker.changed()
+        self._poller.joined = True
+        self._poller.changed()
 
     async def revoked(self, partitions: Collection[TopicPartition]) -> None:
-        """A `Listener`'s: let go at once. Model calls under way go on into the ledger, elsewhere (rule 5)."""
-        self.stats.rebalances += 1
-        self._taker.joined = False
+        """As `Listener` says: commit and let go at once. Model calls in flight continue into the ledger (rule 5)."""
+        self.counters.rebalances += 1
+        self._poller.joined = False
         for partition in partitions:
-            self._cancel(partition)
+            self._in_flight.cancel(partition)
         try:
             await self._committer.last()
         finally:
             for partition in partitions:
                 self._windows.pop(partition, None)
 
-    async def _take(self) -> None:
-        await self._patience.retry_while_away("joining the group", lambda: self._source.start(self))
-        await self._taker.run()
+    async def _poll(self) -> None:
+        await self._retry.retry_while_away("joining the group", lambda: self._source.start(self))
+        await self._poller.run()
 
-    async def _mind_circuit(self) -> None:
+    async def _watch_circuit(self) -> None:
         while True:
-            await self._patience.retry_while_away("the circuit", self._circuit.look)
-            self.stats.circuit_open = self._circuit.why is not None
-            self._taker.changed()
+            await self._retry.retry_while_away("the circuit", self._circuit.look)
+            self._poller.changed()
             await self._circuit.time_to_look()
 
-    def _appetite(self) -> Capacity:
-        free = self._limits.cases - len(self._all)
-        if self.stats.draining or self._gate.someone_alone or not self._circuit.known:
-            return Capacity(0)
+    def _intake(self) -> Intake:
+        if self._draining.is_set() or self._gate.someone_alone or not self._circuit.known:
+            return "closed"
         if self._circuit.why is None:
-            return Capacity(free)
-        return Capacity(min(free, 1), probe=True) if self._circuit.probe_due() and not self._probe else Capacity(0)
+            return "open"
+        return "probe" if self._circuit.probe_due() and (self._probe is None or self._probe.done()) else "closed"
 
-    def _begin(self, message: ConsumedRecord, probe: bool) -> None:
-        """Take a message under way, unless it was finished before a restart."""
-        partition = TopicPartition(message.topic, message.partition)
+    def _begin(self, record: ConsumedRecord, probe: bool) -> None:
+        """Start to process a record, unless it was finished before a restart."""
+        partition = TopicPartition(record.topic, record.partition)
         window = self._windows.get(partition)
-        if window is None or self.stats.draining:
-            return  # Not acknowledged: it comes again, to whom the partition belongs then.
-        if window.goes_back(message.offset):
-            window = self._begin_anew(partition, message.offset)
-        if absent := window.absent(message.offset):
-            self.stats.absent += absent
-            log.warning(
-                "offsets were never delivered",
-                topic=partition.topic,
-                partition=partition.partition,
-                before=message.offset,
-                absent=absent,
-            )
-        if not window.read(message.offset):
-            self.stats.skipped += 1
+        if window is None or self._draining.is_set():
+            return  # Not committed: the partition's next owner reads it again.
+        if window.goes_back(record.offset):
+            window = self._begin_again(partition, record.offset)
+        if absent := window.absent(record.offset):
+            self.counters.absent += absent
+            log.warning("offsets were never delivered", before=str(record.position), absent=absent)
+        if not window.read(record.offset):
+            self.counters.skipped += 1
             return
-        self.stats.taken += 1
-        self._start(message, partition, window, probe)
-
-    def _start(self, message: ConsumedRecord, partition: TopicPartition, window: Window, probe: bool) -> None:
+        self.counters.taken += 1
         assert self._group is not None
-        place = (partition, message.offset)
-        finish = partial(self._finish, window, message.offset, probe)
-        task = self._group.create_task(self._carry(message, finish, frozenset(self._tasks[place])))
-        self._tasks[place].add(task)
-        self._all.add(task)
-        self.stats.under_way = len(self._all)
-        task.add_done_callback(partial(self._ended, place))
+        delivery = Delivery(record, window, probe)
+        task = self._in_flight.begin(self._group, record, lambda: self._processor.process(delivery))
         if probe:
             self._circuit.probe_begins()
             self._probe = task
 
-    async def _carry(
-        self,
-        message: ConsumedRecord,
-        finish: Callable[[DeadKind | None], None],
-        earlier: Collection[asyncio.Task[None]],
-    ) -> None:
-        if earlier:
-            # The same message, cancelled when its partition was taken: its attempt is being closed, and a new one may
-            # not be opened before that. All of them: one that is cancelled while it waits ends before those it awaits.
-            await asyncio.wait(earlier)
-        try:
-            await self._carrier.carry(message, finish)
-        except Draining:
-            log.info("left for another worker", topic=message.topic, offset=message.offset)
-
-    def _finish(self, window: Window, offset: int, probe: bool, kind: DeadKind | None) -> None:
-        """The broker has confirmed the message's end. A window that was taken from us is committed by nobody here."""
-        window.finish(offset)
-        self.stats.finished += 1
-        if kind is not None:
-            self.stats.dead[kind] += 1
-            self._circuit.dead()
-        elif probe:
-            self._circuit.probe_succeeded()
-        self.stats.circuit_open = self._circuit.why is not None
-
-    def _ended(self, place: _Place, task: asyncio.Task[None]) -> None:
-        self._all.discard(task)
-        self.stats.under_way = len(self._all)
-        self._tasks[place].discard(task)
-        if not self._tasks[place]:
-            del self._tasks[place]
-        if self._probe is task:
-            self._probe = None
-        self._taker.changed()
-
-    def _begin_anew(self, partition: TopicPartition, offset: int) -> Window:
-        log.error("offsets went back: the topic was cut or made anew", topic=partition.topic, to=offset)
-        self._cancel(partition)
+    def _begin_again(self, partition: TopicPartition, offset: int) -> Window:
+        log.error("offsets went back: the topic was truncated or created again", topic=partition.topic, to=offset)
+        self._in_flight.cancel(partition)
         window = self._windows[partition] = Window(Committed(offset))
         return window
 
-    def _cancel(self, partition: TopicPartition) -> None:
-        of_it = (task for (theirs, _), tasks in self._tasks.items() if theirs == partition for task in tasks)
-        for task in of_it:
-            if not task.cancelling():  # A second time would stop it from closing its attempt.
-                task.cancel()
-
     async def _drain(self) -> None:
-        self.stats.draining = True
+        self._draining.set()
         self._on_drain()
-        if self._all:
-            await asyncio.wait(self._all, timeout=self._limits.drain_s)
-        for task in self._all:
-            task.cancel()
-        if self._all:
-            log.warning("drain's deadline: cancelled", messages=len(self._all))
-            await asyncio.wait(self._all, timeout=2 * self._limits.let_go_s)
+        if cancelled := await self._in_flight.drain(self._limits.drain_s, close_s=2 * self._limits.close_s):
+            log.warning("drain deadline: cancelled", records=cancelled)
 
     def _unready(self) -> list[str]:
         reasons = {
-            "draining": self.stats.draining,
-            "no assignment": not self._taker.joined,
-            "the broker doesn't answer": not self._watch.reachable,
+            "draining": self._draining.is_set(),
+            "no assignment": not self._poller.joined,
+            "the broker doesn't answer": not self._watchdog.reachable,
             "the ledger has not been asked for the circuit yet": not self._circuit.known,
             f"the circuit is open: {self._circuit.why}": self._circuit.why is not None,
         }

@@ -1,4 +1,4 @@
-"""The gate through which messages go to their handler: many at once, or one alone (rule 12)."""
+"""How records go to their handler: many at once, or one alone (rule 12)."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 
 class Gate:
-    """A message that may kill its process runs alone: it waits until those inside are out, and none comes in after."""
+    """A record that may crash its process runs alone: it waits for those inside to leave, and others wait for it."""
 
     def __init__(self) -> None:
         self._inside = 0
@@ -19,7 +19,7 @@ class Gate:
 
     @property
     def someone_alone(self) -> bool:
-        """Whether a message is alone, or waits to be: nothing new is taken."""
+        """Whether a record is alone, or waits to be: nothing new is taken."""
         return self._alone > 0
 
     @asynccontextmanager
@@ -38,7 +38,7 @@ class Gate:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        """Inside with nobody else; waits for those inside, and for others that want to be alone."""
+        """Inside alone; waits for those inside, and for others that run alone."""
         self._alone += 1
         self._open.clear()
         try:

@@ -1,8 +1,8 @@
-"""Metrics of an engine, in Prometheus' names: read from its stats when they are asked for."""
+"""Metrics of an engine, by Prometheus' naming: read from its counters and its state at each scrape."""
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from typing import get_args
+from typing import Any, TypeVar, get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -11,9 +11,12 @@ from prometheus_client.registry import Collector
 from services.contracts.dead import DeadKind
 from services.core.errors import Dependency
 from services.core.holds import Holds, State
+from services.runtime.engine.counters import Counters
 from services.runtime.engine.source import TopicPartition
-from services.runtime.engine.stats import EngineStats
+from services.runtime.engine.state import EngineState
 from services.runtime.engine.watchdog import Health
+
+F = TypeVar("F", CounterMetricFamily, GaugeMetricFamily)
 
 
 class Name(StrEnum):
@@ -30,7 +33,7 @@ class Name(StrEnum):
     COMMITS_FAILED = "reasonmed_commits_failed"
     REBALANCES = "reasonmed_rebalances"
     BEGUN_WRITTEN = "reasonmed_message_begun_written_timestamp_seconds"
-    UNDER_WAY = "reasonmed_messages_under_way"
+    IN_FLIGHT = "reasonmed_messages_under_way"
     WINDOW = "reasonmed_window_offsets"
     LAG = "reasonmed_lag_offsets"
     HELD = "reasonmed_held"
@@ -42,22 +45,22 @@ class Name(StrEnum):
 
 _HELP: Mapping[Name, str] = {
     Name.TAKEN: "Messages taken from topics.",
-    Name.FINISHED: "Messages that ended, with an output or a dead letter, confirmed by the broker.",
+    Name.FINISHED: "Messages that ended with an output or a dead letter that the broker has confirmed.",
     Name.DEAD: "Dead letters, by kind.",
-    Name.SKIPPED: "Messages delivered again that the commit's metadata said were finished.",
-    Name.ABSENT: "Offsets that were never delivered: other messages lay before and after them.",
-    Name.RETRIED: "Tries after a handler raised what it should not.",
-    Name.WAITED: "Tries after a dependency was away, by dependency.",
-    Name.COMMITS: "Offset commits that the broker took.",
+    Name.SKIPPED: "Messages delivered again that the commit's metadata names as finished.",
+    Name.ABSENT: "Offsets that were never delivered, although later ones were.",
+    Name.RETRIED: "Retries after a handler raised an unexpected exception.",
+    Name.WAITED: "Retries while a dependency was away, by dependency.",
+    Name.COMMITS: "Offset commits that the broker accepted.",
     Name.COMMITS_FAILED: "Offset commits that failed, or came too late.",
-    Name.REBALANCES: "Times that this worker's partitions were taken to be handed out anew.",
-    Name.BEGUN_WRITTEN: "When the message that was begun last had been written; none before the first.",
-    Name.UNDER_WAY: "Messages under way now.",
+    Name.REBALANCES: "Rebalances: times that this worker's partitions were revoked.",
+    Name.BEGUN_WRITTEN: "When the message begun last was written, in Unix time; absent before the first.",
+    Name.IN_FLIGHT: "Messages in flight now.",
     Name.WINDOW: "Offsets that were read and can't be committed yet.",
     Name.LAG: "Offsets between this worker's position and the end.",
-    Name.HELD: "Things that wait, by state.",
+    Name.HELD: "Calls, records and requests that are held, by state.",
     Name.CIRCUIT_OPEN: "1 while the service's circuit is open.",
-    Name.DRAINING: "1 while this worker drains.",
+    Name.DRAINING: "1 while this worker drains after SIGTERM.",
     Name.LIVE: "1 while /healthz says ok.",
     Name.READY: "1 while /readyz says ok.",
 }
@@ -66,62 +69,51 @@ _HELP: Mapping[Name, str] = {
 class EngineMetrics(Collector):
     """One worker's numbers, with the label `service`."""
 
-    def __init__(self, service: str, stats: EngineStats, holds: Holds | None = None) -> None:
+    def __init__(self, service: str, counters: Counters, state: Callable[[], EngineState], holds: Holds) -> None:
         self._service = service
-        self._stats = stats
+        self._counters = counters
+        self._state = state
         self._holds = holds
 
     def collect(self) -> Iterable[Metric]:
         """As prometheus_client asks for it at each scrape."""
-        stats = self._stats
-        yield self._counter(Name.TAKEN, stats.taken)
-        yield self._counter(Name.FINISHED, stats.finished)
-        yield self._dead()
-        yield self._counter(Name.SKIPPED, stats.skipped)
-        yield self._counter(Name.ABSENT, stats.absent)
-        yield self._counter(Name.RETRIED, stats.retried)
-        yield self._waited()
-        yield self._counter(Name.COMMITS, stats.commits)
-        yield self._counter(Name.COMMITS_FAILED, stats.commits_failed)
-        yield self._counter(Name.REBALANCES, stats.rebalances)
-        if stats.begun_written_ms:
-            yield self._gauge(Name.BEGUN_WRITTEN, stats.begun_written_ms / 1000)
-        yield self._gauge(Name.UNDER_WAY, stats.under_way)
-        yield self._by_partition(Name.WINDOW, stats.windows)
-        yield self._by_partition(Name.LAG, stats.lag)
-        yield self._gauge(Name.CIRCUIT_OPEN, stats.circuit_open)
-        yield self._gauge(Name.DRAINING, stats.draining)
-        if self._holds is not None:
-            yield self._held(self._holds)
+        yield from self._counts(self._counters)
+        yield from self._now(self._state())
+        yield self._labelled(GaugeMetricFamily, Name.HELD, "state", get_args(State), self._holds.counts())
 
-    def _counter(self, name: Name, value: int) -> Metric:
-        family = CounterMetricFamily(name, _HELP[name], labels=["service"])
-        family.add_metric([self._service], value)
-        return family
+    def _counts(self, counters: Counters) -> Iterable[Metric]:
+        count = CounterMetricFamily
+        yield self._plain(count, Name.TAKEN, counters.taken)
+        yield self._plain(count, Name.FINISHED, counters.finished)
+        yield self._labelled(count, Name.DEAD, "kind", get_args(DeadKind), counters.dead)
+        yield self._plain(count, Name.SKIPPED, counters.skipped)
+        yield self._plain(count, Name.ABSENT, counters.absent)
+        yield self._plain(count, Name.RETRIED, counters.retried)
+        yield self._labelled(count, Name.WAITED, "dependency", get_args(Dependency), counters.waits)
+        yield self._plain(count, Name.COMMITS, counters.commits)
+        yield self._plain(count, Name.COMMITS_FAILED, counters.commits_failed)
+        yield self._plain(count, Name.REBALANCES, counters.rebalances)
 
-    def _gauge(self, name: Name, value: float) -> Metric:
-        family = GaugeMetricFamily(name, _HELP[name], labels=["service"])
-        family.add_metric([self._service], value)
-        return family
+    def _now(self, state: EngineState) -> Iterable[Metric]:
+        gauge = GaugeMetricFamily
+        if state.begun_written_ms:
+            yield self._plain(gauge, Name.BEGUN_WRITTEN, state.begun_written_ms / 1000)
+        yield self._plain(gauge, Name.IN_FLIGHT, state.in_flight)
+        yield self._by_partition(Name.WINDOW, state.windows)
+        yield self._by_partition(Name.LAG, state.lag)
+        yield self._plain(gauge, Name.CIRCUIT_OPEN, state.circuit_open)
+        yield self._plain(gauge, Name.DRAINING, state.draining)
 
-    def _dead(self) -> Metric:
-        family = CounterMetricFamily(Name.DEAD, _HELP[Name.DEAD], labels=["service", "kind"])
-        for kind in get_args(DeadKind):
-            family.add_metric([self._service, kind], self._stats.dead[kind])
-        return family
+    def _plain(self, family: type[F], name: Name, value: float) -> F:
+        metric = family(name, _HELP[name], labels=["service"])
+        metric.add_metric([self._service], value)
+        return metric
 
-    def _waited(self) -> Metric:
-        family = CounterMetricFamily(Name.WAITED, _HELP[Name.WAITED], labels=["service", "dependency"])
-        for dependency in get_args(Dependency):
-            family.add_metric([self._service, dependency], self._stats.waits[dependency])
-        return family
-
-    def _held(self, holds: Holds) -> Metric:
-        family = GaugeMetricFamily(Name.HELD, _HELP[Name.HELD], labels=["service", "state"])
-        counts = holds.counts()
-        for state in get_args(State):
-            family.add_metric([self._service, state], counts[state])
-        return family
+    def _labelled(self, family: type[F], name: Name, label: str, values: Iterable[str], counts: Mapping[Any, int]) -> F:
+        metric = family(name, _HELP[name], labels=["service", label])
+        for value in values:
+            metric.add_metric([self._service, value], counts.get(value, 0))
+        return metric
 
     def _by_partition(self, name: Name, values: Mapping[TopicPartition, int]) -> Metric:
         family = GaugeMetricFamily(name, _HELP[name], labels=["service", "topic", "partition"])

@@ -1,91 +1,98 @@
-"""`Poller`: takes messages, never more than can be carried; and tells which partitions are ours (rules 2, 4, 5)."""
+"""`Poller`: the first step of a record's way. Takes no more records than can be processed (rules 2 and 4)."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import Literal, assert_never
 
 import structlog
 
 from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord
+from services.runtime.engine.counters import Counters
+from services.runtime.engine.in_flight import InFlight
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import Source, TopicPartition
-from services.runtime.engine.stats import EngineStats
 from services.runtime.engine.window import Window
 
 log = structlog.get_logger(__name__)
 
+Intake = Literal["closed", "probe", "open"]
+"""Whether records may be taken now. probe: one, although the circuit is open."""
+
 
 @dataclass(frozen=True)
-class Capacity:
-    """How many messages may be taken now, beside what the windows allow; `probe`: one, although the circuit is open."""
-
-    free: int
+class _Request:
+    wanted: Collection[TopicPartition] = ()
+    limit: int = 0
     probe: bool = False
 
 
 class Poller:
-    """Polls for ever: with nothing wanted where nothing may be taken."""
+    """Polls for ever: with no partition wanted where nothing may be taken."""
 
     def __init__(
         self,
         *,
         source: Source,
         windows: Mapping[TopicPartition, Window],
-        appetite: Callable[[], Capacity],
+        in_flight: InFlight,
+        intake: Callable[[], Intake],
         begin: Callable[[ConsumedRecord, bool], None],
         limits: Limits,
-        stats: EngineStats,
+        counters: Counters,
     ) -> None:
-        """`begin` is told of each message, and whether it is a probe; it returns at once."""
+        """`begin` gets each record, and whether it is a probe; it returns at once."""
         self._source = source
         self._windows = windows
-        self._appetite = appetite
+        self._in_flight = in_flight
+        self._intake = intake
         self._begin = begin
         self._limits = limits
-        self._stats = stats
+        self._counters = counters
         self._changed = asyncio.Event()
+        self._failed: str | None = None
         self.joined = False
-        self.failed: str | None = None
-        self.pauses = 0
+        """Whether this member has its share of the partitions, even if that is none."""
         self.wanted: Collection[TopicPartition] = ()
+        """The partitions that are not paused now."""
 
     def changed(self) -> None:
-        """Something ended, or an assignment came: there may be an appetite again."""
+        """A record ended, or an assignment came: there may be room again."""
         self._changed.set()
 
     @property
     def trouble(self) -> str | None:
         """Why nothing can be taken at all; None while it can."""
-        return self.failed if self.joined else self.failed or "no assignment"
+        return self._failed if self.joined else self._failed or "no assignment"
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Raises Stalled."""
         while True:
             self._changed.clear()
-            appetite = self._appetite()
-            self.wanted = self._wants() if appetite.free > 0 else ()
+            request = self._request()
+            self.wanted = request.wanted
             try:
-                if self.wanted:
-                    await self._take(appetite)
+                if request.wanted:
+                    await self._take(request)
                 else:
-                    await self._show_life()
-                self.failed = None
+                    await self._pause()
+                self._failed = None
             except BrokerAway as away:
-                if str(away) != self.failed:  # once an outage, not twice a second
+                if str(away) != self._failed:  # once an outage, not twice a second
                     log.warning("poll failed", error=str(away))
-                self.failed = str(away)
+                self._failed = str(away)
                 await asyncio.sleep(self._limits.poll_s)
 
-    async def _take(self, appetite: Capacity) -> None:
-        messages = await self._source.poll(self.wanted, limit=appetite.free, timeout_s=self._limits.poll_s)
-        self._stats.fetches += bool(messages)
-        for message in messages:
-            self._begin(message, appetite.probe)
+    async def _take(self, request: _Request) -> None:
+        records = await self._source.poll(request.wanted, limit=request.limit, timeout_s=self._limits.poll_s)
+        self._counters.fetches += bool(records)
+        for record in records:
+            self._begin(record, request.probe)
 
-    async def _show_life(self) -> None:
+    async def _pause(self) -> None:
         """Poll for nothing, and wait for a change (rule 4: never stop polling, no busy loops)."""
-        self.pauses += 1
+        self._counters.pauses += 1
         await self._source.poll((), limit=1, timeout_s=0)
         try:
             async with asyncio.timeout(self._limits.poll_s):
@@ -93,5 +100,29 @@ class Poller:
         except TimeoutError:
             pass
 
-    def _wants(self) -> Collection[TopicPartition]:
-        return [partition for partition, window in self._windows.items() if window.size < self._limits.window]
+    def _request(self) -> _Request:
+        intake = self._intake()
+        match intake:
+            case "closed":
+                return _Request()
+            case "probe":
+                return _Request(self._open_partitions(), limit=1, probe=True)
+            case "open":
+                wanted = self._open_partitions()
+                free = min((self._free(partition.topic) for partition in wanted), default=0)
+                return _Request(wanted, limit=1 if self._limits.in_order else free)
+            case _:
+                assert_never(intake)
+
+    def _open_partitions(self) -> Collection[TopicPartition]:
+        """Room is counted by topic, so that records which wait in one topic never stop another."""
+        return [
+            partition
+            for partition, window in self._windows.items()
+            if window.size < self._limits.window
+            and self._free(partition.topic) > 0
+            and not (self._limits.in_order and window.in_flight)
+        ]
+
+    def _free(self, topic: str) -> int:
+        return self._limits.cases - self._in_flight.of_topic(topic)

@@ -1,5 +1,5 @@
-"""Where messages come from: the port. `KafkaSource` (kafka_source.py) is the real one, `MemorySource` (fake.py) its
-fake."""
+"""Where records come from: the port. `KafkaSource` and `FaustSource` are the real ones, `MemorySource` is the fake; one
+suite of laws holds for all three (tests/laws/test_source_laws.py)."""
 
 from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
@@ -16,21 +16,22 @@ class TopicPartition(NamedTuple):
 
 
 class Listener(Protocol):
-    """Who is told of assignments. Rebalances are eager: each takes every partition first, then hands out anew."""
+    """Receives assignments. Rebalances are eager: each revokes every partition, then assigns a new set."""
 
     def assigned(self, partitions: Mapping[TopicPartition, Committed | None]) -> None:
-        """These are ours from now on, each with the group's commit if there is one. Called before any message of
-        theirs is returned by `poll`."""
+        """These partitions belong to this member, each with the group's commit if there is one. Called before `poll`
+        returns any of their records."""
         ...
 
     async def revoked(self, partitions: Collection[TopicPartition]) -> None:
-        """These are being taken: the last moment to commit for them. The whole group waits for the return."""
+        """These partitions are being revoked: the last moment to commit for them. The whole group waits for the
+        return."""
         ...
 
 
 class Source(Protocol):
-    """A member of a consumer group. Commits are its user's alone; an assignment without a commit begins at the
-    earliest message."""
+    """A member of a consumer group. Only its user commits; a partition without a commit begins at the earliest
+    record."""
 
     async def start(self, listener: Listener) -> None:
         """Connect and ask to join the group; an assignment comes with a later `poll`. Raises BrokerAway: nothing has
@@ -38,27 +39,28 @@ class Source(Protocol):
         ...
 
     async def poll(self, wanted: Collection[TopicPartition], *, limit: int, timeout_s: float) -> list[ConsumedRecord]:
-        """Up to `limit` messages of the wanted partitions, in order by partition; none after `timeout_s` seconds. No
-        partition's backlog keeps others waiting.
+        """Up to `limit` records of the wanted partitions, in order by partition; none after `timeout_s` seconds. No
+        partition's backlog delays the others.
 
-        To pause a partition is not to want it: so no pause can be forgotten at a rebalance (rule 4). To be called again
-        and again, also with nothing wanted: who doesn't poll is put out of the group. May wait as long as a rebalance
-        takes; may be cancelled, and loses nothing by it. Raises BrokerAway."""
+        A partition that is not wanted is paused; so no pause can be forgotten at a rebalance (rule 4). Call it again
+        and again, also with nothing wanted: a member that does not poll is removed from the group. May wait as long as
+        a rebalance takes; may be cancelled, and loses nothing by it. Raises BrokerAway; Stalled where no record will
+        ever come again."""
         ...
 
     async def commit(self, commits: Mapping[TopicPartition, Committed]) -> bool:
-        """Send one commit, under the generation in which the partitions were assigned; never again by itself. False:
-        the generation has ended, and nothing was committed. Raises BrokerAway: nothing is known of the effect."""
+        """Send one commit, under the generation in which the partitions were assigned; it is never retried here.
+        False: the generation has ended, and nothing was committed. Raises BrokerAway: the effect is unknown."""
         ...
 
     async def lag(self) -> Mapping[TopicPartition, int]:
-        """How many offsets lie between our position and the end, by assigned partition. Asks the broker each time, so
-        it says as well whether that is reachable. Raises BrokerAway, also before `start`; Stalled where the client
-        will never fetch, or belong to its group, again."""
+        """Offsets between our position and the end, by assigned partition. Asks the broker each time, so it also says
+        whether the broker is reachable. Raises BrokerAway, also before `start`; Stalled where the client will never
+        fetch, or belong to its group, again."""
         ...
 
     async def reachable(self) -> bool:
-        """Whether a new connection, not ours, reaches a broker now."""
+        """Whether a new connection reaches a broker now."""
         ...
 
     async def stop(self) -> None:

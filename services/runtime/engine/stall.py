@@ -1,11 +1,11 @@
-"""Noticing that nothing moves although it should (rule 10)."""
+"""Detects that nothing moves although it should (rule 10)."""
 
 from typing import Any
 
 
 class Stalled(Exception):
-    """The client stands still, as aiokafka's does now and then after brokers restart (#847, #1037): the process is to
-    end with an error, and be started again."""
+    """The client is stalled, as aiokafka's sometimes is after brokers restart (#847, #1037): the process must end with
+    an error, and be started again."""
 
 
 class StallDetector:
@@ -17,7 +17,7 @@ class StallDetector:
         self._moved: object = None
 
     def lasts(self, now: float, *, bad: bool, moved: object = None) -> bool:
-        """Note what is seen at `now` (seconds on any clock). `moved` is anything that changes when something moves."""
+        """Note the state at `now` (seconds on any clock). `moved` is anything that changes when something moves."""
         if not bad or self._since is None or moved != self._moved:
             self._since = now if bad else None
         self._moved = moved
@@ -25,8 +25,8 @@ class StallDetector:
 
 
 def over(consumer: Any) -> str | None:
-    """Which of an aiokafka consumer's two background tasks has ended; None while both run. It never starts them again:
-    without one nothing is fetched, without the other it is no member of its group, and may not know it."""
+    """Which of an aiokafka consumer's two background tasks has ended; None while both run. aiokafka never restarts
+    them: without the fetcher nothing is fetched, without the coordinator it is no member of its group any more."""
     tasks = {"fetcher": consumer._fetcher._fetch_task, "coordinator": consumer._coordinator._coordination_task}
     ended = [name for name, task in tasks.items() if task.done()]
     return f"aiokafka's {ended[0]} has ended by itself" if ended else None

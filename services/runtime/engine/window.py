@@ -10,24 +10,24 @@ class Committed:
     """What a group's commit of one partition holds."""
 
     offset: int
-    """Of the next message to be read by whoever takes over."""
+    """Of the next record to be read by the partition's next owner."""
     metadata: str = ""
 
 
 class Window:
     """What was read from a partition and can't be committed yet, and what is finished above the commit.
 
-    Only the contiguous prefix of finished offsets is committed; those finished above it travel in the commit's
-    metadata, so that they are not processed again (rule 1). Finished offsets keep no bytes.
+    The commit rule: only the contiguous prefix of finished offsets is committed; those finished above it travel in the
+    commit's metadata, so that they are not processed again (rule 1). Finished offsets keep no bytes.
 
-    An offset that was never delivered (compaction, transaction markers, retention) is no hole: the commit goes past
-    it. So the source must never skip one that is there. `KafkaSource` guarantees it, by returning whatever it has
-    taken from aiokafka; the engine counts and logs each offset that is `absent`, since on our topics, which are
-    neither compacted nor transactional, none should be.
+    An offset that was never delivered (compaction, transaction markers, retention) is no gap: the commit goes past it.
+    So a source must never skip an offset that exists. `KafkaSource` returns whatever it has taken from aiokafka;
+    `FaustSource` reads again what Faust has skipped. The engine counts and logs each offset that is `absent`: our
+    topics are neither compacted nor transactional, so there should be none.
     """
 
     def __init__(self, committed: Committed | None = None) -> None:
-        """A window that goes on from a group's commit; from nothing for a partition that has none."""
+        """A window that continues from a group's commit; None for a partition that has no commit."""
         self._next = committed.offset if committed else None
         self._unfinished: set[int] = set()
         self._finished: set[int] = set()
@@ -36,8 +36,8 @@ class Window:
         self._due: Committed | None = None
 
     def goes_back(self, offset: int) -> bool:
-        """Whether `offset` lies below what was read or committed: the log was cut or made anew, and this window's
-        offsets mean other messages now. Begin another window then."""
+        """Whether `offset` lies below what was read or committed: the topic was truncated or created again, and this
+        window's offsets name other records now. Begin another window then."""
         return self._next is not None and offset < self._next
 
     def absent(self, offset: int) -> int:
@@ -45,12 +45,12 @@ class Window:
         return max(0, offset - self._next) if self._next is not None else 0
 
     def read(self, offset: int) -> bool:
-        """Note that the message was delivered. False: it was finished before a restart, skip it.
+        """Note that the record was delivered. False: it was finished before a restart, skip it.
 
         Offsets come in ascending order; ValueError for one that `goes_back`.
         """
         if self.goes_back(offset):
-            raise ValueError(f"offset {offset} read after {self._next}: this log is another one")
+            raise ValueError(f"offset {offset} read after {self._next}: the topic was created again")
         self._next = offset + 1
         if offset in self._restored:
             self._restored.discard(offset)
@@ -61,12 +61,17 @@ class Window:
         return offset in self._unfinished
 
     def finish(self, offset: int) -> None:
-        """Note that the message's output is confirmed. ValueError for an offset that is not under way here."""
+        """Note that the record's output is confirmed. ValueError for an offset that is not in flight here."""
         if offset not in self._unfinished:
-            raise ValueError(f"offset {offset} is not under way")
+            raise ValueError(f"offset {offset} is not in flight")
         self._unfinished.discard(offset)
         self._finished.add(offset)
         self._shrink()
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether a record was read and has not finished."""
+        return bool(self._unfinished)
 
     @property
     def size(self) -> int:
@@ -74,7 +79,7 @@ class Window:
         return len(self._unfinished) + len(self._finished)
 
     def due(self) -> Committed | None:
-        """The commit that is to be sent; None while nothing has changed since the last that was `sent`."""
+        """The commit to send; None while nothing has changed since the last that was `sent`."""
         if self._next is None:
             return None
         if self._due is None:
@@ -84,14 +89,14 @@ class Window:
         return self._due if self._due != self._sent else None
 
     def sent(self, commit: Committed) -> None:
-        """Note that the broker has taken this commit."""
+        """Note that the broker has accepted this commit."""
         self._sent = commit
 
     def _position(self, following: int) -> int:
         return min(self._unfinished, default=following)
 
     def _shrink(self) -> None:
-        """Forget what the commit covers. Cheap while the head of the line is under way."""
+        """Forget what the commit covers. Cheap while the lowest offset is in flight."""
         self._due = None
         if not self._unfinished:
             self._finished.clear()

@@ -1,11 +1,9 @@
-"""A faust.App with nothing on disk, and its consumer without some of Faust's holes (0.15.3, on Apache Kafka 4.4)."""
+"""A faust.App with nothing on disk, and a consumer that leaves delivery to the engine (Faust 0.15.3, Kafka 4.4)."""
 
-import asyncio
-import contextlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import faust
 import faust._cython.streams  # type: ignore[import-not-found] # the pure one acknowledges stale events it skips
@@ -13,13 +11,16 @@ from faust.transport.drivers import aiokafka as driver
 from pydantic import SecretStr
 
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.source import GroupTimes
-
-REVOKE_S = 3.0
-"""The last commit of a revocation, in seconds: the whole group waits for it (rule 5)."""
+from services.runtime.kafka.membership import NOTHING, GroupTimes
 
 STOP_S = 5.0
 """For aiokafka's thread to end, in seconds: where the broker is away it tries for minutes."""
+
+ROOM_S = 0.05
+"""While a partition's buffer is full, how soon it is asked for again, in seconds."""
+
+POLL_RECORDS = 32
+"""Records that one fetch from aiokafka's buffer returns, at most."""
 
 
 def build(group: str, client: KafkaClient, times: GroupTimes | None = None) -> faust.App:
@@ -37,14 +38,12 @@ def build(group: str, client: KafkaClient, times: GroupTimes | None = None) -> f
         datadir=Path(tempfile.gettempdir()) / f"faust-{group}",  # it makes a folder, though it has no tables
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=client.max_message_bytes,
-        # Else Faust's own assignor comes, which leaves a third worker of four partitions without any.
+        # Else Faust uses its own assignor, which leaves a third worker of four partitions without any.
         table_standby_replicas=0,
         stream_buffer_maxsize=16,
-        # A rebalance, and the end, would else wait for a message that is held: for a ledger that is away, for ever.
-        stream_wait_empty=False,
-        broker_commit_interval=0.3,
-        # Longer than this a message can't be held (a ledger that is away) without the client leaving for good.
-        broker_max_poll_interval=7 * 24 * 3600.0,
+        stream_wait_empty=False,  # A rebalance, and the end, would else wait for events that are acknowledged nowhere.
+        broker_max_poll_records=POLL_RECORDS,
+        broker_max_poll_interval=times.poll_s,
         broker_session_timeout=times.session_s,
         broker_heartbeat_interval=times.heartbeat_s,
         broker_request_timeout=times.request_s,
@@ -67,13 +66,30 @@ def _credentials(client: KafkaClient) -> Any:
     return faust.SSLCredentials(context) if context is not None else None
 
 
-class Consumer(driver.Consumer):
-    """What is fetched while a rebalance ends is dropped by Faust, which then seeks to the commits. A partition without
-    one it leaves where it is, past what was dropped: here it begins anew. And what was acknowledged since the last
-    commit is committed before it is forgotten."""
+class Member(Protocol):
+    """Who reads what the consumer fetches: the app's `FaustSource`."""
 
-    refused = False
-    """Whether the latest commit came from a generation that has ended. Soon another must begin, and ends this."""
+    def has_room(self, partition: Any) -> bool:
+        """Whether records of a partition may be fetched."""
+        ...
+
+    def on_assigned(self, partitions: Collection[Any], generation: int) -> None:
+        """The group has given these partitions to this member."""
+        ...
+
+    async def on_revoked(self) -> None:
+        """Every partition is being revoked: the last moment to commit for them."""
+        ...
+
+
+class Consumer(driver.Consumer):
+    """Fetches what its member has room for, and tells it of rebalances.
+
+    Faust drops what is fetched while a rebalance ends, then seeks to the commits. A partition without a commit it
+    leaves where it is, past what was dropped: here such a partition begins again at its earliest record.
+    """
+
+    member: Member
 
     def _new_consumer_thread(self) -> Any:
         thread = super()._new_consumer_thread()
@@ -81,35 +97,28 @@ class Consumer(driver.Consumer):
         return thread
 
     async def seek_to_committed(self) -> Mapping[Any, int]:
-        """As Faust's; a partition that nothing was ever committed of is read from its beginning."""
+        """As Faust's; a partition without a commit is read from its beginning."""
         committed: Mapping[Any, int] = await super().seek_to_committed()
         if never := [partition for partition, offset in committed.items() if not offset]:
             await self._thread.seek_to_beginning(*never)
         return committed
 
-    def _new_offset(self, tp: Any) -> int | None:
-        """Past the last that was acknowledged: `InOrder` acknowledges in order, and nothing before what it carried in
-        Faust's stead. For that Faust's own would wait, and never commit the partition again."""
-        if not (acked := self._acked[tp]):
-            return None
-        last: int = max(acked)
-        for forgotten in (self._acked, self._acked_index, self._gap):
-            forgotten.pop(tp, None)
-        return last + 1
-
-    async def _commit(self, offsets: Mapping[Any, int]) -> bool:
-        taken: bool = await super()._commit(offsets)
-        self.refused = not taken
-        return taken
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
+        """Back-pressure by not asking: Faust's own pause drops what was fetched, and its queues of a topic fill up."""
+        wanted = {partition for partition in active_partitions or () if self.member.has_room(partition)}
+        if len(wanted) < len(active_partitions or ()):
+            timeout = min(timeout, ROOM_S)
+        return await super()._getmany(wanted or {NOTHING}, timeout)
 
     async def on_partitions_assigned(self, assigned: set[Any], generation_id: int = 0) -> None:
-        """As Faust's."""
-        self.refused = False
+        """As Faust's; the member first, so that it is there for the first record."""
+        self.member.on_assigned(assigned, generation_id)
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
-        """As Faust's, after a commit."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REVOKE_S):
-                await self.commit()
+        """As Faust's, after the member's last commit."""
+        await self.member.on_revoked()
         await super().on_partitions_revoked(revoked)
+
+    def verify_event_path(self, now: float, tp: Any) -> None:
+        """Nothing: it would report that Faust commits nothing. The engine's watchdog detects what is stalled."""

@@ -1,118 +1,171 @@
-"""Topics are declared from data by an explicit step, never by accident (rule 8)."""
+"""What is asked of a cluster as a whole: its brokers, how much its topics hold, how far its groups are. declare.py
+creates topics."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # type: ignore[import-untyped]
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType  # type: ignore[import-untyped]
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code  # type: ignore[import-untyped]
+import aiokafka  # type: ignore[import-untyped]
+from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
 
+from services.contracts.topics import topics
 from services.core.errors import BrokerAway
+from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.errors import broker_away
+
+ANSWER_S = 15.0
+"""Seconds for a whole answer: a question at the command line must not hang."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TopicSpec:
-    """A topic as it should be, or is."""
+async def reachable(client: KafkaClient, *, within_s: float = 5.0) -> bool:
+    """Whether a broker answers a new connection within so many seconds. Raises nothing of Kafka's."""
+    try:
+        async with connected(client, within_s=within_s, request_timeout_ms=int(within_s * 1000)):
+            return True
+    except BrokerAway:
+        return False
 
-    name: str
-    partitions: int
-    replication: int
-    config: Mapping[str, str] = field(default_factory=dict)
-    """Kafka's topic settings, such as retention.ms; those not named are the broker's."""
+
+async def brokers(client: KafkaClient) -> int:
+    """How many brokers are alive. Raises BrokerAway."""
+    async with connected(client) as admin:
+        return len((await admin.describe_cluster())["brokers"])
+
+
+async def cluster_id(client: KafkaClient) -> str:
+    """The cluster's own id: another cluster at the same address has another. Raises BrokerAway."""
+    async with connected(client) as admin:
+        return str((await admin.describe_cluster())["cluster_id"])
+
+
+async def held(client: KafkaClient, topics: Collection[str]) -> dict[TopicPartition, range]:
+    """The offsets that each partition of these topics holds; nothing of topics that don't exist. Raises BrokerAway."""
+    with _away(client):
+        async with asyncio.timeout(ANSWER_S):
+            consumer = aiokafka.AIOKafkaConsumer(**client.arguments())
+            try:
+                await consumer.start()
+                return await _held(consumer, topics)
+            finally:
+                await consumer.stop()
+
+
+async def committed(client: KafkaClient, groups: Collection[str]) -> dict[str, Mapping[TopicPartition, int]]:
+    """Each group's committed offsets; nothing for a group that has none. Raises BrokerAway."""
+    async with connected(client) as admin:
+        return {group: await _committed(admin, group) for group in groups}
+
+
+def lag(holds: Mapping[TopicPartition, range], done: Mapping[TopicPartition, int], topic: str) -> int:
+    """Records of a topic that a group has not committed: of its partitions without a commit, all. Pure."""
+    return sum(
+        max(0, offsets.stop - max(offsets.start, done.get(partition, 0)))
+        for partition, offsets in holds.items()
+        if partition.topic == topic
+    )
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Where a topic that exists is not as declared. It is left as it is: to change it is a decision."""
+class Lags:
+    """Records of each topic: those that it holds, and those that each of its groups has not committed."""
 
-    topic: str
-    what: str
-    """`partitions`, `replication`, or the name of a setting."""
-    declared: str
-    found: str
+    messages: Mapping[str, int]
+    lag: Mapping[str, Mapping[str, int]]
 
 
-class TopicRefused(Exception):
-    """The cluster refused to create a topic: says which, and why."""
+def readers() -> dict[str, list[str]]:
+    """The services' groups that read each topic that isn't compacted; the monitor's reads all but its dead letters."""
+    groups_of = {
+        name: [topic.group or reader for reader in topic.read_by if reader not in ("taps", "command-line")]
+        for name, topic in topics().items()
+        if not topic.compacted
+    }
+    return {name: groups + (["monitor"] if name != "monitor-dead" else []) for name, groups in groups_of.items()}
 
 
-async def declare(client: KafkaClient, specs: Sequence[TopicSpec]) -> list[Difference]:
-    """Create the topics that are missing; report how those that exist differ. Harmless to repeat, and from several
-    processes at once. Raises BrokerAway, TopicRefused."""
-    async with _admin(client) as admin:
-        existing = await _describe(admin, [spec.name for spec in specs])
-        missing = [spec for spec in specs if spec.name not in existing]
-        if missing:
-            await _create(admin, missing)
-        return [
-            difference
-            for spec in specs
-            if spec.name in existing
-            for difference in _differences(spec, existing[spec.name])
-        ]
+class LagWatch:
+    """Asks one cluster for every group's lag, again and again, on connections that stay open."""
 
+    def __init__(self, client: KafkaClient) -> None:
+        """Connects at the first look, and again after a failure."""
+        self._client = client
+        self._open: list[Any] = []
 
-async def describe(client: KafkaClient, names: Collection[str]) -> dict[str, TopicSpec]:
-    """The topics of these names that exist, with all their settings. Raises BrokerAway."""
-    async with _admin(client) as admin:
-        return await _describe(admin, names)
+    async def look(self) -> Lags:
+        """The current lags. Raises BrokerAway."""
+        try:
+            with _away(self._client):
+                async with asyncio.timeout(ANSWER_S):
+                    return await self._look()
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Disconnect. Harmless where nothing is open."""
+        consumer, admin = self._open or (None, None)
+        self._open = []
+        if consumer is not None:
+            await consumer.stop()
+        if admin is not None:
+            await admin.close()
+
+    async def _look(self) -> Lags:
+        if not self._open:
+            arguments = self._client.arguments()
+            self._open = [aiokafka.AIOKafkaConsumer(**arguments), AIOKafkaAdminClient(**arguments)]
+            for each in self._open:
+                await each.start()
+        consumer, admin = self._open
+        groups_of = readers()
+        holds = await _held(consumer, groups_of)
+        done = {
+            group: await _committed(admin, group)
+            for group in sorted({group for groups in groups_of.values() for group in groups})
+        }
+        return Lags(
+            messages={
+                name: sum(len(offsets) for key, offsets in holds.items() if key.topic == name) for name in groups_of
+            },
+            lag={
+                name: {group: lag(holds, done[group], name) for group in groups} for name, groups in groups_of.items()
+            },
+        )
 
 
 @asynccontextmanager
-async def _admin(client: KafkaClient) -> AsyncIterator[Any]:
-    admin = AIOKafkaAdminClient(**client.arguments())
-    try:
-        await admin.start()
-        yield admin
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise BrokerAway(f"Kafka: {type(error).__name__}: {error}") from error
-    finally:
-        await admin.close()
+async def connected(client: KafkaClient, *, within_s: float = ANSWER_S, **more: Any) -> AsyncIterator[Any]:
+    """aiokafka's admin client, for a few requests that take `within_s` seconds at most. Raises BrokerAway."""
+    admin = AIOKafkaAdminClient(**client.arguments(), **more)
+    with _away(client):
+        async with asyncio.timeout(within_s):
+            try:
+                await admin.start()
+                yield admin
+            finally:
+                await admin.close()
 
 
-async def _create(admin: Any, specs: Sequence[TopicSpec]) -> None:
-    response = await admin.create_topics(
-        [NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=dict(spec.config)) for spec in specs]
-    )
-    for name, code, *message in response.topic_errors:
-        if code and not isinstance(error := for_code(code)(), TopicAlreadyExistsError):
-            raise TopicRefused(f"{name}: {type(error).__name__}: {message[0] if message else ''}")
+def _away(client: KafkaClient) -> Any:
+    return broker_away(f"Kafka at {client.bootstrap} does not answer")
 
 
-async def _describe(admin: Any, names: Collection[str]) -> dict[str, TopicSpec]:
-    found = [topic for topic in await admin.describe_topics() if topic["topic"] in names and not topic["error_code"]]
-    if not found:
-        return {}
-    configs = await _configs(admin, [topic["topic"] for topic in found])
-    return {
-        topic["topic"]: TopicSpec(
-            name=topic["topic"],
-            partitions=len(topic["partitions"]),
-            replication=min((len(partition["replicas"]) for partition in topic["partitions"]), default=0),
-            config=configs[topic["topic"]],
-        )
-        for topic in found
-    }
-
-
-async def _configs(admin: Any, names: Sequence[str]) -> dict[str, dict[str, str]]:
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    configs = {}
-    for response in await admin.describe_configs(resources):
-        for code, message, _, name, entries in response.resources:
-            if code:
-                raise TopicRefused(f"{name}: can't read its settings: {message}")
-            configs[name] = {key: value for key, value, *_ in entries if value is not None}
-    return configs
-
-
-def _differences(declared: TopicSpec, found: TopicSpec) -> list[Difference]:
-    pairs = [
-        ("partitions", str(declared.partitions), str(found.partitions)),
-        ("replication", str(declared.replication), str(found.replication)),
-        *((key, value, found.config.get(key, "")) for key, value in declared.config.items()),
+async def _held(consumer: Any, names: Collection[str]) -> dict[TopicPartition, range]:
+    metadata = await consumer._client.fetch_all_metadata()
+    keys = [
+        aiokafka.TopicPartition(name, number)
+        for name in names
+        for number in sorted(metadata.partitions_for_topic(name) or ())
     ]
-    return [Difference(declared.name, what, one, other) for what, one, other in pairs if one != other]
+    if not keys:
+        return {}
+    begins, ends = await consumer.beginning_offsets(keys), await consumer.end_offsets(keys)
+    return {TopicPartition(*key): range(begins[key], ends[key]) for key in keys}
+
+
+async def _committed(admin: Any, group: str) -> dict[TopicPartition, int]:
+    found = await admin.list_consumer_group_offsets(group)
+    return {TopicPartition(*key): value.offset for key, value in found.items() if value.offset >= 0}

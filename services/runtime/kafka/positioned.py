@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.source import received
+from services.runtime.kafka.records import consumed
 
 log = structlog.get_logger(__name__)
 
@@ -107,7 +107,7 @@ class PositionedConsumer:
         """Up to `limit` messages, in order by partition; none after `timeout_s` seconds. Raises BrokerAway."""
         async with _broker_away():
             batches = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=limit)
-        return [received(record) for batch in batches.values() for record in batch]
+        return [consumed(record) for batch in batches.values() for record in batch]
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         """Tell the group how far we are, for those who watch its lag. A failure is logged: nobody reads on from it."""

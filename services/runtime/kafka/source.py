@@ -1,68 +1,28 @@
-"""`KafkaSource`: a group member over AIOKafkaConsumer.
-
-Uses these private parts of aiokafka 0.14.0 (pinned; tests/unit/runtime/test_edges.py and test_kafka_source.py notice a
-change): the coordinator's `generation`, `fetch_committed_offsets` (the public `committed` drops the metadata) and
-`_do_commit_offsets`: one request. The public `commit` retries for ever, and each retry goes out under the generation
-of that moment, for partitions that may be another's by then (rule 5). And the tasks that standstill.py looks at.
-"""
+"""`KafkaSource`: a member of a consumer group over AIOKafkaConsumer."""
 
 import asyncio
-import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import aiokafka  # type: ignore[import-untyped]
 import structlog
 from aiokafka.abc import ConsumerRebalanceListener  # type: ignore[import-untyped]
-from aiokafka.errors import (  # type: ignore[import-untyped]
-    IllegalGenerationError,
-    KafkaError,
-    OffsetMetadataTooLargeError,
-    RebalanceInProgressError,
-    UnknownMemberIdError,
-)
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord
 from services.runtime.engine.source import Listener, TopicPartition
 from services.runtime.engine.stall import Stalled, over
 from services.runtime.engine.window import Committed
-from services.runtime.kafka import patches  # noqa: F401 -- for what it does to aiokafka
+from services.runtime.kafka import membership, patches  # noqa: F401 -- patches: for what it does to aiokafka
+from services.runtime.kafka.admin import reachable
 from services.runtime.kafka.assignor import sticky
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.reachable import reachable
+from services.runtime.kafka.errors import broker_away
+from services.runtime.kafka.membership import NOTHING, GroupTimes
+from services.runtime.kafka.records import consumed
 
 log = structlog.get_logger(__name__)
-
-NOTHING = aiokafka.TopicPartition("", 0)
-"""A partition that nobody has: to poll for it is to show life, and to take nothing."""
-ENDED = (UnknownMemberIdError, IllegalGenerationError, RebalanceInProgressError)
-"""What the broker says to a commit of a generation that has ended, or is ending."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupTimes:
-    """A group's patience, in seconds. Heartbeats share the event loop, so a session outlives some stutter."""
-
-    session_s: float = 30.0
-    """Without a heartbeat for so long, a member is dead, and its partitions go to others."""
-    rebalance_s: float = 30.0
-    """How long a rebalance waits for a member: far longer than our callback, which commits once."""
-    poll_s: float = 300.0
-    """Without a poll for so long, a member leaves. The engine polls twice a second."""
-    answer_s: float = 5.0
-    """A request that the engine waits for: an offset commit, committed offsets, end offsets."""
-
-    @property
-    def heartbeat_s(self) -> float:
-        """A tenth of the session, so that nine may be lost; also how soon a member learns of a rebalance."""
-        return self.session_s / 10
-
-    @property
-    def request_s(self) -> float:
-        """Any request: longer than a rebalance, at whose end only the broker answers a join; and than a session."""
-        return max(self.rebalance_s, self.session_s) + 10
 
 
 class KafkaSource:
@@ -77,7 +37,7 @@ class KafkaSource:
         times: GroupTimes | None = None,
         metadata_s: float = 30.0,
     ) -> None:
-        """Connects to nothing yet. A topic or partition that is declared later is noticed within `metadata_s`."""
+        """Connects at `start`. A topic or partition that is created later is noticed within `metadata_s` seconds."""
         self._client = client
         self._topics = sorted(topics)
         self._group = group
@@ -93,7 +53,7 @@ class KafkaSource:
     async def start(self, listener: Listener) -> None:
         assert self._consumer is None, "start once"
         consumer = aiokafka.AIOKafkaConsumer(**self._arguments())
-        with _broker_away():
+        with broker_away():
             try:
                 await consumer.start()
             except BaseException:
@@ -104,7 +64,7 @@ class KafkaSource:
 
     async def poll(self, wanted: Collection[TopicPartition], *, limit: int, timeout_s: float) -> list[ConsumedRecord]:
         asked = [aiokafka.TopicPartition(*partition) for partition in wanted]
-        with _broker_away():
+        with broker_away():
             await self._settle()
             records = await self._shares(asked, limit)
             if not records:
@@ -117,17 +77,17 @@ class KafkaSource:
                     records = await self._shares(asked, limit, records)
                 else:
                     await self._settle()
-        return [received(record) for record in records]
+        return [consumed(record) for record in records]
 
     async def commit(self, commits: Mapping[TopicPartition, Committed]) -> bool:
         if (generation := self._generation) is None:
             return False
-        assert commits.keys() <= self._assigned, "only what is ours is committed"
-        try:
-            return await self._commit(generation, {key: (due.offset, due.metadata) for key, due in commits.items()})
-        except OffsetMetadataTooLargeError:
-            log.warning("the broker takes less metadata than 4,096 characters: a restart will repeat more")
-            return await self._commit(generation, {key: (due.offset, "") for key, due in commits.items()})
+        assert commits.keys() <= self._assigned, "only assigned partitions are committed"
+        with broker_away():
+            async with asyncio.timeout(self._times.answer_s):
+                return await membership.commit(
+                    self._consumer, commits, generation=generation, current=lambda: self._generation
+                )
 
     async def lag(self) -> Mapping[TopicPartition, int]:
         if self._consumer is None:
@@ -135,7 +95,7 @@ class KafkaSource:
         if why := over(self._consumer):
             raise Stalled(why)
         assigned = [aiokafka.TopicPartition(*partition) for partition in self._assigned]
-        with _broker_away():
+        with broker_away():
             async with asyncio.timeout(self._times.answer_s):
                 if not assigned:
                     await self._consumer.topics()
@@ -154,18 +114,18 @@ class KafkaSource:
             async with asyncio.timeout(2 * self._times.answer_s):
                 await consumer.stop()
         except TimeoutError:
-            log.warning("left without a word: the broker did not answer", group=self._group)
+            log.warning("the broker did not answer while leaving the group", group=self._group)
             await consumer._client.close()
         finally:
             self._consumer = None
 
     async def _shares(self, asked: list[Any], limit: int, taken: Iterable[Any] = ()) -> list[Any]:
         """`taken`, and what has been fetched already, in fair shares: getmany alone empties a partition before it
-        looks at the next, and a megabyte of small messages may be hours of work.
+        looks at the next, and a megabyte of small records may be hours of work.
 
         What was taken is always returned: aiokafka's position is past it. An error of a later partition comes again
         with a later poll, and getmany without a time-out waits for nothing but a rebalance, which can't begin between
-        two takes; so no cancellation comes between them either, and all are of one assignment."""
+        two takes; so no cancellation comes between them either, and all belong to one assignment."""
         records = list(taken)
         self._turn += 1
         for number in range(len(asked)):
@@ -183,41 +143,26 @@ class KafkaSource:
         return records
 
     async def _settle(self) -> None:
-        """Read where the group stands in newly assigned partitions, go there, tell the listener, let messages in."""
+        """Read the group's commits of newly assigned partitions, seek there, tell the listener, let records in."""
         partitions = self._unsettled
         if partitions is None:
             return
-        keys = [aiokafka.TopicPartition(*partition) for partition in partitions]
         async with asyncio.timeout(self._times.answer_s):
-            found = await self._consumer._coordinator.fetch_committed_offsets(keys)
+            commits = await membership.committed(self._consumer, partitions)
         if self._unsettled is not partitions or self._listener is None:
-            return  # revoked while we asked
-        for key, committed in found.items():
-            self._consumer.seek(key, committed.offset)
+            return  # revoked in the meantime
+        for partition, commit in commits.items():
+            if commit is not None:
+                self._consumer.seek(aiokafka.TopicPartition(*partition), commit.offset)
         self._unsettled = None
-        commits = {TopicPartition(*key): Committed(value.offset, value.metadata) for key, value in found.items()}
-        self._listener.assigned({partition: commits.get(partition) for partition in partitions})
-        self._consumer.resume(*keys)
-
-    async def _commit(self, generation: int, commits: Mapping[TopicPartition, tuple[int, str]]) -> bool:
-        coordinator = self._consumer._coordinator
-        with _broker_away():
-            async with asyncio.timeout(self._times.answer_s):
-                await coordinator.ensure_coordinator_known()
-                # From this look to the request being built nothing is awaited: it goes out under this generation.
-                if not generation == self._generation == self._current_generation():
-                    return False
-                try:
-                    await coordinator._do_commit_offsets(None, _offsets(commits))
-                except ENDED:
-                    return False
-        return True
+        self._listener.assigned(commits)
+        self._consumer.resume(*membership.keys(partitions))
 
     def _current_generation(self) -> int:
         return int(self._consumer._coordinator.generation)
 
     def _position(self, key: Any) -> int:
-        """Where we stand in a partition; 0 while that isn't known."""
+        """Our position in a partition; 0 while it isn't known."""
         assignment = self._consumer._subscription.subscription.assignment
         state = assignment.state_value(key) if assignment else None
         return int(state.position) if state and state.has_valid_position else 0
@@ -231,7 +176,7 @@ class KafkaSource:
             self._assigned, self._generation = frozenset(), None
 
     def _on_assigned(self, partitions: Collection[Any]) -> None:
-        # Paused before the first of their messages can be fetched; `poll` lets them in once it has settled them.
+        # Paused before the first of their records can be fetched; `poll` resumes them once they are settled.
         self._consumer.pause(*partitions)
         self._generation = self._current_generation()
         self._assigned = self._unsettled = frozenset(TopicPartition(*key) for key in partitions)
@@ -270,29 +215,3 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_assigned(self, assigned: Collection[Any]) -> None:
         self._source._on_assigned(assigned)
-
-
-@contextlib.contextmanager
-def _broker_away() -> Iterator[None]:
-    try:
-        yield
-    except OffsetMetadataTooLargeError:
-        raise
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise BrokerAway(f"Kafka: {type(error).__name__}: {error}") from error
-
-
-def _offsets(commits: Mapping[TopicPartition, tuple[int, str]]) -> dict[Any, Any]:
-    return {aiokafka.TopicPartition(*key): aiokafka.OffsetAndMetadata(*value) for key, value in commits.items()}
-
-
-def received(record: Any) -> ConsumedRecord:
-    return ConsumedRecord(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        key=record.key,
-        value=record.value,
-        headers={name: value or b"" for name, value in record.headers},
-        timestamp_ms=record.timestamp,
-    )

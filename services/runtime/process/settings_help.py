@@ -33,7 +33,7 @@ def settings_of(cls: type[Settings]) -> list[Setting]:
     return [setting for name, field in cls.model_fields.items() for setting in _settings(f"REASONMED_{name}", field)]
 
 
-def told(service: str, cls: type[Settings], arguments: Sequence[str] | None = None) -> None:
+def exit_on_help(service: str, cls: type[Settings], arguments: Sequence[str] | None = None) -> None:
     """Where --help is asked for, print what the service does and each of its settings, and exit 0."""
     given = sys.argv[1:] if arguments is None else arguments
     if {"--help", "-h"} & set(given):

@@ -18,7 +18,7 @@ from services.core.ledger.calls import Reply
 from services.ledger import open_ledger
 from services.ledger.sqlite.ledger import open_sqlite
 from services.local.processes.ports import LOOPBACK, free_ports
-from services.runtime.kafka.admin import TopicSpec
+from services.runtime.kafka.declare import TopicSpec
 
 DAY_S = 24 * 3600
 DAY_MS = DAY_S * 1000
@@ -96,8 +96,8 @@ class TestPrune:
                 if name in kept
             }
 
-        monkeypatch.setattr("services.runtime.kafka.admin.describe", describe)
-        monkeypatch.setattr("services.runtime.kafka.cluster.brokers", AsyncMock(return_value=1))
+        monkeypatch.setattr("services.runtime.kafka.declare.describe", describe)
+        monkeypatch.setattr("services.runtime.kafka.admin.brokers", AsyncMock(return_value=1))
         return kept
 
     @pytest.fixture(autouse=True)

@@ -54,7 +54,7 @@ class Broker:
         for message in [message for name in names for message in self.messages[name]]:
             yield message
 
-    async def between(self, _: Any, partition: TopicPartition, begin: int, end: int) -> list[ConsumedRecord]:
+    async def read_range(self, _: Any, partition: TopicPartition, begin: int, end: int) -> list[ConsumedRecord]:
         return self.messages[partition.topic][begin:end]
 
     def values(self, topic: str) -> list[bytes]:
@@ -81,7 +81,7 @@ class Sink:
 @pytest.fixture
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     made = Broker()
-    for name in ("held", "read_topic", "between"):
+    for name in ("held", "read_topic", "read_range"):
         monkeypatch.setattr(dead_letters, name, getattr(made, name))
     monkeypatch.setattr(dead_letters, "KafkaSink", lambda _: Sink(made))
     return made

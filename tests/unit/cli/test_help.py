@@ -13,7 +13,7 @@ from services.exporter.settings import ExporterSettings
 from services.gateway.settings import GatewaySettings
 from services.router.settings import RouterSettings
 from services.runtime.process.settings import Settings
-from services.runtime.process.settings_help import settings_of, told, usage
+from services.runtime.process.settings_help import exit_on_help, settings_of, usage
 
 EXAMPLE = re.compile(r"Example:\s+(reasonmed .*)$", re.MULTILINE)
 
@@ -65,7 +65,7 @@ def test_an_example_with_a_wrong_option_would_be_found() -> None:
 @pytest.mark.parametrize("cls", [Settings, GatewaySettings, RouterSettings, ExporterSettings])
 def test_a_service_tells_each_of_its_settings(cls: type[Settings], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        told("router", cls, ["--help"])
+        exit_on_help("router", cls, ["--help"])
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert all(f"  {each.name}" in said for each in settings_of(cls))
@@ -90,4 +90,4 @@ def test_a_service_tells_what_it_reads_and_writes_and_no_secret() -> None:
 
 
 def test_a_service_without_help_starts() -> None:
-    told("router", RouterSettings, [])
+    exit_on_help("router", RouterSettings, [])

@@ -29,8 +29,8 @@ from services.monitor.metrics import FiguresMetrics
 from services.monitor.publisher import FiguresPublisher
 from services.protogen.examples import examples
 from services.runtime.engine.metrics import registry
+from services.runtime.kafka.admin import LagWatch
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.lags import LagWatch
 
 NOW_MS = 1_800_000_000_000
 EXAMPLES = examples()

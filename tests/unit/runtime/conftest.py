@@ -25,7 +25,7 @@ QUICK: dict[str, Any] = {
     "away_s": 0.02,
     "retry_s": 0.001,
     "watch_s": 0.01,
-    "let_go_s": 0.2,
+    "close_s": 0.2,
     "drain_s": 5.0,
 }
 IN = TopicPartition("in", 0)
@@ -122,7 +122,7 @@ class Worker:
                 **settings,
             }
         )
-        self.stats = self.engine.stats
+        self.counters = self.engine.counters
         self.running: asyncio.Task[None] | None = None
 
     def _drains(self) -> None:

@@ -116,20 +116,20 @@ async def test_the_engine_stops_probes_and_goes_on(bench: Any, eventually: Event
     for value in values[:5]:
         bench.raises[value] = [Dead("not_yet", "no such recipe")]
     async with bench.worker(policy=POLICY, clock=clock, limits={"cases": 1}) as worker:
-        await eventually(lambda: worker.stats.circuit_open)
+        await eventually(lambda: worker.engine.state().circuit_open)
         assert len(bench.dead()) == 3
         health = worker.engine.health()
         assert health.live
         assert not health.ready
         assert "the circuit is open: 3 dead letters within 0 s" in health.why
-        await eventually(lambda: worker.engine._taker.pauses > 5)
+        await eventually(lambda: worker.counters.pauses > 5)
         assert len(bench.begun) == 3, "paused"
         for probes in (4, 5):
             clock.now += 31
             await eventually(lambda: len(bench.dead()) == probes)  # noqa: B023
-            assert worker.stats.circuit_open
+            assert worker.engine.state().circuit_open
         clock.now += 31
-        await eventually(lambda: not worker.stats.circuit_open)
+        await eventually(lambda: not worker.engine.state().circuit_open)
         await eventually(lambda: len(bench.outputs()) == 25)
 
 
@@ -137,7 +137,7 @@ async def test_a_command_closes_it(bench: Any, eventually: Eventually) -> None:
     await bench.ledger.set_circuit("toy", "by hand")
     bench.send(b"0")
     async with bench.worker(policy=POLICY) as worker:
-        await eventually(lambda: worker.stats.circuit_open)
+        await eventually(lambda: worker.engine.state().circuit_open)
         assert not bench.begun
         await bench.ledger.set_circuit("toy", None)
         await eventually(lambda: bench.outputs())

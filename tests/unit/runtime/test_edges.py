@@ -4,6 +4,7 @@ import inspect
 import json
 import logging
 import sys
+from dataclasses import replace
 
 import aiohttp
 import aiokafka  # type: ignore[import-untyped]
@@ -22,9 +23,10 @@ from services.contracts.dead import DEAD_LETTER_HEADER
 from services.core.errors import BrokerAway, Dead
 from services.core.holds import Holds
 from services.core.messages import OutgoingRecord
+from services.runtime.engine.counters import Counters
 from services.runtime.engine.metrics import EngineMetrics, HealthMetrics, Name, registry
 from services.runtime.engine.source import TopicPartition
-from services.runtime.engine.stats import EngineStats
+from services.runtime.engine.state import EngineState
 from services.runtime.engine.watchdog import Health
 from services.runtime.kafka.assignor import sticky
 from services.runtime.kafka.client import KafkaClient
@@ -107,15 +109,17 @@ async def test_the_health_server_says_why() -> None:
 
 
 def test_every_metric_is_exported() -> None:
-    stats = EngineStats(taken=3, lag={TopicPartition("in", 1): 7}, windows={TopicPartition("in", 1): 2})
-    stats.dead["poison"] = 2
-    stats.waits["ledger"] = 4
-    assert "begun_written" not in generate_latest(registry(EngineMetrics("toy", stats))).decode()
-    stats.begun_written_ms = 1_779_019_200_500
+    counters = Counters(taken=3)
+    counters.dead["poison"] = 2
+    counters.waits["ledger"] = 4
+    state = EngineState(lag={TopicPartition("in", 1): 7}, windows={TopicPartition("in", 1): 2})
     health = HealthMetrics(lambda: Health(live=True, ready=False, why=[]))
     holds = Holds()
+    collector = EngineMetrics("toy", counters, lambda: state, holds)
+    assert "begun_written" not in generate_latest(registry(collector)).decode()
+    state = replace(state, begun_written_ms=1_779_019_200_500)
     with holds.hold("call-1", "calling", for_s=1):
-        text = generate_latest(registry(EngineMetrics("toy", stats, holds), health)).decode()
+        text = generate_latest(registry(collector, health)).decode()
     for name in Name:
         assert f"# HELP {name}" in text
     assert 'reasonmed_messages_taken_total{service="toy"} 3.0' in text

@@ -10,9 +10,9 @@ import pytest
 from services.core.errors import BrokerAway, Dead, Draining, LedgerAway, ModelAway
 from services.core.messages import OutgoingRecord, Position
 from services.runtime.engine.committer import Committer
+from services.runtime.engine.counters import Counters
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import TopicPartition
-from services.runtime.engine.stats import EngineStats
 from services.runtime.engine.window import Committed, Window
 from services.runtime.kafka.memory import MemorySink
 
@@ -25,8 +25,8 @@ def names(count: int, start: int = 0) -> list[bytes]:
 
 async def polled(worker: Any, eventually: Eventually) -> None:
     """Return when it has polled some times more with no appetite: what it would have done, it has done."""
-    before = worker.engine._taker.pauses
-    await eventually(lambda: worker.engine._taker.pauses >= before + 3)
+    before = worker.counters.pauses
+    await eventually(lambda: worker.counters.pauses >= before + 3)
 
 
 # --- rule 1: commit in order, finish out of order --------------------------------------------------------------------
@@ -42,7 +42,7 @@ async def test_only_the_contiguous_prefix_is_committed(bench: Any, eventually: E
         await eventually(lambda: bench.committed().offset == 3)
         bench.let(b"3")
         await eventually(lambda: bench.committed() == Committed(5))
-        assert worker.stats.taken == worker.stats.finished == 5
+        assert worker.counters.taken == worker.counters.finished == 5
 
 
 async def test_what_is_finished_above_the_commit_is_not_done_again(bench: Any, eventually: Eventually) -> None:
@@ -55,7 +55,7 @@ async def test_what_is_finished_above_the_commit_is_not_done_again(bench: Any, e
     async with bench.worker() as second:
         await eventually(lambda: bench.committed() == Committed(5))
     assert sorted(bench.outputs()) == names(5)
-    assert second.stats.skipped == 4
+    assert second.counters.skipped == 4
     assert sorted(bench.begun) == [b"0", *names(5)]
 
 
@@ -66,8 +66,8 @@ async def test_nothing_is_finished_before_the_broker_has_it(bench: Any, eventual
         await eventually(lambda: bench.begun)
         bench.broker.away = "gone"
         bench.let(b"0")
-        await eventually(lambda: worker.stats.waited > 1)
-        assert worker.stats.finished == 0
+        await eventually(lambda: worker.counters.waits.total() > 1)
+        assert worker.counters.finished == 0
         bench.broker.away = None
         await eventually(lambda: bench.committed() == Committed(1))
     assert bench.outputs() == [b"0"]
@@ -78,7 +78,7 @@ async def test_a_gap_is_no_hole(bench: Any, eventually: Eventually) -> None:
     bench.broker.append(OutgoingRecord("in", b"9", b"9", {}), offset=9)
     async with bench.worker() as worker:
         await eventually(lambda: bench.committed() == Committed(10))
-        assert worker.stats.absent == 8, "but is counted"
+        assert worker.counters.absent == 8, "but is counted"
 
 
 async def test_what_is_gone_before_the_commit_is_absent_too(bench: Any, eventually: Eventually) -> None:
@@ -86,7 +86,7 @@ async def test_what_is_gone_before_the_commit_is_absent_too(bench: Any, eventual
     bench.broker.append(OutgoingRecord("in", b"5", b"5", {}), offset=5)
     async with bench.worker() as worker:
         await eventually(lambda: bench.committed() == Committed(6))
-        assert worker.stats.absent == 3
+        assert worker.counters.absent == 3
 
 
 async def test_offsets_that_go_back_are_another_log(bench: Any, eventually: Eventually) -> None:
@@ -143,7 +143,7 @@ async def test_a_dead_letter_has_the_originals_bytes(bench: Any, eventually: Eve
     assert (reason.service, reason.kind, reason.error, reason.attempts) == ("toy", "poison", "no case", 1)
     assert (reason.topic, reason.partition, reason.offset) == ("in", 0, 1)
     assert (letter.key, letter.value, letter.headers["from"]) == (b"key", b"1", b"test")
-    assert worker.stats.dead == {"poison": 1}
+    assert worker.counters.dead == {"poison": 1}
     assert bench.outputs() == [b"0"]
 
 
@@ -157,7 +157,7 @@ async def test_what_a_handler_shouldnt_raise_is_tried_twice_more(bench: Any, eve
     assert (reason.kind, reason.offset) == ("defect", 1)
     assert reason.error == "ValueError: " + "x" * 300
     assert bench.outputs() == [b"0"]
-    assert worker.stats.retried == 4
+    assert worker.counters.retried == 4
 
 
 async def test_a_cancellation_that_is_not_ours_is_a_defect(bench: Any, eventually: Eventually) -> None:
@@ -184,7 +184,7 @@ async def test_a_ledger_that_is_away_is_waited_for(bench: Any, eventually: Event
     bench.server.away = "locked"
     bench.send(b"0")
     async with bench.worker() as worker:
-        await eventually(lambda: worker.stats.waited > 2)
+        await eventually(lambda: worker.counters.waits.total() > 2)
         assert not bench.begun
         assert "the ledger has not been asked" in str(worker.engine.health().why)
         bench.server.away = None
@@ -238,10 +238,10 @@ async def test_polls_go_on_while_saturated_without_a_busy_loop(bench: Any, event
     bench.hold_back(*names(3))
     async with bench.worker(limits={"cases": 2, "poll_s": 0.05}) as worker:
         await eventually(lambda: len(bench.begun) == 2)
-        before, begun = worker.engine._taker.pauses, time.monotonic()
-        await eventually(lambda: worker.engine._taker.pauses >= before + 5)
+        before, begun = worker.counters.pauses, time.monotonic()
+        await eventually(lambda: worker.counters.pauses >= before + 5)
         assert time.monotonic() - begun > 0.1, "four waits lie between; a look at the circuit may cut one short"
-        assert worker.stats.under_way == 2
+        assert worker.engine.state().in_flight == 2
         bench.let(*names(3))
         await eventually(lambda: bench.committed() == Committed(3))
 
@@ -262,8 +262,8 @@ async def test_a_revocation_commits_lets_go_and_begins_anew(bench: Any, eventual
         bench.let(b"1")
         await eventually(lambda: len(bench.outputs()) == 4)
     assert sorted(bench.outputs()) == names(4)
-    assert worker.stats.rebalances == 1
-    assert worker.stats.skipped == 2
+    assert worker.counters.rebalances == 1
+    assert worker.counters.skipped == 2
     assert bench.committed() == Committed(4)
 
 
@@ -273,9 +273,9 @@ async def test_what_is_revoked_is_not_published_and_leaves_no_attempt(bench: Any
     async with bench.worker() as worker:
         await eventually(lambda: bench.begun)
         assert await bench.left_open(0) == 1
-        worker.stats.draining = True  # so that it isn't begun anew
+        worker.engine._draining.set()  # so that it isn't begun anew
         await worker.source.rebalance()
-        await eventually(lambda: not worker.stats.under_way)
+        await eventually(lambda: not worker.engine.state().in_flight)
         assert await bench.left_open(0) == 0
         bench.let(b"0")
         await polled(worker, eventually)
@@ -331,12 +331,12 @@ async def test_an_attempt_is_closed_before_the_next_however_often_it_is_revoked(
 
     bench.send(b"0")
     bench.hold_back(b"0")
-    async with bench.worker(attempts=Slow(), limits={"let_go_s": 60.0}) as worker:
+    async with bench.worker(attempts=Slow(), limits={"close_s": 60.0}) as worker:
         await eventually(lambda: bench.begun)
         for taken in (2, 3, 4):  # the second waits for the first, and is revoked as well
             await worker.source.rebalance()
             await closing.wait()
-            await eventually(lambda: worker.stats.taken == taken)  # noqa: B023
+            await eventually(lambda: worker.counters.taken == taken)  # noqa: B023
         close.set()
         await eventually(lambda: len(bench.begun) == 2)
         assert events == ["open", "closed", "open"]
@@ -359,15 +359,15 @@ async def test_two_revocations_while_an_attempt_is_closed_leave_none_open(bench:
 
     bench.send(b"0")
     bench.hold_back(b"0")
-    async with bench.worker(attempts=Slow(), limits={"let_go_s": 60.0}) as worker:
+    async with bench.worker(attempts=Slow(), limits={"close_s": 60.0}) as worker:
         await eventually(lambda: bench.begun)
-        worker.stats.draining = True  # so that it isn't begun anew
+        worker.engine._draining.set()  # so that it isn't begun anew
         await worker.source.rebalance()
         await closing.wait()
-        await eventually(lambda: worker.engine._taker.joined)
+        await eventually(lambda: worker.engine._poller.joined)
         await worker.source.rebalance()
         close.set()
-        await eventually(lambda: not worker.stats.under_way)
+        await eventually(lambda: not worker.engine.state().in_flight)
         assert await bench.left_open(0) == 0
 
 
@@ -384,11 +384,11 @@ async def test_an_end_after_the_revocation_is_not_committed_by_us(bench: Any, ev
 
     bench.send(b"0")
     async with bench.worker(handle=stubborn) as worker:
-        await eventually(lambda: worker.stats.under_way)
-        worker.stats.draining = True
+        await eventually(lambda: worker.engine.state().in_flight)
+        worker.engine._draining.set()
         await worker.source.rebalance()
         told.set()
-        await eventually(lambda: worker.stats.finished)
+        await eventually(lambda: worker.counters.finished)
         await polled(worker, eventually)
         await worker.engine._committer.last()
         assert bench.committed() in (None, Committed(0))
@@ -422,7 +422,7 @@ async def test_a_broker_that_is_away_holds_no_revocation_up(bench: Any, eventual
 
         worker.source.commit = hangs  # type: ignore[method-assign]
         await asyncio.wait_for(worker.source.rebalance(), 1)
-        assert worker.stats.commits_failed == 1
+        assert worker.counters.commits_failed == 1
 
 
 async def test_a_commit_that_fails_as_it_never_should_ends_the_process(bench: Any, eventually: Eventually) -> None:
@@ -455,14 +455,14 @@ async def test_no_commit_begins_while_a_revocations_last_is_sent(bench: Any) -> 
     windows[TopicPartition("in", 0)].read(0)
     windows[TopicPartition("in", 0)].finish(0)
     limits = Limits(commit_s=0.001, revoke_s=0.2)
-    stats = EngineStats()
-    committer = Committer(source=source, windows=windows, limits=limits, stats=stats)  # type: ignore[arg-type]
+    counters = Counters()
+    committer = Committer(source=source, windows=windows, limits=limits, counters=counters)  # type: ignore[arg-type]
     running = asyncio.create_task(committer.run())
     while not source.under_way:  # noqa: ASYNC110
         await asyncio.sleep(0)
     await committer.last()
     windows.clear()
-    assert stats.commits_failed == 1, "it has timed out"
+    assert counters.commits_failed == 1, "it has timed out"
     assert source.most == 1
     for _ in range(10):
         await asyncio.sleep(0)
@@ -519,7 +519,7 @@ async def test_who_refuses_while_nothing_drains_is_asked_again(bench: Any, event
     bench.raises[b"0"] = [Draining("no new call")] * 2
     async with bench.worker() as worker:
         await eventually(lambda: bench.committed() == Committed(1))
-        assert worker.stats.waited >= 2
+        assert worker.counters.waits.total() >= 2
     assert bench.outputs() == [b"0"]
     assert not bench.dead()
 
@@ -527,7 +527,7 @@ async def test_who_refuses_while_nothing_drains_is_asked_again(bench: Any, event
 async def test_it_can_be_stopped_while_it_waits_for_a_broker(bench: Any, eventually: Eventually) -> None:
     bench.broker.away = "not up yet"
     async with bench.worker() as worker:
-        await eventually(lambda: worker.stats.waited > 1)
+        await eventually(lambda: worker.counters.waits.total() > 1)
         assert worker.engine.health().live
         assert not worker.engine.health().ready
 
@@ -536,7 +536,7 @@ async def test_it_waits_for_a_broker_at_the_start(bench: Any, eventually: Eventu
     bench.broker.away = "not up yet"
     bench.send(b"0")
     async with bench.worker() as worker:
-        await eventually(lambda: worker.stats.waited > 1)
+        await eventually(lambda: worker.counters.waits.total() > 1)
         bench.broker.away = None
         await eventually(lambda: bench.committed() == Committed(1))
 
@@ -566,7 +566,7 @@ async def test_a_message_that_may_kill_runs_alone(bench: Any, eventually: Eventu
         assert await bench.left_open(1) == 4
         bench.let(b"1")
         await eventually(lambda: bench.committed() == Committed(5))
-        assert worker.stats.finished == 5
+        assert worker.counters.finished == 5
     assert await bench.left_open(1) == 0
 
 

@@ -18,7 +18,8 @@ from services.core.errors import BrokerAway
 from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.window import Committed
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.source import GroupTimes, KafkaSource
+from services.runtime.kafka.membership import GroupTimes
+from services.runtime.kafka.source import KafkaSource
 
 ALL = [TopicPartition("in", number) for number in range(3)]
 GZIP = 1

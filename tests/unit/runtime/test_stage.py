@@ -101,6 +101,7 @@ async def test_a_recipe_of_another_minor_keeps_the_id_that_its_writer_gave_it() 
 
 async def test_what_is_no_recipe_is_left_out() -> None:
     recipes = Recipes()
+    recipes.caught_up.set()
     recipes.take(recipe(b"{"))
     recipes.take(recipe(encode(RECIPE), key="recipe-" + "0" * 32))
     with pytest.raises(Dead) as dead:

@@ -47,7 +47,7 @@ async def test_lag_behind_a_pause_is_no_standstill(bench: Any, eventually: Event
     bench.send(b"0", b"1")
     bench.hold_back(b"0")
     async with bench.worker(limits={"still_s": PATIENT_S, "cases": 1}) as worker:
-        await eventually(lambda: worker.stats.lag)
+        await eventually(lambda: worker.engine.state().lag)
         await asyncio.sleep(1.5 * PATIENT_S)
         assert not worker.running.done()
         bench.let(b"0")
@@ -127,7 +127,7 @@ async def test_ready_needs_an_assignment(bench: Any, eventually: Eventually) -> 
     async with bench.worker() as worker:
         assert "no assignment" in worker.engine.health().why
         await eventually(lambda: worker.engine.health().ready)
-        worker.engine._taker._source = None  # type: ignore[assignment] # no poll brings it back
+        worker.engine._poller._source = None  # type: ignore[assignment] # no poll brings it back
         worker.running.cancel()
         await worker.engine.revoked([])
         assert "no assignment" in worker.engine.health().why

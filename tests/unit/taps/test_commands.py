@@ -52,7 +52,7 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> PlayedKafka:
     played = PlayedKafka()
     monkeypatch.setattr("services.runtime.kafka.reader.read_topic", played.read_topic)
     monkeypatch.setattr("services.taps.load.read_topic", played.read_topic)
-    monkeypatch.setattr("services.runtime.kafka.cluster.held", played.held)
+    monkeypatch.setattr("services.runtime.kafka.admin.held", played.held)
     return played
 
 

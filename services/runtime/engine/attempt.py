@@ -1,0 +1,94 @@
+"""A record's attempt in the ledger: opened before its handler starts, closed when it ends (rule 12)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import structlog
+
+from services.core.errors import Draining
+from services.core.ledger.ports import Attempts
+from services.core.messages import ConsumedRecord
+from services.runtime.engine.gate import Gate
+from services.runtime.engine.limits import Limits
+from services.runtime.engine.publisher import Outcome
+from services.runtime.engine.retry import RetryPolicy
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+
+class AttemptLog:
+    """One worker's attempts at the records of one service."""
+
+    def __init__(
+        self, service: str, owner: str, *, attempts: Attempts, gate: Gate, retry: RetryPolicy, limits: Limits
+    ) -> None:
+        self._service = service
+        self._owner = owner
+        self._attempts = attempts
+        self._gate = gate
+        self._retry = retry
+        self._limits = limits
+
+    @asynccontextmanager
+    async def open(self, record: ConsumedRecord) -> AsyncIterator[int]:
+        """Yields how many attempts at the record other processes left open: they crashed, perhaps because of it. From
+        `Limits.crashes` of them on, the record runs alone in this process.
+
+        An attempt that is cancelled, or left because the process drains, is closed within bounded time.
+        """
+        async with self._gate.together():
+            crashes = await self._open(record)
+            if crashes < self._limits.crashes:
+                async with self._closed_on_interruption(record):
+                    yield crashes
+                return
+            await self._close(record)  # While it waits for its turn, the crash of another record is not its own.
+        log.warning(
+            "a record that may have crashed its processes runs alone", what=str(record.position), crashes=crashes
+        )
+        async with self._gate.alone():
+            crashes = await self._open(record)
+            async with self._closed_on_interruption(record):
+                yield crashes
+
+    async def close(self, record: ConsumedRecord, outcome: Outcome) -> None:
+        """Close the attempt of a record that has ended, and forget the crashes."""
+        if outcome.dead is not None and outcome.dead.kind == "killer":
+            # Not committed yet: whoever reads it again must find the same crashes, or it would live after all.
+            await self._close(record)
+        else:
+            await self._ledger(record, lambda: self._attempts.forget_attempts(self._service, record.position))
+
+    @asynccontextmanager
+    async def _closed_on_interruption(self, record: ConsumedRecord) -> AsyncIterator[None]:
+        try:
+            yield
+        except (asyncio.CancelledError, Draining):
+            await self._abandon(record)
+            raise
+
+    async def _open(self, record: ConsumedRecord) -> int:
+        async with self._closed_on_interruption(record):  # It may have been opened when the cancellation came.
+            return await self._ledger(
+                record, lambda: self._attempts.open_attempt(self._service, record.position, owner=self._owner)
+            )
+
+    async def _close(self, record: ConsumedRecord) -> None:
+        await self._ledger(
+            record, lambda: self._attempts.close_attempt(self._service, record.position, owner=self._owner)
+        )
+
+    async def _abandon(self, record: ConsumedRecord) -> None:
+        """A ledger that is away keeps the attempt open: it counts once against the record."""
+        try:
+            async with asyncio.timeout(self._limits.close_s):
+                await self._close(record)
+        except TimeoutError:
+            log.warning("attempt left open: the ledger is away", what=str(record.position))
+
+    async def _ledger(self, record: ConsumedRecord, action: Callable[[], Awaitable[T]]) -> T:
+        return await self._retry.retry_while_away(str(record.position), action)
