@@ -56,13 +56,13 @@ def reply(
     as this reply alone tells); if_others_fail and if_others_succeed (what becomes of the call, by what the server's
     other recent calls did); retry_after_s.
 
-    Example:  curl -si $URL/chat/completions -d @request.json | reasonmed reply - --as verify
+    Example:  reasonmed reply answer.http --as verify --json
     """
     from services.cli.run import reply_fields
 
     asked = _asked(question, gold)
-    read = _read(_bytes(file), purpose, as_text=text)
-    shown = reply_fields.fields(purpose, read, asked)
+    found = read(_bytes(file), purpose, as_text=text)
+    shown = reply_fields.fields(purpose, found, asked)
     emit(shown) if json else _print(shown)
 
 
@@ -90,7 +90,7 @@ def _asked(file: Path | None, gold: str | None) -> "Asked":
     return Asked(options, letter or None)
 
 
-def _read(raw: bytes, purpose: As, *, as_text: bool) -> "Reply | Trouble":
+def read(raw: bytes, purpose: As, *, as_text: bool) -> "Reply | Trouble":
     from services.cli.run import http_file
     from services.core.errors import Retry, Trouble
     from services.llm import reading, wire

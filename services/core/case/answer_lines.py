@@ -35,7 +35,11 @@ _CLAUSE = rf"(?:{any_of(WORDS['lead_in_clauses'])})[^.,;。，]{{0,200}}[,，]\s
 _LEAD_IN = rf"(?:{_CLAUSE}|(?:{any_of(WORDS['lead_ins'])})[\s,，:：]{{0,3}})"
 _LABEL = re.compile(
     rf"[\W_]{{0,20}}{_LEAD_IN}{{0,5}}(?:(?:{any_of(WORDS['labels'])})"
-    rf"(?:{_IS}?\s{{0,3}}(?P<colon>[:：=]|-(?=\s))\s{{0,20}}|{_IS}|(?=[\s.]{{0,5}}$))|(?:{any_of(WORDS['takes_none'])}))",
+    rf"(?:{_IS}?\s{{0,3}}(?P<colon>[:：=]|-(?=\s))\s{{0,20}}|{_IS}|(?=[\s.]{{0,5}}$))|(?:{any_of(WORDS['takes_none'])})[:：]?)",
+    re.IGNORECASE,
+)
+_IS_THE_ANSWER = re.compile(
+    rf"{_LEAD_IN}{{0,5}}(?P<value>[^.!?。]{{1,200}}(?:\.\s[^.!?。]{{1,200}})??)\s{{0,3}}(?:{any_of(WORDS['is_the_answer'])})[\s.。!]{{0,5}}$",
     re.IGNORECASE,
 )
 _SENTENCE = re.compile(r"[.!?;。！？；](?:\s|(?<=[。！？；]))")
@@ -47,7 +51,7 @@ class Ending:
     """What a text's last lines offer as its answer."""
 
     labelled: Sequence[str] = ()
-    """What follows each label that begins a sentence of the last line, in order; the last of them counts."""
+    """What follows each label that begins a sentence of the last line; or what its last sentence says is correct."""
     asked_form: bool = False
     """Whether the last label begins the line: the form that prompts ask for."""
     under_heading: str | None = None
@@ -64,7 +68,7 @@ def ending(text: str) -> Ending:
         heading = len(lines) > 1 and any(
             end == len(lines[-2].rstrip(" .")) for _, end in _labels(lines[-2], empty=True)
         )
-        return Ending(under_heading=lines[-1] if heading else None)
+        return Ending(labelled=_reversed(lines[-1]), under_heading=lines[-1] if heading else None)
     starts = [start for start, _ in labels[1:]] + [len(lines[-1])]
     values = [_without_pleasantry(lines[-1][end:start]) for (_, end), start in zip(labels, starts, strict=True)]
     return Ending(labelled=values, asked_form=labels[-1][0] == 0)
@@ -73,8 +77,24 @@ def ending(text: str) -> Ending:
 def _labels(line: str, *, empty: bool = False) -> list[tuple[int, int]]:
     """Where labels begin and end, at the line's beginning and after each sentence; those of `empty` have no value."""
     starts = [0, *(match.end() for match in _SENTENCE.finditer(line))]
-    found = [match for start in starts if (match := _LABEL.match(line, start)) is not None]
-    return [match.span() for match in found if (not line[match.end() :].strip(" .")) == empty]
+    found = [(start, _label_end(line, start)) for start in starts]
+    return [(start, end) for start, end in found if end > start and (not line[end:].strip(" .")) == empty]
+
+
+def _label_end(line: str, start: int) -> int:
+    """Where the label that begins here ends, with those that follow it: "Final answer: the correct answer is"."""
+    for _ in range(3):
+        if (match := _LABEL.match(line, start)) is None or match.end() == start:
+            break
+        start = match.end()
+    return start
+
+
+def _reversed(line: str) -> list[str]:
+    """What stands before "is correct" and the like, from the beginning of each of the last sentences."""
+    starts = [0, *(match.end() for match in _SENTENCE.finditer(line))][-4:]
+    found = [_IS_THE_ANSWER.match(line, start) for start in starts]
+    return [match["value"] for match in found if match is not None]
 
 
 def _last_lines(text: str) -> list[str]:

@@ -90,6 +90,8 @@ def _read(value: str, options: Options) -> FinalAnswer:
     by_text = _by_text(said, options)
     match = _LETTER.fullmatch(narrow(said))
     letter = match["letter"].upper() if match is not None else ""
+    if match is not None and "?" in match["rest"]:
+        return UNCLEAR
     if match is None or letter not in LETTERS:
         return FinalAnswer(outside=said) if by_text is None and words(said) in _NONE else FinalAnswer(option=by_text)
     if letter in options and _goes_with(match, options[letter]):

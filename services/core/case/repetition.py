@@ -14,11 +14,11 @@ TIMES = 100
 _RULE_TIMES = 400
 """For signs alone: rules are drawn with them."""
 
-_END = 20_000
-"""Characters at the end that are looked at for a pattern."""
+_ENDS = (400, 2_000, 20_000)
+"""Characters at the end that are looked at for a pattern: a short one may repeat in the last few hundred alone."""
 
-_COMPRESSES = 0.08
-"""Prose compresses to a third or more; a hundred repeats of anything to less than this."""
+_COMPRESSES, _OVERHEAD_BYTES = 0.08, 40
+"""Prose compresses to a third or more; a hundred repeats of anything to less than this share, and zlib's own bytes."""
 
 
 def repeats(text: str) -> bool:
@@ -27,8 +27,7 @@ def repeats(text: str) -> bool:
         return False
     if _runs(text.split()) or _runs([line for line in map(str.strip, text.splitlines()) if line]):
         return True
-    end = text[-_END:]
-    return any(_looks_repeated(part) and _periodic(part) for part in (end[-2_000:], end))
+    return any(_looks_repeated(end) and _periodic(end) for end in (text[-size:] for size in _ENDS))
 
 
 def _runs(items: Sequence[str]) -> bool:
@@ -42,7 +41,10 @@ def _times(pattern: str) -> int:
 
 
 def _looks_repeated(text: str) -> bool:
-    return len(text) >= TIMES and len(zlib.compress(text.encode("utf-8", "replace"), 1)) < _COMPRESSES * len(text)
+    return (
+        len(text) >= TIMES
+        and len(zlib.compress(text.encode("utf-8", "replace"), 1)) < _COMPRESSES * len(text) + _OVERHEAD_BYTES
+    )
 
 
 def _periodic(text: str) -> bool:
