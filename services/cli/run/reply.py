@@ -125,12 +125,13 @@ def _message(request: "Request", raw: bytes) -> "Reply | Trouble":
 
 def _request(purpose: As) -> "Request":
     """Any request of this stage: nothing of it but its bounds and its form matters."""
+    from services.contracts.base import CaseId
     from services.contracts.recipe import Model, Sampling
     from services.core.ledger.calls import Request
 
     sampling = Sampling(temperature=0, max_tokens=MAX_TOKENS)
     schema = None if purpose == "generate" else {"title": purpose, "type": "object"}
-    return Request("case", purpose, "alias", Model(served="model"), "prompt", sampling, 0, schema=schema)
+    return Request(CaseId("case"), purpose, "alias", Model(served="model"), "prompt", sampling, 0, schema=schema)
 
 
 def _print(shown: Mapping[str, Any]) -> None:

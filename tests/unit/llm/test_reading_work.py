@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.contracts.base import CaseId
 from services.contracts.case import Usage
 from services.contracts.recipe import Model, Sampling
 from services.core.case.answers import final_answer, mentions_given_answer
@@ -24,7 +25,14 @@ from services.verifier import replies
 
 OPTIONS = {"A": "Aspirin", "B": "Heparin"}
 REQUEST = Request(
-    "case", "verify", "a", Model(served="m"), "p", Sampling(temperature=0, max_tokens=99_999), 1, schema={"title": "t"}
+    CaseId("case"),
+    "verify",
+    "a",
+    Model(served="m"),
+    "p",
+    Sampling(temperature=0, max_tokens=99_999),
+    1,
+    schema={"title": "t"},
 )
 SHORT, TIMES = 16_000, 4
 SLACK_S = 0.5
