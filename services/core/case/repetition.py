@@ -1,11 +1,6 @@
-"""Degenerate repetition: a model that says the same line, words or characters hundreds of times over.
+"""Degenerate repetition: a model that says the same line, words or characters hundreds of times on end. Linear."""
 
-Linear in the text: runs are counted in one pass, and longer patterns are looked for by a failure function over the
-text's end, only where that end compresses to almost nothing.
-"""
-
-import zlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 TIMES = 100
@@ -14,57 +9,34 @@ TIMES = 100
 _RULE_TIMES = 400
 """For signs alone: rules are drawn with them."""
 
-_ENDS = (400, 2_000, 20_000)
-"""Characters at the end that are looked at for a pattern: a short one may repeat in the last few hundred alone."""
-
-_COMPRESSES, _OVERHEAD_BYTES = 0.08, 40
-"""Prose compresses to a third or more; a hundred repeats of anything to less than this share, and zlib's own bytes."""
+_KEY = 16
+"""Characters at the end whose last earlier occurrence gives the period: none of prose, as a rule."""
 
 
 def repeats(text: str) -> bool:
     """Whether a line or word occurs TIMES on end, or the text ends in a pattern that does."""
+    text = text.rstrip()
     if len(text) < TIMES:
         return False
-    if _runs(text.split()) or _runs([line for line in map(str.strip, text.splitlines()) if line]):
-        return True
-    return any(_looks_repeated(end) and _periodic(end) for end in (text[-size:] for size in _ENDS))
+    return _ends_in_a_loop(text) or _runs(text.split()) or _runs(list(filter(None, map(str.strip, text.splitlines()))))
+
+
+def _ends_in_a_loop(text: str) -> bool:
+    earlier = text.rfind(text[-_KEY:], 0, len(text) - 1)
+    if earlier < 0:
+        return False
+    period = len(text) - _KEY - earlier
+    pattern = text[-period:]
+    times = _times(pattern) - 1  # the first of them may have begun within other words
+    return period * times <= len(text) and text.endswith(pattern * times)
 
 
 def _runs(items: Sequence[str]) -> bool:
-    if len(items) < TIMES:
+    """Whether an item occurs often enough in a row. Looked at only where one occurs so often at all."""
+    if len(items) < TIMES or len(items) - len(set(items)) < TIMES - 1:
         return False
     return any(sum(1 for _ in run) >= _times(item) for item, run in groupby(items))
 
 
 def _times(pattern: str) -> int:
     return TIMES if any(map(str.isalnum, pattern)) else _RULE_TIMES
-
-
-def _looks_repeated(text: str) -> bool:
-    return (
-        len(text) >= TIMES
-        and len(zlib.compress(text.encode("utf-8", "replace"), 1)) < _COMPRESSES * len(text) + _OVERHEAD_BYTES
-    )
-
-
-def _periodic(text: str) -> bool:
-    """Whether the text ends in a pattern of characters, or of words, that is repeated often enough."""
-    reversed_words = text.split()[::-1]
-    return _ends_in_repeats(text[::-1], text) or _ends_in_repeats(reversed_words, text)
-
-
-def _ends_in_repeats(backwards: Sequence[Hashable], text: str) -> bool:
-    """By the failure function: where a beginning of length n has a border of n - p, it repeats its first p items."""
-    border = [0] * len(backwards)
-    length = 0
-    for index in range(1, len(backwards)):
-        while length and backwards[index] != backwards[length]:
-            length = border[length - 1]
-        length += backwards[index] == backwards[length]
-        border[index] = length
-        period = index + 1 - length
-        if (index + 1) // period >= TIMES:
-            pattern = "".join(map(str, backwards[:period]))
-            if (index + 1) // period >= _times(pattern):
-                return True
-    return False
