@@ -4,7 +4,7 @@ from services.contracts.case import Case
 from services.contracts.recipe import Recipe
 from services.contracts.topics import PATHS_GENERATED
 from services.core.case.asking import ask_until_read
-from services.core.case.paths import from_answers, planned, uninterrupted
+from services.core.case.paths import from_answers, planned, worth_keeping
 from services.core.case.requests import planned_request
 from services.core.messages import Emit
 from services.core.models import Models
@@ -15,7 +15,7 @@ async def generate(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
     there = {path.slot for path in planned(case)}
     missing = [slot for slot in range(len(recipe.generate.plan)) if slot not in there]
     requests = [planned_request(case, recipe, slot) for slot in missing]
-    readings = await ask_until_read(models, requests, uninterrupted, recipe.max_asks)
+    readings = await ask_until_read(models, requests, worth_keeping, recipe.max_asks)
     new = [
         from_answers(case, reading.answers, origin="generated", round=0, slot=slot)
         for slot, reading in zip(missing, readings, strict=True)

@@ -99,9 +99,9 @@ def _parts(content: Any) -> _Parts:
 
 
 def _part(item: Any) -> _Parts:
-    if isinstance(item, str):
-        return _Parts(text=item)
-    kind = item.get("type") if isinstance(item, dict) else None
+    if not isinstance(item, dict):
+        raise Retry(f"broken reply: a part of its content is a {type(item).__name__}")
+    kind = item.get("type")
     match kind:
         case "text" | "output_text":
             return _Parts(text=_any_text(item.get("text")))

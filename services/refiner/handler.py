@@ -7,7 +7,7 @@ from services.contracts.recipe import Recipe, Task
 from services.contracts.topics import PATHS_GENERATED
 from services.core.case import prompts
 from services.core.case.asking import ask_until_read
-from services.core.case.paths import best, from_answers, planned, reasons, uninterrupted
+from services.core.case.paths import best, from_answers, planned, reasons, worth_keeping
 from services.core.case.requests import request
 from services.core.ledger.calls import Request
 from services.core.messages import Emit
@@ -63,7 +63,7 @@ async def _write(
     parents: Sequence[Sequence[Path]],
 ) -> list[Emit]:
     round = case.rounds + 1
-    readings = await ask_until_read(models, requests, uninterrupted, recipe.max_asks)
+    readings = await ask_until_read(models, requests, worth_keeping, recipe.max_asks)
     new = [
         from_answers(case, reading.answers, origin=origin, round=round, slot=slot, parents=parents[slot])
         for slot, reading in enumerate(readings)

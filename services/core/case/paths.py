@@ -76,6 +76,8 @@ def why_no_text(reply: Reply) -> str:
     return f"no text: {thought} (finish reason {reply.finish_reason})"
 
 
-def uninterrupted(reply: Reply) -> Reply | None:
-    """The reply, unless it was interrupted: then it is worth asking again."""
-    return None if reply.interrupted else reply
+def worth_keeping(reply: Reply) -> Reply | None:
+    """The reply, unless another ask may well bring more: it was interrupted, or ended without a text. One that spent
+    all its tokens on thinking would do so again."""
+    empty = not reply.text.strip() and reply.finish_reason == "stop"
+    return None if reply.interrupted or empty else reply

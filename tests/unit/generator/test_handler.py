@@ -76,14 +76,16 @@ async def test_a_path_that_is_always_interrupted_is_unknown_and_has_no_text() ->
 
 
 @pytest.mark.parametrize(
-    "reply", [Reply("", "stop", Usage()), Reply("", "stop", Usage(), problem="the model refused: I can't help.")]
+    ("reply", "why", "asks"),
+    [
+        (Reply("", "stop", Usage()), "no text: the reply is empty (finish reason stop)", RECIPE.max_asks),
+        (Reply("", "length", Usage(), "hm"), "no text: all of the reply is thinking (finish reason length)", 1),
+        (Reply("", "stop", Usage(), problem="the model refused: no"), "the model refused: no", 1),
+    ],
 )
-async def test_an_empty_reply_and_a_refusal_are_unknown_and_asked_for_once(reply: Reply) -> None:
+async def test_an_empty_reply_and_a_refusal_are_unknown_not_in_error(reply: Reply, why: str, asks: int) -> None:
     done = await generated(case(), ScriptedModels(lambda request: reply))
-    assert {(made.standing, len(made.calls)) for made in done.paths} == {("unknown", 1)}
-    assert all(
-        made.failure in ("no text: the reply is empty (finish reason stop)", reply.problem) for made in done.paths
-    )
+    assert {(made.standing, made.failure, len(made.calls)) for made in done.paths} == {("unknown", why, asks)}
 
 
 async def test_another_life_asks_anew() -> None:

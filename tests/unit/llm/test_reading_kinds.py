@@ -64,7 +64,6 @@ def test_thinking_and_text(content: str, thought: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("message", "text", "thought"),
     [
-        ({"content": ["Te", "xt"]}, "Text", ""),
         ({"content": [{"type": "text", "text": "Text"}, {"type": "image_url"}]}, "Text", ""),
         ({"content": [{"type": "output_text", "text": "Text"}]}, "Text", ""),
         ({"content": {"type": "text", "text": "Text"}}, "Text", ""),
