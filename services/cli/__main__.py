@@ -11,7 +11,7 @@ import typer
 from services.cli.data import analyse, evaluate, export, maintain, sql
 from services.cli.ingest import index, submit
 from services.cli.repair import circuit, dead, ledger
-from services.cli.run import demo, recipes, topics, up
+from services.cli.run import demo, recipes, reply, topics, up
 from services.cli.watch import account, budget, show, status, tap
 
 HELP = """Medical questions in, verified chains of thought out: ReasonMed as a stream on Kafka.
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.command("up", rich_help_panel="Run")(up.up)
 app.add_typer(topics.app, name="topics", rich_help_panel="Run")
 app.add_typer(recipes.app, name="recipes", rich_help_panel="Run")
+app.command("reply", rich_help_panel="Run")(reply.reply)
 app.command("demo", rich_help_panel="Run")(demo.demo)
 app.command("replay", rich_help_panel="Run")(demo.replay)
 app.command("submit", rich_help_panel="Hand in")(submit.submit)

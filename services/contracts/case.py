@@ -78,9 +78,14 @@ class Path(Value):
     parents: tuple[PathId, ...] = Field(default=(), description="The paths it was rewritten from or told of.")
     text: str = Field(default="", description="The answer's text; thinking stays in the ledger, under the call id.")
     finish_reason: FinishReason | None = Field(
-        default=None, description="Why the model stopped; length: it was cut off. None where the call failed."
+        default=None,
+        description="Why the model stopped; length: it was cut off; other: it was interrupted. None where the call "
+        "failed or brought no whole text.",
     )
-    failure: str | None = Field(default=None, description="Why its call failed for good; none where it answered.")
+    failure: str | None = Field(
+        default=None,
+        description="Why there is no text: its call failed for good, or all asks were interrupted, refused or empty.",
+    )
     calls: tuple[Call, ...] = Field(default=(), description="Every call paid for it: written, judged, scored.")
     verdict: Verdict | None = Field(default=None, description="None until the verifier has seen it.")
     score: Score | None = Field(default=None, description="Only where the verdict is correct.")

@@ -3,7 +3,8 @@
 from services.contracts.case import Case
 from services.contracts.recipe import Recipe
 from services.contracts.topics import PATHS_GENERATED
-from services.core.case.paths import from_answer, planned
+from services.core.case.asking import ask_until_read
+from services.core.case.paths import from_answers, planned, worth_keeping
 from services.core.case.requests import planned_request
 from services.core.messages import Emit
 from services.core.models import Models
@@ -13,9 +14,10 @@ async def generate(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
     """Ask for all of the case's missing paths at once; one call a slot of the plan. The model never sees gold."""
     there = {path.slot for path in planned(case)}
     missing = [slot for slot in range(len(recipe.generate.plan)) if slot not in there]
-    answers = await models.ask([planned_request(case, recipe, slot) for slot in missing])
+    requests = [planned_request(case, recipe, slot) for slot in missing]
+    readings = await ask_until_read(models, requests, worth_keeping, recipe.max_asks)
     new = [
-        from_answer(case, answer, origin="generated", round=0, slot=slot)
-        for slot, answer in zip(missing, answers, strict=True)
+        from_answers(case, reading.answers, origin="generated", round=0, slot=slot)
+        for slot, reading in zip(missing, readings, strict=True)
     ]
     return [Emit(PATHS_GENERATED, case.case_id, case.with_(paths=(*case.paths, *new)))]

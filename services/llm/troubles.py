@@ -1,16 +1,38 @@
-"""What can go wrong at a model server, finer than services.core.errors: only what the permits need to tell apart.
+"""What can go wrong at a model server, finer than services.core.errors: what limits, circuits and retries tell apart.
 
-ModelAway ── Busy      429: the server is there, and has too much to do
+ModelAway ── Busy      too many calls: the server is there
+          ── Refuses   the operator's to put right: key, account, model name, address
 Retry     ── TimedOut  the call's time is up
 Reject    ── TooLarge  more bytes than any reply may have
+
+A `Retry` or a `Reject` is a failure of this call only if other calls of the same server succeed meanwhile; where all
+fail, the server is away or its configuration is wrong, and the call is held (services.llm.server).
 """
 
+from typing import Literal
+
 from services.contracts.case import Usage
-from services.core.errors import ModelAway, Reject, Retry
+from services.core.errors import ModelAway, Reject, Retry, Trouble
+
+Reason = Literal["unreachable", "busy", "failing", "time-out", "refused", "key", "account", "model", "address"]
+"""Why a server takes no calls, for metrics and status.
+
+unreachable: no connection. busy: refuses every call as one too many. failing: errors for every call. time-out: no
+reply in time to any call. refused: rejects every request, so the recipe or the deployment asks for something that the
+server doesn't support. key, account, model, address: the operator's settings.
+"""
 
 
 class Busy(ModelAway):
     """The server refuses calls because it has too many."""
+
+
+class Refuses(ModelAway):
+    """The server refuses whoever asks, until an operator acts."""
+
+    def __init__(self, error: str, reason: Reason, retry_after: float | None = None) -> None:
+        super().__init__(error, retry_after)
+        self.reason: Reason = reason
 
 
 class TimedOut(Retry):
@@ -23,3 +45,20 @@ class TooLarge(Reject):
     def __init__(self, error: str, usage: Usage | None = None) -> None:
         super().__init__(error)
         self.usage = usage or Usage()
+
+
+def reason_of(trouble: Trouble) -> Reason:
+    """The reason that a server which answers every call in this way is said to be down for."""
+    match trouble:
+        case Refuses():
+            return trouble.reason
+        case Busy():
+            return "busy"
+        case ModelAway():
+            return "unreachable"
+        case TimedOut():
+            return "time-out"
+        case Reject():
+            return "refused"
+        case _:
+            return "failing"

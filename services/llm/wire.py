@@ -6,16 +6,22 @@ from typing import Any, Literal, assert_never
 
 import orjson
 
-from services.contracts.case import FinishReason, Usage
 from services.core.case import sizes
+from services.core.case.repetition import repeats
 from services.core.errors import Retry
 from services.core.ledger.calls import Reply, Request
+from services.llm import chat_json, content, finish, usage
 from services.llm.troubles import TooLarge
 
 ALLOWANCE_BYTES = 262_144
 """On top of that for the reply's JSON: its envelope, escapes, and thinking, which never enters a message."""
 
-_INT64_MAX = 2**63 - 1
+REFUSED = "the model refused: "
+"""How the problem of a refusal begins."""
+
+_PROBLEM = 500
+"""Characters of a refusal that are kept."""
+
 _NOT_A_SCHEMA_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -64,37 +70,31 @@ def body_bound(request: Request) -> int:
 def reply(request: Request, data: bytes) -> Reply:
     """Read the body of a 200.
 
-    Raises Retry where it is broken (no JSON, no choices, wrong types), TooLarge where its text exceeds the bound. What
-    usage says is taken where it makes sense, and is zero elsewhere: nobody pays twice for a miscounted reply.
+    Raises Retry where it is broken (no JSON, no choices, wrong types), TooLarge where its text exceeds the bound. A
+    reply that is no whole text says why in `problem`: it was interrupted, repeats itself, or is a refusal.
     """
-    chat = _parse(data)
-    choice = _first_choice(chat)
-    message = choice.get("message")
-    if not isinstance(message, dict):
-        raise Retry("broken reply: its first choice has no message")
-    content = _text(message, "content")
-    apart = _text(message, "reasoning_content") or _text(message, "reasoning")
-    inline, text = split_thinking(content)
+    chat = chat_json.parse(data)
+    said = content.read(_first_choice(chat), structured=request.schema is not None)
+    means, problem = said.finish, f"{REFUSED}{said.refusal[:_PROBLEM]}" if said.refusal else ""
+    if repeats(said.text):
+        means, problem = "interrupted", f"interrupted: the text repeats itself (finish reason {said.reason})"
+    elif means == "interrupted":
+        problem = f"interrupted: finish reason {said.reason}"
     read = Reply(
-        text=text,
-        finish_reason=_finish_reason(choice.get("finish_reason")),
-        usage=_usage(chat.get("usage")),
-        thinking="\n".join(part for part in (apart, inline) if part),
+        text="" if said.refusal else said.text,
+        finish_reason=finish.written(means),
+        usage=usage.read(chat.get("usage")),
+        thinking=said.thinking,
+        problem=problem,
     )
-    if len(text) > text_bound(request) or len(text.encode()) > text_bound(request):
+    if len(read.text) > text_bound(request) or len(read.text.encode()) > text_bound(request):
         raise TooLarge(f"reply too large: its text exceeds {text_bound(request)} bytes", read.usage)
     return read
 
 
-def split_thinking(content: str) -> tuple[str, str]:
-    """Thinking and text of a reply's content. `<think>` without an end: all of it is thinking. An end without a
-    beginning, too, ends thinking: some chat templates put the beginning into the prompt."""
-    start = content.lstrip()
-    opened = start.startswith("<think>")
-    before, end, after = start.removeprefix("<think>").partition("</think>")
-    if end and (opened or "<think>" not in before):
-        return before.strip(), after.lstrip()
-    return (before.strip(), "") if opened else ("", content)
+def too_large(request: Request) -> TooLarge:
+    """The trouble of a body beyond its bound, whose cost can't be read."""
+    return TooLarge(f"reply too large: more than {body_bound(request)} bytes")
 
 
 def _response_format(schema: Mapping[str, Any], how: Literal["json_schema", "json_object", "none"]) -> dict[str, Any]:
@@ -115,48 +115,8 @@ def _json_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": name, "schema": dict(schema), "strict": True}}
 
 
-def _parse(data: bytes) -> dict[str, Any]:
-    try:
-        chat = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        # Not `from error`: orjson's error carries the whole document, which may hold the prompt.
-        raise Retry(f"broken reply: {len(data)} bytes that are not JSON") from None
-    if not isinstance(chat, dict):
-        raise Retry("broken reply: not a JSON object")
-    return chat
-
-
 def _first_choice(chat: Mapping[str, Any]) -> dict[str, Any]:
     choices = chat.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise Retry("broken reply: no choices")
     return choices[0]
-
-
-def _text(message: Mapping[str, Any], field: str) -> str:
-    value = message.get(field)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise Retry(f"broken reply: {field} is not text")
-    return value
-
-
-def _finish_reason(value: Any) -> FinishReason:
-    return value if value in ("stop", "length") else "other"
-
-
-def _usage(value: Any) -> Usage:
-    if not isinstance(value, dict):
-        return Usage()
-    details = value.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
-    return Usage(
-        prompt=_tokens(value.get("prompt_tokens")),
-        completion=_tokens(value.get("completion_tokens")),
-        cached=_tokens(cached),
-    )
-
-
-def _tokens(value: Any) -> int:
-    return value if type(value) is int and 0 <= value <= _INT64_MAX else 0

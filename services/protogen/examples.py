@@ -13,7 +13,7 @@ from services.contracts.record import Record
 from services.contracts.redriven import Redriven
 from services.contracts.refused import Match, Refused
 from services.core.case import ids, prompts
-from services.core.case.paths import from_answer
+from services.core.case.paths import from_answers
 from services.core.ledger.calls import Answer, Reply, Request
 
 QUESTION = Question(
@@ -164,7 +164,7 @@ def _refined(slot: int, parent: Path, text: str) -> Path:
 
 def _answered(request: Request, text: str, origin: Origin, round: int, slot: int) -> Path:
     usage = Usage(prompt=240, completion=30 + len(text) // 4, cached=128)
-    return from_answer(_ADMITTED, Answer(request, Reply(text, "stop", usage)), origin=origin, round=round, slot=slot)
+    return from_answers(_ADMITTED, [Answer(request, Reply(text, "stop", usage))], origin=origin, round=round, slot=slot)
 
 
 def _correct(path: Path, reason: str, score: Score) -> Path:

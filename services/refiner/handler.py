@@ -6,7 +6,8 @@ from services.contracts.case import Case, Origin, Path, Stage
 from services.contracts.recipe import Recipe, Task
 from services.contracts.topics import PATHS_GENERATED
 from services.core.case import prompts
-from services.core.case.paths import best, from_answer, planned, reasons
+from services.core.case.asking import ask_until_read
+from services.core.case.paths import best, from_answers, planned, reasons, worth_keeping
 from services.core.case.requests import request
 from services.core.ledger.calls import Request
 from services.core.messages import Emit
@@ -32,7 +33,7 @@ async def refine(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
         )
         for slot, parent in enumerate(parents)
     ]
-    return await _write(case, models, requests, "refined", [[parent] for parent in parents])
+    return await _write(case, recipe, models, requests, "refined", [[parent] for parent in parents])
 
 
 async def reason_anew(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
@@ -43,7 +44,7 @@ async def reason_anew(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
         _request(case, recipe, recipe.reason, "reason", ("regenerated", case.rounds + 1, slot), values)
         for slot in range(recipe.routing.strong_paths)
     ]
-    return await _write(case, models, requests, "regenerated", [told] * len(requests))
+    return await _write(case, recipe, models, requests, "regenerated", [told] * len(requests))
 
 
 def _request(
@@ -54,12 +55,17 @@ def _request(
 
 
 async def _write(
-    case: Case, models: Models, requests: Sequence[Request], origin: Origin, parents: Sequence[Sequence[Path]]
+    case: Case,
+    recipe: Recipe,
+    models: Models,
+    requests: Sequence[Request],
+    origin: Origin,
+    parents: Sequence[Sequence[Path]],
 ) -> list[Emit]:
     round = case.rounds + 1
-    answers = await models.ask(requests)
+    readings = await ask_until_read(models, requests, worth_keeping, recipe.max_asks)
     new = [
-        from_answer(case, answer, origin=origin, round=round, slot=slot, parents=parents[slot])
-        for slot, answer in enumerate(answers)
+        from_answers(case, reading.answers, origin=origin, round=round, slot=slot, parents=parents[slot])
+        for slot, reading in enumerate(readings)
     ]
     return [Emit(PATHS_GENERATED, case.case_id, case.with_(paths=(*case.paths, *new), rounds=round))]

@@ -26,9 +26,9 @@ async def summarize(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
 
 
 def _whole_text(reply: Reply) -> str | None:
-    """A summary that isn't empty and wasn't cut off."""
+    """A summary that isn't empty, and was neither cut off nor interrupted."""
     text = reply.text.strip()
-    return text if text and reply.finish_reason != "length" else None
+    return text if text and reply.finish_reason == "stop" else None
 
 
 def _record(case: Case, recipe: Recipe, index: int, path: Path, summary: Reading[str]) -> Record:

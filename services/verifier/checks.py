@@ -1,8 +1,8 @@
-"""What can be told of a path with no model."""
+"""What a path shows without a model."""
 
 from services.contracts.case import Path, Verdict
 from services.contracts.question import Question
-from services.core.case.answers import mentions_given_answer, stated
+from services.core.case.answers import final_answer, mentions_given_answer, stated
 from services.verifier.replies import Judged
 
 
@@ -11,12 +11,19 @@ def before_judging(path: Path, question: Question) -> Verdict | None:
     if path.failure is not None:
         return Verdict(outcome="unjudged", reason=path.failure[:4_000], by="failure")
     if not path.text.strip():
-        return Verdict(outcome="error", reason="The model wrote no answer.", by="empty")
-    answer = stated(path.text, question)
+        return Verdict(outcome="unjudged", reason="The reply has no text.", by="empty")
+    if path.finish_reason == "other":
+        return Verdict(outcome="unjudged", reason="The text was interrupted before its end.", by="failure")
+    answer = final_answer(path.text, question.options)
     if path.finish_reason == "length":
-        return Verdict(outcome="error", reason="The text was cut off before its end.", by="cut_off", stated=answer)
+        reason = "The text was cut off before its end."
+        return Verdict(outcome="error", reason=reason, by="cut_off", stated=answer.option)
     if path.origin != "generated" and mentions_given_answer(path.text):
-        return Verdict(outcome="error", reason="The text mentions an answer given to it.", by="leak", stated=answer)
+        reason = "The text mentions an answer given to it."
+        return Verdict(outcome="error", reason=reason, by="leak", stated=answer.option)
+    if answer.outside is not None:
+        reason = f"The final answer, {answer.outside[:100]}, is none of the options."
+        return Verdict(outcome="error", reason=reason, by="stated_answer")
     return None
 
 

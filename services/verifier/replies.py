@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from services.core.case.replies import fields, prose, schema, whole
+from services.core.case.replies import fields, prose, schema, whole, word
 from services.core.ledger.calls import Reply
 
 VERDICT = {"verdict": {"type": "string", "enum": ["Correct", "Error"]}, "reason": {"type": "string", "maxLength": 1000}}
@@ -18,11 +18,15 @@ SCORE_SCHEMA = schema("score", SCORE)
 BOTH_SCHEMA = schema("verdict_and_score", VERDICT, SCORE)
 
 
+Outcome = Literal["correct", "error"]
+_OUTCOMES: dict[str, Outcome] = {"correct": "correct", "error": "error"}
+
+
 @dataclass(frozen=True)
 class Judged:
     """What a judge said of a path."""
 
-    outcome: Literal["correct", "error"]
+    outcome: Outcome
     reason: str
 
 
@@ -36,16 +40,13 @@ class Scored:
 
 def verdict(reply: Reply) -> Judged | None:
     """The verdict that the reply states, or none."""
-    said = fields(reply, "verdict")
-    word = said.get("verdict")
-    if not isinstance(word, str) or word.strip().casefold() not in ("correct", "error"):
-        return None
-    outcome: Literal["correct", "error"] = "correct" if word.strip().casefold() == "correct" else "error"
-    return Judged(outcome, prose(said.get("reason")))
+    found = fields(reply, "verdict")
+    outcome = _OUTCOMES.get(word(found.get("verdict")))
+    return None if outcome is None else Judged(outcome, prose(found.get("reason")))
 
 
 def score(reply: Reply) -> Scored | None:
     """The score that the reply states, a whole number from 0 to 5, or none."""
-    said = fields(reply, "score")
-    value = whole(said.get("score"), 0, 5)
-    return None if value is None else Scored(value, prose(said.get("justification")))
+    found = fields(reply, "score")
+    value = whole(found.get("score"), 0, 5)
+    return None if value is None else Scored(value, prose(found.get("justification")))

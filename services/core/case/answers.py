@@ -1,14 +1,34 @@
-"""The answer that a text itself states: on its last line, else in a JSON answer field, else none.
+"""The answer that a text itself states: on its last line or under a last heading, else in a box, tag or JSON field.
 
-Precision before recall: a text that says two things, or something near a letter, states nothing.
+Precision before recall: a text that says two things, or something near a letter, states nothing. The words for
+"final answer" in each language are in answer_words.toml. Work is linear in the text.
 """
 
 import re
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from services.contracts.question import Question
+from services.contracts.question import LETTERS, Question
+from services.core.case.answer_lines import WORDS, any_of, ending
+from services.core.case.markup import MOST_MARKS, boxes, narrow, plain, words
 
-_LAST_LINE = re.compile(r"^\W*final answer\W*?[:：]\W*(?P<letter>[A-J])\b(?P<rest>.*)$", re.IGNORECASE)
-_FIELD = re.compile(r'"(?:final_answer|answer_choice|answer)"\s*:\s*"\W*(?P<letter>[A-J])\b(?P<rest>[^"]*)"')
+Options = Mapping[str, str | None]
+"""Option texts by letter; None where a text isn't known: then any text may follow its letter."""
+
+_LETTER = re.compile(
+    rf"(?:(?:{any_of(WORDS['of_option'])})\s{{0,3}}[:：]?\s{{0,3}})?(?P<open>[(\[（【「\"'“]?)\s{{0,3}}(?P<letter>[A-Za-z])"
+    rf"\s{{0,3}}(?P<close>[)\]）】」\"'”]?)(?P<rest>(?![\w'’/]).*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_AFTER_OPTION = re.compile(rf"\s{{0,3}}(?:{any_of(WORDS['after_option'])})\W{{0,5}}$", re.IGNORECASE)
+_NONE = frozenset(words(phrase) for phrase in WORDS["none_of_them"])
+_FIELDS = (
+    re.compile(r'"(?:final_answer|answer_choice|answer)"\s{0,20}:\s{0,20}"([^"\n]{0,400})"'),
+    re.compile(r"<(?:final_)?answer>([^<>]{0,400})</(?:final_)?answer>", re.IGNORECASE),
+)
+"""The answer as a field of a JSON object, or in a tag of its own."""
+
 _LEAK = re.compile(
     r"\b(?:(?:the |a )?(?:gold|reference|provided|given|supplied|known) (?:standard )?(?:correct )?answer"
     r"(?! choice| option)"  # of the real texts in ../shared/data that came near, all 18 meant the options
@@ -20,13 +40,34 @@ _LEAK = re.compile(
 )
 
 
+@dataclass(frozen=True)
+class FinalAnswer:
+    """What a text states as its final answer. Both are None where it states none, or isn't clear."""
+
+    option: str | None = None
+    """The letter of an offered option."""
+    outside: str | None = None
+    """What it names instead: a letter that isn't offered, or words for "none of them"."""
+
+
+UNCLEAR = FinalAnswer()
+
+
+def final_answer(text: str, options: Options) -> FinalAnswer:
+    """The final answer that the text states, among these options or outside of them."""
+    end = ending(text)
+    labelled = [_read(value, options) for value in end.labelled]
+    if end.asked_form:
+        return labelled[-1]
+    if end.under_heading is not None and (read := _read(end.under_heading, options)) != UNCLEAR:
+        return read
+    found = {read for read in labelled if read != UNCLEAR} | _marked(text, options)
+    return found.pop() if len(found) == 1 else UNCLEAR
+
+
 def stated(text: str, question: Question) -> str | None:
-    """The option letter that the text states as its final answer, or none."""
-    lines = text.strip().splitlines()
-    if lines and (match := _LAST_LINE.match(lines[-1].strip())):
-        return _letter(match, question)
-    letters = {_letter(match, question) for match in _FIELD.finditer(text)}
-    return letters.pop() if len(letters) == 1 else None
+    """The letter of the option that the text states as its final answer, or none."""
+    return final_answer(text, question.options).option
 
 
 def mentions_given_answer(text: str) -> bool:
@@ -34,14 +75,46 @@ def mentions_given_answer(text: str) -> bool:
     return _LEAK.search(text) is not None
 
 
-def _letter(match: re.Match[str], question: Question) -> str | None:
-    """The matched letter, where it stands alone or before its own option's text."""
-    letter = match["letter"]
-    if letter not in question.options:  # lower case is no letter: 'Final answer: a ...' is an article
-        return None
-    rest = _words(match["rest"])
-    return letter if rest in ("", _words(question.options[letter])) else None
+def _marked(text: str, options: Options) -> set[FinalAnswer]:
+    """All answers that the text marks as such, in fields, tags and boxes. A box may hold a step's result: only the last
+    one must hold an option."""
+    last = [match[1] for pattern in _FIELDS for match in deque(pattern.finditer(text), MOST_MARKS)]
+    fields = {_read(value, options) for value in last}
+    boxed = [_read(value, options) for value in boxes(text)]
+    return fields | {read for read in boxed if read != UNCLEAR} | set(boxed[-1:])
 
 
-def _words(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.casefold()))
+def _read(value: str, options: Options) -> FinalAnswer:
+    """The option that a value names: by its letter alone, its letter and text, or its text alone."""
+    said = _AFTER_OPTION.sub("", plain(value).strip(" .。,;!"))
+    by_text = _by_text(said, options)
+    match = _LETTER.fullmatch(narrow(said))
+    letter = match["letter"].upper() if match is not None else ""
+    if match is not None and "?" in match["rest"]:
+        return UNCLEAR
+    if match is None or letter not in LETTERS:
+        return FinalAnswer(outside=said) if by_text is None and words(said) in _NONE else FinalAnswer(option=by_text)
+    if letter in options and _goes_with(match, options[letter]):
+        clash = by_text not in (None, letter) and not match["open"]
+        return UNCLEAR if clash else FinalAnswer(option=letter)
+    if letter in options and match["letter"].isupper() and by_text is not None:
+        return UNCLEAR  # "B>A>D>C" may be B with a remark, or the option of that text
+    if letter in options or words(match["rest"]) or by_text is not None:
+        return FinalAnswer(option=by_text)
+    return FinalAnswer(outside=letter)
+
+
+def _goes_with(match: re.Match[str], text: str | None) -> bool:
+    """Whether nothing follows the letter, or its own option's text: after 'a' as an article come other words."""
+    rest = words(match["rest"])
+    if text is not None or not rest:
+        return rest in ("", words(text or ""))
+    separated = bool(match["close"]) or match["rest"].lstrip()[:1] in tuple(".:-–—(")
+    return separated and match["letter"].isupper()
+
+
+def _by_text(said: str, options: Options) -> str | None:
+    """The one option whose text is just what is said."""
+    wanted = words(said)
+    same = [letter for letter, text in options.items() if wanted and text is not None and words(text) == wanted]
+    return same[0] if len(same) == 1 else None

@@ -30,7 +30,8 @@ async def ask_until_read(
 ) -> list[Reading[T]]:
     """Ask all at once; ask again, under a new number, what `read` made nothing of; up to `max_asks` asks each.
 
-    A call that failed for good isn't asked again: its retries are used up. One reading a request, in order.
+    A call that failed for good isn't asked again, as its retries are used up; nor is a refusal, which would be paid for
+    again. One reading a request, in order.
     """
     readings: list[Reading[T]] = [Reading(None, "not asked", ())] * len(requests)
     open_ = dict(enumerate(requests))
@@ -46,6 +47,14 @@ async def ask_until_read(
             elif (value := read(answer.outcome)) is not None:
                 readings[index] = Reading(value, "", answers)
                 del open_[index]
+            elif answer.outcome.refused:
+                readings[index] = Reading(None, answer.outcome.problem, answers)
+                del open_[index]
             else:
-                readings[index] = Reading(None, f"no reply could be read in {number + 1} asks", answers)
+                readings[index] = Reading(None, _why_not(answer.outcome, number + 1), answers)
     return readings
+
+
+def _why_not(reply: Reply, asks: int) -> str:
+    about = f"; the last was {reply.problem}" if reply.problem else ""
+    return f"no reply could be read in {asks} asks{about}"

@@ -1,10 +1,10 @@
 """Reading and making paths: what several services need to know of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from services.contracts.case import Case, Origin, Path
 from services.core.case import ids
-from services.core.ledger.calls import Answer, Failure
+from services.core.ledger.calls import Answer, Failure, Reply
 
 
 def planned(case: Case) -> list[Path]:
@@ -41,11 +41,12 @@ def reasons(paths: Iterable[Path]) -> list[str]:
     return [verdict.reason for verdict in verdicts if verdict.outcome != "unjudged" and verdict.reason]
 
 
-def from_answer(
-    case: Case, answer: Answer, *, origin: Origin, round: int, slot: int, parents: Iterable[Path] = ()
+def from_answers(
+    case: Case, answers: Sequence[Answer], *, origin: Origin, round: int, slot: int, parents: Iterable[Path] = ()
 ) -> Path:
-    """A path, unverified, from what a model answered; one whose call failed for good carries the failure."""
-    outcome = answer.outcome
+    """A path, unverified, from the last of the answers to its asks; all are in its calls. Where that holds no whole
+    text, or one that was cut off, the path carries the reason as its failure, and is unknown."""
+    answer = answers[-1]
     path = Path(
         path_id=ids.path_id(case.work_id, origin, round, slot),
         origin=origin,
@@ -54,8 +55,29 @@ def from_answer(
         alias=answer.request.alias,
         temperature=answer.request.sampling.temperature,
         parents=tuple(parent.path_id for parent in parents),
-        calls=(answer.call,),
+        calls=tuple(each.call for each in answers),
     )
+    outcome = answer.outcome
     if isinstance(outcome, Failure):
         return path.with_(failure=outcome.reason)
+    if why_not := why_no_text(outcome):
+        return path.with_(failure=why_not)
     return path.with_(text=outcome.text, finish_reason=outcome.finish_reason)
+
+
+def why_no_text(reply: Reply) -> str:
+    """Why a reply can't be a path or a summary: interrupted, refused or empty; nothing where it holds a text, be it one
+    that was cut off."""
+    if reply.interrupted or reply.refused:
+        return reply.problem or "interrupted: the server ended the text"
+    if reply.text.strip():
+        return ""
+    thought = "all of the reply is thinking" if reply.thinking.strip() else "the reply is empty"
+    return f"no text: {thought} (finish reason {reply.finish_reason})"
+
+
+def worth_keeping(reply: Reply) -> Reply | None:
+    """The reply, unless another ask may well bring more: it was interrupted, or ended without a text. One that spent
+    all its tokens on thinking would do so again."""
+    empty = not reply.text.strip() and reply.finish_reason == "stop"
+    return None if reply.interrupted or empty else reply

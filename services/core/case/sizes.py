@@ -31,7 +31,7 @@ def reply_bytes(max_tokens: int) -> int:
 def case_bytes(recipe: Recipe) -> int:
     """The largest case to be expected under this recipe, in bytes of JSON."""
     routing = recipe.routing
-    judged = VERDICT_BYTES + (1 + 2 * recipe.max_asks) * CALL_BYTES
+    judged = VERDICT_BYTES + 3 * recipe.max_asks * CALL_BYTES  # written, judged, scored
     planned = len(recipe.generate.plan) * (reply_bytes(recipe.generate.max_tokens) + judged)
     medium = routing.keep * (reply_bytes(recipe.refine.sampling.max_tokens) + judged)
     strong = routing.rounds * routing.strong_paths * (reply_bytes(recipe.reason.sampling.max_tokens) + judged)

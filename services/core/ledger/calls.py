@@ -81,6 +81,19 @@ class Reply:
     usage: Usage
     thinking: str = ""
     """A reasoning model's thinking, kept apart; it stays in the ledger."""
+    problem: str = ""
+    """Why there is no whole text, where the finish reason isn't all of it: a refusal (`stop`), an interruption or a
+    text that repeats itself (`other`). Empty for a whole text and for one that was cut off."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the server, not the model, ended the text; or the model did nothing but repeat itself."""
+        return self.finish_reason == "other"
+
+    @property
+    def refused(self) -> bool:
+        """Whether the model refused to answer."""
+        return bool(self.problem) and not self.interrupted
 
 
 @dataclass(frozen=True)

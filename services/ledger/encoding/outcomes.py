@@ -19,6 +19,7 @@ def encode(outcome: Outcome) -> bytes:
                 "finish_reason": outcome.finish_reason,
                 "thinking": outcome.thinking,
                 "usage": usage,
+                **({"problem": outcome.problem} if outcome.problem else {}),
             }
             return canonical({"reply": kept})
         case Failure():
@@ -30,6 +31,6 @@ def decode(data: bytes) -> Outcome:
     raw = loads(data)
     if (reply := raw.get("reply")) is not None:
         usage = Usage.model_validate(reply["usage"])
-        return Reply(reply["text"], reply["finish_reason"], usage, reply.get("thinking", ""))
+        return Reply(reply["text"], reply["finish_reason"], usage, reply.get("thinking", ""), reply.get("problem", ""))
     failure = raw["failure"]
     return Failure(failure["reason"], Usage.model_validate(failure["usage"]))

@@ -33,21 +33,21 @@ DATA = Path(__file__).parents[4] / "shared" / "data"
         ('{"final_answer": "C. Vitamin C"}', "C"),
         ('{"answer_choice": "(C)"}', "C"),
         ('{"answer": "C"} and again {"answer": "C"}', "C"),
+        ("The answer is C.", "C"),
+        ("Final answer: C\nI hope this helps.", "C"),
+        ("Final answer: c", "C"),
+        ("Final answer: Vitamin C", "C"),
+        ("My final answer: C", "C"),
         # another letter is stated too, or none is
         ("", None),
         ("C", None),
-        ("The answer is C.", None),
-        ("Final answer: C\nI hope this helps.", None),
         ("Final answer: C or D", None),
         ("Final answer: C, not D", None),
         ("Final answer: C. Vitamin D", None),
         ("Final answer: CD", None),
         ("Final answer: a vitamin", None),
-        ("Final answer: c", None),
         ("Final answer: E", None),
-        ("Final answer: Vitamin C", None),
         ("Final answer:", None),
-        ("My final answer: C", None),
         ("The final answer: X", None),
         ('{"answer": "C"} {"answer": "D"}', None),
         ('{"answer": "C or D"}', None),
@@ -65,9 +65,9 @@ def test_the_required_last_line_is_always_read(reasoning: str, letter: str, dots
 
 
 @given(text=st.text() | st.text(' \n"{}:.*ABCDEabcdefinalansweroption', max_size=60))
-def test_what_is_stated_is_an_option_and_stands_in_the_text(text: str) -> None:
+def test_a_stated_answer_is_an_option(text: str) -> None:
     letter = stated(text, QUESTION)
-    assert letter is None or (letter in QUESTION.options and letter in text)
+    assert letter is None or letter in QUESTION.options
 
 
 @given(one=st.sampled_from("ABCD"), other=st.sampled_from("ABCD"))

@@ -75,3 +75,15 @@ async def test_nothing_to_ask_is_nothing_asked() -> None:
     models = ScriptedModels(lambda asked: reply("7"))
     assert await ask_until_read(models, [], number, 3) == []
     assert models.asked == []
+
+
+async def test_a_refusal_is_not_asked_again() -> None:
+    models = ScriptedModels(lambda asked: Reply("", "stop", Usage(), problem="the model refused: no"))
+    (reading,) = await ask_until_read(models, [request(1)], number, 3)
+    assert (reading.value, reading.why_not, len(models.asked)) == (None, "the model refused: no", 1)
+
+
+async def test_why_the_last_reply_was_interrupted_is_in_the_reason() -> None:
+    models = ScriptedModels(lambda asked: Reply("?", "other", Usage(), problem="interrupted: finish reason abort"))
+    (reading,) = await ask_until_read(models, [request(1)], number, 2)
+    assert reading.why_not == "no reply could be read in 2 asks; the last was interrupted: finish reason abort"

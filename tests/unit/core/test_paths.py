@@ -1,11 +1,12 @@
 """Reading and making paths."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.case import Path, Usage
+from services.contracts.case import FinishReason, Path, Usage
 from services.contracts.recipe import Model, Sampling
-from services.core.case.paths import best, from_answer, of_round, planned, rank, reasons, wording
+from services.core.case.paths import best, from_answers, of_round, planned, rank, reasons, why_no_text, wording
 from services.core.ledger.calls import Answer, Failure, Reply, Request
 from tests.strategies import case, correct, failed, path, unjudged, verified, wrong
 
@@ -66,7 +67,7 @@ def test_a_path_from_a_reply_and_one_from_a_failure() -> None:
     usage = Usage(prompt=5, completion=3)
 
     def made(outcome: Reply | Failure) -> Path:
-        return from_answer(CASE, Answer(request, outcome), origin="refined", round=1, slot=0, parents=[parent])
+        return from_answers(CASE, [Answer(request, outcome)], origin="refined", round=1, slot=0, parents=[parent])
 
     written, lost = made(Reply("Text.", "length", usage, "hm")), made(Failure("refused", usage))
     assert (written.text, written.finish_reason, written.failure, written.standing) == (
@@ -78,3 +79,25 @@ def test_a_path_from_a_reply_and_one_from_a_failure() -> None:
         assert each.parents == (parent.path_id,)
         assert [(call.call_id, call.stage, call.usage) for call in each.calls] == [(request.call_id, "refine", usage)]
         assert (each.alias, each.temperature) == ("two", 0.8)
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        (Reply("", "stop", Usage()), "no text: the reply is empty (finish reason stop)"),
+        (Reply(" \n", "length", Usage(), "hm"), "no text: all of the reply is thinking (finish reason length)"),
+        (Reply("Half", "other", Usage(), problem="interrupted: abort"), "interrupted: abort"),
+        (Reply("Half", "other", Usage()), "interrupted: the server ended the text"),  # of an earlier version's ledger
+        (Reply("", "stop", Usage(), problem="the model refused: no"), "the model refused: no"),
+    ],
+)
+def test_a_reply_without_a_whole_text_is_an_unknown_path_that_says_why(reply: Reply, why: str) -> None:
+    request = Request("case", "generate", "one", Model(served="m"), "Write.", Sampling(temperature=1, max_tokens=9), 1)
+    made = from_answers(CASE, [Answer(request, reply)] * 2, origin="generated", round=0, slot=0)
+    assert (made.text, made.finish_reason, made.failure, made.standing) == ("", None, why, "unknown")
+    assert len(made.calls) == 2, "every ask was paid for"
+
+
+@pytest.mark.parametrize("finish", ["stop", "length"])
+def test_a_text_that_was_cut_off_is_still_a_path(finish: FinishReason) -> None:
+    assert why_no_text(Reply("Text.", finish, Usage())) == ""

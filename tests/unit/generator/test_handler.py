@@ -1,5 +1,6 @@
 """The generator fills the plan's missing slots, and never sees gold."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,36 @@ async def test_a_call_that_failed_for_good_is_an_unknown_path() -> None:
     assert [made.slot for made in done.paths if made.standing == "unknown"] == [1, 4, 7]
     assert done.paths[1].failure == "refused"
     assert done.paths[1].calls != ()
+
+
+INTERRUPTED = Reply("Heparin is the right answer because it", "other", Usage(), problem="interrupted: abort")
+
+
+async def test_an_interrupted_path_is_asked_for_again_and_both_calls_are_in_its_lineage() -> None:
+    models = ScriptedModels(lambda request: INTERRUPTED if request.ask == (0, 0) else written(request))
+    done = await generated(case(), models)
+    assert all(made.standing == "unverified" and made.text.startswith("Text of") for made in done.paths)
+    assert all([call.stage for call in made.calls] == ["generate", "generate"] for made in done.paths)
+    assert len({call.call_id for made in done.paths for call in made.calls}) == 18
+
+
+async def test_a_path_that_is_always_interrupted_is_unknown_and_has_no_text() -> None:
+    done = await generated(case(), ScriptedModels(lambda request: INTERRUPTED))
+    assert {(made.standing, made.text, made.failure) for made in done.paths} == {("unknown", "", "interrupted: abort")}
+    assert {len(made.calls) for made in done.paths} == {RECIPE.max_asks}
+
+
+@pytest.mark.parametrize(
+    ("reply", "why", "asks"),
+    [
+        (Reply("", "stop", Usage()), "no text: the reply is empty (finish reason stop)", RECIPE.max_asks),
+        (Reply("", "length", Usage(), "hm"), "no text: all of the reply is thinking (finish reason length)", 1),
+        (Reply("", "stop", Usage(), problem="the model refused: no"), "the model refused: no", 1),
+    ],
+)
+async def test_an_empty_reply_and_a_refusal_are_unknown_not_in_error(reply: Reply, why: str, asks: int) -> None:
+    done = await generated(case(), ScriptedModels(lambda request: reply))
+    assert {(made.standing, made.failure, len(made.calls)) for made in done.paths} == {("unknown", why, asks)}
 
 
 async def test_another_life_asks_anew() -> None:

@@ -135,3 +135,11 @@ async def test_a_call_that_failed_for_good_is_an_unknown_path(lane: object, at: 
     models = ScriptedModels(lambda request: Failure("refused"))
     done = message(list(await lane(at, RECIPE, models)))  # type: ignore[operator]
     assert [made.standing for made in of_round(done, 1)] == ["unknown", "unknown"]
+
+
+async def test_an_interrupted_text_is_asked_for_again() -> None:
+    half = Reply("Rewr", "other", Usage(), problem="interrupted: abort")
+    for lane, of in ((refine, MEDIUM), (reason_anew, DIFFICULT)):
+        models = ScriptedModels(lambda request: half if request.ask[1] == 0 else written(request))
+        done = of_round(message(await lane(of, RECIPE, models)), 1)
+        assert [(made.text, len(made.calls)) for made in done] == [("Rewritten.", 2)] * 2

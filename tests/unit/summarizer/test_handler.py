@@ -114,9 +114,15 @@ async def test_a_call_that_two_paths_name_is_paid_for_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "unusable", [Reply("", "stop", Usage()), Reply(" \n", "stop", Usage()), Reply("In sh", "length", Usage())]
+    "unusable",
+    [
+        Reply("", "stop", Usage()),
+        Reply(" \n", "stop", Usage()),
+        Reply("In sh", "length", Usage()),
+        Reply("In sh", "other", Usage(), problem="interrupted: abort"),
+    ],
 )
-async def test_a_summary_that_is_empty_or_cut_off_is_asked_for_anew(unusable: Reply) -> None:
+async def test_a_summary_that_is_empty_cut_off_or_interrupted_is_asked_for_again(unusable: Reply) -> None:
     models = ScriptedModels(lambda request: unusable if request.ask[1] == 0 else condensed(request))
     refined, _ = await records(accepted(), models)
     assert refined.summary == "In short."

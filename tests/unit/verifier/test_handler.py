@@ -59,10 +59,14 @@ def states(letter: str) -> Path:
 @pytest.mark.parametrize(
     ("made", "outcome", "by"),
     [
-        (NEW.with_(text=""), "error", "empty"),
-        (NEW.with_(text=" \n"), "error", "empty"),
+        (NEW.with_(text=""), "unjudged", "empty"),
+        (NEW.with_(text=" \n"), "unjudged", "empty"),
+        (NEW.with_(finish_reason="other"), "unjudged", "failure"),
+        (states("C").with_(finish_reason="other"), "unjudged", "failure"),
+        (states("E"), "error", "stated_answer"),
+        (NEW.with_(text="So.\nFinal answer: None of the above"), "error", "stated_answer"),
         (NEW.with_(finish_reason="length"), "error", "cut_off"),
-        (NEW.with_(text="", finish_reason="length"), "error", "empty"),
+        (NEW.with_(text="", finish_reason="length"), "unjudged", "empty"),
         (states("C").with_(finish_reason="length"), "error", "cut_off"),
         (NEW.with_(text="", finish_reason=None, failure="refused"), "unjudged", "failure"),
         (path(CASE, 0, origin="refined", round=1, text="By the reference answer, C."), "error", "leak"),

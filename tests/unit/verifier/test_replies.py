@@ -102,7 +102,7 @@ def test_two_verdicts_that_conflict_are_none(one: str, other: str, quote: str, b
 
 @pytest.mark.parametrize(
     "text",
-    ['{"score": 3, "score": 4}', '{"score": 3}\n{"score": 4}', '{"score": 3.5}', '{"score": true}', '{"score": 4/5}',
+    ['{"score": 3, "score": 4}', '{"score": 3}\n{"score": 4}', '{"score": 3.5}', '{"score": true}', '{"score": 4/6}',
      '{"score": 3 or 4}', '{"score": 3 out of 4}', '{"score": 2 5}', '{"score": 3, 4}', '{"score": 3 # or 4\n}',
      '{"score": 3', '{"score": 3.', '{"score": 3: 4}', 'It is: {"score": 3, "n": ' + "9" * 5_000 + "}",
      '{"score": null}', '{"score": "high"}', '{"score": 1e400}', '{"score": 99999999999999999999}', "score: 3", "3"],

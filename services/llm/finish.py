@@ -1,0 +1,54 @@
+"""Why a model stopped: whole, cut off or interrupted. What servers say of it, in one table."""
+
+from typing import Any, Literal
+
+from services.contracts.case import FinishReason
+
+Finish = Literal["whole", "cut off", "interrupted"]
+
+_WHOLE = {
+    "stop",
+    "eos",
+    "eos_token",
+    "end_turn",
+    "stop_sequence",
+    "stop_token",
+    "stop_string",
+    "end",
+    "complete",
+    "completed",
+}
+_CUT_OFF = {"length", "max_tokens", "model_length", "max_new_tokens", "max_output_tokens", "max_completion_tokens"} | {
+    "model_context_window_exceeded", "context_length", "token_limit", "incomplete",
+}  # fmt: skip
+REFUSED = {"refusal"}
+CALLED = {"tool_calls", "tool_call", "function_call", "tool_use"}
+"""The model called a tool instead of writing: whole where the call's arguments are the reply (see content.py)."""
+
+_WRITTEN: dict[Finish, FinishReason] = {"whole": "stop", "cut off": "length", "interrupted": "other"}
+
+
+def finish(value: Any) -> Finish:
+    """What a server's finish reason means. Whatever isn't known is interrupted: half a sentence must not pass for a
+    whole text, and the reason is reported with it."""
+    said = name(value)
+    if said in _WHOLE or said in REFUSED:
+        return "whole"
+    return "cut off" if said in _CUT_OFF else "interrupted"
+
+
+def name(value: Any) -> str:
+    """The reason's plain name, in lower case: also of `{"type": "stop"}`; "null" where there is none."""
+    if isinstance(value, dict):
+        value = value.get("type")
+    return value.strip().casefold()[:60] if isinstance(value, str) and value.strip() else "null"
+
+
+def written(value: Finish) -> FinishReason:
+    """How messages and the ledger write it."""
+    return _WRITTEN[value]
+
+
+def meant(reason: FinishReason) -> Finish:
+    """What messages and the ledger mean by theirs."""
+    return next(means for means, written in _WRITTEN.items() if written == reason)

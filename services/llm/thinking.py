@@ -1,0 +1,118 @@
+"""A reasoning model's thinking, told from its answer by the marks that models and chat templates leave in a text.
+
+Linear in the text. Marks in the middle of a line are the text's own words, not marks.
+"""
+
+import re
+
+_NAMES = r"(?:think|thinking|thought|seed:think|mm:think)"
+_OPEN = (
+    rf"<{_NAMES}>", r"\[THINK\]", r"<\|begin_of_thought\|>", r"<\|START_THINKING\|>", r"◁think▷", r"<\|channel>thought",
+)  # fmt: skip
+_CLOSE = (rf"</{_NAMES}>", r"\[/THINK\]", r"<\|end_of_thought\|>", r"<\|END_THINKING\|>", r"◁/think▷", r"<channel\|>")
+_MARK = re.compile(rf"(?P<open>{'|'.join(_OPEN)})|(?P<close>{'|'.join(_CLOSE)})")
+_ANSWER_MARK = re.compile(r"^\s*<\|(?:begin_of_solution|START_RESPONSE)\|>|<\|(?:end_of_solution|END_RESPONSE)\|>\s*$")
+_SECTION = re.compile(
+    r"^[#*\s]{0,8}(?P<thinking>thinking)[*:\s]{0,6}$|^[#*\s]{0,8}(?P<final>final response)[*:\s]{0,6}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CHANNEL = re.compile(r"<\|channel\|>([a-z]{1,20})[^<]{0,100}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>")
+_CHANNEL_END = re.compile(r"<\|(?:end|return|call|start|channel)\|>")
+_BARE = ("analysis", "assistantfinal")
+"""What is left of the channels' marks where a server drops special tokens."""
+_END_OF_TURN = re.compile(
+    r"<\|(?:im_end|endoftext|eot_id|eom_id|end_of_text|end_of_turn|end|return|END_OF_TURN_TOKEN)\|>"
+    r"|<｜end▁of▁sentence｜>|</s>|<end_of_turn>|<eos>"
+)
+_START_OF_TURN = re.compile(
+    r"\A\s*(?:<s>|<bos>|<\|begin_of_text\|>)?\s*(?:<\|im_start\|>assistant\s*|<\|assistant\|>\s*|<start_of_turn>model\s*"
+    r"|<｜Assistant｜>\s*|<\|start_header_id\|>assistant<\|end_header_id\|>\s*|<\|start\|>assistant(?!<\|channel))"
+)
+
+
+def split(content: str) -> tuple[str, str]:
+    """Thinking and text of a reply's content.
+
+    Thinking without an end takes all of the content; an end without a beginning ends thinking as well, since some chat
+    templates put the beginning into the prompt. Tokens of the chat template around the text are dropped, and whatever
+    a model wrote after the end of its turn.
+    """
+    if "<|channel|>" in content:
+        return _channels(content)
+    begin, final = _BARE
+    if content.startswith(begin) and final in content:
+        analysis, _, text = content.removeprefix(begin).partition(final)
+        return analysis.strip(), _of_turn(text.lstrip())
+    content = _of_turn(content)
+    thinking, text = _tagged(content)
+    if not thinking:
+        thinking, text = _sections(text)
+    return thinking, text
+
+
+def _of_turn(content: str) -> str:
+    """The content without the tokens that begin and end the model's turn."""
+    if "<" not in content:
+        return content
+    if (start := _START_OF_TURN.match(content)) is not None and start.end() > 0:
+        content = content[start.end() :]
+    end = _END_OF_TURN.search(content)
+    return content if end is None else content[: end.start()]
+
+
+def _tagged(content: str) -> tuple[str, str]:
+    """Thinking and text by opening and closing marks; marks come twice, alone, or in the text itself."""
+    parts: dict[bool, list[str]] = {True: [], False: []}
+    inside, quoted, at = False, 0, 0
+    for mark in _MARK.finditer(content):
+        before = content[at : mark.start()]
+        if mark["open"] is not None:
+            if not inside and not _begins_line(content, mark.start(), at):
+                quoted += 1  # the text speaks of the mark
+                continue
+            parts[inside].append(before)
+            inside, quoted = True, 0
+        elif not inside and quoted:
+            quoted -= 1
+            continue
+        elif inside:
+            parts[True].append(before)
+            inside = False
+        else:  # an end alone: what came before was thinking, unless nothing comes after
+            parts[False].append(before)
+            if not parts[True] or content[mark.end() :].strip():
+                parts[True] += parts[False]
+                parts[False] = []
+        at = mark.end()
+    parts[inside].append(content[at:])
+    thinking = "\n".join(part.strip() for part in parts[True] if part.strip())
+    if at == 0:
+        return "", content
+    text = "\n\n".join(part.strip() for part in parts[False][:-1] if part.strip())
+    last = "" if inside else parts[False][-1].lstrip()
+    return thinking, _ANSWER_MARK.sub("", f"{text}\n\n{last}" if text and last else text or last)
+
+
+def _begins_line(content: str, start: int, at: int) -> bool:
+    """Whether nothing but blanks stands between the line's beginning, or the last mark, and this one."""
+    return not content[max(content.rfind("\n", 0, start) + 1, at) : start].strip()
+
+
+def _sections(content: str) -> tuple[str, str]:
+    """HuatuoGPT's way: a heading "Thinking", which begins the content, and a heading "Final Response"."""
+    headings = list(_SECTION.finditer(content))
+    final = next((heading for heading in headings if heading["final"] is not None), None)
+    if final is None or headings[0]["thinking"] is None or content[: headings[0].start()].strip():
+        return "", content
+    return content[headings[0].end() : final.start()].strip(), content[final.end() :].lstrip()
+
+
+def _channels(content: str) -> tuple[str, str]:
+    """Channels of gpt-oss's harmony format: `final` holds the text, all others are thinking."""
+    parts: dict[bool, list[str]] = {True: [], False: []}
+    for channel in _CHANNEL.finditer(content):
+        end = _CHANNEL_END.search(content, channel.end())
+        said = content[channel.end() : len(content) if end is None else end.start()].strip()
+        if said:
+            parts[channel[1] != "final"].append(said)
+    return "\n".join(parts[True]), "\n\n".join(parts[False])

@@ -1,0 +1,106 @@
+"""One table of what model servers answer other than a reply: by status and by error code. Read by error_responses.py;
+docs/model-servers.md shows it.
+
+The first row that matches counts; rows with codes or words come before those of the bare status.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from services.llm.troubles import Reason
+
+Kind = Literal["busy", "operator", "time-out", "failed", "refused"]
+"""busy: lowers the server's limit; held, and in a pool the next server is tried.
+operator: the key, the account, the model name or the address is wrong: held, and reported.
+time-out, failed: the server or the way to it. If other calls succeed, a few more tries, then final; else held.
+refused: this request. If other calls succeed, a final failure; else a wrong configuration: held, and reported."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What an answer means. `codes`, if any: one of them must be the error's code or type. `words`, if any: one of them
+    must occur in the error's message (in lower case)."""
+
+    statuses: frozenset[int]
+    kind: Kind
+    means: str
+    codes: frozenset[str] = frozenset()
+    words: tuple[str, ...] = ()
+    reason: Reason | None = None
+    """For operator."""
+
+
+def _row(
+    statuses: str, kind: Kind, means: str, codes: str = "", words: tuple[str, ...] = (), reason: Reason | None = None
+) -> Row:
+    return Row(_statuses(statuses), kind, means, frozenset(codes.split()), words, reason)
+
+
+def _statuses(text: str) -> frozenset[int]:
+    found: set[int] = set()
+    for part in text.split():
+        first, _, last = part.partition("-")
+        found |= set(range(int(first), int(last or first) + 1))
+    return frozenset(found)
+
+
+_ANY = "200 400-599"
+_QUOTA = "insufficient_quota billing_hard_limit_reached insufficient_balance"
+_NO_MODEL = "model_not_found model_not_available invalid_model DeploymentNotFound"
+_UNSUPPORTED = "unsupported_parameter unsupported_value unknown_parameter"
+_TOO_LONG = "context_length_exceeded exceed_context_size_error string_above_max_length"
+_FILTERED = "content_filter content_policy_violation ResponsibleAIPolicyViolation"
+_RATE = "rate_limit_exceeded rate_limit_error RateLimitError throttling_error overloaded_error engine_overloaded"
+
+TABLE: tuple[Row, ...] = (
+    _row(_ANY, "operator", "the account's quota is used up: check its billing", _QUOTA, reason="account"),
+    _row(_ANY, "operator", "unknown model: check the alias's served name", _NO_MODEL, reason="model"),
+    _row("400 403 422", "refused", "the request's content was filtered", _FILTERED),
+    _row("400 413 422", "refused", "the prompt does not fit the model's context", _TOO_LONG),
+    _row(
+        "400 413 422",
+        "refused",
+        "the prompt does not fit the model's context",
+        words=("context length", "context size", "context window"),
+    ),
+    _row("400 409", "failed", "an earlier attempt is still running", words=("already running",)),
+    _row(
+        "400 422",
+        "operator",
+        "the server does not support this parameter: check the alias's model in the recipe",
+        _UNSUPPORTED,
+        reason="refused",
+    ),
+    _row("429 500-599", "busy", "too many calls for this server or account", _RATE),
+    _row("429", "busy", "too many calls for this server or account"),
+    _row("503 529", "busy", "the server takes no more calls now"),
+    _row("498", "busy", "no capacity now"),
+    _row("401", "operator", "the key is refused: check the alias's api_key", reason="key"),
+    _row("402", "operator", "payment is required: check the account", reason="account"),
+    _row("404", "operator", "unknown model or wrong base_url: check both for this alias", reason="model"),
+    _row("405", "operator", "no chat endpoint here: check the alias's base_url", reason="address"),
+    _row("407", "operator", "a proxy requires a login: check the network settings", reason="address"),
+    _row("300-399", "operator", "a redirect: check the alias's base_url", reason="address"),
+    _row("408 504 524", "time-out", "no reply in time"),
+    _row("403", "refused", "forbidden: a content filter, or the key may not use this model"),
+    _row("409 423 424 425 499", "failed", "the server did not finish the request"),
+    _row("502 521-523 525-527 530", "failed", "a proxy does not reach the server"),
+    _row("500-599", "failed", "an error of the server"),
+    _row("100-199 201-299", "failed", "no reply"),
+    _row("200", "failed", "an error in place of a reply"),
+    _row("400-499", "refused", "the server refuses this request"),
+)
+"""Every status has a row: the last ones take whole ranges."""
+
+
+def row_of(status: int, codes: tuple[str, ...], message: str) -> Row:
+    """The row for an answer: its status, its error's code and type, its message in lower case."""
+    for row in TABLE:
+        if status not in row.statuses:
+            continue
+        if row.codes and not row.codes.intersection(codes):
+            continue
+        if row.words and not any(word in message for word in row.words):
+            continue
+        return row
+    return Row(frozenset(), "failed", "an unknown status")
