@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 from rich.console import Console
 
@@ -27,6 +28,4 @@ class Failed(Exception):
 
 def emit(data: Any) -> None:
     """Print data as JSON on stdout."""
-    import orjson
-
     typer.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())

@@ -2,6 +2,13 @@
 
 from services.cli.console import Failed
 from services.core.errors import BrokerAway, Trouble
+from services.deadletters.survey import NoDeadLetters
+from services.ledger import LedgerUnusable
+from services.local.processes.folders import FolderInUse
+from services.local.processes.process import ProcessError
+from services.local.replay import NoData
+from services.local.servers.kafka_jars import JarError
+from services.local.servers.small_model import WeightsError
 from services.recipes import BadRecipe
 from services.runtime.kafka.admin import TopicRefused
 from services.worker.publishing import RecipeTooLarge
@@ -25,14 +32,6 @@ def sentence(error: Exception) -> str | None:
 
 def _is_local(error: Exception) -> bool:
     """Whether it is one of the local stack's, which only its own commands import."""
-    from services.deadletters.survey import NoDeadLetters
-    from services.ledger import LedgerUnusable
-    from services.local.processes.folders import FolderInUse
-    from services.local.processes.process import ProcessError
-    from services.local.replay import NoData
-    from services.local.servers.kafka_jars import JarError
-    from services.local.servers.small_model import WeightsError
-
     return isinstance(
         error, NoDeadLetters | LedgerUnusable | FolderInUse | JarError | WeightsError | ProcessError | NoData
     )

@@ -6,6 +6,9 @@ from typing import Annotated
 import typer
 
 from services.cli.console import UP, Folder, Json, emit, out
+from services.cli.coordinates import ledger
+from services.contracts.topics import topics
+from services.ledger import open_ledger
 
 app = typer.Typer(no_args_is_help=True, help="Circuits: a burst of dead letters opens one, and stops its service.")
 
@@ -18,8 +21,6 @@ def list_(folder: Folder = UP, json: Json = False) -> None:
 
     Example:  reasonmed circuit list
     """
-    from services.cli.coordinates import ledger
-
     whys = asyncio.run(_whys(ledger(folder)))
     if json:
         emit([{"service": service, "open": why is not None, "why": why} for service, why in whys.items()])
@@ -34,8 +35,6 @@ def close(service: Annotated[str, typer.Argument(help="As in `reasonmed circuit 
 
     Example:  reasonmed circuit close verifier
     """
-    from services.cli.coordinates import ledger
-
     if service not in services():
         raise typer.BadParameter(f"one of {', '.join(services())}", param_hint="SERVICE")
     why = asyncio.run(_close(ledger(folder), service))
@@ -44,8 +43,6 @@ def close(service: Annotated[str, typer.Argument(help="As in `reasonmed circuit 
 
 def services() -> list[str]:
     """Every service (or group, where a service has several) that has a circuit: all that read cases or submissions."""
-    from services.contracts.topics import topics
-
     readers = [
         topic.group or reader
         for topic in topics().values()
@@ -57,16 +54,12 @@ def services() -> list[str]:
 
 
 async def _whys(url: str) -> dict[str, str | None]:
-    from services.ledger import open_ledger
-
     async with open_ledger(url) as ledger:
         return {service: await ledger.attempts.circuit(service) for service in services()}
 
 
 async def _close(url: str, service: str) -> str | None:
     """Why it was open."""
-    from services.ledger import open_ledger
-
     async with open_ledger(url) as ledger:
         why = await ledger.attempts.circuit(service)
         if why is not None:

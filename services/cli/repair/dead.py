@@ -4,16 +4,18 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.progress import Progress
 
 from services.cli.console import UP, Bootstrap, Folder, Json, emit, err
+from services.cli.coordinates import client
+from services.cli.repair import dead_view as view
 from services.cli.since import moment
-
-if TYPE_CHECKING:
-    from services.deadletters.survey import Filter, Step, Survey
-    from services.runtime.kafka.client import KafkaClient
+from services.deadletters import survey as dead_letters
+from services.deadletters.survey import SERVICES, Filter, Step, Survey
+from services.runtime.kafka.client import KafkaClient
 
 app = typer.Typer(no_args_is_help=True, help="Look at dead letters, and send them on their way again.")
 
@@ -44,9 +46,6 @@ def list_(
 
     Example:  reasonmed dead list --kind too_many_unknown --since 2026-05-17
     """
-    from services.cli.coordinates import client
-    from services.cli.repair import dead_view as view
-
     meant = _filter(service, kind, case, since)
     found = asyncio.run(_survey(client(bootstrap, folder), quiet=json))
     rows = [row for row in found.rows if meant.takes(row)]
@@ -72,10 +71,6 @@ def show(
 
     Example:  reasonmed dead show router 2 17 --raw original.json
     """
-    from services.cli.coordinates import client
-    from services.cli.repair import dead_view as view
-    from services.deadletters import survey as dead_letters
-
     if f"{service}-dead" not in dead_letters.DEAD_TOPICS:
         raise typer.BadParameter(f"one of {', '.join(dead_letters.DEAD_TOPICS.values())}", param_hint="SERVICE")
     message = asyncio.run(dead_letters.one(client(bootstrap, folder), service, partition, offset))
@@ -105,10 +100,6 @@ def redrive(
 
     Example:  reasonmed dead redrive --kind too_many_unknown --yes
     """
-    from services.cli.coordinates import client
-    from services.cli.repair import dead_view as view
-    from services.deadletters import survey as dead_letters
-
     meant, kafka = _filter(service, kind, case, since), client(bootstrap, folder)
     _refuse_unmeant(meant, every=every, yes=yes)
     found = asyncio.run(_survey(kafka, quiet=json))
@@ -130,25 +121,19 @@ def redrive(
     view.tell_unreadable(found)
 
 
-async def _survey(kafka: "KafkaClient", *, quiet: bool) -> "Survey":
-    from services.deadletters import survey as dead_letters
-
+async def _survey(kafka: KafkaClient, *, quiet: bool) -> Survey:
     with _progress("reading", await dead_letters.count(kafka), quiet=quiet) as step:
         return await dead_letters.survey(kafka, step)
 
 
 @contextmanager
 def _progress(doing: str, total: int, *, quiet: bool) -> Iterator["Step"]:
-    from rich.progress import Progress
-
     with Progress(console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
         task = bar.add_task(doing, total=total)
         yield lambda more: bar.advance(task, more)
 
 
-def _filter(service: str | None, kind: str | None, case: str | None, since: str | None) -> "Filter":
-    from services.deadletters.survey import SERVICES, Filter
-
+def _filter(service: str | None, kind: str | None, case: str | None, since: str | None) -> Filter:
     if service not in (None, *SERVICES):
         raise typer.BadParameter(f"one of {', '.join(SERVICES)}", param_hint="--service")
     if kind not in (None, *KINDS):
@@ -156,10 +141,8 @@ def _filter(service: str | None, kind: str | None, case: str | None, since: str 
     return Filter(service=service, kind=kind, case=case, since=moment(since))
 
 
-def _refuse_unmeant(meant: "Filter", *, every: bool, yes: bool) -> None:
+def _refuse_unmeant(meant: Filter, *, every: bool, yes: bool) -> None:
     """What is sent begins new lives, paid for anew: nobody is to send all of it by leaving a filter out."""
-    from services.deadletters.survey import Filter
-
     unfiltered = meant == Filter()
     if (yes and unfiltered and not every) or (every and not unfiltered):
         raise typer.BadParameter("either a filter (--service, --kind, --case, --since) or --all", param_hint="--yes")

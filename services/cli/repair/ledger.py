@@ -4,14 +4,18 @@ import asyncio
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, err, out
-
-if TYPE_CHECKING:
-    from services.runtime.kafka.client import KafkaClient
+from services.cli.coordinates import client, ledger
+from services.contracts.topics import topics
+from services.core.errors import BrokerAway
+from services.ledger import open_ledger, open_status_store
+from services.runtime.kafka import admin
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.cluster import brokers
 
 app = typer.Typer(no_args_is_help=True, help="The call ledger: each paid call, each question admitted.")
 
@@ -36,8 +40,6 @@ def prune(
 
     Example:  reasonmed ledger prune --older-than 45d --yes
     """
-    from services.cli.coordinates import client, ledger
-
     age = _age(older_than)
     url = ledger(folder)
     _refuse_kept(age, asyncio.run(_kept_ms(client(bootstrap, folder))))
@@ -71,13 +73,8 @@ def _refuse_kept(age: timedelta, kept_ms: Mapping[str, int]) -> None:
     )
 
 
-async def _kept_ms(kafka: "KafkaClient") -> dict[str, int]:
+async def _kept_ms(kafka: KafkaClient) -> dict[str, int]:
     """How long the cluster keeps each topic from which work may be read again: retention.ms. Raises Failed."""
-    from services.contracts.topics import topics
-    from services.core.errors import BrokerAway
-    from services.runtime.kafka import admin
-    from services.runtime.kafka.cluster import brokers
-
     queues = [
         topic.name
         for topic in topics().values()
@@ -99,8 +96,6 @@ async def _kept_ms(kafka: "KafkaClient") -> dict[str, int]:
 
 
 async def _prune(url: str, age: timedelta) -> int:
-    from services.ledger import open_ledger, open_status_store
-
     async with open_ledger(url) as ledger, open_status_store(url) as standings:
         await standings.prune(age.total_seconds())
         return await ledger.books.prune(age.total_seconds())

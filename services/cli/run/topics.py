@@ -1,14 +1,19 @@
 """`reasonmed topics`: declare the topics of proto/topics.yaml, and show them."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from services.cli.console import UP, Bootstrap, Folder, Json, emit, err, out
-
-if TYPE_CHECKING:
-    from services.runtime.kafka.client import KafkaClient
+from services.cli.coordinates import client
+from services.contracts.topics import topics
+from services.runtime.kafka import admin
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.cluster import brokers
+from services.runtime.kafka.declared import specs
 
 app = typer.Typer(no_args_is_help=True, help="Declare the topics, and compare them with what the cluster has.")
 
@@ -27,8 +32,6 @@ def declare(
 
     Example:  reasonmed topics declare --bootstrap kafka-1:9092 --replication 3
     """
-    from services.cli.coordinates import client
-
     said = asyncio.run(_declare(client(bootstrap, folder), replication, partitions))
     if json:
         emit(said)
@@ -46,20 +49,11 @@ def describe(bootstrap: Bootstrap = None, folder: Folder = UP, json: Json = Fals
 
     Example:  reasonmed topics describe --json
     """
-    from services.cli.coordinates import client
-
     described = asyncio.run(_describe(client(bootstrap, folder)))
     emit(described) if json else _show(described)
 
 
-async def _declare(kafka: "KafkaClient", replication: int | None, partitions: int | None) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from services.contracts.topics import topics
-    from services.runtime.kafka import admin
-    from services.runtime.kafka.cluster import brokers
-    from services.runtime.kafka.declared import specs
-
+async def _declare(kafka: KafkaClient, replication: int | None, partitions: int | None) -> dict[str, Any]:
     replicas = replication or (3 if await brokers(kafka) >= 3 else 1)
     wanted = specs(
         topics().values(), replication=replicas, max_message_bytes=kafka.max_message_bytes, partitions=partitions
@@ -73,11 +67,7 @@ async def _declare(kafka: "KafkaClient", replication: int | None, partitions: in
     }
 
 
-async def _describe(kafka: "KafkaClient") -> list[dict[str, Any]]:
-    from services.contracts.topics import topics
-    from services.runtime.kafka import admin
-    from services.runtime.kafka.cluster import brokers
-
+async def _describe(kafka: KafkaClient) -> list[dict[str, Any]]:
     await brokers(kafka)  # says clearly where there is none
     found = await admin.describe(kafka, list(topics()))
     return [
@@ -92,8 +82,6 @@ async def _describe(kafka: "KafkaClient") -> list[dict[str, Any]]:
 
 
 def _show(described: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-
     table = Table("topic", "holds", "written by", "read by", "declared", "on the cluster")
     for topic in described:
         there = topic["on_cluster"]

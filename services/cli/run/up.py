@@ -6,16 +6,23 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.live import Live
 
-from services.cli.console import UP, Failed, out
-
-if TYPE_CHECKING:
-    from services.core.endpoint import Endpoint
-    from services.local.servers import model_server as serving
-    from services.local.stack import Plan, Stack
+from services import recipes
+from services.cli.console import UP, out
+from services.cli.coordinates import Coordinates, client, environment_settings, forget, save
+from services.cli.run.processes import table
+from services.core.dedupe.evaluation_file import read
+from services.core.endpoint import Endpoint
+from services.local.processes.folders import claimed
+from services.local.processes.ports import is_free
+from services.local.processes.process import sigterm_cancels
+from services.local.servers import model_server as serving
+from services.local.stack import Plan, Stack, running
+from services.runtime.process.settings import inherited
 
 GATEWAY_PORT = 8080
 """Where people look first; where it is taken, any free one."""
@@ -53,8 +60,6 @@ def up(
 
     Example:  reasonmed up --scripted --workers 2
     """
-    from services.local.processes.folders import claimed
-
     if scripted and llm_url is not None:
         raise typer.BadParameter("--scripted and --llm-url exclude each other")
     if bootstrap is not None and recipe is None:
@@ -68,11 +73,7 @@ def up(
             out.print("All services have drained and ended.", highlight=False)
 
 
-async def _run(plan: "Plan") -> None:
-    from services.cli.coordinates import forget
-    from services.local.processes.process import sigterm_cancels
-    from services.local.stack import running
-
+async def _run(plan: Plan) -> None:
     def say(step: str) -> None:
         out.print(step, highlight=False)
 
@@ -84,9 +85,7 @@ async def _run(plan: "Plan") -> None:
             forget(plan.folder)
 
 
-def _announce(stack: "Stack") -> None:
-    from services.cli.coordinates import Coordinates, save
-
+def _announce(stack: Stack) -> None:
     coordinates = Coordinates(
         pid=os.getpid(),
         bootstrap=stack.client.bootstrap,
@@ -111,12 +110,8 @@ def _announce(stack: "Stack") -> None:
     out.print("Each service answers /readyz and /metrics on its port. Ctrl-C drains and ends it all.", highlight=False)
 
 
-async def _watch(stack: "Stack") -> None:
+async def _watch(stack: Stack) -> None:
     """Show the processes, on a terminal, until cancelled. Raises ProcessError where Kafka or the model server ends."""
-    from rich.live import Live
-
-    from services.cli.run.processes import table
-
     with Live(console=out, refresh_per_second=2) if out.is_terminal else nullcontext() as live:
         while True:
             stack.check()
@@ -125,16 +120,7 @@ async def _watch(stack: "Stack") -> None:
             await asyncio.sleep(1)
 
 
-def _plan(
-    folder: Path, recipe: str, bootstrap: str | None, llm_url: str | None, scripted: bool, workers: int
-) -> "Plan":
-    from services import recipes
-    from services.cli.coordinates import client, environment_settings
-    from services.local.processes.ports import is_free
-    from services.local.servers.model_server import scripted_recipe
-    from services.local.stack import Plan
-    from services.runtime.process.settings import inherited
-
+def _plan(folder: Path, recipe: str, bootstrap: str | None, llm_url: str | None, scripted: bool, workers: int) -> Plan:
     settings, loaded = environment_settings(), recipes.load(recipe)
     elsewhere = {} if scripted or llm_url is not None else settings.models
     if elsewhere and (missing := sorted(loaded.models.keys() - elsewhere.keys())):
@@ -160,8 +146,6 @@ def _admission(evaluation_index: Path | None, near_duplicates: float | None) -> 
     """The router's settings. Raises BadIndex: better before anything is started."""
     given = {}
     if evaluation_index is not None:
-        from services.core.dedupe.evaluation_file import read
-
         read(evaluation_index)
         given["EVALUATION_INDEX"] = str(evaluation_index.absolute())
     if near_duplicates is not None:
@@ -169,11 +153,8 @@ def _admission(evaluation_index: Path | None, near_duplicates: float | None) -> 
     return given
 
 
-def _model(llm_url: str | None, scripted: bool, elsewhere: "Sequence[Endpoint]") -> "serving.Choice":
+def _model(llm_url: str | None, scripted: bool, elsewhere: Sequence[Endpoint]) -> serving.Choice:
     """No server is started where the environment says where the models are."""
-    from services.core.endpoint import Endpoint
-    from services.local.servers import model_server as serving
-
     if scripted:
         return serving.Scripted()
     if llm_url is not None:

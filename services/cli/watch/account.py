@@ -3,6 +3,8 @@
 import asyncio
 
 from services.cli.console import UP, Failed, Folder, emit
+from services.cli.coordinates import client, load
+from services.local.audit.evidence import account_of
 
 
 def account(folder: Folder = UP) -> None:
@@ -13,9 +15,6 @@ def account(folder: Folder = UP) -> None:
 
     Example:  reasonmed account | jq .routes
     """
-    from services.cli.coordinates import client, load
-    from services.local.audit.evidence import account_of
-
     if (running := load(folder)) is None:
         raise Failed(f"no stack runs in {folder}: start one with `reasonmed up`, or name its --folder")
     emit(

@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from services.cli.console import UP, Folder, Json, emit, out
-
-if TYPE_CHECKING:
-    from services.core.ledger.spending import BudgetState, Spending
+from services.cli.coordinates import ledger
+from services.core.ledger.spending import NANO, BudgetState, Spending
+from services.ledger import open_ledger
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,8 +30,6 @@ def show(folder: Folder = UP, json: Json = False) -> None:
 
     Example:  reasonmed budget show --json
     """
-    from services.cli.coordinates import ledger
-
     state, spendings = asyncio.run(_look(ledger(folder)))
     emit(_data(state, spendings)) if json else _show(state, spendings)
 
@@ -46,8 +45,6 @@ def set_(
 
     Example:  reasonmed budget set 250
     """
-    from services.cli.coordinates import ledger
-
     state = asyncio.run(_set(ledger(folder), _nano(usd)))
     out.print(_line(state), highlight=False)
 
@@ -58,14 +55,10 @@ def clear(folder: Folder = UP) -> None:
 
     Example:  reasonmed budget clear
     """
-    from services.cli.coordinates import ledger
-
     out.print(_line(asyncio.run(_set(ledger(folder), None))), highlight=False)
 
 
 def _nano(usd: str) -> int:
-    from services.core.ledger.spending import NANO
-
     try:
         amount = Decimal(usd)
     except InvalidOperation:
@@ -75,28 +68,22 @@ def _nano(usd: str) -> int:
     return int(amount * NANO)
 
 
-async def _look(url: str) -> "tuple[BudgetState, Sequence[Spending]]":
-    from services.ledger import open_ledger
-
+async def _look(url: str) -> tuple[BudgetState, Sequence[Spending]]:
     async with open_ledger(url) as ledger:
         return await ledger.budgets.state(), await ledger.budgets.spendings()
 
 
-async def _set(url: str, limit: int | None) -> "BudgetState":
-    from services.ledger import open_ledger
-
+async def _set(url: str, limit: int | None) -> BudgetState:
     async with open_ledger(url) as ledger:
         await ledger.budgets.set_limit(limit)
         return await ledger.budgets.state()
 
 
 def _usd(nano_usd: int) -> float:
-    from services.core.ledger.spending import NANO
-
     return nano_usd / NANO
 
 
-def _data(state: "BudgetState", spendings: "Sequence[Spending]") -> dict[str, Any]:
+def _data(state: BudgetState, spendings: Sequence[Spending]) -> dict[str, Any]:
     return {
         "budget_usd": None if state.limit_nano_usd is None else _usd(state.limit_nano_usd),
         "spent_usd": _usd(state.spent_nano_usd),
@@ -118,7 +105,7 @@ def _data(state: "BudgetState", spendings: "Sequence[Spending]") -> dict[str, An
     }
 
 
-def _line(state: "BudgetState") -> str:
+def _line(state: BudgetState) -> str:
     budget = "no budget" if state.limit_nano_usd is None else f"budget {_usd(state.limit_nano_usd):,.2f} USD"
     waits = "; questions wait: raise it with `reasonmed budget set`" if state.waiting else ""
     return (
@@ -127,9 +114,7 @@ def _line(state: "BudgetState") -> str:
     )
 
 
-def _show(state: "BudgetState", spendings: "Sequence[Spending]") -> None:
-    from rich.table import Table
-
+def _show(state: BudgetState, spendings: Sequence[Spending]) -> None:
     table = Table("model", "stage")
     for name in ("calls", "tokens in", "cached", "tokens out", "USD"):
         table.add_column(name, justify="right")

@@ -12,7 +12,7 @@ STALE_S = 10.0
 """Seconds after which figures are told as old: the monitor makes them once a second."""
 
 
-def shown(said: Figures, now: float) -> RenderableType:
+def figures_view(said: Figures, now: float) -> RenderableType:
     """All of them. `now`: Unix time."""
     lines: list[RenderableType] = [
         _age(said, now),

@@ -4,17 +4,19 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, out
-
-if TYPE_CHECKING:
-    from services.contracts.base import WorkId
-    from services.core.messages import Position
-    from services.core.status.case_status import CaseEvent, CaseSeen
-    from services.runtime.kafka.client import KafkaClient
+from services.cli.coordinates import client, ledger
+from services.contracts.codec import Malformed, loads
+from services.core.messages import Position
+from services.core.status.case_status import CaseEvent, CaseSeen
+from services.ledger import open_status_store
+from services.runtime.kafka.bodies import read_at
+from services.runtime.kafka.client import KafkaClient
 
 CHARACTERS = 300
 """Of a reason or summary, on a screen; --json has all."""
@@ -32,18 +34,12 @@ def show(
 
     Example:  reasonmed show case-0123456789abcdef --json
     """
-    from services.cli.coordinates import client, ledger
-
     told = asyncio.run(_look(case_id, ledger(folder), client(bootstrap, folder)))
     emit(told) if json else _show(told)
 
 
-async def _look(case_id: str, url: str, kafka: "KafkaClient") -> dict[str, Any]:
+async def _look(case_id: str, url: str, kafka: KafkaClient) -> dict[str, Any]:
     """The case as data. Raises Failed, LedgerAway, BrokerAway."""
-    from services.contracts.base import CaseId
-    from services.ledger import open_status_store
-    from services.runtime.kafka.bodies import read_at
-
     async with open_status_store(url) as standings:
         case = await standings.case(CaseId(case_id))
     if case is None:
@@ -56,9 +52,11 @@ async def _look(case_id: str, url: str, kafka: "KafkaClient") -> dict[str, Any]:
     return _told(case, ways, bodies)
 
 
-def _told(
-    case: "CaseSeen", ways: "Mapping[WorkId, Sequence[CaseEvent]]", bodies: "Mapping[Position, bytes]"
-) -> dict[str, Any]:
+def _place(body: Any) -> Position:
+    return Position(body.topic, body.partition, body.offset)
+
+
+def _told(case: CaseSeen, ways: Mapping[str, Sequence[CaseEvent]], bodies: Mapping[Position, bytes]) -> dict[str, Any]:
     return {
         "case_id": case.case_id,
         "works": [
@@ -71,13 +69,11 @@ def _told(
     }
 
 
-def _pairs(way: "Sequence[CaseEvent]") -> "list[tuple[CaseEvent | None, CaseEvent]]":
+def _pairs(way: Sequence[CaseEvent]) -> list[tuple[CaseEvent | None, CaseEvent]]:
     return list(zip([None, *way[:-1]], way, strict=True))
 
 
-def _step(sighting: "CaseEvent", before: "CaseEvent | None", bodies: "Mapping[Position, bytes]") -> dict[str, Any]:
-    from services.contracts.codec import Malformed, loads
-
+def _step(sighting: CaseEvent, before: CaseEvent | None, bodies: Mapping[Position, bytes]) -> dict[str, Any]:
     value = bodies.get(sighting.position)
     try:
         body = None if value is None else loads(value)
@@ -102,8 +98,6 @@ def _show(told: Mapping[str, Any]) -> None:
 
 
 def _show_way(way: Sequence[Mapping[str, Any]]) -> None:
-    from rich.table import Table
-
     times = [datetime.fromtimestamp(step["written_ms"] / 1000, UTC) for step in way]
     table = Table(f"{times[0]:%Y-%m-%d} UTC", "after", "topic", "life", "round", "paths")
     for step, time in zip(way, times, strict=True):

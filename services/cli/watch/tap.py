@@ -4,17 +4,20 @@ import asyncio
 import sys
 from collections.abc import Collection
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from services.cli.console import UP, Bootstrap, Failed, Folder
+from services.cli.coordinates import client
 from services.cli.data.rows import piped
 from services.cli.since import moment
-
-if TYPE_CHECKING:
-    from services.runtime.kafka.client import KafkaClient
-    from services.taps.lines import Wanted
+from services.contracts.topics import topics
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.cluster import held
+from services.runtime.kafka.reader import follow_topic, read_topic
+from services.taps.lines import Wanted, rendered
+from services.taps.lines import tap as lines_of
 
 
 def tap(
@@ -42,10 +45,6 @@ def tap(
 
     Example:  reasonmed tap paths-verified --since 15m --where question.subject=Cardiology | jq .value.difficulty
     """
-    from services.cli.coordinates import client
-    from services.contracts.topics import topics
-    from services.taps.lines import Wanted
-
     if topic not in topics():
         raise typer.BadParameter(f"one of {', '.join(topics())}", param_hint="TOPIC")
     wanted = Wanted(since=moment(since), case=case, where=tuple(_condition(each) for each in where or ()))
@@ -53,21 +52,15 @@ def tap(
         asyncio.run(_tap(client(bootstrap, folder), topic, wanted, follow=follow, limit=limit, repeats=repeats))
 
 
-async def exist(kafka: "KafkaClient", names: Collection[str]) -> None:
+async def exist(kafka: KafkaClient, names: Collection[str]) -> None:
     """Raises Failed where the cluster has none of these topics, rather than say that they hold nothing; BrokerAway."""
-    from services.runtime.kafka.cluster import held
-
     if not await held(kafka, names):
         raise Failed(f"Kafka at {kafka.bootstrap} has no topic {', '.join(names)}: run `reasonmed topics declare`")
 
 
 async def _tap(
-    kafka: "KafkaClient", topic: str, wanted: "Wanted", *, follow: bool, limit: int | None, repeats: bool
+    kafka: KafkaClient, topic: str, wanted: Wanted, *, follow: bool, limit: int | None, repeats: bool
 ) -> None:
-    from services.runtime.kafka.reader import follow_topic, read_topic
-    from services.taps.lines import rendered
-    from services.taps.lines import tap as lines_of
-
     await exist(kafka, [topic])
     since_ms = None if wanted.since is None else max(0, int(wanted.since.timestamp() * 1000))
     read = follow_topic if follow else read_topic

@@ -96,8 +96,8 @@ class TestPrune:
                 if name in kept
             }
 
-        monkeypatch.setattr("services.runtime.kafka.admin.describe", describe)
-        monkeypatch.setattr("services.runtime.kafka.cluster.brokers", AsyncMock(return_value=1))
+        monkeypatch.setattr("services.cli.repair.ledger.admin.describe", describe)
+        monkeypatch.setattr("services.cli.repair.ledger.brokers", AsyncMock(return_value=1))
         return kept
 
     @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,13 +17,8 @@ from services.runtime.process.settings_help import settings_of, told, usage
 EXAMPLE = re.compile(r"Example:\s+(reasonmed .*)$", re.MULTILINE)
 
 
-def _all(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for word, inner in getattr(command, "commands", {}).items():
-        yield (*words, word), inner
-        yield from _all(inner, (*words, word))
-
-
-EVERY = dict(_all(typer.main.get_command(app)))
+ROOT: Any = typer.main.get_command(app)
+EVERY: dict[tuple[str, ...], Any] = dict(ROOT.load())
 COMMANDS = {words: command for words, command in EVERY.items() if not hasattr(command, "commands")}
 
 
