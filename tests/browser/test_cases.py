@@ -121,7 +121,7 @@ async def test_rejected_dead_and_refused_cases_say_why(told: World, open_page: O
 
     await page.goto(f"{told.url}#/cases/{case_id(cases.dead())}")
     await expect(page.locator(".why")).to_contain_text("too_many_unknown: more than 2 of the plan's 9 paths")
-    await expect(page.locator("main")).to_contain_text("reasonmed dead show router 0 0")
+    await expect(page.locator("main")).to_contain_text("reasonmed dead show router 0/0")
 
     await page.goto(f"{told.url}#/cases/{case_id(cases.refused())}")
     await expect(page.locator("main")).to_contain_text("Too like an earlier question.")

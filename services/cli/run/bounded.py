@@ -9,12 +9,14 @@ from services.runtime.process.settings import inherited
 
 
 async def perform_watched(part: Part) -> Result:
+    """Run a part with its progress on stderr. SIGTERM and SIGHUP drain it."""
     async with sigterm_cancels():
         with watching(err, part.title) as view:
             return await perform(part, inherited(), show=view.show, say=view.say)
 
 
 def report(results: list[tuple[Part, Result]], json: bool) -> None:
+    """Print the summaries. Raises Failed where a question has not ended, or a fault is not 0."""
     if json:
         emit({part.folder.name: dict(result.account) for part, result in results})
     else:

@@ -20,27 +20,27 @@ PARTS = ("real", "scripted")
 
 def demo(
     folder: Annotated[Path, typer.Option(help="Kafka, ledger, logs and datasets of both parts.")] = Path("build/demo"),
-    only: Annotated[str | None, typer.Option(help="Just one part: real or scripted.")] = None,
+    only: Annotated[str | None, typer.Option(help="Run one part only: real or scripted.")] = None,
     llm_url: Annotated[
-        str | None, typer.Option("--llm-url", help="Ask this OpenAI-compatible server (up to /v1) in the real part.")
+        str | None, typer.Option("--llm-url", help="URL of an OpenAI-compatible server (up to /v1) for the real part.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="The model's name there; needed with --llm-url.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model's name on that server; required with --llm-url.")] = None,
     json: Json = False,
 ) -> None:
-    """Show the whole stream at work, on this machine alone: Apache Kafka, every service a process of its own.
+    """Run the whole stream on this machine: Apache Kafka, and a process for each service.
 
-    First three of our sample questions on a small real model (real tokens, poor medicine), then all thirty on a
-    SCRIPTED server that takes every route. Each part ends when every question has, and leaves a dataset and a
-    summary.json. Two to three minutes on two cores.
+    Three sample questions run on a small real model (real tokens, poor medicine), then all thirty on a SCRIPTED
+    server that takes every route. Each part stops when every question has ended, and leaves a dataset and a
+    summary.json. It takes two to three minutes on two cores.
 
     Example:  reasonmed demo --llm-url http://127.0.0.1:8000/v1 --model HuggingFaceTB/SmolLM2-135M-Instruct
     """
     if only not in (None, *PARTS):
         raise typer.BadParameter(f"--only {only}: one of {', '.join(PARTS)}")
     if (llm_url is None) != (model is None):
-        raise typer.BadParameter("--llm-url and --model belong together")
-    with first_free(folder) as ours:
-        parts = [part for name, part in _parts(ours, llm_url, model).items() if only in (None, name)]
+        raise typer.BadParameter("--llm-url and --model are required together")
+    with first_free(folder) as claimed:
+        parts = [part for name, part in _parts(claimed, llm_url, model).items() if only in (None, name)]
         results = [(part, asyncio.run(perform_watched(part))) for part in parts]
     report(results, json)
 

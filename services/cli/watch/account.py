@@ -1,4 +1,4 @@
-"""`reasonmed account`: what became of every question of a running stack."""
+"""`reasonmed account`: an audit of a running stack's questions."""
 
 import asyncio
 
@@ -8,19 +8,15 @@ from services.local.audit.evidence import account_of
 
 
 def account(folder: Folder = UP) -> None:
-    """Count a running stack's questions, ends, calls and records, from topics, ledger and dataset; print JSON.
+    """Audit a running stack: count questions, ends, calls and records in topics, ledger and dataset; print JSON.
 
-    While questions are under way, or the newest records aren't exported yet (a part is closed after a minute), they
-    count as missing and unexported.
+    Open questions count as missing. Records of the last minute may count as unexported: the exporter closes a part a
+    minute after its first record.
 
     Example:  reasonmed account | jq .routes
     """
     if (running := load(folder)) is None:
         raise Failed(f"no stack runs in {folder}: start one with `reasonmed up`, or name its --folder")
-    emit(
-        asyncio.run(
-            account_of(
-                client(running.bootstrap, folder), ledger=running.ledger, log=running.calls_log, dataset=running.dataset
-            )
-        )
-    )
+    kafka = client(running.bootstrap, folder)
+    report = account_of(kafka, ledger=running.ledger, log=running.calls_log, dataset=running.dataset)
+    emit(asyncio.run(report))

@@ -15,15 +15,15 @@ EVERY_S = 1.0
 """Seconds between two reads with --watch: the monitor publishes once a second."""
 
 
-async def print_figures(url: str, *, watch: bool, json: bool) -> None:
+async def print_figures(url: str, *, watch: bool, json: bool, wide: bool) -> None:
     """Print the figures of the store at `url` once; with `watch`, each second until cancelled. Raises Failed where no
     monitor has published any, LedgerAway."""
     async with open_status_store(url) as store:
         if watch and not json:
-            await _watch(store)
+            await _watch(store, wide=wide)
             return
         figures = await read(store)
-        emit(figures.model_dump()) if json else out.print(figures_view(figures, time.time()))
+        emit(figures.model_dump()) if json else out.print(figures_view(figures, time.time(), wide=wide))
 
 
 async def read(store: StatusStore) -> Figures:
@@ -36,8 +36,8 @@ async def read(store: StatusStore) -> Figures:
     return Figures.model_validate_json(published)
 
 
-async def _watch(store: StatusStore) -> None:
+async def _watch(store: StatusStore, *, wide: bool) -> None:
     with Live(console=out, auto_refresh=False, screen=out.is_terminal) as live:
         while True:
-            live.update(figures_view(await read(store), time.time()), refresh=True)
+            live.update(figures_view(await read(store), time.time(), wide=wide), refresh=True)
             await asyncio.sleep(EVERY_S)

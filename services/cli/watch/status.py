@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.console import UP, Bootstrap, Folder, Json, emit
+from services.cli.console import UP, Bootstrap, Folder, Json, Wide, emit
 
 LIMIT = 100_000
 """Messages read with --count, at most: some seconds."""
@@ -22,6 +22,7 @@ def status(
         int, typer.Option(help="With --count: messages to read at most; beyond, only offsets count.")
     ] = LIMIT,
     json: Json = False,
+    wide: Wide = False,
 ) -> None:
     """Show the live figures of the stream: open cases by topic, rates, lag, ends, cost, calls, circuits.
 
@@ -32,11 +33,11 @@ def status(
     """
     # Imported here, and in no other command: this one's --help and completion are the ones that people wait for.
     from services.cli import coordinates
-    from services.cli.ingest import count as counting
+    from services.cli.watch import count as counting
     from services.cli.watch import live
 
     if not count:
-        asyncio.run(live.print_figures(coordinates.ledger(folder), watch=watch, json=json))
+        asyncio.run(live.print_figures(coordinates.ledger(folder), watch=watch, json=json, wide=wide))
         return
     counts = asyncio.run(counting.look(coordinates.client(bootstrap, folder), limit))
-    emit(counts) if json else counting.show(counts)
+    emit(counts) if json else counting.show(counts, wide=wide)

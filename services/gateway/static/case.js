@@ -113,7 +113,7 @@ const letter = ({ topic, partition, offset }) =>
     "p",
     { class: "note" },
     "All of it, and what to do: ",
-    h("code", {}, `reasonmed dead show ${topic.replace(/-dead$/, "")} ${partition} ${offset}`),
+    h("code", {}, `reasonmed dead show ${topic.replace(/-dead$/, "")} ${partition}/${offset}`),
   );
 
 function tabs(seen, chosen) {

@@ -27,7 +27,7 @@ def examples_of(command: Any) -> list[str]:
     return [re.split(r" [|>] ", line)[0] for line in EXAMPLE.findall(command.help)]
 
 
-def test_every_command_and_group_says_what_it_is() -> None:
+def test_every_command_and_group_has_help() -> None:
     assert len(COMMANDS) >= 25
     assert not [words for words, command in EVERY.items() if not command.help]
 
