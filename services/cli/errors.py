@@ -5,6 +5,7 @@ from services.core.errors import BrokerAway, Trouble
 from services.deadletters.survey import NoDeadLetters
 from services.ledger import LedgerUnusable
 from services.local.processes.folders import FolderInUse
+from services.local.processes.ports import PortInUse
 from services.local.processes.process import ProcessError
 from services.local.replay import NoData
 from services.local.servers.kafka_jars import JarError
@@ -16,7 +17,7 @@ from services.worker.publishing import RecipeTooLarge
 EXPECTED = (
     *(Failed, Trouble, OSError),
     *(BadRecipe, RecipeTooLarge, TopicRefused, NoDeadLetters, LedgerUnusable),
-    *(FolderInUse, JarError, WeightsError, ProcessError, NoData),
+    *(FolderInUse, PortInUse, JarError, WeightsError, ProcessError, NoData),
 )
 """Errors outside our code. Their messages say what to do."""
 
