@@ -90,7 +90,7 @@ async def test_old_figures_say_so_and_a_store_that_is_away_too(world: World, ope
     await world.publish(figures(now()))
     await expect(page.locator("#banner")).to_be_hidden()
     world.standings.away = "the store: away"
-    await expect(page.locator("#banner")).to_contain_text("can't be looked up now")
+    await expect(page.locator("#banner")).to_contain_text("status store does not answer")
 
 
 async def test_what_to_do_where_there_is_nothing_yet(world: World, open_page: Open) -> None:
