@@ -98,4 +98,4 @@ async def _kept_ms(kafka: KafkaClient) -> dict[str, int]:
 async def _prune(url: str, age: timedelta) -> int:
     async with open_ledger(url) as ledger, open_status_store(url) as store:
         await store.prune(age.total_seconds())
-        return await ledger.prune(age.total_seconds())
+        return await ledger.books.prune(age.total_seconds())

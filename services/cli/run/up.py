@@ -12,7 +12,7 @@ import typer
 from rich.live import Live
 
 from services import recipes
-from services.cli.console import UP, err, out
+from services.cli.console import UP, Failed, err, out
 from services.cli.coordinates import Coordinates, client, environment_settings, forget, save
 from services.cli.run.processes import table
 from services.core.dedupe.evaluation_file import read
@@ -22,6 +22,7 @@ from services.local.processes.ports import PortInUse, claimed_port
 from services.local.processes.process import ProcessError, sigterm_cancels
 from services.local.processes.supervisor import Event, WorkerState
 from services.local.servers import model_server as serving
+from services.local.servers.model_server import scripted_recipe
 from services.local.stack import Plan, Stack, running
 from services.runtime.process.settings import inherited
 

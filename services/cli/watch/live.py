@@ -7,8 +7,8 @@ from rich.live import Live
 
 from services.cli.console import Failed, emit, out
 from services.cli.watch.figures_view import figures_view
-from services.core.status.case_status import StatusStore
 from services.core.status.figures import Figures
+from services.core.status.store import StatusStore
 from services.ledger import open_status_store
 
 EVERY_S = 1.0

@@ -10,6 +10,7 @@ import typer
 
 from services.cli.console import UP, Bootstrap, Column, Failed, Folder, Json, Wide, emit, out, print_table
 from services.cli.coordinates import client, ledger
+from services.contracts.base import CaseId, WorkId
 from services.contracts.codec import Malformed, loads
 from services.core.messages import Position
 from services.core.status.case_status import CaseEvent, CaseSeen
@@ -43,22 +44,20 @@ def show(
 async def _read(case_id: str, url: str, kafka: KafkaClient) -> dict[str, Any]:
     """The case as data. Raises Failed, LedgerAway, BrokerAway."""
     async with open_status_store(url) as store:
-        case = await store.case(case_id)
+        case = await store.case(CaseId(case_id))
     if case is None:
         raise Failed(
             f"the monitor has no case {case_id}: is the id whole, and did a monitor run when it was submitted?"
         )
     steps = {status.work_id: case.way(status.work_id) for status in case.standings()}
     positions = {event.position for events in steps.values() for event in events}
-    bodies = {_position(body): body.value or b"" for body in await read_at(kafka, sorted(positions, key=repr))}
+    bodies = {body.position: body.value or b"" for body in await read_at(kafka, sorted(positions, key=repr))}
     return _data(case, steps, bodies)
 
 
-def _position(body: Any) -> Position:
-    return Position(body.topic, body.partition, body.offset)
-
-
-def _data(case: CaseSeen, steps: Mapping[str, Sequence[CaseEvent]], bodies: Mapping[Position, bytes]) -> dict[str, Any]:
+def _data(
+    case: CaseSeen, steps: Mapping[WorkId, Sequence[CaseEvent]], bodies: Mapping[Position, bytes]
+) -> dict[str, Any]:
     return {
         "case_id": case.case_id,
         "works": [

@@ -126,7 +126,7 @@ class CaseRoutes:
 
         return changes("figures", look, self._draining)
 
-    def case_stream(self, case_id: str) -> AsyncIterator[ServerSentEvent]:
+    def case_stream(self, case_id: CaseId) -> AsyncIterator[ServerSentEvent]:
         """The case's status on each change, until it has ended."""
         return changes("standing", lambda: self._reading.standing(case_id), self._draining)
 
