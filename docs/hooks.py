@@ -141,16 +141,10 @@ def _kind(kind: pa.DataType) -> str:
 
 def commands_page() -> str:
     """The help of each command, as data: names, arguments, options, defaults, examples."""
-    root = typer.main.get_command(app)
-    said = ["# Commands", "What `--help` says, all on one page."]
-    return "\n\n".join([*said, *(_command(name, command) for name, command in commands(root, "reasonmed"))])
-
-
-def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Every command and group below this one, by its whole name."""
-    for word, inner in getattr(command, "commands", {}).items():
-        yield f"{name} {word}", inner
-        yield from commands(inner, f"{name} {word}")
+    root: Any = typer.main.get_command(app)
+    head = ["# Commands", "What `--help` says, all on one page."]
+    every = (_command(" ".join(("reasonmed", *words)), command) for words, command in root.load())
+    return "\n\n".join([*head, *every])
 
 
 def _command(name: str, command: Any) -> str:

@@ -1,4 +1,4 @@
-"""Where a running stack is: FOLDER/stack.json, written by `up`, read by the commands that use it."""
+"""The coordinates of a running stack: FOLDER/stack.json, written by `up`, read by the commands that use it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ FILE = "stack.json"
 
 
 class Coordinates(BaseModel):
-    """Where things are. The ledger's address may hold a password: the file is its owner's alone."""
+    """The addresses of a running stack. The ledger's may hold a password, so only the owner may read the file."""
 
     pid: int
     bootstrap: str
@@ -25,7 +25,7 @@ class Coordinates(BaseModel):
     """The scripted model server's own log."""
     recipe_id: str
     metrics: dict[str, str]
-    """By worker."""
+    """The address of each worker's metrics."""
 
 
 def save(folder: Path, coordinates: Coordinates) -> None:
@@ -36,22 +36,22 @@ def save(folder: Path, coordinates: Coordinates) -> None:
 
 
 def forget(folder: Path) -> None:
-    """The stack has ended."""
+    """Remove FOLDER/stack.json: the stack has stopped."""
     (folder / FILE).unlink(missing_ok=True)
 
 
 def load(folder: Path) -> Coordinates | None:
-    """The running stack of this folder, if there is one. Raises Failed where the file is none of ours."""
+    """The running stack of this folder, if there is one. Raises Failed where the file can't be read."""
     try:
         return Coordinates.model_validate_json((folder / FILE).read_bytes())
     except FileNotFoundError:
         return None
     except ValidationError as error:
-        raise Failed(f"{folder / FILE} is not readable: end what runs there and delete it") from error
+        raise Failed(f"{folder / FILE} can't be read: stop the stack of this folder and delete it") from error
 
 
 def environment_settings() -> Settings:
-    """What REASONMED_* say. Raises Failed, naming the variable that can't be read, never its value."""
+    """The settings in REASONMED_*. Raises Failed, which names the variable that is invalid, never its value."""
     try:
         return Settings()
     except ValidationError as error:
@@ -59,7 +59,7 @@ def environment_settings() -> Settings:
 
 
 def client(bootstrap: str | None, folder: Path) -> KafkaClient:
-    """How to reach Kafka: the address given, else the environment's, else that of the stack in the folder."""
+    """How to reach Kafka: `bootstrap`, else the environment's, else that of the stack in the folder."""
     settings = environment_settings()
     if bootstrap is not None:
         return replace(settings.kafka, bootstrap=bootstrap)
@@ -69,8 +69,10 @@ def client(bootstrap: str | None, folder: Path) -> KafkaClient:
 
 
 def ledger(folder: Path) -> str:
-    """The ledger's address, which may hold a password: the environment's, else that of the stack in the folder. Raises
-    Failed where there is neither: a ledger of the default's name would be a new one."""
+    """The ledger's address, which may hold a password: the environment's, else that of the stack in the folder.
+
+    Raises Failed where there is neither: the default would create a new, empty ledger.
+    """
     settings = environment_settings()
     if "ledger" in settings.model_fields_set:
         return settings.ledger.get_secret_value()

@@ -1,4 +1,4 @@
-"""A point in time as people give it at the command line."""
+"""A point in time on the command line."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def moment(since: str | None) -> datetime | None:
-    """15m (so long ago; s, m, h, d) or a date or time (UTC, unless it says otherwise). Raises typer.BadParameter."""
+    """Parse 15m (that long ago; s, m, h, d), or a date or time (UTC unless it has an offset). Raises BadParameter."""
     if since is None:
         return None
     if ago := re.fullmatch(r"(\d{1,5})([smhd])", since):

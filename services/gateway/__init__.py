@@ -1,4 +1,4 @@
-"""The way in: questions over HTTP, each acknowledged once Kafka holds it; and where cases stand, to be seen.
+"""The HTTP interface: questions, each acknowledged once Kafka holds it; the status of cases; the dashboard.
 
-The only place that knows FastAPI.
+The only package that imports FastAPI.
 """

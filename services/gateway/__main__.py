@@ -1,4 +1,4 @@
-"""`reasonmed-gateway`: serve until SIGTERM; what is under way then is answered first."""
+"""`reasonmed-gateway`: serve until SIGTERM, and answer the requests in flight first."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ from services.runtime.process.settings_help import exit_on_help
 SERVICE = "gateway"
 PORT = 8080
 DRAIN_S = READ_WITHIN_S + PUBLISH_WITHIN_S
-"""Seconds for requests under way after SIGTERM: a body still on its way, then the longest wait for Kafka."""
+"""Seconds for requests in flight after SIGTERM: the rest of a body, then the longest wait for Kafka."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,13 +45,13 @@ def main() -> None:
 
 
 async def serve(settings: GatewaySettings) -> None:
-    """Until a signal ends it. Starts without Kafka too: not ready then, and answering 503. Where the store is away,
-    questions are taken, and nothing is shown."""
+    """Serve until a signal. Without Kafka the gateway starts, is not ready, and answers 503. Without the store it
+    accepts questions, and has no cases to show."""
     client = replace(settings.kafka, name=SERVICE)
     port = PORT if settings.port is None else settings.port
     log.info("starting", host=settings.host, port=port, keys=len(settings.gateway.keys))
     if not settings.gateway.keys:
-        log.warning("no API keys are set: whoever reaches the gateway may hand in questions")
+        log.warning("no API keys are set: any client that reaches the gateway may submit questions")
     draining = asyncio.Event()
     store = Store(partial(open_status_store, settings.ledger.get_secret_value()))
     async with KafkaSink(client, confirm_s=PUBLISH_WITHIN_S) as sink, store.until_closed():
@@ -74,14 +74,14 @@ async def serve(settings: GatewaySettings) -> None:
 
 
 class Server(uvicorn.Server):
-    """Tells the application when it is to end: what would go on without end ends then, and is waited for."""
+    """Tells the application when it drains: streams end then, and are waited for."""
 
     def __init__(self, config: uvicorn.Config, draining: asyncio.Event) -> None:
         super().__init__(config)
         self._draining = draining
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more connections, and end those that there are."""
+        """Accept no more connections, and close the open ones."""
         self._draining.set()
         await super().shutdown(sockets)
 

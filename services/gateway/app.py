@@ -26,18 +26,18 @@ from services.gateway.read.reading import Bodies, Lookup, Reading
 
 @dataclass(frozen=True)
 class Outside:
-    """What the gateway stands between."""
+    """The gateway's dependencies."""
 
     sink: Sink
     reachable: Callable[[], Awaitable[bool]]
-    """Whether Kafka answers now; it is asked once a second at most."""
+    """Whether Kafka answers now; called once a second at most."""
     lookup: Lookup
     bodies: Bodies
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What it lets clients cost."""
+    """Limits for clients."""
 
     publish_within_s: float = PUBLISH_WITHIN_S
     under_way: int = questions.UNDER_WAY
@@ -53,8 +53,8 @@ def create_app(
     bounds: Bounds = Bounds(),
     draining: asyncio.Event | None = None,
 ) -> FastAPI:
-    """The application. With `keys`, questions are taken and cases shown only with one of them; health, metrics and the
-    dashboard's files are open to everyone. Once `draining` is set, what would go on without end ends."""
+    """The application. With `keys`, questions and cases need one of them; health, metrics and the dashboard's files
+    need none. Once `draining` is set, streams end."""
     app = FastAPI(
         title="ReasonMed as a stream",
         version="1.1",
@@ -69,8 +69,9 @@ def create_app(
     reading = Reading(outside.lookup, outside.bodies)
     shown = cases.CaseRoutes(reading, metrics, draining, reads=bounds.reads, listeners=bounds.listeners)
     guard = [Depends(needs_key(keys))] if keys else []
-    for router in (questions.routes(taken), cases.routes(shown)):
-        app.include_router(router, dependencies=guard, responses=NO_KEY if keys else {})
+    no_key = NO_KEY if keys else {}
+    for router in (questions.routes(taken), cases.routes(shown, no_key)):
+        app.include_router(router, dependencies=guard, responses=no_key)
     app.include_router(operation.routes(outside.reachable, metrics))
     app.mount("/dashboard", GZipMiddleware(Dashboard()))
     _explain_refusals(app, metrics)
@@ -94,7 +95,7 @@ def _explain_refusals(app: FastAPI, metrics: Metrics) -> None:
         if request.method == "POST":
             return await refused(request, malformed(fields))
         return await refused(
-            request, Refused(422, "malformed", "The request is not understood; the fields say why.", fields=fields)
+            request, Refused(422, "malformed", "The request is invalid; see the fields.", fields=fields)
         )
 
     @app.exception_handler(HTTPException)

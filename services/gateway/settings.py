@@ -17,12 +17,14 @@ def _token(key: SecretStr) -> SecretStr:
 
 
 class Gateway(BaseModel):
-    """Who may hand in questions."""
+    """Who may submit questions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     keys: tuple[Annotated[SecretStr, AfterValidator(_token)], ...] = Field(
-        default=(), description='API keys as a JSON list, `["…", "…"]`: any of them will do. None: open to everyone.'
+        default=(),
+        description='API keys, as a JSON list: `["…", "…"]`, each of 16 characters or more; a request needs one. '
+        "None: open to everyone.",
     )
 
 
@@ -31,4 +33,4 @@ class GatewaySettings(Settings):
 
     model_config = SettingsConfigDict(hide_input_in_errors=True)
 
-    gateway: Gateway = Field(default=Gateway(), description="Who may hand in questions.")
+    gateway: Gateway = Field(default=Gateway(), description="Who may submit questions.")

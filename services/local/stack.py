@@ -3,10 +3,11 @@
     async with running(Plan(folder=folder, recipe=recipe, model=Scripted())) as stack:
         ... stack.client, stack.gateway, stack.workers ...
 
-`up`, demo, replay and the tests all start it here. At its end the services drain first, all at once; then the model
-server ends, then Kafka: while a service still has calls under way or messages to send, who takes them is there.
+`up`, demo, replay and the tests all start it here. It stops in reverse: the services drain first, all at once; then the
+model server stops, then Kafka, so that calls in flight and messages still have a server.
 """
 
+import shutil
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -40,18 +41,22 @@ STAGES: Mapping[str, Sequence[str]] = {
     "refiner-difficult": ("refiner", "--lane", "difficult"),
     "summarizer": ("summarizer",),
 }
-"""What waits for models, by the name of its workers: as many of each as the plan says."""
+"""The stages that wait for models, by the name of their workers: the plan has their number."""
 SINGLE: Mapping[str, Sequence[str]] = {name: (name,) for name in ("router", "gateway", "exporter", "monitor")}
-"""One of each is enough for a machine."""
+"""Services with one process on a machine."""
 
 _PROJECT = Path(__file__).parents[2]
 _KILL_AFTER = 10.0
-"""Seconds beyond a service's own deadline for draining, until it is killed: to flush, commit, and leave its group."""
+"""Seconds beyond a service's own drain deadline until it is killed: to flush, commit, and leave its group."""
+_BROKEN_DRAIN_S = 5.0
+"""Seconds to stop the services where Kafka or the model server has ended: there is nothing left to drain into."""
+_FULL_BYTES = 64 * 2**20
+"""Free bytes below which the disk is reported as full: Kafka stops when it can't write a segment."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is to run."""
+    """What to start."""
 
     folder: Path
     """Gets Kafka's data, ledger.sqlite, logs/, dataset/."""
@@ -62,26 +67,28 @@ class Plan:
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     """Aliases that are served elsewhere."""
     kafka: KafkaClient | None = None
-    """The user's own cluster; None: one broker is started in the folder."""
+    """An existing cluster; None: a broker is started in the folder."""
     ledger: str | None = None
-    """The user's own ledger; None: SQLite in the folder."""
+    """An existing ledger; None: SQLite in the folder."""
     workers: int = 1
     """Processes of each stage that waits for models."""
     partitions: int = 4
-    """The most that a topic gets: a folder each to create and load, and more than one machine has workers for."""
+    """Upper limit for a topic: each is a folder to create and load, and one machine has no workers for more."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """The environment under the services' own settings."""
+    """The base of the services' environment; their settings override it."""
     drain_s: float = 150.0
-    """Seconds that calls under way have to end after SIGTERM."""
+    """Seconds for calls in flight to end after SIGTERM."""
     admission: Mapping[str, str] = field(default_factory=dict)
     """The router's REASONMED_ADMISSION__ settings by the rest of their names, over those of `env`."""
     gateway_port: int | None = None
     """None: any free one."""
+    kafka_port: int | None = None
+    """Of the broker that is started; None: any free one."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A system that runs."""
+    """A running system."""
 
     plan: Plan
     client: KafkaClient
@@ -105,22 +112,28 @@ class Stack:
 
     @property
     def servers(self) -> list[Process]:
-        """Kafka's brokers and the model server, where they are ours."""
+        """Kafka's brokers and the model server, where the stack started them."""
         brokers = [] if self.kafka is None else list(self.kafka.processes)
         return brokers if self.model.process is None else [*brokers, self.model.process]
 
     def check(self) -> None:
-        """Raise ProcessError where a server has ended that nobody told to: services are started again, servers not."""
+        """Raise ProcessError where Kafka or the model server has ended: services are restarted, servers are not."""
         for server in self.servers:
-            if not server.running:
-                raise ProcessError(f"{server.name} has ended; the end of {server.log}:\n{server.log_tail()}")
+            if server.running:
+                continue
+            if shutil.disk_usage(self.plan.folder).free < _FULL_BYTES or "No space left" in server.log_tail():
+                raise ProcessError(
+                    f"{server.name} has ended: the disk of {self.plan.folder} is full. Free some space, and run the "
+                    f"same command again: it continues there. The log is {server.log}"
+                )
+            raise ProcessError(f"{server.name} has ended; the end of {server.log}:\n{server.log_tail()}")
 
     async def drain(self) -> None:
-        """SIGTERM to all services at once; return when none runs. Kafka and the model server go on."""
+        """SIGTERM to all services at once; return when all have ended. Kafka and the model server keep running."""
         await self.workers.stop_all()
 
     def used(self) -> dict[str, Used]:
-        """What the processes of each service used so far; of Kafka and the model server too, where they are ours."""
+        """Usage of each service's processes so far; of Kafka and the model server too, where the stack started them."""
         usages: defaultdict[str, list[Usage]] = defaultdict(list)
         for name, account in self.workers.accounts().items():
             usages[name.partition("-")[0]].append(account.usage)
@@ -151,30 +164,31 @@ class Stack:
 
 
 Say = Callable[[str], None]
-"""Hears each step of starting and stopping."""
+"""Called with each step of starting and stopping."""
 
 
 @asynccontextmanager
 async def running(
     plan: Plan, *, say: Say = lambda step: None, on_event: Callable[[Event], None] = lambda event: None
 ) -> AsyncIterator[Stack]:
-    """The system, ready, until the block ends. `on_event` hears of each worker that starts or ends.
+    """The system, ready, until the block ends. `on_event` is called for each worker that starts or ends.
 
-    Raises ProcessError (which process, and the end of its log), BrokerAway, JarError, WeightsError: nothing runs then.
+    Raises ProcessError (which process, and the end of its log), BrokerAway, JarError, WeightsError: no process is left
+    running then.
     """
     plan = replace(plan, folder=plan.folder.absolute())
     plan.folder.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as ends:
-        kafka = None if plan.kafka is not None else KafkaCluster(plan.folder / "kafka")
+        kafka = None if plan.kafka is not None else KafkaCluster(plan.folder / "kafka", port=plan.kafka_port)
         model = serving.server(plan.model, plan.folder / "logs", plan.env)
         await _start_servers(kafka, model, ends, say)
         client = plan.kafka or KafkaClient(bootstrap=kafka.bootstrap if kafka else "")
         say("declaring the topics, publishing the recipe")
         recipe_id = await _prepare(plan, client)
         workers = Supervisor(stop_within=plan.drain_s + _KILL_AFTER, on_event=on_event)
-        ends.push_async_callback(_stop, workers, say)
         ledger = plan.ledger or f"sqlite://{plan.folder / 'ledger.sqlite'}"
         stack = Stack(plan, client, ledger, recipe_id, model, workers, _ports(plan), kafka)
+        ends.push_async_callback(_stop, stack, say)
         say(f"starting {len(stack.ports)} services")
         for name, arguments in _commands(plan.workers).items():
             await workers.start(name, stack.command(arguments, name, port=stack.ports[name]))
@@ -205,10 +219,13 @@ async def _prepare(plan: Plan, client: KafkaClient) -> str:
     return ids.recipe_id(plan.recipe)
 
 
-async def _stop(workers: Supervisor, say: Say) -> None:
-    if any(account.pid for account in workers.accounts().values()):
+async def _stop(stack: Stack, say: Say) -> None:
+    broken = [server.name for server in stack.servers if not server.running]
+    if broken:
+        say(f"{', '.join(broken)} has ended: stopping the services")
+    elif any(account.pid for account in stack.workers.accounts().values()):
         say("draining the services")
-    await workers.stop_all()
+    await stack.workers.stop_all(_BROKEN_DRAIN_S if broken else None)
 
 
 def _commands(workers: int) -> dict[str, Sequence[str]]:

@@ -44,7 +44,7 @@ async def test_cases_are_filtered_and_the_address_keeps_it(told: World, open_pag
     assert page.url.endswith("#/cases?end=rejected")
 
     await page.get_by_label("difficulty").select_option("easy")
-    await expect(page.locator("main")).to_contain_text("No case is so.")
+    await expect(page.locator("main")).to_contain_text("No case matches.")
     await page.go_back()
     await expect(page.locator(".list")).to_contain_text("surgical neck")
     await expect(page.get_by_label("difficulty")).to_have_value("")
@@ -52,7 +52,7 @@ async def test_cases_are_filtered_and_the_address_keeps_it(told: World, open_pag
     await page.goto(f"{told.url}#/cases?source=our-bank&topic=case-accepted")
     await expect(page.locator(".list li")).to_have_count(1)
     await expect(page.get_by_label("source")).to_have_value("our-bank")
-    await expect(page.get_by_label("stands in")).to_have_value("case-accepted")
+    await expect(page.locator("select[name=topic]")).to_have_value("case-accepted")
 
 
 async def test_a_case_by_its_id_and_back(told: World, open_page: Open) -> None:
@@ -92,7 +92,7 @@ async def test_paths_side_by_side_with_verdict_reason_and_score(told: World, ope
     await expect(best).to_contain_text("qwen at 0.7")
     await expect(best.locator("footer")).to_contain_text("3 calls · 2,130 tokens in")
     await expect(plan.nth(4)).to_contain_text("Decided by the answer it states.")
-    await expect(plan.nth(4)).to_contain_text("The judge had said correct.")
+    await expect(plan.nth(4)).to_contain_text("The judge's verdict was correct.")
     await expect(plan.nth(5)).to_contain_text("cut off")
     await expect(plan.nth(7)).to_contain_text("the context is too long for the model")
     assert [await plan.nth(slot).get_attribute("data-kind") for slot in (0, 4, 7)] == ["correct", "error", "unknown"]
@@ -121,10 +121,10 @@ async def test_rejected_dead_and_refused_cases_say_why(told: World, open_page: O
 
     await page.goto(f"{told.url}#/cases/{case_id(cases.dead())}")
     await expect(page.locator(".why")).to_contain_text("too_many_unknown: more than 2 of the plan's 9 paths")
-    await expect(page.locator("main")).to_contain_text("reasonmed dead show router 0 0")
+    await expect(page.locator("main")).to_contain_text("reasonmed dead show router 0/0")
 
     await page.goto(f"{told.url}#/cases/{case_id(cases.refused())}")
-    await expect(page.locator("main")).to_contain_text("Too like an earlier question.")
+    await expect(page.locator("main")).to_contain_text("Too similar to an earlier question.")
     await page.get_by_role("link", name=re.compile("^case-")).click()
     await expect(page.locator("[data-key='round 0'] .path")).to_have_count(9)
 

@@ -29,7 +29,7 @@ async def test_every_topic_and_service_is_drawn_with_its_figures(world: World, o
     await expect(page.locator("[data-total=spent]")).to_contain_text("$2,932 left of $5,000")
     dearest = page.locator("[data-panel='Spent on calls'] tbody tr").first
     await expect(dearest).to_contain_text("deepseekgenerate$611.90")
-    await expect(page.locator("[data-panel='Cost a record'] tr.difficult")).to_contain_text("$0.0613,690 records")
+    await expect(page.locator("[data-panel='Cost per record'] tr.difficult")).to_contain_text("$0.0613,690 records")
     await expect(page.locator("[data-panel='Not admitted']")).to_contain_text("near duplicate1,118")
 
 
@@ -90,7 +90,7 @@ async def test_old_figures_say_so_and_a_store_that_is_away_too(world: World, ope
     await world.publish(figures(now()))
     await expect(page.locator("#banner")).to_be_hidden()
     world.standings.away = "the store: away"
-    await expect(page.locator("#banner")).to_contain_text("can't be looked up now")
+    await expect(page.locator("#banner")).to_contain_text("status store does not answer")
 
 
 async def test_what_to_do_where_there_is_nothing_yet(world: World, open_page: Open) -> None:
@@ -108,7 +108,7 @@ async def test_it_asks_for_a_key_where_one_is_needed_and_keeps_it(open_page: Ope
         await page.keyboard.press("Enter")
         await expect(page.locator("#key-wrong")).to_be_visible()
         await page.get_by_label("API key").fill("the-key")
-        await page.get_by_role("button", name="Go on").click()
+        await page.get_by_role("button", name="Continue").click()
         await expect(total(page, "open")).to_have_text("510")
         await page.reload()
         await expect(total(page, "open")).to_have_text("510")

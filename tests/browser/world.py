@@ -94,7 +94,7 @@ class _Server(Server):
 
 class _Sink:
     async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
-        """Nothing is handed in here."""
+        """Accepts no questions."""
 
 
 @asynccontextmanager

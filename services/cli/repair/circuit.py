@@ -1,4 +1,4 @@
-"""`reasonmed circuit`: what a burst of dead letters has stopped, and to let it go on."""
+"""`reasonmed circuit`: the circuit breakers that bursts of dead letters open."""
 
 import asyncio
 from typing import Annotated
@@ -6,46 +6,45 @@ from typing import Annotated
 import typer
 
 from services.cli.console import UP, Folder, Json, emit, out
+from services.cli.coordinates import ledger
+from services.contracts.topics import topics
+from services.ledger import open_ledger
 
-app = typer.Typer(no_args_is_help=True, help="Circuits: a burst of dead letters opens one, and stops its service.")
+app = typer.Typer(
+    no_args_is_help=True, help="Circuit breakers: a burst of dead letters opens one, which stops its service."
+)
 
 
 @app.command("list")
 def list_(folder: Folder = UP, json: Json = False) -> None:
-    """List every service's circuit; of those that are open, why.
+    """List every service's circuit, with the reason where it is open.
 
-    An open one lets a message through every 30 s, and closes by itself once such a message is no dead letter.
+    An open circuit lets a message through every 30 s, and closes once such a message is no dead letter.
 
     Example:  reasonmed circuit list
     """
-    from services.cli.coordinates import ledger
-
-    whys = asyncio.run(_whys(ledger(folder)))
+    reasons = asyncio.run(_reasons(ledger(folder)))
     if json:
-        emit([{"service": service, "open": why is not None, "why": why} for service, why in whys.items()])
+        emit([{"service": service, "open": why is not None, "why": why} for service, why in reasons.items()])
         return
-    for service, why in whys.items():
+    for service, why in reasons.items():
         out.print(f"{service}: {'closed' if why is None else f'open: {why}'}", highlight=False, markup=False)
 
 
 @app.command("close")
 def close(service: Annotated[str, typer.Argument(help="As in `reasonmed circuit list`.")], folder: Folder = UP) -> None:
-    """Close a service's circuit: its workers go on within seconds. First mend what opened it, or it opens again.
+    """Close a service's circuit: its workers continue within seconds. Repair the cause first, or it opens again.
 
     Example:  reasonmed circuit close verifier
     """
-    from services.cli.coordinates import ledger
-
     if service not in services():
         raise typer.BadParameter(f"one of {', '.join(services())}", param_hint="SERVICE")
     why = asyncio.run(_close(ledger(folder), service))
-    out.print(f"{service}: {'was closed already' if why is None else f'closed; it was open: {why}'}", markup=False)
+    out.print(f"{service}: {'was already closed' if why is None else f'closed; it was open: {why}'}", markup=False)
 
 
 def services() -> list[str]:
-    """Every service (or group, where a service has several) that has a circuit: all that read cases or submissions."""
-    from services.contracts.topics import topics
-
+    """Every consumer group with a circuit: all that read cases or submissions."""
     readers = [
         topic.group or reader
         for topic in topics().values()
@@ -56,17 +55,13 @@ def services() -> list[str]:
     return list(dict.fromkeys(readers))
 
 
-async def _whys(url: str) -> dict[str, str | None]:
-    from services.ledger import open_ledger
-
+async def _reasons(url: str) -> dict[str, str | None]:
     async with open_ledger(url) as ledger:
         return {service: await ledger.attempts.circuit(service) for service in services()}
 
 
 async def _close(url: str, service: str) -> str | None:
-    """Why it was open."""
-    from services.ledger import open_ledger
-
+    """Why it was open; None where it was closed."""
     async with open_ledger(url) as ledger:
         why = await ledger.attempts.circuit(service)
         if why is not None:

@@ -1,31 +1,50 @@
-"""`reasonmed dead`: look at dead letters, and send them on their way again."""
+"""`reasonmed dead`: list, show and redrive dead letters."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, get_args
 
 import typer
+from rich.progress import Progress
 
-from services.cli.console import UP, Bootstrap, Folder, Json, emit, err
+from services.cli.console import UP, Bootstrap, Folder, Json, Wide, emit, err
+from services.cli.coordinates import client
+from services.cli.repair import dead_view as view
 from services.cli.since import moment
+from services.contracts.dead import DeadKind
+from services.deadletters import survey as dead_letters
+from services.deadletters.survey import DEAD_TOPICS, SERVICES, Filter, Step, Survey
+from services.runtime.kafka.client import KafkaClient
 
-if TYPE_CHECKING:
-    from services.deadletters.survey import Filter, Step, Survey
-    from services.runtime.kafka.client import KafkaClient
+app = typer.Typer(no_args_is_help=True, help="Dead letters: list, show, redrive.")
 
-app = typer.Typer(no_args_is_help=True, help="Look at dead letters, and send them on their way again.")
+KINDS: tuple[str, ...] = get_args(DeadKind)
 
-KINDS = ("poison", "not_yet", "too_many_unknown", "no_summary", "killer", "defect")
-"""As in services.contracts.dead, which --help is not to load."""
-
-Service = Annotated[str | None, typer.Option(help="Only of this service, or group: router, refiner-medium …")]
-Kind = Annotated[str | None, typer.Option(help=f"Only of this kind: {', '.join(KINDS)}.")]
-OfCase = Annotated[str | None, typer.Option("--case", help="Only of the case with this id.")]
+Service = Annotated[str | None, typer.Option(help="Only this service's or group's: router, refiner-medium …")]
+Kind = Annotated[str | None, typer.Option(help=f"Only this kind: {', '.join(KINDS)}.")]
+OfCase = Annotated[str | None, typer.Option("--case", help="Only the case with this id.")]
 Since = Annotated[
-    str | None, typer.Option(help="Only what died since: 15m, 2026-05-17, 2026-05-17T09:30+02:00 (else UTC).")
+    str | None, typer.Option(help="Only those written since: 15m, 2026-05-17, 2026-05-17T09:30+02:00 (else UTC).")
 ]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a letter is in its topic, as `dead list` prints it: PARTITION/OFFSET."""
+
+    partition: int
+    offset: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Place":
+        """Raises typer.BadParameter."""
+        if not (found := re.fullmatch(r"(\d{1,9})/(\d{1,18})", text)):
+            raise typer.BadParameter("PARTITION/OFFSET, as in 2/17: the second column of `reasonmed dead list`")
+        return cls(int(found[1]), int(found[2]))
 
 
 @app.command("list")
@@ -37,52 +56,45 @@ def list_(
     bootstrap: Bootstrap = None,
     folder: Folder = UP,
     json: Json = False,
+    wide: Wide = False,
 ) -> None:
-    """List dead letters: counts by service and kind, then each with its place, its case, and what was wrong.
+    """List dead letters: counts by service and kind, then each with its place, case and error.
 
-    Its place is what `show` takes. `redriven`: it is on its way again, or was. `stuck`: it can't be redriven.
+    `dead show` takes the service and the place. State: `open` can be redriven, `redriven` has been, `stuck` can't be.
 
     Example:  reasonmed dead list --kind too_many_unknown --since 2026-05-17
     """
-    from services.cli.coordinates import client
-    from services.cli.repair import dead_view as view
-
-    meant = _filter(service, kind, case, since)
+    wanted = _filter(service, kind, case, since)
     found = asyncio.run(_survey(client(bootstrap, folder), quiet=json))
-    rows = [row for row in found.rows if meant.takes(row)]
+    rows = [row for row in found.rows if wanted.takes(row)]
     if json:
         letters = [view.plain(row) for row in rows]
         emit({"counts": view.counts(rows), "unreadable": found.unreadable, "letters": letters})
         return
-    view.show_list(rows) if rows else view.show_none(found)
-    view.tell_unreadable(found)
+    view.show_list(rows, wide=wide) if rows else view.show_none(found)
+    view.report_unreadable(found)
 
 
 @app.command("show")
 def show(
-    service: Annotated[str, typer.Argument(help="Whose dead letter: the first column of `reasonmed dead list`.")],
-    partition: Annotated[int, typer.Argument(min=0, help="Its place: PARTITION/OFFSET in the second column.")],
-    offset: Annotated[int, typer.Argument(min=0, help="And after the stroke, its offset.")],
+    service: Annotated[str, typer.Argument(help="The letter's service: the first column of `reasonmed dead list`.")],
+    place: Annotated[Place, typer.Argument(parser=Place.parse, metavar="PARTITION/OFFSET", help="As in 2/17.")],
     raw: Annotated[Path | None, typer.Option(help="Write the original's bytes to this file.")] = None,
     bootstrap: Bootstrap = None,
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
-    """Show a dead letter whole: what was wrong, what to do, its headers, and the original's bytes.
+    """Show a whole dead letter: the error, the remedy, its headers, and the original's bytes.
 
-    Example:  reasonmed dead show router 2 17 --raw original.json
+    Example:  reasonmed dead show router 2/17 --raw original.json
     """
-    from services.cli.coordinates import client
-    from services.cli.repair import dead_view as view
-    from services.deadletters import survey as dead_letters
-
-    if f"{service}-dead" not in dead_letters.DEAD_TOPICS:
-        raise typer.BadParameter(f"one of {', '.join(dead_letters.DEAD_TOPICS.values())}", param_hint="SERVICE")
-    message = asyncio.run(dead_letters.one(client(bootstrap, folder), service, partition, offset))
+    if service not in DEAD_TOPICS.values():
+        raise typer.BadParameter(f"one of {', '.join(DEAD_TOPICS.values())}", param_hint="SERVICE")
+    message = asyncio.run(dead_letters.one(client(bootstrap, folder), service, place.partition, place.offset))
     if raw is not None:
         raw.write_bytes(message.value or b"")
-    said = view.whole(message)
-    emit(said) if json else view.show_whole(said)
+    letter = view.whole(message)
+    emit(letter) if json else view.show_whole(letter)
 
 
 @app.command("redrive")
@@ -91,64 +103,54 @@ def redrive(
     kind: Kind = None,
     case: OfCase = None,
     since: Since = None,
-    every: Annotated[bool, typer.Option("--all", help="All that stand there: instead of a filter.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without, only say what would go where.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All letters: instead of a filter.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Send them; without it, only print what would go where.")] = False,
     bootstrap: Bootstrap = None,
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
-    """Send dead letters on their way again, each once: a dry run, unless --yes is given, with a filter or --all.
+    """Redrive dead letters, each once: a dry run without --yes, which needs a filter or --all.
 
-    A case begins a new life, in which what is asked again is a new call: paid for, like any. Its unknown paths are
-    written anew; what is known is kept. A record, and what only a newer version reads, goes back as it was. Ctrl-C is
-    safe: run it again for the rest.
+    A case begins a new life, in which a repeated request is a new call, and paid for. Its unknown paths are generated
+    again; the others are kept. A record, and what only a newer version reads, goes back unchanged. Ctrl-C is safe: run
+    the command again for the rest.
 
     Example:  reasonmed dead redrive --kind too_many_unknown --yes
     """
-    from services.cli.coordinates import client
-    from services.cli.repair import dead_view as view
-    from services.deadletters import survey as dead_letters
-
-    meant, kafka = _filter(service, kind, case, since), client(bootstrap, folder)
-    _refuse_unmeant(meant, every=every, yes=yes)
+    wanted, kafka = _filter(service, kind, case, since), client(bootstrap, folder)
+    _refuse_unfiltered(wanted, every=every, yes=yes)
     found = asyncio.run(_survey(kafka, quiet=json))
-    rows = [row for row in found.rows if meant.takes(row)]
+    rows = [row for row in found.rows if wanted.takes(row)]
     chosen = dead_letters.to_send(rows)
     if yes and chosen:
         with _progress("redriving", len(chosen), quiet=json) as step:
             asyncio.run(dead_letters.send(kafka, chosen, step))
-    said = {
+    result = {
         "dry_run": not yes,
         "redrives": view.by(chosen, "to"),
         "already_redriven": sum(row.redriven for row in rows),
         "stuck": view.by([row for row in rows if row.why_not is not None], "why_not"),
     }
     if json:
-        emit(said)
+        emit(result)
     else:
-        view.show_redrive(said) if rows else view.show_none(found)
-    view.tell_unreadable(found)
+        view.show_redrive(result) if rows else view.show_none(found)
+    view.report_unreadable(found)
 
 
-async def _survey(kafka: "KafkaClient", *, quiet: bool) -> "Survey":
-    from services.deadletters import survey as dead_letters
-
+async def _survey(kafka: KafkaClient, *, quiet: bool) -> Survey:
     with _progress("reading", await dead_letters.count(kafka), quiet=quiet) as step:
         return await dead_letters.survey(kafka, step)
 
 
 @contextmanager
-def _progress(doing: str, total: int, *, quiet: bool) -> Iterator["Step"]:
-    from rich.progress import Progress
-
+def _progress(label: str, total: int, *, quiet: bool) -> Iterator[Step]:
     with Progress(console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
-        task = bar.add_task(doing, total=total)
+        task = bar.add_task(label, total=total)
         yield lambda more: bar.advance(task, more)
 
 
-def _filter(service: str | None, kind: str | None, case: str | None, since: str | None) -> "Filter":
-    from services.deadletters.survey import SERVICES, Filter
-
+def _filter(service: str | None, kind: str | None, case: str | None, since: str | None) -> Filter:
     if service not in (None, *SERVICES):
         raise typer.BadParameter(f"one of {', '.join(SERVICES)}", param_hint="--service")
     if kind not in (None, *KINDS):
@@ -156,10 +158,8 @@ def _filter(service: str | None, kind: str | None, case: str | None, since: str 
     return Filter(service=service, kind=kind, case=case, since=moment(since))
 
 
-def _refuse_unmeant(meant: "Filter", *, every: bool, yes: bool) -> None:
-    """What is sent begins new lives, paid for anew: nobody is to send all of it by leaving a filter out."""
-    from services.deadletters.survey import Filter
-
-    unfiltered = meant == Filter()
+def _refuse_unfiltered(wanted: Filter, *, every: bool, yes: bool) -> None:
+    """A redrive begins new lives, which are paid for: leaving a filter out must not send everything."""
+    unfiltered = wanted == Filter()
     if (yes and unfiltered and not every) or (every and not unfiltered):
         raise typer.BadParameter("either a filter (--service, --kind, --case, --since) or --all", param_hint="--yes")

@@ -1,39 +1,43 @@
-"""Dead letters as they are shown: as data, and on a screen."""
+"""Dead letters as data, and on a screen."""
 
 import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from rich.table import Table
-from rich.text import Text
-
-from services.cli.console import err, out
+from services.cli.console import Column, err, many, out, print_table
 from services.contracts.codec import Malformed, UnknownVersion
 from services.contracts.dead import DeadKind
 from services.core.messages import ConsumedRecord
 from services.deadletters.survey import Row, Survey, row_of
 
 SHOWN = 50
-"""Letters in the table, the latest; --json has all."""
+"""Letters in the table, the latest ones; --json has all."""
 VALUE_BYTES = 4_000
-"""Of the original, in `show`: a screen or two; --raw has all."""
+"""Of the original in `show`: a screen or two; --raw has all."""
 ERROR_CHARACTERS = 100
-"""Of an error, in the table."""
+"""Of an error in the table."""
 
 TODO: dict[DeadKind, str] = {
-    "poison": "Nobody can read it: find its writer by the key and the bytes, and mend that. It can't be redriven.",
+    "poison": "Malformed: find its writer by the key and the bytes, and repair that. It can't be redriven.",
     "not_yet": "Publish the recipe that the error names, or deploy a service that reads this version; then redrive.",
-    "too_many_unknown": "Mend the model or the judge that the error names; then redrive: the unknown is asked anew.",
-    "no_summary": "See why no summary could be read, and mend the model; then redrive.",
-    "killer": "Its processes died with it: see their logs and memory; mend that; then redrive.",
-    "defect": "Our code raised: report it with this error; deploy a version without it; then redrive.",
+    "too_many_unknown": "Repair the model or judge in the error; then redrive: unknown paths are generated again.",
+    "no_summary": "Find out why no summary could be read, and repair the model; then redrive.",
+    "killer": "It crashed its processes: check their logs and memory, repair the cause; then redrive.",
+    "defect": "A bug in our code: report it with this error, deploy a version with the fix; then redrive.",
 }
-"""What to do, by kind; docs/runbook/dead-letters.md says more."""
+"""The remedy by kind; docs/runbook/dead-letters.md has more."""
+
+
+COLUMNS = (
+    *(Column("service"), Column("place"), Column("kind", drop=1), Column("case"), Column("state", drop=2)),
+    *(Column("died", drop=3), Column("read from", drop=4), Column("attempts", right=True, drop=6)),
+    Column("error", drop=5),
+)
 
 
 def counts(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """By service and kind; of these, how many have been redriven."""
+    """Letters by service and kind, and how many of them have been redriven."""
     counted = Counter((row.service, row.reason.kind) for row in rows)
     redriven = Counter((row.service, row.reason.kind) for row in rows if row.redriven)
     return [
@@ -70,7 +74,7 @@ def plain(row: Row) -> dict[str, Any]:
 
 
 def whole(message: ConsumedRecord) -> dict[str, Any]:
-    """A message of a topic of dead letters, whole but for the bytes beyond the first few thousand."""
+    """A message of a dead-letter topic; of its bytes the first few thousand."""
     value = message.value or b""
     more = f" … (--raw FILE has all {len(value)} bytes)" if len(value) > VALUE_BYTES else ""
     original = {
@@ -81,15 +85,15 @@ def whole(message: ConsumedRecord) -> dict[str, Any]:
     try:
         row = row_of(message)
     except (Malformed, UnknownVersion) as error:
-        return {"unreadable": f"no dead letter: {error}", **original}
-    said = plain(row)
-    del said["redriven"]  # which takes all letters to know
-    return {**said, "what_to_do": TODO[row.reason.kind], **original}
+        return {"unreadable": f"not a dead letter: {error}", **original}
+    letter = plain(row)
+    del letter["redriven"]  # known only from all letters
+    return {**letter, "what_to_do": TODO[row.reason.kind], **original}
 
 
-def show_whole(said: dict[str, Any]) -> None:
-    """As `whole` says it."""
-    for name, value in said.items():
+def show_whole(letter: dict[str, Any]) -> None:
+    """Print what `whole` returned."""
+    for name, value in letter.items():
         items = value.items() if isinstance(value, dict) else [("", value)]
         for key, text in items:
             label = f"{name} {key}".strip().replace("_", " ")
@@ -101,58 +105,63 @@ def _text(value: bytes) -> str:
 
 
 def _safe(text: str) -> str:
-    """Without what a terminal would obey: anyone may have written it."""
+    """The text without terminal control sequences: any client may have written it."""
     return re.sub(r"[^\n\x20-\x7e]", lambda found: found[0] if found[0].isprintable() else repr(found[0])[1:-1], text)
 
 
 def show_none(found: Survey) -> None:
-    """None is meant: because there is none, or because none matches the filter."""
+    """Say that there are no letters, or that none matches the filter."""
     of = len(found.rows)
-    out.print(f"None of {of} dead letters match." if of else "No dead letters.", highlight=False)
+    out.print(f"None of {many(of, 'dead letter')} matches." if of else "No dead letters.", highlight=False)
 
 
-def show_list(rows: Sequence[Row]) -> None:
-    """Counts, and a table of the latest."""
+def show_list(rows: Sequence[Row], *, wide: bool) -> None:
+    """Print counts, and a table of the latest letters."""
     for count in counts(rows):
         redriven = f", {count['redriven']} of them redriven" if count["redriven"] else ""
         out.print(f"{count['service']}  {count['kind']}: {count['count']}{redriven}", highlight=False)
-    table = Table("service", "place", "kind", "case", "read from", "died", "attempts", "state", "error")
-    for row in rows[-SHOWN:]:
-        reason = row.reason
-        cells = [
-            row.service,
-            f"{row.partition}/{row.offset}",
-            reason.kind,
-            row.case_id or "",
-            f"{reason.topic}/{reason.partition}/{reason.offset}",
-            row.died.isoformat(timespec="seconds"),
-            str(reason.attempts),
-            "redriven" if row.redriven else "open" if row.why_not is None else "stuck",
-            reason.error[:ERROR_CHARACTERS],
-        ]
-        table.add_row(*(Text(_safe(cell)) for cell in cells))
-    out.print(table)
+    print_table(COLUMNS, [_cells(row) for row in rows[-SHOWN:]], wide=wide)
     if len(rows) > SHOWN:
         err.print(f"These are the latest {SHOWN} of {len(rows)}: narrow them down, or see --json.", highlight=False)
 
 
-def show_redrive(said: dict[str, Any]) -> None:
-    """What was sent, or would be."""
-    sent = "would go" if said["dry_run"] else "went"
-    for each in said["redrives"]:
+def _cells(row: Row) -> list[str]:
+    reason = row.reason
+    state = "redriven" if row.redriven else "open" if row.why_not is None else "stuck"
+    cells = [
+        row.service,
+        f"{row.partition}/{row.offset}",
+        reason.kind,
+        row.case_id or "",
+        state,
+        row.died.isoformat(timespec="seconds"),
+        f"{reason.topic}/{reason.partition}/{reason.offset}",
+        str(reason.attempts),
+        reason.error[:ERROR_CHARACTERS],
+    ]
+    return [_safe(cell) for cell in cells]
+
+
+def show_redrive(result: dict[str, Any]) -> None:
+    """Print what was sent, or would be."""
+    sent = "would go" if result["dry_run"] else "went"
+    for each in result["redrives"]:
         out.print(f"{each['count']} {sent} to {each['to']}  ({each['service']}, {each['kind']})", highlight=False)
-    if not said["redrives"]:
+    if not result["redrives"]:
         out.print("Nothing to redrive.")
-    for each in said["stuck"]:
+    for each in result["stuck"]:
         out.print(f"{each['count']} can't be redriven  ({each['service']}, {each['kind']}):", highlight=False, end=" ")
         out.print(_safe(each["why_not"]), highlight=False, markup=False, soft_wrap=True)
-    if said["already_redriven"]:
-        out.print(f"{said['already_redriven']} have been redriven already.", highlight=False)
-    if said["dry_run"] and said["redrives"]:
-        out.print("Nothing was sent: add --yes to do it; and --all, where no filter is given.")
+    if result["already_redriven"]:
+        out.print(f"Already redriven: {result['already_redriven']}.", highlight=False)
+    if result["dry_run"] and result["redrives"]:
+        out.print("Nothing was sent: add --yes to send them, and --all where no filter is given.")
 
 
-def tell_unreadable(found: Survey) -> None:
-    """On stderr: they are nobody's letters."""
+def report_unreadable(found: Survey) -> None:
+    """Count the unreadable messages on stderr."""
     if found.unreadable:
-        err.print(f"{found.unreadable} messages in these topics are no dead letters of this version.", highlight=False)
+        err.print(
+            f"Unreadable to this version: {many(found.unreadable, 'message')}.",
+            highlight=False,
+        )

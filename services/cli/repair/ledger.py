@@ -1,17 +1,21 @@
-"""`reasonmed ledger`: keep the call ledger small."""
+"""`reasonmed ledger`: prune the call ledger."""
 
 import asyncio
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, err, out
-
-if TYPE_CHECKING:
-    from services.runtime.kafka.client import KafkaClient
+from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, err, many, out
+from services.cli.coordinates import client, ledger
+from services.contracts.topics import topics
+from services.core.errors import BrokerAway
+from services.ledger import open_ledger, open_status_store
+from services.runtime.kafka import declare as kafka_topics
+from services.runtime.kafka.admin import brokers
+from services.runtime.kafka.client import KafkaClient
 
 app = typer.Typer(no_args_is_help=True, help="The call ledger: each paid call, each question admitted.")
 
@@ -22,22 +26,20 @@ _FOR_EVER = -1
 
 @app.command("prune")
 def prune(
-    older_than: Annotated[str, typer.Option(help="In days: 45d. Never less than Kafka's topics keep cases.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without, only say from when back.")] = False,
+    older_than: Annotated[str, typer.Option(help="In days, as in 45d; at least the retention of the topics of cases.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, only print the date.")] = False,
     bootstrap: Bootstrap = None,
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
-    """Drop what ended so long ago: calls, leases, admissions, attempts, cases. A dry run, unless --yes is given.
+    """Delete what ended that long ago: calls, leases, admissions, attempts, cases. A dry run without --yes.
 
-    A call that is dropped is paid for again if it is asked again, and a question that is submitted again is worked on
-    again. So Kafka is asked how long its topics keep cases: without its answer nothing is dropped. Services may go on
-    meanwhile; Ctrl-C leaves the rest for the next time.
+    A deleted call is paid for again if it is made again, and a deleted question is processed again if it is submitted
+    again. So the age must cover the retention of Kafka's topics; without Kafka nothing is deleted. Services may keep
+    running. Ctrl-C leaves the rest for the next run.
 
     Example:  reasonmed ledger prune --older-than 45d --yes
     """
-    from services.cli.coordinates import client, ledger
-
     age = _age(older_than)
     url = ledger(folder)
     _refuse_kept(age, asyncio.run(_kept_ms(client(bootstrap, folder))))
@@ -49,9 +51,9 @@ def prune(
     if json:
         emit({"dry_run": not yes, "before": before, "calls": calls})
     elif yes:
-        out.print(f"Dropped {calls} calls, and what else had ended before {before}.", highlight=False)
+        out.print(f"Deleted {many(calls or 0, 'call')}, and what else had ended before {before}.", highlight=False)
     else:
-        out.print(f"Would drop what ended before {before}: add --yes to do it.", highlight=False)
+        out.print(f"Would delete what ended before {before}: add --yes to do it.", highlight=False)
 
 
 def _age(older_than: str) -> timedelta:
@@ -66,29 +68,24 @@ def _refuse_kept(age: timedelta, kept_ms: Mapping[str, int]) -> None:
         return
     kept = "for ever" if longest == _FOR_EVER else f"for {longest / _DAY_MS:g} days"
     raise typer.BadParameter(
-        f"{topic} keeps cases {kept} (retention.ms={longest}), and one that is read again must find its calls",
+        f"{topic} keeps cases {kept} (retention.ms={longest}), and a case that is read again must find its calls",
         param_hint="--older-than",
     )
 
 
-async def _kept_ms(kafka: "KafkaClient") -> dict[str, int]:
-    """How long the cluster keeps each topic from which work may be read again: retention.ms. Raises Failed."""
-    from services.contracts.topics import topics
-    from services.core.errors import BrokerAway
-    from services.runtime.kafka import declare as kafka_topics
-    from services.runtime.kafka.admin import brokers
-
+async def _kept_ms(kafka: KafkaClient) -> dict[str, int]:
+    """The retention.ms of each topic from which cases may be read again. Raises Failed."""
     queues = [
         topic.name
         for topic in topics().values()
         if topic.message in ("submission", "case") and set(topic.read_by) != {"taps"}
     ]
     try:
-        await brokers(kafka)  # says clearly where there is none
+        await brokers(kafka)  # names the address where no broker answers
         found = await kafka_topics.describe(kafka, queues)
     except BrokerAway as error:
         raise Failed(
-            f"{error}. How long its topics keep cases is the least age to prune: start it, or name it with --bootstrap"
+            f"{error}. The retention of its topics is the least age to prune: start it, or name it with --bootstrap"
         ) from error
     if missing := set(queues) - set(found):
         raise Failed(
@@ -99,8 +96,6 @@ async def _kept_ms(kafka: "KafkaClient") -> dict[str, int]:
 
 
 async def _prune(url: str, age: timedelta) -> int:
-    from services.ledger import open_ledger, open_status_store
-
-    async with open_ledger(url) as ledger, open_status_store(url) as standings:
-        await standings.prune(age.total_seconds())
+    async with open_ledger(url) as ledger, open_status_store(url) as store:
+        await store.prune(age.total_seconds())
         return await ledger.books.prune(age.total_seconds())

@@ -15,16 +15,16 @@ _STYLES = {
 
 
 def table(stack: Stack) -> Table:
-    """One row a process: its state, how often it had to be started again, what it uses; services with their port."""
-    made = Table("process", "state", box=None)
+    """A row for each process: state, restarts, CPU and memory; for services also the port."""
+    result = Table("process", "state", box=None)
     for name in ("pid", "port", "restarts", "CPU s", "peak MB"):
-        made.add_column(name, justify="right")
+        result.add_column(name, justify="right")
     for server in stack.servers:
-        made.add_row(server.name, "[green]running[/]", str(server.pid), "", "", *_usage(server.usage))
+        result.add_row(server.name, "[green]running[/]", str(server.pid), "", "", *_usage(server.usage))
     for name, account in stack.workers.accounts().items():
         state, pid = f"[{_STYLES[account.state]}]{account.state}[/]", str(account.pid or "")
-        made.add_row(name, state, pid, str(stack.ports[name]), str(account.restarts), *_usage(account.usage))
-    return made
+        result.add_row(name, state, pid, str(stack.ports[name]), str(account.restarts), *_usage(account.usage))
+    return result
 
 
 def _usage(usage: Usage) -> tuple[str, str]:

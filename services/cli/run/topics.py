@@ -1,14 +1,18 @@
 """`reasonmed topics`: declare the topics of proto/topics.yaml, and show them."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
 import typer
 
-from services.cli.console import UP, Bootstrap, Folder, Json, emit, err, out
-
-if TYPE_CHECKING:
-    from services.runtime.kafka.client import KafkaClient
+from services.cli.console import UP, Bootstrap, Column, Folder, Json, Wide, emit, err, many, out, print_table
+from services.cli.coordinates import client
+from services.contracts.topics import topics
+from services.runtime.kafka import declare as kafka_topics
+from services.runtime.kafka.admin import brokers
+from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.declare import specs
 
 app = typer.Typer(no_args_is_help=True, help="Declare the topics, and compare them with what the cluster has.")
 
@@ -18,48 +22,38 @@ def declare(
     replication: Annotated[
         int | None, typer.Option(min=1, help="Replicas; else 3, or 1 where the cluster has fewer than 3 brokers.")
     ] = None,
-    partitions: Annotated[int | None, typer.Option(min=1, help="The most partitions that any topic gets.")] = None,
+    partitions: Annotated[int | None, typer.Option(min=1, help="Upper limit of partitions for any topic.")] = None,
     bootstrap: Bootstrap = None,
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
-    """Create the topics that are missing. Those that exist are left as they are; where they differ is told.
+    """Create the missing topics. Existing topics are not altered; differences are reported.
 
     Example:  reasonmed topics declare --bootstrap kafka-1:9092 --replication 3
     """
-    from services.cli.coordinates import client
-
-    said = asyncio.run(_declare(client(bootstrap, folder), replication, partitions))
+    result = asyncio.run(_declare(client(bootstrap, folder), replication, partitions))
     if json:
-        emit(said)
+        emit(result)
         return
-    out.print(f"{len(said['created'])} topics created, {len(said['existed'])} existed already.", highlight=False)
-    for one in said["differences"]:
+    created, existed = len(result["created"]), len(result["existed"])
+    out.print(f"{many(created, 'topic')} created, {existed} already existed.", highlight=False)
+    for one in result["differences"]:
         err.print(
             f"{one['topic']}: {one['what']} is {one['found'] or 'unset'}, declared {one['declared']}", highlight=False
         )
 
 
 @app.command("describe")
-def describe(bootstrap: Bootstrap = None, folder: Folder = UP, json: Json = False) -> None:
-    """Show each topic: what it holds, who writes and reads it, and how it stands on the cluster.
+def describe(bootstrap: Bootstrap = None, folder: Folder = UP, json: Json = False, wide: Wide = False) -> None:
+    """Show each topic: its messages, writers and readers, declared and on the cluster.
 
     Example:  reasonmed topics describe --json
     """
-    from services.cli.coordinates import client
-
     described = asyncio.run(_describe(client(bootstrap, folder)))
-    emit(described) if json else _show(described)
+    emit(described) if json else _show(described, wide=wide)
 
 
-async def _declare(kafka: "KafkaClient", replication: int | None, partitions: int | None) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from services.contracts.topics import topics
-    from services.runtime.kafka import declare as kafka_topics
-    from services.runtime.kafka.admin import brokers
-    from services.runtime.kafka.declare import specs
-
+async def _declare(kafka: KafkaClient, replication: int | None, partitions: int | None) -> dict[str, Any]:
     replicas = replication or (3 if await brokers(kafka) >= 3 else 1)
     wanted = specs(
         topics().values(), replication=replicas, max_message_bytes=kafka.max_message_bytes, partitions=partitions
@@ -73,12 +67,8 @@ async def _declare(kafka: "KafkaClient", replication: int | None, partitions: in
     }
 
 
-async def _describe(kafka: "KafkaClient") -> list[dict[str, Any]]:
-    from services.contracts.topics import topics
-    from services.runtime.kafka import declare as kafka_topics
-    from services.runtime.kafka.admin import brokers
-
-    await brokers(kafka)  # says clearly where there is none
+async def _describe(kafka: KafkaClient) -> list[dict[str, Any]]:
+    await brokers(kafka)  # names the address where no broker answers
     found = await kafka_topics.describe(kafka, list(topics()))
     return [
         {
@@ -91,18 +81,23 @@ async def _describe(kafka: "KafkaClient") -> list[dict[str, Any]]:
     ]
 
 
-def _show(described: list[dict[str, Any]]) -> None:
-    from rich.table import Table
+COLUMNS = (
+    *(Column("topic"), Column("message", drop=3), Column("written by", drop=2), Column("read by", drop=1)),
+    *(Column("partitions", right=True), Column("on the cluster")),
+)
 
-    table = Table("topic", "holds", "written by", "read by", "declared", "on the cluster")
-    for topic in described:
-        there = topic["on_cluster"]
-        table.add_row(
-            topic["name"],
-            topic["message"],
-            ", ".join(topic["written_by"]),
-            ", ".join(topic["read_by"]),
-            f"{topic['partitions']} partitions",
-            f"{there['partitions']} partitions × {there['replication']}" if there else "[red]missing[/red]",
-        )
-    out.print(table)
+
+def _show(described: list[dict[str, Any]], *, wide: bool) -> None:
+    print_table(COLUMNS, [_row(topic) for topic in described], wide=wide)
+
+
+def _row(topic: dict[str, Any]) -> list[str]:
+    found = topic["on_cluster"]
+    return [
+        topic["name"],
+        topic["message"],
+        ", ".join(topic["written_by"]),
+        ", ".join(topic["read_by"]),
+        str(topic["partitions"]),
+        f"{found['partitions']} partitions × {found['replication']}" if found else "missing",
+    ]

@@ -1,4 +1,4 @@
-"""A run as it is watched: a live table on a terminal, plain lines elsewhere."""
+"""The progress of a run: a live table on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -25,10 +25,10 @@ STAGES = {
     "generated": PATHS_GENERATED,
     "verified": PATHS_VERIFIED,
     "to refine (medium)": CASE_MEDIUM,
-    "to reason anew (difficult)": CASE_DIFFICULT,
+    "to regenerate (difficult)": CASE_DIFFICULT,
     "accepted": CASE_ACCEPTED,
 }
-"""What the view shows of a case's way, by the topic in which it is counted."""
+"""The stages in the view, and the topic in which each is counted."""
 
 LINE_EVERY_S = 2.0
 """Seconds between two plain lines."""
@@ -42,13 +42,13 @@ class View:
         self._console = console
         self._title = title
         self._live = live
-        self._began = time.monotonic()
+        self._started = time.monotonic()
         self._step = ""
         self._shown: Snapshot | None = None
         self._line_at = 0.0
 
     def say(self, step: str) -> None:
-        """What is being done now, beside the questions' own way."""
+        """Show a step of the run itself, such as starting a server."""
         self._step = step
         if self._live is None:
             self._console.print(f"{self._elapsed():6.1f} s  {step}", highlight=False)
@@ -56,7 +56,7 @@ class View:
             self._live.update(self._table())
 
     def show(self, snapshot: Snapshot) -> None:
-        """Where the run stands."""
+        """Show the questions' progress."""
         changed = self._shown is None or snapshot.calls != self._shown.calls or snapshot.ends != self._shown.ends
         self._shown = snapshot
         if self._live is not None:
@@ -66,7 +66,7 @@ class View:
             self._console.print(f"{self._elapsed():6.1f} s  {line(snapshot)}", highlight=False, soft_wrap=True)
 
     def _elapsed(self) -> float:
-        return time.monotonic() - self._began
+        return time.monotonic() - self._started
 
     def _table(self) -> RenderableType:
         head = Text(f"{self._title}  {self._elapsed():.0f} s  {self._step}", style="bold")
@@ -85,13 +85,13 @@ def watching(console: Console, title: str) -> Iterator[View]:
 
 
 def line(snapshot: Snapshot) -> str:
-    """The run in a line."""
+    """The progress in a line."""
     stages = ", ".join(f"{name} {snapshot.cases.get(topic, 0)}" for name, topic in STAGES.items())
     return f"{snapshot.questions} questions: {stages}; {_foot(snapshot)}"
 
 
 def summary(console: Console, title: str, result: Result, folder: str) -> None:
-    """What a run came to, and where it lies."""
+    """Print the figures of a run, and where its files are."""
     account = result.account
     table = Table(title=title, title_justify="left", show_header=False, box=None)
     table.add_column(style="bold")
@@ -99,7 +99,7 @@ def summary(console: Console, title: str, result: Result, folder: str) -> None:
         table.add_row(name, value)
     console.print(table)
     for case_id, topic in result.open.items():
-        console.print(f"no end: {case_id}, last seen in {topic}", style="red", highlight=False)
+        console.print(f"not ended: {case_id}, last seen in {topic}", style="red", highlight=False)
     for fault, count in result.faults.items():
         console.print(f"{fault}: {count} (must be 0)", style="red", highlight=False)
 
@@ -133,4 +133,4 @@ def _stages(snapshot: Snapshot) -> Table:
 def _foot(snapshot: Snapshot) -> str:
     ends = ", ".join(f"{count} {kind}" for kind, count in sorted(snapshot.ends.items())) or "none yet"
     calls = snapshot.calls
-    return f"ended: {ends}; records {snapshot.records}; calls {calls.ended} done, {calls.under_way} under way"
+    return f"ended: {ends}; records {snapshot.records}; calls {calls.ended} done, {calls.under_way} in flight"

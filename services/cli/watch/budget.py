@@ -1,71 +1,69 @@
-"""`reasonmed budget`: what was spent, and the sum at which admission stops."""
+"""`reasonmed budget`: the cost of model calls, and the limit at which admission stops."""
 
 import asyncio
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from services.cli.console import UP, Folder, Json, emit, out
-
-if TYPE_CHECKING:
-    from services.core.ledger.spending import BudgetState, Spending
+from services.cli.console import UP, Bootstrap, Column, Failed, Folder, Json, Wide, emit, many, out, print_table
+from services.cli.coordinates import client, ledger
+from services.cli.run.recipes import _published as published_recipes
+from services.core.ledger.spending import NANO, BudgetState, Spending
+from services.ledger import open_ledger
+from services.runtime.kafka.client import KafkaClient
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Money: what model calls have cost, by the recipes' prices, and the sum at which admission stops.",
+    help="The cost of model calls, by the recipes' prices, and the limit at which admission stops.",
 )
 
 MOST_USD = 9_000_000
-"""What sums of nano-USD are exact up to, in every ledger."""
+"""Sums of nano-USD up to this are exact in every ledger."""
 
 
 @app.command("show")
-def show(folder: Folder = UP, json: Json = False) -> None:
-    """Show the budget and what was spent, by model and stage: each paid call once, failed ones too.
+def show(folder: Folder = UP, json: Json = False, wide: Wide = False) -> None:
+    """Show the budget and the spending, by model and stage: each paid call once, failed ones included.
 
-    Reserved is what the open cases will probably still cost. Calls that workers of an older version made are not in it.
+    Reserved is the estimated remaining cost of the open cases. Calls of workers of an older version are not included.
 
     Example:  reasonmed budget show --json
     """
-    from services.cli.coordinates import ledger
-
-    state, spendings = asyncio.run(_look(ledger(folder)))
-    emit(_data(state, spendings)) if json else _show(state, spendings)
+    state, spendings = asyncio.run(_read(ledger(folder)))
+    emit(_data(state, spendings)) if json else _show(state, spendings, wide=wide)
 
 
 @app.command("set")
 def set_(
-    usd: Annotated[str, typer.Argument(help="USD, from the beginning on: what is spent counts.")], folder: Folder = UP
+    usd: Annotated[str, typer.Argument(help="USD in all: earlier spending counts.")],
+    bootstrap: Bootstrap = None,
+    folder: Folder = UP,
 ) -> None:
-    """Set the sum. Admission stops once what is spent and what open cases will probably still cost reach it.
+    """Set the limit. Admission stops once the spent and the reserved cost reach it.
 
-    Cases under way go on to their end, so a little more can be spent: for each open case, what it costs beyond its
-    estimate. Questions wait where they are, none is lost, and go on by themselves once the sum is raised.
+    Open cases run to their end, so spending may exceed the limit by what they cost beyond their estimates. Questions
+    wait in their topic, and continue within 5 s once the limit is raised. The current recipe must have prices.
 
     Example:  reasonmed budget set 250
     """
-    from services.cli.coordinates import ledger
-
-    state = asyncio.run(_set(ledger(folder), _nano(usd)))
+    limit = _nano(usd)
+    asyncio.run(_refuse_without_prices(client(bootstrap, folder)))
+    state = asyncio.run(_set(ledger(folder), limit))
     out.print(_line(state), highlight=False)
 
 
 @app.command("clear")
 def clear(folder: Folder = UP) -> None:
-    """Have no budget: nothing waits for money.
+    """Remove the limit.
 
     Example:  reasonmed budget clear
     """
-    from services.cli.coordinates import ledger
-
     out.print(_line(asyncio.run(_set(ledger(folder), None))), highlight=False)
 
 
 def _nano(usd: str) -> int:
-    from services.core.ledger.spending import NANO
-
     try:
         amount = Decimal(usd)
     except InvalidOperation:
@@ -75,28 +73,35 @@ def _nano(usd: str) -> int:
     return int(amount * NANO)
 
 
-async def _look(url: str) -> "tuple[BudgetState, Sequence[Spending]]":
-    from services.ledger import open_ledger
+async def _refuse_without_prices(kafka: KafkaClient) -> None:
+    """Without prices nothing is ever spent, and the limit would never be reached. Raises Failed, BrokerAway."""
+    published, current = await published_recipes(kafka)
+    recipe = published.get(current or "")
+    if recipe is None:
+        raise Failed("no recipe is current: publish one with prices (`reasonmed recipes publish FILE --current`)")
+    if not any(model.price_in or model.price_out for model in recipe.models.values()):
+        raise Failed(
+            f"the current recipe, {recipe.name}, has no prices, so nothing would count as spent: give its models "
+            "price_in and price_out (USD a million tokens) and publish it with --current"
+        )
 
+
+async def _read(url: str) -> tuple[BudgetState, Sequence[Spending]]:
     async with open_ledger(url) as ledger:
         return await ledger.budgets.state(), await ledger.budgets.spendings()
 
 
-async def _set(url: str, limit: int | None) -> "BudgetState":
-    from services.ledger import open_ledger
-
+async def _set(url: str, limit: int | None) -> BudgetState:
     async with open_ledger(url) as ledger:
         await ledger.budgets.set_limit(limit)
         return await ledger.budgets.state()
 
 
 def _usd(nano_usd: int) -> float:
-    from services.core.ledger.spending import NANO
-
     return nano_usd / NANO
 
 
-def _data(state: "BudgetState", spendings: "Sequence[Spending]") -> dict[str, Any]:
+def _data(state: BudgetState, spendings: Sequence[Spending]) -> dict[str, Any]:
     return {
         "budget_usd": None if state.limit_nano_usd is None else _usd(state.limit_nano_usd),
         "spent_usd": _usd(state.spent_nano_usd),
@@ -118,24 +123,26 @@ def _data(state: "BudgetState", spendings: "Sequence[Spending]") -> dict[str, An
     }
 
 
-def _line(state: "BudgetState") -> str:
+def _line(state: BudgetState) -> str:
     budget = "no budget" if state.limit_nano_usd is None else f"budget {_usd(state.limit_nano_usd):,.2f} USD"
     waits = "; questions wait: raise it with `reasonmed budget set`" if state.waiting else ""
     return (
         f"{budget}; spent {_usd(state.spent_nano_usd):,.2f}, reserved {_usd(state.reserved_nano_usd):,.2f} USD "
-        f"for {state.open} open cases{waits}"
+        f"for {many(state.open, 'open case')}{waits}"
     )
 
 
-def _show(state: "BudgetState", spendings: "Sequence[Spending]") -> None:
-    from rich.table import Table
+COLUMNS = (
+    *(Column("model"), Column("stage"), Column("calls", right=True, drop=2), Column("tokens in", right=True, drop=1)),
+    *(Column("cached", right=True, drop=3), Column("tokens out", right=True, drop=1), Column("USD", right=True)),
+)
 
-    table = Table("model", "stage")
-    for name in ("calls", "tokens in", "cached", "tokens out", "USD"):
-        table.add_column(name, justify="right")
+
+def _show(state: BudgetState, spendings: Sequence[Spending], *, wide: bool) -> None:
+    rows = []
     for each in spendings:
         counts = (each.calls, each.usage.prompt, each.usage.cached, each.usage.completion)
-        table.add_row(each.alias, each.stage, *(f"{count:,}" for count in counts), f"{_usd(each.nano_usd):,.4f}")
-    if spendings:
-        out.print(table)
+        rows.append((each.alias, each.stage, *(f"{count:,}" for count in counts), f"{_usd(each.nano_usd):,.4f}"))
+    if rows:
+        print_table(COLUMNS, rows, wide=wide)
     out.print(_line(state), highlight=False)

@@ -6,60 +6,62 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from services.cli.console import Column, fitted, many
 from services.core.status.figures import Figures, TopicFigures
 
 STALE_S = 10.0
-"""Seconds after which figures are told as old: the monitor makes them once a second."""
+"""Seconds after which figures are shown as stale: the monitor publishes them once a second."""
+
+TOPICS = (
+    *(Column("topic"), Column("open", right=True), Column("oldest", right=True)),
+    *(Column("per minute", right=True, drop=2), Column("seen", right=True, drop=3), Column("lag by group", drop=1)),
+)
+RECORDS = (
+    *(Column("difficulty"), Column("alias"), Column("records", right=True), Column("USD", right=True)),
+    *(Column("USD each", right=True), Column("tokens out", right=True, drop=1)),
+)
 
 
-def shown(said: Figures, now: float) -> RenderableType:
-    """All of them. `now`: Unix time."""
+def figures_view(figures: Figures, now: float, *, wide: bool = False) -> RenderableType:
+    """All figures. `now`: Unix time."""
     lines: list[RenderableType] = [
-        _age(said, now),
-        _topics(said),
-        _line("ended", said.ends.model_dump()),
-        _line("routes", said.routes),
+        _age(figures, now),
+        _topics(figures, wide=wide),
+        Text(f"open: {many(figures.open, 'case')}"),
+        _line("ended", figures.ends.model_dump()),
+        _line("routes", figures.routes),
     ]
-    if said.refused:
-        lines.append(_line("refused", said.refused))
-    if said.records:
-        lines.append(_records(said))
-    lines.append(_calls(said))
-    if said.budget is not None:
-        stopped = "; questions wait" if said.budget.stopped else ""
-        lines.append(Text(f"budget: {said.budget.usd:.2f} USD, reserved {said.budget.reserved_usd:.2f}{stopped}"))
-    lines += [Text(f"circuit of {name} is open: {why}", "red") for name, why in said.circuits.items()]
-    if said.dead_letters:
-        lines.append(_line("dead letters", said.dead_letters, style="red"))
+    if figures.refused:
+        lines.append(_line("refused", figures.refused))
+    if figures.records:
+        lines.append(_records(figures, wide=wide))
+    lines.append(_calls(figures))
+    if figures.budget is not None:
+        stopped = "; questions wait: raise it with `reasonmed budget set`" if figures.budget.stopped else ""
+        lines.append(Text(f"budget: {figures.budget.usd:.2f} USD, reserved {figures.budget.reserved_usd:.2f}{stopped}"))
+    lines += [Text(f"circuit of {name} is open: {why}", "red") for name, why in figures.circuits.items()]
+    if figures.dead_letters:
+        lines.append(_line("dead letters", figures.dead_letters, style="red"))
     return Group(*lines)
 
 
 def ago(seconds: float) -> str:
-    """A length of time in two figures or so."""
+    """A duration with two digits or so."""
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.1f} s"
 
 
-def _age(said: Figures, now: float) -> Text:
-    age = max(0.0, now - said.at)
+def _age(figures: Figures, now: float) -> Text:
+    age = max(0.0, now - figures.at)
     if age > STALE_S:
-        text = f"These figures are {ago(age)} old: is a monitor running? --count needs none."
-        return Text(text, "red")
-    return Text(f"{age:.1f} s ago, by a monitor {ago(said.behind_s)} behind at its last message", "dim")
+        return Text(f"These figures are {ago(age)} old: is a monitor running? --count needs none.", "red")
+    return Text(f"{age:.1f} s ago, by a monitor {ago(figures.behind_s)} behind at its last message", "dim")
 
 
-def _topics(said: Figures) -> Table:
-    table = Table("topic")
-    for name in ("open", "oldest", "per minute", "seen"):
-        table.add_column(name, justify="right")
-    table.add_column("lag by group")
-    for each in said.topics:
-        table.add_row(*_topic(each))
-    table.add_section()
-    table.add_row("all", str(said.open))
-    return table
+def _topics(figures: Figures, *, wide: bool) -> Table:
+    return fitted(TOPICS, [_topic(each) for each in figures.topics], wide=wide)
 
 
 def _topic(each: TopicFigures) -> tuple[str, ...]:
@@ -68,24 +70,21 @@ def _topic(each: TopicFigures) -> tuple[str, ...]:
     return each.topic, str(each.open), oldest, str(each.per_minute), str(each.seen), lags
 
 
-def _records(said: Figures) -> Table:
-    table = Table("records", "alias")
-    for name in ("records", "USD", "USD each", "tokens out"):
-        table.add_column(name, justify="right")
-    for each in said.records:
+def _records(figures: Figures, *, wide: bool) -> Table:
+    rows = []
+    for each in figures.records:
         one = each.usd / each.records if each.records else 0.0
-        table.add_row(
-            each.difficulty, each.alias, str(each.records), f"{each.usd:.4f}", f"{one:.5f}", str(each.tokens_out)
-        )
-    return table
+        cells = (str(each.records), f"{each.usd:.4f}", f"{one:.5f}", str(each.tokens_out))
+        rows.append((each.difficulty, each.alias, *cells))
+    return fitted(RECORDS, rows, wide=wide)
 
 
-def _calls(said: Figures) -> Text:
-    calls = ", ".join(f"{service} {count}" for service, count in said.calls_under_way.items()) or "none"
-    spent = f"; spent {said.usd:.4f} USD, {said.tokens_per_s:g} tokens/s" if said.spent else ""
-    return Text(f"calls under way: {calls}{spent}; duplicates dropped: {said.duplicates}")
+def _calls(figures: Figures) -> Text:
+    calls = ", ".join(f"{service} {count}" for service, count in figures.calls_under_way.items()) or "none"
+    spent = f"; spent {figures.usd:.4f} USD, {figures.tokens_per_s:g} tokens/s" if figures.spent else ""
+    return Text(f"calls in flight: {calls}{spent}; duplicates dropped: {figures.duplicates}")
 
 
-def _line(what: str, counts: Mapping[str, int], *, style: str = "") -> Text:
-    told = ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
-    return Text(f"{what}: {told}", style)
+def _line(name: str, counts: Mapping[str, int], *, style: str = "") -> Text:
+    text = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "none"
+    return Text(f"{name}: {text}", style)

@@ -1,4 +1,4 @@
-"""Answers that hold a place until they are sent, and large ones that go out in pieces."""
+"""Responses that hold a slot until they are sent, and large ones that are sent in chunks."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
@@ -14,16 +14,16 @@ JSON = "application/json"
 
 
 class SlotResponse(Response):
-    """What `make` makes, made and sent in a place of `places`: while a client is slow to read it, it counts."""
+    """The response that `make` returns, made and sent in a slot, which a slow client holds too."""
 
-    def __init__(self, places: Slots, make: Callable[[], Awaitable[Response]]) -> None:
-        self._places = places
+    def __init__(self, slots: Slots, make: Callable[[], Awaitable[Response]]) -> None:
+        self._slots = slots
         self._make = make
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises Refused, before anything is sent: 503 where no place is free; and what `make` raises."""
-        with self._places:
+        """Raises Refused before anything is sent: 503 where no slot is free, and what `make` raises."""
+        with self._slots:
             answer = await self._make()
             await answer(scope, receive, send)
 

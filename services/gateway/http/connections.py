@@ -1,4 +1,4 @@
-"""How long and how many: what HTTP connections may cost, whoever is at their other end.
+"""Limits of HTTP connections: time and number.
 
 uvicorn bounds a request's head in bytes (16 KiB), but neither its time (each byte stops the only timer) nor the number
 of connections (its limit_concurrency answers everyone with 503 as soon as enough say nothing).
@@ -32,10 +32,9 @@ class Connection(H11Protocol):
     - a head that isn't whole within HEAD_WITHIN_S (uvicorn's timeout_keep_alive) ends the connection;
     - one connection more than CONNECTIONS ends the one that has waited longest for a head: those that say nothing
       can't keep out those that do;
-    - whoever doesn't read its answers within READ_WITHIN_S is cut off.
+    - a client that doesn't read its responses within READ_WITHIN_S is disconnected.
 
-    An answer that goes on (events) and a body without end are under no other bound here: the application has places
-    for so many of them.
+    Streams of events and bodies of lines have no other limit here: the application has slots for them.
     """
 
     _unread: asyncio.TimerHandle | None = None
@@ -59,22 +58,22 @@ class Connection(H11Protocol):
         self.transport.abort()
 
     def pause_writing(self) -> None:
-        """64 KiB lie unread: wait with more, but not for ever."""
+        """64 KiB are unread: pause, for READ_WITHIN_S at most."""
         super().pause_writing()
         self._unread = self._unread or self.loop.call_later(READ_WITHIN_S, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It reads."""
+        """The client reads again."""
         self._read()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is waited for any more."""
+        """Stop the timers."""
         self._read()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """What is no HTTP is told so, but after an answer (a body that goes on wrongly) there is nothing to tell."""
+        """Refuse what is not HTTP; after a response (a malformed body) only disconnect."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             super().send_400_response(msg)
         else:

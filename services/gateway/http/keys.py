@@ -17,11 +17,11 @@ Given = Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
 
 def needs_key(keys: Sequence[SecretStr]) -> Callable[[Given], Awaitable[None]]:
     """A dependency that raises Refused (401) unless the request holds one of the keys."""
-    known = [key.get_secret_value().encode() for key in keys]
+    valid = [key.get_secret_value().encode() for key in keys]
 
     async def check(given: Given) -> None:
         token = given.credentials.encode() if given else b""
-        if not any([hmac.compare_digest(token, key) for key in known]):  # noqa: C419  every key, whichever fits
+        if not any([hmac.compare_digest(token, key) for key in valid]):  # noqa: C419  every key, whichever fits
             raise Refused(
                 401,
                 "no_key",

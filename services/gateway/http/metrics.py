@@ -1,4 +1,4 @@
-"""What the gateway counts. Every name in one place."""
+"""The gateway's metrics."""
 
 from typing import Literal
 

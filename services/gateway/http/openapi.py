@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beyond what the types say."""
+"""The parts of the OpenAPI document that the types don't hold."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from services.gateway.read.events import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
 
+JSON = "application/json"
 NDJSON = "application/x-ndjson"
 
 EXAMPLE = {
@@ -21,29 +22,27 @@ EXAMPLE = {
 _CASE = "case-0123456789abcdef0123456789abcdef"
 _LINE = '{"question": "Which vitamin deficiency causes scurvy?", "options": {"A": "A", "B": "C"}, "answer": "B"}\n'
 _TOLD = (
-    '{"line": 17, "error": "This is no question; the fields say why.", '
+    '{"line": 17, "error": "Not a valid question; see the fields.", '
     '"fields": [{"field": "answer", "why": "Field required"}]}\n'
     '{"accepted": 99999, "refused": 1, "accepted_through": 100000, "stopped": null}\n'
 )
 _ALL_TAKEN = '{"accepted": 100000, "refused": 0, "accepted_through": 100000, "stopped": null}\n'
 
 DESCRIPTION = """
-Medical multiple-choice questions go in here and become verified chains of thought. Where each of them stands, and what
-became of it, can be read here too.
+Submit medical multiple-choice questions, and read the status and the results of their cases.
 
-**Handing in.** What is acknowledged, Kafka holds. Whatever isn't, you can't rely on: send it again. That is always
-safe, since the same question has the same case id and is worked on once.
+**Submitting.** Kafka holds every acknowledged question. Send the others again: that is always safe, since the same
+question has the same case id and is processed once.
 
-**Reading.** Where cases stand is told by the monitor, which reads along: a case that was handed in just now may take a
-second to appear. Streams are server-sent events: `curl -N`; in a browser `EventSource`, or, where keys are set, `fetch`
-(an EventSource sends none).
+**Reading.** The monitor provides the status of cases: a new case may take a second to appear. Streams are server-sent
+events: `curl -N`; in a browser `EventSource`, or `fetch` where keys are set (an EventSource sends none).
 
-**Keys.** Where this deployment has set API keys, everything but `operation` needs one: `Authorization: Bearer KEY`.
+**Keys.** Where this deployment has API keys, everything but `operation` needs one: `Authorization: Bearer KEY`.
 """
 
 TAGS = [
-    {"name": "questions", "description": "Hand in questions: one, an array, or lines without end."},
-    {"name": "cases", "description": "Where each case stands, what became of it, and how it came about."},
+    {"name": "questions", "description": "Submit questions: one, an array, or a body of lines."},
+    {"name": "cases", "description": "The status, results and history of each case."},
     {"name": "figures", "description": "The whole stream at a glance."},
     {"name": "operation", "description": "For Kubernetes and Prometheus. Needs no key."},
 ]
@@ -93,8 +92,8 @@ def retry_later(description: str) -> dict[str, Any]:
 
 
 def _with_lines(response: dict[str, Any]) -> dict[str, Any]:
-    """The same for lines: a body that was not read to its end is answered so too."""
-    told = {"schema": {"type": "string"}, "example": _TOLD.replace("null", '"Why the rest was not taken."')}
+    """The response with the answer's lines: a body that was not read to its end has them too."""
+    told = {"schema": {"type": "string"}, "example": _TOLD.replace("null", '"Why the rest was not read."')}
     return {**response, "content": {NDJSON: told}}
 
 
@@ -119,12 +118,11 @@ QUESTIONS_RESPONSES: Responses = {
         },
     },
     207: {
-        "description": "Of an array or of lines, Kafka holds those that are not refused here; each refusal says which "
-        "field of which line is wrong, and why.",
+        "description": "Kafka holds the questions that are not refused here; a refusal has line, field and reason.",
         "content": {NDJSON: {"schema": {"type": "string"}, "example": _TOLD}},
     },
     400: _with_lines(_refused("The body ended early.")),
-    408: _with_lines(_refused("The body, or the next of its lines, came too slowly.")),
+    408: _with_lines(_refused("The body, or its next line, was too slow.")),
     413: _with_lines(
         _refused(
             "A question is larger than 256 KiB, an array than 4 MiB; or of lines so many are refused that the "
@@ -133,18 +131,28 @@ QUESTIONS_RESPONSES: Responses = {
     ),
     415: _refused("Neither application/json nor application/x-ndjson; or compressed."),
     422: _refused("Not a question, or no array of any: `fields` lists each field and what is wrong with it."),
-    503: _with_lines(retry_later("Kafka is away, the gateway busy, or about to end: send again.")),
+    503: _with_lines(retry_later("Kafka is away, or the gateway busy or stopping: send again.")),
 }
 
-NO_KEY: Responses = {401: _refused("This deployment asks for an API key: none, or a wrong one.")}
+NO_KEY: Responses = {401: _refused("An API key is needed: it is missing or invalid.")}
 
-NOT_UNDERSTOOD: Responses = {422: _refused("The request is not understood: `fields` says why.")}
-UNKNOWN: Responses = {404: _refused("No such case. One handed in just now may not have been seen yet.")}
-AWAY: Responses = {503: retry_later("What is needed to answer is away, or the gateway busy: try again.")}
+NOT_UNDERSTOOD: Responses = {422: _refused("The request is invalid: `fields` has the reasons.")}
+UNKNOWN: Responses = {404: _refused("No such case. A new one may take a second to appear.")}
+AWAY: Responses = {503: retry_later("A dependency is away, or the gateway busy: try again.")}
+
+
+def as_json(responses: Responses) -> Responses:
+    """The same refusals on a route whose other answers are events: they are JSON."""
+    schema = {"$ref": "#/components/schemas/Refusal"}
+    return {
+        status: {
+            **{name: value for name, value in response.items() if name != "model"},
+            "content": {JSON: {"schema": schema}},
+        }
+        for status, response in responses.items()
+    }
 
 
 def events(description: str, example: str) -> dict[str, Any]:
-    """A 200 that goes on."""
-    fields = {"event": {"type": "string"}, "data": {"type": "string", "description": "JSON."}}
-    schema = {"type": "object", "description": "Each event.", "properties": fields}
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema, "example": example}}}
+    """A 200 that is a stream of events, whose schema FastAPI adds."""
+    return {"description": description, "content": {MEDIA_TYPE: {"example": example}}}

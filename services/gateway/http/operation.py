@@ -1,4 +1,4 @@
-"""What Kubernetes and Prometheus ask."""
+"""Health and metrics, for Kubernetes and Prometheus."""
 
 from collections.abc import Awaitable, Callable
 
@@ -10,7 +10,7 @@ from services.gateway.http.metrics import Metrics
 from services.gateway.read.cache import TtlCache
 
 KEEP_S = 1.0
-"""Seconds that readiness holds: whoever calls /readyz in a loop makes no more than one connection a second."""
+"""Seconds that readiness is cached: calls of /readyz make one connection to Kafka a second at most."""
 
 
 def routes(reachable: Callable[[], Awaitable[bool]], metrics: Metrics) -> APIRouter:

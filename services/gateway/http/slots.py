@@ -1,10 +1,10 @@
-"""How many of something may be under way at once."""
+"""Limits of concurrency."""
 
 from services.gateway.http.refusals import Refused
 
 
 class Slots:
-    """So many at once. One more is told at once that the gateway is busy: nothing queues, nothing piles up."""
+    """A non-blocking limiter: refuses with 503 when full."""
 
     def __init__(self, count: int, what: str) -> None:
         self._free = count

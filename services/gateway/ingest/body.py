@@ -11,8 +11,7 @@ from services.core.case.sizes import QUESTION_BYTES
 from services.gateway.http.refusals import Refused, too_large
 
 READ_WITHIN_S = 10.0
-"""Seconds for a whole body, or for a line of one without end: 256 KiB at 210 kbit/s. A client that trickles holds a
-place."""
+"""Seconds for a whole body, or for a line of a body of lines: 256 KiB at 210 kbit/s. A slow client holds a slot."""
 
 BATCH_BYTES = 4 * 2**20
 """An array of questions: 3.4 Mbit/s within READ_WITHIN_S."""
@@ -24,7 +23,7 @@ _CLOSE = {"Connection": "close"}
 
 
 def form(request: Request) -> Form:
-    """What the body says it is. Raises Refused: 415 (another type, or compressed)."""
+    """The body's declared form. Raises Refused: 415 (another type, or compressed)."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/json", "application/x-ndjson"):
         raise Refused(415, "content_type", "Send questions as application/json or application/x-ndjson.")
@@ -71,7 +70,7 @@ def too_slow(within_s: float) -> Refused:
 
 
 def ended_early() -> Refused:
-    """400; there is hardly anybody left to read it."""
+    """400; the client has probably left."""
     return Refused(400, "body_not_read", "The body ended early.")
 
 

@@ -1,4 +1,4 @@
-"""POST /questions: one, an array, or lines without end."""
+"""POST /questions: one, an array, or a body of lines."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,20 +22,20 @@ from services.gateway.ingest.submissions import from_array, from_json, parted
 from services.gateway.ingest.upload import Upload
 
 UNDER_WAY = 256
-"""Questions handled at once. While Kafka is away each waits 10 s with its body, 64 MiB at most in all; the next one is
-told at once that the gateway is busy."""
+"""Concurrent questions. While Kafka is away each waits 10 s with its body, 64 MiB at most in all; the next one is
+refused as busy."""
 
 BATCHES = 8
 """Arrays and bodies of lines handled at once: each holds 4 MiB of what was sent at most, and 4 of what is answered."""
 
 
 class Choice(BaseModel):
-    """What the query may say. A misspelt name is refused: it would be paid for under another recipe."""
+    """The query. A misspelt name is refused: the question would be paid for under another recipe."""
 
     model_config = ConfigDict(extra="forbid")
 
     recipe: RecipeId | None = Field(default=None, description="Ask for this recipe; none: the current one.")
-    ids: bool = Field(default=False, description="Of lines: tell each accepted one's case id too.")
+    ids: bool = Field(default=False, description="For lines: also return the case id of each accepted one.")
 
 
 class Accepted(BaseModel):
@@ -45,7 +45,7 @@ class Accepted(BaseModel):
 
 
 class Result(BaseModel):
-    """What became of one question of an array: a case id where Kafka holds it, else what is wrong."""
+    """The result of one question of an array: its case id where Kafka holds it, else the error."""
 
     index: int = Field(description="Its place in the array, from 0.")
     case_id: CaseId | None = None
@@ -54,7 +54,7 @@ class Result(BaseModel):
 
 
 class Batch(BaseModel):
-    """What became of an array."""
+    """The results of an array."""
 
     accepted: int
     refused: int
@@ -62,7 +62,7 @@ class Batch(BaseModel):
 
 
 class Questions:
-    """What the route needs."""
+    """The route's dependencies."""
 
     def __init__(
         self,
@@ -91,17 +91,17 @@ class Questions:
         return JSONResponse({"case_id": message.key.decode()}, 202)
 
     def lines(self, request: Request, choice: Choice) -> Response:
-        """A body of lines, taken when the answer is sent. Raises Refused then."""
+        """A body of lines, read when the response is sent. Raises Refused then."""
 
         async def take() -> Response:
             upload = Upload(
                 self._publisher, self._metrics, self._draining, recipe_id=choice.recipe, with_ids=choice.ids
             )
-            told, stopped = await upload.take(chunks(request))
+            answer, stopped = await upload.take(chunks(request))
             if stopped is None:
-                return in_pieces(told, 207 if upload.refused else 202, media_type=NDJSON)
+                return in_pieces(answer, 207 if upload.refused else 202, media_type=NDJSON)
             self._metrics.refuse(stopped.reason)
-            return in_pieces(told, stopped.status, media_type=NDJSON, headers=stopped.headers)
+            return in_pieces(answer, stopped.status, media_type=NDJSON, headers=stopped.headers)
 
         return SlotResponse(self._batches, take)
 
@@ -124,26 +124,26 @@ def routes(questions: Questions) -> APIRouter:
     @router.post(
         "/questions",
         status_code=202,
-        summary="Hand in questions",
+        summary="Submit questions",
         response_model=Accepted | Batch,
         responses=described,
         openapi_extra=QUESTIONS_BODY,
     )
     async def submit(request: Request, choice: Annotated[Choice, Query()]) -> Response:
-        """Takes multiple-choice questions with their gold answers, and answers once Kafka has confirmed them. Each is
-        accepted or refused on its own.
+        """Accepts multiple-choice questions with their gold answers, and responds once Kafka has confirmed them. Each
+        is accepted or refused separately.
 
         - **One** (`application/json`, an object of at most 256 KiB): a case id.
         - **An array** (`application/json`, at most 1,000 questions and 4 MiB): a result for each, in order. An array
-          that is no JSON is refused whole.
+          that is no JSON is refused as a whole.
         - **Lines** (`application/x-ndjson`, any number; each at most 256 KiB, and within ten seconds of the one
           before): the body is read to its end, and then answered in lines: one for each refused line, one for each
-          accepted one too with `ids=true`, and at last the sum. Blank lines are passed over, but counted. Where
+          accepted one too with `ids=true`, and at last the sum. Blank lines are skipped, but counted. Where
           something stops the reading in between, the status says what (503 where Kafka is away), and
           `accepted_through` up to which line everything is decided: send the rest again, or all of it.
 
         The case id is a digest of the question itself (stem, options, answer, context): the same question always has
-        the same id, and is worked on once for each recipe that is named, and once for none. Fields beyond those below
+        the same id, and is processed once for each named recipe, and once for none. Fields beyond those below
         are kept and travel with the question.
         """
         if form(request) == "json":

@@ -1,4 +1,4 @@
-"""An answer that is asked for no more often than is useful."""
+"""A single-flight cache with a TTL."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class TtlCache(Generic[T]):
-    """The latest answer to `ask`, or, after `keep_s` seconds, a new one. Callers at a time share one question."""
+    """Keeps the result of `ask` for `keep_s` seconds. Concurrent callers share one call."""
 
     def __init__(
         self, ask: Callable[[], Awaitable[T]], keep_s: float, clock: Callable[[], float] = time.monotonic
@@ -21,7 +21,7 @@ class TtlCache(Generic[T]):
         self._latest: tuple[float, T] | None = None
 
     async def __call__(self) -> T:
-        """An answer from within the last `keep_s` seconds. Raises what `ask` raises, which is not kept."""
+        """A result not older than `keep_s` seconds. Raises what `ask` raises; errors are not kept."""
         async with self._lock:
             if self._latest is None or self._clock() - self._latest[0] >= self._keep_s:
                 answer = await self._ask()

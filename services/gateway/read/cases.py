@@ -1,10 +1,11 @@
-"""GET /cases and /figures: where cases stand, what became of them, and the whole stream at a glance."""
+"""GET /cases and /figures: the status and results of cases, and the live figures."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.contracts.base import CaseId
@@ -15,11 +16,11 @@ from services.core.status.figures import Figures
 from services.core.status.store import Filter
 from services.gateway.http.answers import JSON, SlotResponse, in_pieces
 from services.gateway.http.metrics import Metrics
-from services.gateway.http.openapi import AWAY, NOT_UNDERSTOOD, UNKNOWN, events
+from services.gateway.http.openapi import AWAY, NOT_UNDERSTOOD, UNKNOWN, Responses, as_json, events
 from services.gateway.http.refusals import away
 from services.gateway.http.slots import Slots
 from services.gateway.read.cache import TtlCache
-from services.gateway.read.events import TICK_S, EventStream, Seen, changes
+from services.gateway.read.events import TICK_S, Seen, changes
 from services.gateway.read.reading import Reading, store_away
 from services.gateway.read.views import CasesView, CaseView, StoryView, TopicView, standing_view, topic_view
 
@@ -38,13 +39,15 @@ def _known_topic(name: str) -> str:
 
 
 class Wanted(BaseModel):
-    """Which standings are asked for."""
+    """Which cases."""
 
     model_config = ConfigDict(extra="forbid")
 
-    topic: Annotated[str, AfterValidator(_known_topic)] | None = Field(default=None, description="Where they stand.")
+    topic: Annotated[str, AfterValidator(_known_topic)] | None = Field(
+        default=None, description="The topic they are in."
+    )
     end: Literal["open", "accepted", "rejected", "dead", "refused"] | None = Field(
-        default=None, description="How they ended; `open`: they have not."
+        default=None, description="Their end; `open`: none yet."
     )
     difficulty: Difficulty | None = None
     source: Annotated[str, Field(max_length=200)] | None = Field(default=None, description="Where they come from.")
@@ -52,7 +55,7 @@ class Wanted(BaseModel):
 
 
 class CaseRoutes:
-    """What the routes need."""
+    """The routes' dependencies."""
 
     def __init__(
         self,
@@ -77,7 +80,7 @@ class CaseRoutes:
         except LedgerAway as error:
             raise store_away() from error
         if found is None:
-            raise away("store_away", "No figures yet: the monitor makes them. Does it run?")
+            raise away("store_away", "No figures yet: the monitor publishes them. Is it running?")
         return found
 
     async def cases(self, wanted: Wanted) -> CasesView:
@@ -107,8 +110,13 @@ class CaseRoutes:
 
         return SlotResponse(self._reads, make)
 
-    def figures_stream(self) -> Response:
-        """The figures whenever they have changed, looked up once for all who listen."""
+    async def listening(self) -> AsyncIterator[None]:
+        """A dependency that holds a slot for the time of a stream. Raises Refused (503) where none is free."""
+        with self._listeners, self._metrics.listeners.track_inprogress():
+            yield
+
+    def figures_stream(self) -> AsyncIterator[ServerSentEvent]:
+        """The figures on each change, read once for all listeners."""
 
         async def look() -> Seen | None:
             found = await self._looked_up()
@@ -116,17 +124,11 @@ class CaseRoutes:
                 raise LedgerAway(str(found))
             return None if found is None else Seen(found)
 
-        return self._stream(changes("figures", look, self._draining))
+        return changes("figures", look, self._draining)
 
-    def case_stream(self, case_id: CaseId) -> Response:
-        """The case's standing whenever it has changed, until it has ended."""
-        return self._stream(changes("standing", lambda: self._reading.standing(case_id), self._draining))
-
-    def _stream(self, told: AsyncIterator[bytes]) -> Response:
-        async def make() -> Response:
-            return EventStream(told, self._metrics)
-
-        return SlotResponse(self._listeners, make)
+    def case_stream(self, case_id: CaseId) -> AsyncIterator[ServerSentEvent]:
+        """The case's status on each change, until it has ended."""
+        return changes("standing", lambda: self._reading.standing(case_id), self._draining)
 
     async def _look_up(self) -> bytes | LedgerAway | None:
         try:
@@ -135,40 +137,47 @@ class CaseRoutes:
             return error  # kept as an answer is: a store that is away isn't asked by each listener
 
 
-def routes(shown: CaseRoutes) -> APIRouter:
-    """The routes."""
+def routes(shown: CaseRoutes, no_key: Responses) -> APIRouter:
+    """The routes. `no_key`: the refusal where keys are needed."""
     router = APIRouter()
 
     @router.get("/figures", summary="The live figures", tags=["figures"], response_model=Figures, responses=AWAY)
     async def figures() -> Response:
-        """What stands where, what has ended, what it cost: as the monitor counted it last."""
+        """Open cases by topic, ends and cost: as the monitor published them last."""
         return Response(await shown.figures(), media_type=JSON)
 
     @router.get(
         "/figures/stream",
         summary="The live figures as they change",
         tags=["figures"],
-        response_class=Response,
-        responses={200: events("The figures as events.", 'event: figures\ndata: {"at": …}\n\n'), **AWAY},
+        response_class=EventSourceResponse,
+        dependencies=[Depends(shown.listening)],
+        responses={
+            200: events("The figures as events.", 'event: figures\ndata: {"at": …}\n\n'),
+            **as_json(AWAY | no_key),
+        },
     )
-    async def figures_stream() -> Response:
+    async def figures_stream() -> AsyncIterator[ServerSentEvent]:
         """Server-sent events: `figures` at once and on each change, with the same JSON as `GET /figures`; `away` while
-        they can't be looked up."""
-        return shown.figures_stream()
+        the store does not answer."""
+        async for each in shown.figures_stream():
+            yield each
 
     @router.get("/topics", summary="The topics of the stream", tags=["figures"])
     async def all_topics() -> list[TopicView]:
-        """What flows where, in the order of a case's way: who writes each topic, who reads it, what it holds."""
+        """Each topic with its writers, readers and message type, in the order in which a case passes them."""
         return [topic_view(topic) for topic in topics().values()]
 
-    @router.get("/cases", summary="Cases by where they stand", tags=["cases"], responses=NOT_UNDERSTOOD | AWAY)
+    @router.get(
+        "/cases", summary="Cases by topic, end, difficulty and source", tags=["cases"], responses=NOT_UNDERSTOOD | AWAY
+    )
     async def cases(wanted: Annotated[Wanted, Query()]) -> CasesView:
-        """Those that changed last come first; of the last 10,000 cases at least."""
+        """Last changed first; of the last 10,000 cases at least."""
         return await shown.cases(wanted)
 
     @router.get(
         "/cases/{case_id}",
-        summary="Where a case stands, and its records",
+        summary="A case's status and records",
         tags=["cases"],
         response_model=CaseView,
         responses=UNKNOWN | NOT_UNDERSTOOD | AWAY,
@@ -179,7 +188,7 @@ def routes(shown: CaseRoutes) -> APIRouter:
 
     @router.get(
         "/cases/{case_id}/story",
-        summary="How a case came about",
+        summary="A case's messages",
         tags=["cases"],
         response_model=StoryView,
         responses=UNKNOWN | NOT_UNDERSTOOD | AWAY,
@@ -191,19 +200,20 @@ def routes(shown: CaseRoutes) -> APIRouter:
 
     @router.get(
         "/cases/{case_id}/events",
-        summary="A case as it goes its way",
+        summary="A case's status as it changes",
         tags=["cases"],
-        response_class=Response,
+        response_class=EventSourceResponse,
+        dependencies=[Depends(shown.listening)],
         responses={
             200: events("The case as events.", 'event: standing\ndata: {"case_id": …}\n\n'),
-            **NOT_UNDERSTOOD,
-            **AWAY,
+            **as_json(NOT_UNDERSTOOD | AWAY | no_key),
         },
     )
-    async def case_events(case_id: CaseId) -> Response:
-        """Server-sent events: `standing` at once and on each change, with the same JSON as `GET /cases/{case_id}` less
-        its records; `end` when each of its works has ended, and then the stream ends; `away` while it can't be looked
-        up. A case that was not seen yet is waited for."""
-        return shown.case_stream(case_id)
+    async def case_events(case_id: CaseId) -> AsyncIterator[ServerSentEvent]:
+        """Server-sent events: `standing` at once and on each change, with the same JSON as `GET /cases/{case_id}`
+        without its records; `end` once each of its works has ended, as the last event; `away` while the store does not
+        answer. The stream waits for a case that does not exist yet."""
+        async for each in shown.case_stream(case_id):
+            yield each
 
     return router

@@ -18,7 +18,7 @@ export function caseView(main, id, parameters) {
 
   function show() {
     const trail = h("p", { class: "trail" }, h("a", { href: "#/cases" }, "Cases"), " / ", h("code", {}, id));
-    if (!seen) return render(main, trail, failed ? trouble(failed) : h("p", { class: "empty" }, "Looking it up …"));
+    if (!seen) return render(main, trail, failed ? trouble(failed) : h("p", { class: "empty" }, "Loading …"));
     const work = seen.works.find(({ work_id }) => work_id === parameters.get("work")) ?? seen.works[0];
     const told = story?.stories.find(({ work_id }) => work_id === work.work_id);
     render(
@@ -31,7 +31,7 @@ export function caseView(main, id, parameters) {
       way(work),
       failed && h("p", { class: "note" }, failed.message),
       told?.note && h("p", { class: "note" }, told.note),
-      told ? pathSections(told.case) : !failed && h("p", { class: "empty" }, "Reading its messages …"),
+      told ? pathSections(told.case) : !failed && h("p", { class: "empty" }, "Loading its messages …"),
       told && records(told.records),
     );
   }
@@ -112,8 +112,8 @@ const letter = ({ topic, partition, offset }) =>
   h(
     "p",
     { class: "note" },
-    "All of it, and what to do: ",
-    h("code", {}, `reasonmed dead show ${topic.replace(/-dead$/, "")} ${partition} ${offset}`),
+    "The whole letter, and the remedy: ",
+    h("code", {}, `reasonmed dead show ${topic.replace(/-dead$/, "")} ${partition}/${offset}`),
   );
 
 function tabs(seen, chosen) {
@@ -128,7 +128,7 @@ function tabs(seen, chosen) {
     );
   return h(
     "nav",
-    { class: "tabs", "aria-label": "Recipes that this question was worked on under" },
+    { class: "tabs", "aria-label": "Recipes of this question" },
     seen.works.map(tab),
   );
 }
@@ -159,7 +159,7 @@ function question(told) {
       h(
         "p",
         { class: "why rejected" },
-        "Gold is disputed: every path that states an answer states the same other one.",
+        "Gold is disputed: every path that states an answer states the same other answer.",
       ),
   );
 }
@@ -177,10 +177,10 @@ function refusal(told) {
     h(
       "p",
       {},
-      reason === "evaluation_set" ? "Too like a question of a set that tests models." : "Too like an earlier question.",
+      reason === "evaluation_set" ? "Too similar to a question of an evaluation set." : "Too similar to an earlier question.",
     ),
     h("blockquote", {}, match.text),
-    h("p", { class: "note" }, `${percent(match.similarity, 1)} alike · `, same, ` · ${match.id}`),
+    h("p", { class: "note" }, `${percent(match.similarity, 1)} similar · `, same, ` · ${match.id}`),
   );
 }
 
@@ -222,15 +222,15 @@ function way(work) {
   return h(
     "section",
     { class: "way" },
-    h("h2", {}, "Its way"),
+    h("h2", {}, "Steps"),
     h(
       "p",
       { class: "note" },
-      `${many(work.way.length, "message")} in ${span(whole)}${work.end ? "" : ", and it goes on"}`,
+      `${many(work.way.length, "message")} in ${span(whole)}${work.end ? "" : ", still open"}`,
     ),
     h(
       "ol",
-      { class: "scroll", tabindex: "0", "aria-label": "Its messages in the order of their way" },
+      { class: "scroll", tabindex: "0", "aria-label": "Messages of the case, in order" },
       work.way.map(step),
     ),
   );
@@ -272,7 +272,7 @@ function record(each) {
           columns(["stage", "USD", "tokens in", "out"]),
           h("tbody", {}, cost.map(stage)),
         ),
-        h("p", { class: "note" }, `${usd(all)} in all: this record's share of the case. Tokens are the whole case's.`),
+        h("p", { class: "note" }, `${usd(all)} in all: this record's share of the case. Tokens are those of the whole case.`),
       ),
     ),
     h(

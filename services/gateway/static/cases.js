@@ -103,7 +103,7 @@ function fields(parameters, found) {
     select("difficulty", "difficulty", CHOICES.difficulty),
     select(
       "topic",
-      "stands in",
+      "topic",
       (state.topics ?? []).filter(({ compacted }) => !compacted).map(({ topic }) => topic),
     ),
     h(
@@ -131,23 +131,23 @@ function fields(parameters, found) {
 function list(cases, parameters) {
   if (!cases.length)
     return [...parameters.keys()].length
-      ? h("p", { class: "empty" }, "No case is so. ", h("a", { href: "#/cases" }, "Show all"))
+      ? h("p", { class: "empty" }, "No case matches. ", h("a", { href: "#/cases" }, "Show all"))
       : h(
           "div",
           { class: "empty" },
           h("h2", {}, "No case yet"),
-          h("p", {}, "Hand questions in over HTTP, or so:"),
+          h("p", {}, "Submit questions over HTTP, or with:"),
           h("code", {}, "reasonmed submit questions.jsonl"),
         );
   const more = new URLSearchParams(parameters);
   more.set("limit", MANY);
   const whole = cases.length >= (Number(parameters.get("limit")) || FEW);
   return [
-    h("ol", { class: "list", "aria-label": "Cases, those that changed last first" }, cases.map(item)),
+    h("ol", { class: "list", "aria-label": "Cases, last changed first" }, cases.map(item)),
     h(
       "p",
       { class: "note" },
-      `${many(cases.length, "case")}, those that changed last first. `,
+      `${many(cases.length, "case")}, last changed first. `,
       whole && !parameters.get("limit") && h("a", { href: `#/cases?${more}` }, "Show more"),
     ),
   ];
@@ -178,7 +178,7 @@ const link = ({ case_id, work_id }) => `#/cases/${case_id}${work_id ? `?work=${w
 
 function said({ end, records, why }) {
   if (end === "accepted") return many(records, "record");
-  return end === "refused" ? words(why.split(":")[0]) : why; // a refusal goes on with what the question is too like
+  return end === "refused" ? words(why.split(":")[0]) : why; // a refusal also names the similar question
 }
 
 /** Why something can't be shown. */
@@ -186,6 +186,6 @@ export const trouble = (error) =>
   h(
     "div",
     { class: "empty" },
-    h("h2", {}, error.status === 404 ? "Not found" : "Can't be shown now"),
+    h("h2", {}, error.status === 404 ? "Not found" : "Not available"),
     h("p", {}, error.message),
   );

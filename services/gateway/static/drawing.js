@@ -183,7 +183,7 @@ function showService(parts, name, figures) {
   parts.node.classList.toggle("busy", calls > 0);
   parts.node.querySelector("title").textContent = why
     ? `${name}: circuit ${why[0]} is open: ${why[1]}`
-    : `${name}${parts.outside ? "" : `: ${many(calls, "call")} under way`}`;
+    : `${name}${parts.outside ? "" : `: ${many(calls, "call")} in flight`}`;
 }
 
 /** What the drawing has no place for: dead letters, what lies beside the way, and topics that it doesn't know. */

@@ -24,19 +24,19 @@ export function totals(figures) {
   const records = sum(figures.records, (each) => each.records);
   const oldest = Math.max(-1, ...figures.topics.map(({ oldest_s }) => oldest_s ?? -1));
   const paid = sum(figures.records, (each) => each.usd);
-  const cost = !records ? "no record yet" : paid ? `${usd(paid / records)} a record` : "the recipe has no prices";
+  const cost = !records ? "no record yet" : paid ? `${usd(paid / records)} per record` : "the recipe has no prices";
   const under = Object.values(figures.calls_under_way).reduce((all, calls) => all + calls, 0);
   const all = Object.values(ends).reduce((one, other) => one + other, 0);
   const end = (kind) => [kind, count(ends[kind]), all ? `${percent(ends[kind], all)} of all ends` : "none yet"];
   const items = [
-    ["open", count(figures.open), oldest < 0 ? "no case waits" : `oldest here for ${span(oldest)}`],
+    ["open", count(figures.open), oldest < 0 ? "none" : `oldest for ${span(oldest)}`],
     end("accepted"),
     end("rejected"),
     end("dead"),
     end("refused"),
     ["records", count(records), cost],
     ["spent", usd(spent), budget ? left(budget, spent) : "no budget set"],
-    ["tokens a second", count(figures.tokens_per_s), `${many(under, "call")} under way`],
+    ["tokens per second", count(figures.tokens_per_s), `${many(under, "call")} in flight`],
   ];
   return items.map(([name, value, note]) =>
     h(
@@ -60,11 +60,11 @@ function left(budget, spent) {
 export function routes(figures) {
   const all = sum(ROUTES, (route) => figures.routes[route] ?? 0);
   if (!all)
-    return panel("Routes", null, nothing("No case has been verified yet: then it is easy, medium or difficult."));
+    return panel("Routes", null, nothing("No case has been verified yet. A verified case is easy, medium or difficult."));
   const parts = ROUTES.map((route) => ({ route, n: figures.routes[route] ?? 0 }));
   return panel(
     "Routes",
-    "by how many of a case's paths hold",
+    "by how many of a case's paths are correct",
     h(
       "div",
       { class: "mix", "aria-hidden": "true" },
@@ -90,9 +90,9 @@ export function routes(figures) {
 export function recordCost(figures) {
   if (!figures.records.length)
     return panel(
-      "Cost a record",
+      "Cost per record",
       null,
-      nothing("No record yet. Each says what it cost, the discarded paths' share too."),
+      nothing("No record yet. Each has its cost, with a share of the discarded paths."),
     );
   const aliases = [...new Set(figures.records.map(({ alias }) => alias))].sort();
   const routes = ROUTES.filter((route) => figures.records.some(({ difficulty }) => difficulty === route));
@@ -115,11 +115,11 @@ export function recordCost(figures) {
       cell(rows),
     );
   return panel(
-    "Cost a record",
-    "USD, the discarded paths' share included; by difficulty and the model that wrote it",
+    "Cost per record",
+    "USD, with a share of the discarded paths; by difficulty and model",
     h(
       "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Cost a record" },
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Cost per record" },
       h(
         "table",
         { class: "figures" },
@@ -153,7 +153,7 @@ export function spending(figures) {
   ];
   return panel(
     "Spent on calls",
-    "each paid call once, failed ones too",
+    "each paid call once, failed ones included",
     h(
       "div",
       { class: "scroll", tabindex: "0", role: "region", "aria-label": "Spent on calls" },
@@ -193,12 +193,12 @@ export function troubles(figures) {
             h(
               "div",
               { class: "circuit" },
-              h("p", {}, h("b", { class: "bad" }, `${group} has stopped:`), ` ${why}`),
-              h("p", { class: "note" }, "Mend the cause, then:"),
+              h("p", {}, h("b", { class: "bad" }, `${group} is stopped:`), ` ${why}`),
+              h("p", { class: "note" }, "Repair the cause, then:"),
               h("code", {}, `reasonmed circuit close ${group}`),
             ),
           )
-        : nothing("All closed. A burst of dead letters would open one, and stop its service."),
+        : nothing("All closed. A burst of dead letters opens one, and stops its service."),
     ),
     panel(
       "Dead letters",
@@ -206,15 +206,15 @@ export function troubles(figures) {
       dead.length
         ? [
             list(dead, (topic) => topic),
-            h("p", { class: "note" }, "Which, why, and what to do: "),
+            h("p", { class: "note" }, "Which, why, and the remedy: "),
             h("code", {}, "reasonmed dead list"),
           ]
-        : nothing("None. What can't be processed would be kept here, with its original bytes."),
+        : nothing("None. A message that can't be processed is kept here, with its original bytes."),
     ),
     panel(
       "Not admitted",
-      "before anything was paid",
-      list([...Object.entries(figures.refused), ["the same question again", figures.duplicates]], words),
+      "before any call was paid",
+      list([...Object.entries(figures.refused), ["duplicate questions", figures.duplicates]], words),
     ),
   ];
 }

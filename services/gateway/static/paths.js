@@ -10,7 +10,7 @@ const BY = {
   cut_off: "it was cut off",
   empty: "it is empty",
   leak: "it leaks the gold answer",
-  failure: "nobody could",
+  failure: "no verdict",
 };
 
 /** Sections for the plan and each round. `told` is the Case message, or null. */
@@ -21,7 +21,7 @@ export function pathSections(told) {
       "section",
       {},
       h("h2", {}, "Paths"),
-      h("p", { class: "nothing" }, "None yet: the generator asks for them."),
+      h("p", { class: "nothing" }, "None yet: the generator makes them."),
     );
   const rounds = [...new Set(told.paths.map(({ round }) => round))].sort((one, other) => one - other);
   return rounds.map((round) =>
@@ -44,7 +44,7 @@ function section(told, round, paths) {
     .join(", ");
   const refined = paths.filter(({ origin }) => origin === "refined");
   const rest = paths.filter(({ origin }) => origin !== "refined");
-  const title = round === 0 ? "Paths" : refined.length ? `Round ${round}: rewritten` : `Round ${round}: reasoned anew`;
+  const title = round === 0 ? "Paths" : refined.length ? `Round ${round}: rewritten` : `Round ${round}: regenerated`;
   return h(
     "section",
     { class: "round", "data-key": `round ${round}` },
@@ -89,7 +89,7 @@ function pair(told, path) {
       { class: "note" },
       [score, kept].filter(Boolean).join("; "),
       " ",
-      h("span", { class: "swatch" }, h("del", {}, "taken out"), " ", h("ins", {}, "put in")),
+      h("span", { class: "swatch" }, h("del", {}, "removed"), " ", h("ins", {}, "added")),
     ),
     h("div", { class: "sides" }, card(told, parent, before, "del"), card(told, path, after, "ins")),
   );
@@ -113,7 +113,7 @@ function card(told, path, pieces, changed) {
         score(path),
       ),
     ),
-    path.failure && h("p", { class: "reason" }, h("b", {}, "Its call failed for good. "), path.failure),
+    path.failure && h("p", { class: "reason" }, h("b", {}, "Its call failed. "), path.failure),
     path.verdict &&
       h(
         "p",
@@ -128,7 +128,7 @@ function card(told, path, pieces, changed) {
   );
 }
 
-const origin = ({ origin: how }) => (how === "generated" ? "Path" : how === "refined" ? "Rewritten" : "Anew");
+const origin = ({ origin: how }) => (how === "generated" ? "Path" : how === "refined" ? "Rewritten" : "Regenerated");
 
 function score({ score: given }) {
   if (!given) return null;
@@ -144,7 +144,7 @@ function score({ score: given }) {
 
 function overruled({ verdict }) {
   const said = verdict.judged && verdict.judged !== verdict.outcome && verdict.by !== "judge";
-  return said && h("em", {}, ` The judge had said ${verdict.judged}.`);
+  return said && h("em", {}, ` The judge's verdict was ${verdict.judged}.`);
 }
 
 const LONG = 900; // characters that are shown before it is folded out

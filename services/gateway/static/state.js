@@ -35,7 +35,7 @@ export function warning() {
   if (state.link === "broken") return `${state.trouble} Connecting again …`;
   if (state.away) return state.away;
   if (state.link === "live" && state.figures && age() > OLD_S)
-    return `These figures are over ${span(Math.floor(age() / 10) * 10)} old: the monitor counts nothing. Does it run?`;
+    return `These figures are over ${span(Math.floor(age() / 10) * 10)} old: the monitor publishes none. Is it running?`;
   return "";
 }
 

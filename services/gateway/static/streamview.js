@@ -30,8 +30,8 @@ export function streamView(main) {
     h(
       "section",
       { class: "panel wide" },
-      h("h2", {}, "Messages a minute"),
-      h("p", { class: "note" }, "since this page was opened, at most the last half hour"),
+      h("h2", {}, "Messages per minute"),
+      h("p", { class: "note" }, "since this page was opened, at most half an hour"),
       sparks,
     ),
     h("div", { class: "columns" }, left, right),
@@ -66,7 +66,7 @@ const waiting = (trouble) =>
         h(
           "p",
           {},
-          "The monitor counts what it reads from every topic. If nothing comes within seconds, it does not run:",
+          "The monitor publishes them every second. If none come, start it:",
         ),
         h("code", {}, "python -m services.monitor"),
       ];
@@ -78,8 +78,8 @@ function nothingYet(figures) {
     h(
       "section",
       { class: "panel" },
-      h("h2", {}, "Nothing handed in yet"),
-      h("p", { class: "note" }, "Questions come in over HTTP, or so:"),
+      h("h2", {}, "No questions yet"),
+      h("p", { class: "note" }, "Submit questions over HTTP, or with:"),
       h("code", {}, "reasonmed submit questions.jsonl"),
     )
   );
@@ -89,13 +89,13 @@ const legend = () =>
   h(
     "p",
     { class: "key" },
-    h("span", { class: "way" }, "way of a case"),
+    h("span", { class: "way" }, "cases"),
     h("span", { class: "again" }, "refinement"),
     h("span", { class: "done" }, "accepted"),
-    h("span", { class: "away" }, "given up"),
+    h("span", { class: "away" }, "rejected or dead"),
     h(
       "span",
       { class: "plain" },
-      "Dots move in proportion to messages a minute. The line in a topic: how many of the open cases stand there.",
+      "Dots move in proportion to messages per minute. The line in a topic is its share of the open cases.",
     ),
   );

@@ -1,10 +1,16 @@
-"""Free loopback ports for children that must be told theirs before they start."""
+"""Loopback ports for children, which get theirs before they start."""
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
-"""Nothing of the local stack is bound to any other address."""
+"""The local stack binds to no other address."""
 
 _RANGE = range(20_000, 32_000)
 """Below the ports that the kernel gives outgoing connections (Linux from 32768, macOS from 49152): the port of
@@ -23,6 +29,26 @@ def free_ports(count: int) -> list[int]:
         if is_free(port):
             found.append(port)
     raise OSError(f"no {count} free ports between {_RANGE.start} and {_RANGE.stop}")
+
+
+class PortInUse(Exception):
+    """Another process has the port. Says what to do."""
+
+
+@contextmanager
+def claimed_port(port: int) -> Iterator[int]:
+    """The port, ours until the block ends. Raises PortInUse.
+
+    A lock file keeps two stacks of one user from choosing the same port before either of them listens.
+    """
+    with (Path(tempfile.gettempdir()) / f"reasonmed-{os.getuid()}-port-{port}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PortInUse(f"port {port} belongs to another stack: stop that, or choose another port") from None
+        if not is_free(port):
+            raise PortInUse(f"port {port} is in use by another process: stop that, or choose another port")
+        yield port
 
 
 def is_free(port: int) -> bool:

@@ -204,16 +204,21 @@ async def together(*doings: Coroutine[object, object, object]) -> None:
 
 @contextlib.asynccontextmanager
 async def sigterm_cancels() -> AsyncIterator[None]:
-    """Inside, SIGTERM cancels the task that entered, as asyncio.run does for Ctrl-C: every `async with` around a
-    process then ends in order, where SIGTERM's default would kill the children with no time to drain."""
+    """Inside, SIGTERM and SIGHUP (a closed terminal) cancel the task that entered, as asyncio.run does for Ctrl-C.
+
+    Every `async with` around a process then ends in order. By default the signals would kill the children with no time
+    to drain.
+    """
     task = asyncio.current_task()
     assert task is not None
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, task.cancel)
     try:
         yield
     finally:
-        loop.remove_signal_handler(signal.SIGTERM)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(number)
 
 
 async def _cancelled(*tasks: "asyncio.Future[object] | asyncio.Future[int]") -> None:

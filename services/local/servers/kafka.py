@@ -29,13 +29,13 @@ from services.local.servers.kafka_jars import fetch
 ASK_EVERY = 0.1
 """Seconds between two questions to a broker that doesn't answer yet."""
 ANSWER_WITHIN_MS = 2_000
-"""A metadata request to a broker on the loopback that takes longer is asked anew."""
+"""A metadata request to a broker on the loopback that takes longer is sent again."""
 
 
 class KafkaCluster:
     """A cluster in KRaft mode, every node broker and controller in one, bound to the loopback only.
 
-    Brokers are told by index, from 0. Ports are chosen at the first start and kept as long as the object lives;
+    Brokers have an index, from 0. Ports are chosen at the first start and kept as long as the object lives;
     data stays in the folder for the next cluster there. Not usable in a folder where another cluster runs.
     """
 
@@ -46,12 +46,15 @@ class KafkaCluster:
         brokers: Literal[1, 3] = 1,
         limits: Limits | None = None,
         properties: Mapping[str, str] | None = None,
+        port: int | None = None,
     ) -> None:
-        """`folder` gets data and logs. `properties` are laid over server.properties."""
+        """`folder` gets data and logs. `properties` override server.properties. `port`: the first broker's; None: any
+        free one."""
         self.folder = folder.absolute()
         self._limits = limits or Limits()
         self._properties = dict(properties or {})
         self._count = brokers
+        self._port = port
         self._nodes: list[Node] = []
         self._processes: list[Process] = []
 
@@ -71,9 +74,9 @@ class KafkaCluster:
         return {process.name: process.usage for process in self._processes}
 
     async def start(self) -> None:
-        """Fetches what is missing, formats what is new, starts all brokers, returns when all know of all.
+        """Fetches missing jars, formats new folders, starts all brokers; returns when each knows all others.
 
-        Raises JarError, or ProcessError with the log's end; nothing runs on then.
+        Raises JarError, or ProcessError with the log's end; no broker is left running then.
         """
         if not self._processes:
             await self._prepare()
@@ -85,7 +88,7 @@ class KafkaCluster:
             raise
 
     async def stop(self) -> None:
-        """Stops all brokers in an orderly way, at once; kills what has not ended after the processes' deadline."""
+        """Shuts down all brokers at once; kills those that are still running after the processes' deadline."""
         await asyncio.gather(*(process.terminate() for process in self._processes))
 
     async def start_broker(self, index: int) -> None:
@@ -101,11 +104,11 @@ class KafkaCluster:
         await self._processes[index].kill()
 
     def pause_broker(self, index: int) -> None:
-        """One broker stands still with its connections open, as on a machine that hangs."""
+        """Suspends one broker with its connections open, as on a machine that hangs."""
         self._processes[index].pause()
 
     def resume_broker(self, index: int) -> None:
-        """Lets a paused broker go on."""
+        """Resumes a paused broker."""
         self._processes[index].resume()
 
     async def __aenter__(self) -> Self:
@@ -120,6 +123,7 @@ class KafkaCluster:
     async def _prepare(self) -> None:
         jars = (await asyncio.to_thread(fetch)).jars
         ports = free_ports(2 * self._count)
+        ports[0] = self._port or ports[0]
         self._nodes = [Node(i + 1, ports[2 * i], ports[2 * i + 1]) for i in range(self._count)]
         self.folder.mkdir(parents=True, exist_ok=True)
         log4j = self.folder / "log4j2.properties"

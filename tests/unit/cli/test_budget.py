@@ -1,12 +1,17 @@
 """`reasonmed budget`, on a real ledger in a file."""
 
+import asyncio
 import json
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 from typer.testing import CliRunner
 
+from services import recipes
 from services.cli.__main__ import app
+from services.cli.console import Failed
+from services.cli.watch import budget
 from services.contracts.case import Usage
 from services.core.ledger.calls import Reply
 from services.core.ledger.spending import Price
@@ -18,6 +23,14 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     url = f"sqlite://{tmp_path / 'ledger.sqlite'}"
     monkeypatch.setenv("REASONMED_LEDGER", url)
     return url
+
+
+@pytest.fixture(autouse=True)
+def current(monkeypatch: pytest.MonkeyPatch) -> AsyncMock:
+    """The published recipes, and the current one: with prices."""
+    published = AsyncMock(return_value=({"recipe-1": recipes.load("demo")}, "recipe-1"))
+    monkeypatch.setattr(budget, "published_recipes", published)
+    return published
 
 
 def run(*arguments: str) -> str:
@@ -47,9 +60,7 @@ async def pay_and_wait(url: str) -> None:
         assert not await ledger.budgets.reserve("case-2", "work-2", 0, recipe_id="r", prior_nano_usd=1)
 
 
-def test_what_was_spent_is_shown_and_that_questions_wait(url: str) -> None:
-    import asyncio
-
+def test_spending_and_waiting_questions_are_shown(url: str) -> None:
     run("set", "2")
     asyncio.run(pay_and_wait(url))
     data = shown()
@@ -71,8 +82,16 @@ def test_what_was_spent_is_shown_and_that_questions_wait(url: str) -> None:
 
 
 @pytest.mark.parametrize("amount", ["much", "-1", "nan", "1e30", "inf"])
-def test_an_amount_that_is_none_is_refused(url: str, amount: str) -> None:
+def test_an_invalid_amount_is_refused(url: str, amount: str) -> None:
     result = CliRunner().invoke(app, ["budget", "set", "--", amount])
     assert result.exit_code == 2
     assert "an amount of USD" in result.output
+    assert shown()["budget_usd"] is None
+
+
+@pytest.mark.parametrize("current_id", ["recipe-1", None])
+def test_a_limit_without_prices_is_refused(url: str, current: AsyncMock, current_id: str | None) -> None:
+    current.return_value = ({"recipe-1": recipes.load("default")}, current_id)
+    with pytest.raises(Failed, match="prices"):
+        CliRunner().invoke(app, ["budget", "set", "250"], catch_exceptions=False)
     assert shown()["budget_usd"] is None

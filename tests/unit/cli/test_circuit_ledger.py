@@ -63,7 +63,7 @@ def test_circuits_are_listed_and_closed(url: str, capsys: pytest.CaptureFixture[
     assert "20 dead letters within 3 s" in capsys.readouterr().out
     assert why(url, "refiner-medium") is None
     assert run("circuit", "close", "refiner-medium") == 0
-    assert "was closed already" in capsys.readouterr().out
+    assert "was already closed" in capsys.readouterr().out
 
 
 def test_only_what_has_a_circuit_can_be_closed(url: str) -> None:
@@ -96,8 +96,8 @@ class TestPrune:
                 if name in kept
             }
 
-        monkeypatch.setattr("services.runtime.kafka.declare.describe", describe)
-        monkeypatch.setattr("services.runtime.kafka.admin.brokers", AsyncMock(return_value=1))
+        monkeypatch.setattr("services.cli.repair.ledger.kafka_topics.describe", describe)
+        monkeypatch.setattr("services.cli.repair.ledger.brokers", AsyncMock(return_value=1))
         return kept
 
     @pytest.fixture(autouse=True)

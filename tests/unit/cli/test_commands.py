@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -56,17 +57,40 @@ def nowhere() -> str:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_explains_itself_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*command, "--help") == 0
     assert "Example" in capsys.readouterr().out
 
 
-def test_a_command_that_is_not_understood_exits_with_2() -> None:
+def test_usage_errors_exit_with_2() -> None:
     assert run("frobnicate") == 2
     assert run("demo", "--only", "half") == 2
     assert run("demo", "--llm-url", "http://127.0.0.1:8000/v1") == 2
     assert run("up", "--scripted", "--llm-url", "http://127.0.0.1:8000/v1") == 2
     assert run("submit", "-", "--recipe", "mine") == 2
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out.split() == ["reasonmed", version("reasonmed-stream")]
+
+
+@pytest.mark.parametrize("command", [[], ["status"], ["dead"], ["dead", "list"]], ids=" ".join)
+def test_the_short_help_option_works_everywhere(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*command, "-h") == 0
+    text = capsys.readouterr().out
+    assert "--help" in text
+    assert "<bool>" not in text
+
+
+def test_shells_complete_commands_and_options() -> None:
+    def complete(words: str) -> str:
+        env = {"_REASONMED_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        command = [str(Path(sys.executable).with_name("reasonmed"))]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+
+    assert complete("reasonmed sta").split() == ["status"]
+    assert "--kind" in complete("reasonmed dead list --k").split()
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -79,7 +103,7 @@ def test_help_loads_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "command", [["status", "--count", "--json"], ["topics", "describe"], ["recipes", "list"], ["dead", "list"]]
 )
-def test_kafka_that_is_away_is_told_in_a_sentence(
+def test_a_missing_kafka_is_reported_in_a_sentence(
     command: list[str], nowhere: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*command, "--bootstrap", nowhere) == 1
@@ -98,7 +122,7 @@ def test_a_recipe_is_shown_whole_without_kafka(capsys: pytest.CaptureFixture[str
     assert "{question}" in shown["generate"]["prompt"]
 
 
-def test_files_and_folders_that_are_missing_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_files_and_folders_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("recipes", "show", str(tmp_path / "none.yaml")) == 1
     assert "none.yaml" in capsys.readouterr().err
     assert run("submit", str(tmp_path / "none.jsonl")) == 1
@@ -109,7 +133,7 @@ def test_files_and_folders_that_are_missing_are_named(tmp_path: Path, capsys: py
     assert "reasonmed up" in capsys.readouterr().err
 
 
-def test_a_setting_that_cannot_be_read_is_named_and_not_shown(
+def test_an_invalid_setting_is_named_without_its_value(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("REASONMED_KAFKA__SECURITY_PROTOCOL", "hunter2")
@@ -149,12 +173,12 @@ class TestWhereKafkaIs:
         coordinates.forget(folder)
         assert coordinates.client(None, folder).bootstrap == "127.0.0.1:9092"
 
-    def test_the_environment_comes_before_it(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_environment_takes_precedence(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("REASONMED_KAFKA__BOOTSTRAP", "environment:1")
         assert coordinates.client(None, folder).bootstrap == "environment:1"
         assert coordinates.client("given:1", folder).bootstrap == "given:1"
 
-    def test_what_is_no_stack_is_refused(self, folder: Path) -> None:
+    def test_an_invalid_stack_file_is_refused(self, folder: Path) -> None:
         (folder / coordinates.FILE).write_text("{}")
         with pytest.raises(console.Failed, match="delete it"):
             coordinates.load(folder)

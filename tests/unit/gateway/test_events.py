@@ -1,20 +1,23 @@
-"""Server-sent events: what is told when, and that a stream ends when it has to."""
+"""Server-sent events: which event when, heartbeats, disconnects, and the end of a stream."""
 
 import asyncio
 from typing import Any
 
 import httpx
 import pytest
+from fastapi.sse import ServerSentEvent
 
 from services.core.errors import LedgerAway
 from services.core.messages import Position
 from services.core.status.case_status import CaseEvent
 from services.gateway.app import Bounds, Outside, create_app
-from services.gateway.read.events import RETRY, Seen, changes, event
+from services.gateway.read.events import RETRY_MS, Seen, away_event, changes, event
 from services.ledger.memory.status import MemoryStatusStore
 
 CASE = "case-" + "a" * 32
 WORK = "work-" + "a" * 32
+RETRY = b"retry: 2000\n\n"
+FIGURES = b'event: figures\ndata: {"at":1}\n\n'
 
 
 def admitted(**changes: Any) -> CaseEvent:
@@ -25,13 +28,8 @@ def admitted(**changes: Any) -> CaseEvent:
 REJECTED = admitted(position=Position("case-rejected", 0, 0), end="rejected", why="nothing held")
 
 
-def test_an_event_on_the_wire() -> None:
-    assert event("figures", b'{"at":1}') == b'event: figures\ndata: {"at":1}\n\n'
-    assert event("figures", b"two\nlines") == b"event: figures\ndata: two\ndata: lines\n\n"
-
-
-class Told:
-    """What is to be seen at each look; the last stays. The clock goes on by a second a look."""
+class Script:
+    """The state at each look; the last one repeats. Drains at the eighth."""
 
     def __init__(self, *seen: Seen | LedgerAway | None) -> None:
         self.seen = list(seen)
@@ -47,14 +45,9 @@ class Told:
             raise now
         return now
 
-    async def all(self, beat_s: float = 100) -> list[bytes]:
-        first, *rest = [
-            each
-            async for each in changes(
-                "it", self.look, self.draining, tick_s=0, beat_s=beat_s, clock=lambda: float(self.looks)
-            )
-        ]
-        assert first == RETRY
+    async def all(self) -> list[ServerSentEvent]:
+        first, *rest = [each async for each in changes("it", self.look, self.draining, tick_s=0)]
+        assert first.retry == RETRY_MS
         return rest
 
 
@@ -62,29 +55,25 @@ A, B = Seen(b"a"), Seen(b"b")
 AWAY = LedgerAway("the path of a file")
 
 
-async def test_it_is_told_at_once_and_on_each_change() -> None:
-    assert await Told(A, A, B, B, A).all() == [event("it", each) for each in (b"a", b"b", b"a")]
+async def test_an_event_at_once_and_on_each_change() -> None:
+    assert await Script(A, A, B, B, A).all() == [event("it", each) for each in (b"a", b"b", b"a")]
 
 
-async def test_what_is_not_there_yet_is_waited_for() -> None:
-    assert await Told(None, None, A).all() == [event("it", b"a")]
+async def test_a_missing_state_is_waited_for() -> None:
+    assert await Script(None, None, A).all() == [event("it", b"a")]
 
 
-async def test_away_is_said_once_and_then_it_goes_on() -> None:
-    first, away, again = await Told(A, AWAY, AWAY, A).all()
+async def test_away_is_sent_once_and_then_the_state_again() -> None:
+    first, away, again = await Script(A, AWAY, AWAY, A).all()
     assert (first, again) == (event("it", b"a"), event("it", b"a"))
-    assert away.startswith(b"event: away\ndata: {")
-    assert b"the path" not in away
+    assert away == away_event()
+    assert "the path" not in str(away)
 
 
-async def test_it_ends_with_what_it_tells_of() -> None:
-    told = Told(A, Seen(b"b", ended=True), A)
-    assert await told.all() == [event("it", b"a"), event("it", b"b"), event("end", b"b")]
-    assert told.looks == 2
-
-
-async def test_who_has_nothing_to_say_says_that_it_lives() -> None:
-    assert await Told(A).all(beat_s=3) == [event("it", b"a"), b": still here\n\n", b": still here\n\n"]
+async def test_the_stream_ends_with_its_subject() -> None:
+    script = Script(A, Seen(b"b", ended=True), A)
+    assert await script.all() == [event("it", b"a"), event("it", b"b"), event("end", b"b")]
+    assert script.looks == 2
 
 
 # --- over ASGI --------------------------------------------------------------------------------------------------------
@@ -121,7 +110,7 @@ def streaming(outside: Outside) -> tuple[Any, asyncio.Event]:
     return create_app(outside, bounds=Bounds(listeners=2), draining=draining), draining
 
 
-async def test_a_case_is_told_of_until_it_has_ended(streaming: Any, standings: MemoryStatusStore) -> None:
+async def test_a_case_is_streamed_until_it_has_ended(streaming: Any, standings: MemoryStatusStore) -> None:
     app, _ = streaming
     listener = Listener(app, f"/cases/{CASE}/events")
     assert await listener.said.get() == RETRY  # nobody has seen the case yet
@@ -134,7 +123,7 @@ async def test_a_case_is_told_of_until_it_has_ended(streaming: Any, standings: M
     await listener.task
 
 
-async def test_figures_are_looked_up_once_for_all_who_listen(
+async def test_figures_are_read_once_for_all_listeners(
     streaming: Any, standings: MemoryStatusStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
@@ -150,14 +139,16 @@ async def test_figures_are_looked_up_once_for_all_who_listen(
     app, draining = streaming
     listeners = [Listener(app, "/figures/stream") for _ in range(2)]
     for listener in listeners:
-        assert [await listener.said.get() for _ in range(2)] == [RETRY, event("figures", b'{"at":1}')]
+        assert [await listener.said.get() for _ in range(2)] == [RETRY, FIGURES]
     assert looks == 1
 
     draining.set()
     await asyncio.gather(*(listener.task for listener in listeners))
 
 
-async def test_so_many_listen_at_once_and_who_leaves_makes_room(streaming: Any, standings: MemoryStatusStore) -> None:
+async def test_listeners_are_limited_and_a_disconnect_frees_a_slot(
+    streaming: Any, standings: MemoryStatusStore
+) -> None:
     app, draining = streaming
     first, second = (Listener(app, "/figures/stream") for _ in range(2))
     for listener in (first, second):
@@ -173,3 +164,14 @@ async def test_so_many_listen_at_once_and_who_leaves_makes_room(streaming: Any, 
     assert await third.said.get() == RETRY
     draining.set()
     await asyncio.gather(second.task, third.task)
+
+
+async def test_a_silent_stream_sends_heartbeats(
+    streaming: Any, standings: MemoryStatusStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fastapi.routing._PING_INTERVAL", 0.01)
+    app, draining = streaming
+    listener = Listener(app, "/figures/stream")
+    assert [await listener.said.get() for _ in range(3)] == [RETRY, b": ping\n\n", b": ping\n\n"]
+    draining.set()
+    await listener.task

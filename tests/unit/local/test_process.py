@@ -201,13 +201,14 @@ async def test_together_raises_the_first_error_and_cancels_the_rest() -> None:
     assert ended == ["waits"]
 
 
-async def test_sigterm_cancels_in_order() -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_signal_cancels_in_order(number: signal.Signals) -> None:
     ended = []
 
     async def main() -> None:
         async with sigterm_cancels():
             try:
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), number)
                 await never()
             finally:
                 ended.append("drained")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from services.local import demo, replay
 from services.local.audit.calls import Calls, LedgerCounter, LogCounter
 from services.local.processes.environment import environment
 from services.local.processes.folders import FolderInUse, claimed, emptied, first_free
+from services.local.processes.ports import LOOPBACK, PortInUse, claimed_port, free_ports
 from services.local.processes.supervisor import Supervisor
 from services.local.servers import model_server as serving
 from services.local.stack import Plan, Stack
@@ -121,3 +123,15 @@ class TestReplay:
             replay.sample(data, 11, seed=1)
         with pytest.raises(replay.NoData, match=r"there is no .*questions.jsonl.gz"):
             replay.sample(data / "elsewhere", 1, seed=1)
+
+
+def test_a_port_is_one_stack_s_alone() -> None:
+    (port,) = free_ports(1)
+    with claimed_port(port) as ours:
+        assert ours == port
+        with pytest.raises(PortInUse, match="another stack"), claimed_port(port):
+            pytest.fail("the port was claimed twice")
+    with socket.socket() as other:
+        other.bind((LOOPBACK, port))
+        with pytest.raises(PortInUse, match="another process"), claimed_port(port):
+            pytest.fail("the port of another process was claimed")

@@ -50,9 +50,9 @@ class PlayedKafka:
 @pytest.fixture
 def kafka(monkeypatch: pytest.MonkeyPatch) -> PlayedKafka:
     played = PlayedKafka()
-    monkeypatch.setattr("services.runtime.kafka.reader.read_topic", played.read_topic)
+    monkeypatch.setattr("services.cli.watch.tap.read_topic", played.read_topic)
     monkeypatch.setattr("services.taps.load.read_topic", played.read_topic)
-    monkeypatch.setattr("services.runtime.kafka.admin.held", played.held)
+    monkeypatch.setattr("services.cli.watch.tap.held", played.held)
     return played
 
 
