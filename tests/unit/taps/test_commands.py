@@ -188,7 +188,7 @@ from services.cli.__main__ import main
 from services.contracts.codec import encode
 from services.protogen.examples import examples
 from services.core.messages import ConsumedRecord
-from services.runtime.kafka import cluster, reader
+from services.runtime.kafka import admin, reader
 
 async def held(*_):
     return {"some": "offsets"}
@@ -198,7 +198,7 @@ async def follow_topic(*_, since_ms=None):
         yield ConsumedRecord("paths-verified", 0, offset, None, encode(examples()["case"]), {})
     await asyncio.Event().wait()
 
-cluster.held, reader.follow_topic = held, follow_topic
+admin.held, reader.follow_topic = held, follow_topic
 signal.signal(signal.SIGINT, signal.default_int_handler)  # where the parent ignores it, so would this process
 main(["tap", "paths-verified", "--follow", "--repeats"])
 """
