@@ -139,7 +139,7 @@ async def test_a_call_that_failed_for_good_is_an_unknown_path(lane: object, at: 
 
 async def test_an_interrupted_text_is_asked_for_again() -> None:
     half = Reply("Rewr", "other", Usage(), problem="interrupted: abort")
-    for lane, of in ((refine, MEDIUM), (reason_anew, DIFFICULT)):
+    for lane, of in ((refine, MEDIUM), (reason_again, DIFFICULT)):
         models = ScriptedModels(lambda request: half if request.ask[1] == 0 else written(request))
         done = of_round(message(await lane(of, RECIPE, models)), 1)
         assert [(made.text, len(made.calls)) for made in done] == [("Rewritten.", 2)] * 2
