@@ -2,9 +2,11 @@
 
 from prometheus_client import Counter
 
+from services.runtime.process.metric_names import MetricName
+
 
 def refusals() -> Counter:
     """Questions that admission refused, by reason; a redelivered one is counted again."""
     return Counter(
-        "reasonmed_questions_refused", "Questions that admission refused, by reason.", ["reason"], registry=None
+        MetricName.QUESTIONS_REFUSED, "Questions that admission refused, by reason.", ["reason"], registry=None
     )
