@@ -10,7 +10,7 @@ SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 DEAD_LETTER_ROOM = 65_536
-"""Bytes by which a dead letter may be larger than any other message: its reason stands in a header."""
+"""Bytes by which a dead letter may be larger than any other message: its reason is a header."""
 
 
 @with_config(use_attribute_docstrings=True)
