@@ -37,7 +37,7 @@ Url = Annotated[str, AfterValidator(_url)]
 class Endpoint:
     """Where a model alias is served, how it is reached, and how much is asked of it at once, by one process."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    __pydantic_config__ = ConfigDict(extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 
     base_url: Url
     """Up to and including /v1; a query string (Azure's ?api-version=...) is kept."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.exporter.partition import Part, Partition
+from services.runtime.process.metric_names import MetricName
 
 
 class Metrics:
@@ -15,24 +16,24 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.rows = Counter("reasonmed_exporter_rows", "Records in closed parts.", registry=self.registry)
-        self.parts = Counter("reasonmed_exporter_parts", "Parts closed.", registry=self.registry)
+        self.rows = Counter(MetricName.EXPORTER_ROWS, "Records in closed parts.", registry=self.registry)
+        self.parts = Counter(MetricName.EXPORTER_PARTS, "Parts closed.", registry=self.registry)
         self.dropped = Counter(
-            "reasonmed_exporter_dropped",
+            MetricName.EXPORTER_DROPPED,
             "Messages that became no row: repeats (equal, differing, unchecked), dead, absent offsets.",
             ["why"],
             registry=self.registry,
         )
-        self.away = Counter("reasonmed_exporter_kafka_away", "Times that Kafka didn't answer.", registry=self.registry)
+        self.away = Counter(MetricName.EXPORTER_KAFKA_AWAY, "Times that Kafka didn't answer.", registry=self.registry)
         self.partitions = Gauge(
-            "reasonmed_exporter_partitions", "Partitions written by this one.", registry=self.registry
+            MetricName.EXPORTER_PARTITIONS, "Partitions written by this one.", registry=self.registry
         )
-        self.open_bytes = Gauge("reasonmed_exporter_open_bytes", "Bytes in open parts.", registry=self.registry)
+        self.open_bytes = Gauge(MetricName.EXPORTER_OPEN_BYTES, "Bytes in open parts.", registry=self.registry)
         self.free_bytes = Gauge(
-            "reasonmed_exporter_disk_free_bytes", "Free bytes where the dataset is written.", registry=self.registry
+            MetricName.EXPORTER_DISK_FREE_BYTES, "Free bytes where the dataset is written.", registry=self.registry
         )
         self.lag = Gauge(
-            "reasonmed_exporter_lag_offsets", "Offsets not in a closed part yet.", ["partition"], registry=self.registry
+            MetricName.EXPORTER_LAG_OFFSETS, "Offsets not in a closed part yet.", ["partition"], registry=self.registry
         )
 
     def watch_disk(self, folder: Path) -> None:

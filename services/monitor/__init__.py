@@ -1,1 +1,1 @@
-"""The monitor: where each case stands, and the live figures of the whole stream, from the topics alone."""
+"""The monitor: the status of each case, and the live figures of the whole stream, from the topics alone."""

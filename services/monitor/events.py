@@ -1,7 +1,7 @@
-"""From a message's bytes to what it tells of its case. Pure.
+"""From a record's bytes to an event of its case. Pure.
 
-Nothing is validated beyond what is read: who reads the topic does so, and gives a dead letter to what is none. So a
-case costs its parsing and a dozen look-ups here.
+Only the fields that are read are validated: the topic's own service dead-letters what is invalid. So a case costs its
+parsing and a dozen look-ups here.
 """
 
 from collections import Counter
@@ -19,25 +19,26 @@ SERVICE = "monitor"
 TITLE = 120
 """Characters of the stem that are kept."""
 WHY = 400
+"""Characters of a reason that are kept."""
 
 FOLLOWED = tuple(name for name, topic in topics().items() if not topic.compacted and name != dead_topic(SERVICE))
-"""Every topic that tells of cases. Not the monitor's own dead letters: it would read what it couldn't, for ever."""
+"""Every topic of cases. Not the monitor's own dead letters: it would dead-letter them for ever."""
 
 
 class Unreadable(ValueError):
-    """The message tells nothing of a case: not of its topic's kind, or of another major version."""
+    """The record holds no event: it is not of its topic's kind, or of another major version."""
 
 
 def sighting(message: ConsumedRecord) -> CaseEvent:
-    """What the message tells. Raises Unreadable."""
+    """The event that the record holds. Raises Unreadable."""
     try:
         kind = topics()[message.topic].message
-        return _dead(message) if kind == "dead_letter" else _told(message, kind)
+        return _dead(message) if kind == "dead_letter" else _event(message, kind)
     except (Malformed, KeyError, TypeError, AttributeError, ValueError) as error:
         raise Unreadable(f"{message.topic}/{message.partition}/{message.offset}: {type(error).__name__}") from error
 
 
-def _told(message: ConsumedRecord, kind: str) -> CaseEvent:
+def _event(message: ConsumedRecord, kind: str) -> CaseEvent:
     body = _body(message)
     common = _common(message, body)
     match kind:
@@ -58,7 +59,7 @@ def _told(message: ConsumedRecord, kind: str) -> CaseEvent:
         case "record":
             return CaseEvent(**common, **_record(body), of=int(body["of"]), cost=_cost(body))
         case _:
-            raise Unreadable(f"{kind} tells of no case")
+            raise Unreadable(f"{kind} is no event of a case")
 
 
 def _dead(message: ConsumedRecord) -> CaseEvent:
@@ -74,7 +75,7 @@ def _dead(message: ConsumedRecord) -> CaseEvent:
         case "record":
             return CaseEvent(**common, **_record(body), why=why)
         case _:
-            raise Unreadable(f"a dead {kind} tells of no case")
+            raise Unreadable(f"a dead {kind} is no event of a case")
 
 
 def _body(message: ConsumedRecord) -> Mapping[str, Any]:
@@ -115,7 +116,7 @@ def _cost(body: Mapping[str, Any]) -> Cost:
     usages: Iterable[Mapping[str, int]] = body["usage"].values()
     tokens = [(usage["prompt"], usage["completion"]) for usage in usages]
     prompt, completion = (sum(column) for column in zip(*tokens, strict=True)) if tokens else (0, 0)
-    # Usage is the whole case's: a share each, so that the records of a case sum to what it used.
+    # Usage is the whole case's: each record gets a share, so that the records of a case sum to its usage.
     of = max(1, int(body["of"]))
     return Cost(str(body["alias"]), float(sum(body["cost"].values())), prompt // of, completion // of)
 

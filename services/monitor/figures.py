@@ -1,4 +1,4 @@
-"""The figures, put together from what was looked at. Pure."""
+"""Builds the figures from their inputs. Pure."""
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,10 @@ _DEAD = {name for name, topic in topics().items() if topic.message == "dead_lett
 
 @dataclass
 class FiguresInputs:
-    """What the ledger and Kafka said last; what is away goes on saying it."""
+    """The latest values from ledger and Kafka; the last known ones while a dependency is down."""
 
     circuits: Mapping[str, str] = field(default_factory=dict)
-    """Of the open ones, why."""
+    """Why, by service, of the open ones."""
     duplicates: int = 0
     spendings: Sequence[Spending] = ()
     budget: BudgetState | None = None
@@ -28,17 +28,17 @@ class FiguresInputs:
     lag: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """By topic and group."""
     messages: Mapping[str, int] = field(default_factory=dict)
-    """That each topic holds."""
+    """Messages that each topic holds."""
 
 
 class TokenRate:
-    """Tokens written by models, a second: over the last RATE_S seconds, or what there is of them."""
+    """Tokens written by models a second, over the last RATE_S seconds, or since the start."""
 
     def __init__(self) -> None:
         self._totals: deque[tuple[float, int]] = deque()
 
     def per_s(self, at: float, spendings: Sequence[Spending]) -> float:
-        """With the total of now; 0 at the first look."""
+        """The rate, with the current total added; 0 at the first call."""
         self._totals.append((at, sum(each.usage.completion for each in spendings)))
         while self._totals[0][0] < at - RATE_S:
             self._totals.popleft()

@@ -1,4 +1,4 @@
-"""What is done with a message: it is noted where its case stands; at the case's end, its reservation is given back."""
+"""The handler of every topic: records an event of its case; at the case's end, settles its budget reservation."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,16 +21,16 @@ Settle = Callable[[WorkId, int], Awaitable[None]]
 
 @dataclass
 class Seen:
-    """What this process has read, since its start."""
+    """Counts of this process, since its start."""
 
     messages: int = 0
     unreadable: int = 0
     behind_s: float = 0.0
-    """From the writing of the last message to its reading."""
+    """Seconds from the writing of the latest record to its reading."""
 
 
 class CaseRecorder:
-    """The handler of every topic; it sends nothing."""
+    """Records events in the status store; publishes nothing."""
 
     def __init__(self, standings: StatusStore, settle: Settle, clock: Callable[[], float] = time.time) -> None:
         self.seen = Seen()
@@ -39,14 +39,14 @@ class CaseRecorder:
         self._clock = clock
 
     async def __call__(self, message: ConsumedRecord) -> Sequence[OutgoingRecord]:
-        """Note it. What can't be read is passed over: whoever works on it gives it a dead letter. Raises LedgerAway."""
+        """Record the event. An unreadable record is skipped: its own service dead-letters it. Raises LedgerAway."""
         self.seen.messages += 1
         self.seen.behind_s = max(0.0, self._clock() - message.timestamp_ms / 1000)
         try:
             found = sighting(message)
         except Unreadable as error:
             self.seen.unreadable += 1
-            log.info("passed over", what=str(error))
+            log.info("record skipped", what=str(error))
             return []
         await self._standings.observe([found])
         if found.work_id and await self._ended(found):
@@ -54,7 +54,7 @@ class CaseRecorder:
         return []
 
     async def _ended(self, found: CaseEvent) -> bool:
-        """Whether its work has ended in this life: after the last of its records, whichever that is."""
+        """Whether its work has ended in this life: with the last of its records, in whatever order they arrive."""
         if found.topic != RECORD_COMPLETED:
             return found.end is not None
         if found.of == 1:

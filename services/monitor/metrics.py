@@ -1,5 +1,5 @@
-"""The figures for Prometheus: read from the latest when they are asked for. Every monitor says the same of the whole
-stream: take the max of them."""
+"""The latest figures for Prometheus, read at each scrape. Every monitor exports the same of the whole stream: take
+the max of them."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -8,12 +8,13 @@ from prometheus_client.registry import Collector
 
 from services.core.status.figures import Figures
 from services.monitor.handler import Seen
+from services.runtime.process.metric_names import MetricName
 
 Values = Mapping[tuple[str, ...], float | None]
 
 
 class FiguresMetrics(Collector):
-    """Nothing before the first figures but what this process has read itself."""
+    """Before the first figures, only this process's own counts."""
 
     def __init__(self, seen: Seen, figures: Callable[[], Figures | None]) -> None:
         self._seen = seen
@@ -21,7 +22,7 @@ class FiguresMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """As prometheus_client asks for it at each scrape."""
-        unreadable = CounterMetricFamily("reasonmed_monitor_unreadable", "Messages that told nothing of a case.")
+        unreadable = CounterMetricFamily(MetricName.MONITOR_UNREADABLE, "Messages that hold no event of a case.")
         unreadable.add_metric([], self._seen.unreadable)
         yield unreadable
         if (figures := self._figures()) is not None:
@@ -29,56 +30,99 @@ class FiguresMetrics(Collector):
             yield from _of_money(figures)
 
 
-def _of_cases(said: Figures) -> Iterable[Metric]:
-    topics = {(each.topic,): each for each in said.topics}
-    yield _gauge("figures_timestamp_seconds", "When these figures were made, in Unix time.", {(): said.at})
-    yield _gauge("behind_seconds", "From the writing of the last message read to its reading.", {(): said.behind_s})
-    # Cases move on, and a redrive takes one out of its end: gauges.
-    yield _gauge("cases_open", "Cases that stand at a topic.", {k: each.open for k, each in topics.items()}, "topic")
-    ends: Values = {(end,): count for end, count in said.ends.model_dump().items()}
-    yield _gauge("cases_ended", "Cases that have ended, by how.", ends, "end")
-    yield _gauge("cases_routed", "Cases by difficulty.", {(k,): n for k, n in said.routes.items()}, "difficulty")
-    oldest: Values = {k: each.oldest_s for k, each in topics.items()}
-    yield _gauge("oldest_seconds", "Since when the longest-standing open case of a topic is there.", oldest, "topic")
-    lags: Values = {(each.topic, group): n for each in said.topics for group, n in each.lag.items()}
-    yield _gauge("group_lag_offsets", "Messages that a group has not committed.", lags, "topic", "group")
-    seen: Values = {k: each.seen for k, each in topics.items()}
-    yield _count("messages", "Messages of a topic, repeats left out.", seen, "topic")
-    refused: Values = {(k,): n for k, n in said.refused.items()}
-    yield _count("questions_refused", "Questions refused at admission, each once.", refused, "reason")
-    yield _count("questions_duplicate", "Submissions of a question that had come before.", {(): said.duplicates})
+def _of_cases(figures: Figures) -> Iterable[Metric]:
+    topics = {(each.topic,): each for each in figures.topics}
     yield _gauge(
-        "dead_letters", "Dead letters that Kafka holds.", {(k,): n for k, n in said.dead_letters.items()}, "topic"
+        MetricName.STREAM_FIGURES_TIMESTAMP_SECONDS, "When these figures were made, in Unix time.", {(): figures.at}
+    )
+    yield _gauge(
+        MetricName.STREAM_BEHIND_SECONDS,
+        "From the writing of the last message read to its reading.",
+        {(): figures.behind_s},
+    )
+    # Cases move on, and a redrive takes one out of its end: gauges.
+    opened: Values = {k: each.open for k, each in topics.items()}
+    yield _gauge(MetricName.STREAM_CASES_OPEN, "Open cases, by the topic they are at.", opened, "topic")
+    ends: Values = {(end,): count for end, count in figures.ends.model_dump().items()}
+    yield _gauge(MetricName.STREAM_CASES_ENDED, "Ended cases, by end.", ends, "end")
+    yield _gauge(
+        MetricName.STREAM_CASES_ROUTED,
+        "Cases by difficulty.",
+        {(k,): n for k, n in figures.routes.items()},
+        "difficulty",
+    )
+    oldest: Values = {k: each.oldest_s for k, each in topics.items()}
+    yield _gauge(
+        MetricName.STREAM_OLDEST_SECONDS, "Age of the oldest open case at a topic, in seconds.", oldest, "topic"
+    )
+    lags: Values = {(each.topic, group): n for each in figures.topics for group, n in each.lag.items()}
+    yield _gauge(
+        MetricName.STREAM_GROUP_LAG_OFFSETS, "Messages that a group has not committed.", lags, "topic", "group"
+    )
+    seen: Values = {k: each.seen for k, each in topics.items()}
+    yield _count(MetricName.STREAM_MESSAGES, "Messages of a topic, repeats left out.", seen, "topic")
+    refused: Values = {(k,): n for k, n in figures.refused.items()}
+    yield _count(MetricName.STREAM_QUESTIONS_REFUSED, "Questions refused at admission, each once.", refused, "reason")
+    yield _count(
+        MetricName.STREAM_QUESTIONS_DUPLICATE,
+        "Submissions of a question that had come before.",
+        {(): figures.duplicates},
+    )
+    yield _gauge(
+        MetricName.STREAM_DEAD_LETTERS,
+        "Dead letters that Kafka holds.",
+        {(k,): n for k, n in figures.dead_letters.items()},
+        "topic",
     )
 
 
-def _of_money(said: Figures) -> Iterable[Metric]:
-    kinds = {(each.difficulty, each.alias): each for each in said.records}
+def _of_money(figures: Figures) -> Iterable[Metric]:
+    kinds = {(each.difficulty, each.alias): each for each in figures.records}
     counts: Values = {k: each.records for k, each in kinds.items()}
-    yield _count("records", "Records, by difficulty and writing model.", counts, "difficulty", "alias")
+    yield _count(MetricName.STREAM_RECORDS, "Records, by difficulty and writing model.", counts, "difficulty", "alias")
     costs: Values = {k: each.usd for k, each in kinds.items()}
-    yield _count("records_usd", "What these records cost, in USD.", costs, "difficulty", "alias")
-    paid = {(each.alias, each.stage): each for each in said.spent}
-    yield _count("spent_usd", "What calls have cost, in USD.", {k: e.usd for k, e in paid.items()}, "alias", "stage")
-    yield _count("paid_calls", "Paid calls, each once.", {k: e.calls for k, e in paid.items()}, "alias", "stage")
+    yield _count(MetricName.STREAM_RECORDS_USD, "What these records cost, in USD.", costs, "difficulty", "alias")
+    paid = {(each.alias, each.stage): each for each in figures.spent}
+    yield _count(
+        MetricName.STREAM_SPENT_USD,
+        "What calls have cost, in USD.",
+        {k: e.usd for k, e in paid.items()},
+        "alias",
+        "stage",
+    )
+    yield _count(
+        MetricName.STREAM_PAID_CALLS, "Paid calls, each once.", {k: e.calls for k, e in paid.items()}, "alias", "stage"
+    )
     tokens: dict[tuple[str, ...], float] = {}
     for key, each in paid.items():
         tokens |= {(*key, "in"): each.tokens_in, (*key, "cached"): each.tokens_cached, (*key, "out"): each.tokens_out}
-    yield _count("paid_tokens", "Their tokens; cached ones are in ones too.", tokens, "alias", "stage", "kind")
-    under_way: Values = {(k,): n for k, n in said.calls_under_way.items()}
-    yield _gauge("calls_under_way", "Calls with a live lease.", under_way, "service")
-    if said.budget is not None:
-        yield _gauge("budget_usd", "The sum at which admission stops.", {(): said.budget.usd})
-        yield _gauge("budget_reserved_usd", "What open cases will probably still cost.", {(): said.budget.reserved_usd})
-        yield _gauge("budget_stopped", "1 while questions wait for a larger budget.", {(): said.budget.stopped})
+    yield _count(
+        MetricName.STREAM_PAID_TOKENS, "Their tokens; cached ones are in ones too.", tokens, "alias", "stage", "kind"
+    )
+    under_way: Values = {(k,): n for k, n in figures.calls_under_way.items()}
+    yield _gauge(MetricName.STREAM_CALLS_UNDER_WAY, "Calls with a live lease.", under_way, "service")
+    if figures.budget is not None:
+        yield _gauge(
+            MetricName.STREAM_BUDGET_USD, "The budget's limit, at which admission stops.", {(): figures.budget.usd}
+        )
+        yield _gauge(
+            MetricName.STREAM_BUDGET_RESERVED_USD,
+            "Expected cost of open cases.",
+            {(): figures.budget.reserved_usd},
+        )
+        yield _gauge(
+            MetricName.STREAM_BUDGET_STOPPED,
+            "1 while questions wait for a larger budget.",
+            {(): figures.budget.stopped},
+        )
 
 
-def _gauge(name: str, text: str, values: Values, *labels: str) -> Metric:
-    return _filled(GaugeMetricFamily(f"reasonmed_stream_{name}", text, labels=labels), values)
+def _gauge(name: MetricName, text: str, values: Values, *labels: str) -> Metric:
+    return _filled(GaugeMetricFamily(name, text, labels=labels), values)
 
 
-def _count(name: str, text: str, values: Values, *labels: str) -> Metric:
-    return _filled(CounterMetricFamily(f"reasonmed_stream_{name}", text, labels=labels), values)
+def _count(name: MetricName, text: str, values: Values, *labels: str) -> Metric:
+    return _filled(CounterMetricFamily(name, text, labels=labels), values)
 
 
 def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: Values) -> Metric:

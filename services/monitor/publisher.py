@@ -1,4 +1,5 @@
-"""Once a second: look at standings, ledger and Kafka, and publish the figures. What is away is told as it was."""
+"""Once a second: read status store, ledger and Kafka, and publish the figures. While a dependency is away, its last
+known figures are kept."""
 
 import asyncio
 import time
@@ -18,13 +19,13 @@ log = structlog.get_logger(__name__)
 
 EVERY_S = 1.0
 KAFKA_EVERY = 2
-"""Rounds: a dozen small requests each."""
+"""Rounds between two looks at Kafka: each takes a dozen small requests."""
 BOOKS_EVERY = 10
-"""Rounds: to count the admissions the ledger reads all of them."""
+"""Rounds between two counts of the admissions: the ledger reads all of them."""
 
 
 class FiguresPublisher:
-    """Makes the figures, and has the latest."""
+    """Builds the figures, and keeps the latest."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class FiguresPublisher:
             await self._lags.aclose()
 
     async def once(self) -> None:
-        """Look at all once, and publish what there is."""
+        """One round: look at everything, and publish."""
         await self._try("ledger", self._look_at_ledger)
         if self._round % BOOKS_EVERY == 0:
             await self._try("admissions", self._look_at_books)
@@ -70,12 +71,12 @@ class FiguresPublisher:
         self._round += 1
 
     async def _try(self, what: str, look: Callable[[], Awaitable[None]]) -> None:
-        """Say once that it is away, and once that it is back."""
+        """Log once that it is away, and once that it is back."""
         try:
             await look()
         except Away as away:
             if what not in self._away:
-                log.warning("away: its figures stay as they were", what=what, error=str(away))
+                log.warning("away: its figures are not updated", what=what, error=str(away))
             self._away[what] = str(away)
         else:
             if self._away.pop(what, None) is not None:

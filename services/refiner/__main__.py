@@ -6,12 +6,12 @@ Settings: REASONMED_*, see services/runtime/process/settings.py.
 import argparse
 
 from services.contracts.topics import CASE_DIFFICULT, CASE_MEDIUM
-from services.refiner.handler import reason_anew, refine
+from services.refiner.handler import reason_again, refine
 from services.runtime.process.settings import Settings
 from services.runtime.process.settings_help import usage
 from services.worker.stage import run_stage
 
-LANES = {"medium": (CASE_MEDIUM, refine), "difficult": (CASE_DIFFICULT, reason_anew)}
+LANES = {"medium": (CASE_MEDIUM, refine), "difficult": (CASE_DIFFICULT, reason_again)}
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="reasonmed-refiner",
         description="One worker of the refiner. medium: the error refiner rewrites a case's best paths.\n"
-        "difficult: the strong model reasons a case anew. Each lane scales on its own.",
+        "difficult: the strong model reasons a case again. Each lane scales on its own.",
         epilog=usage("refiner", Settings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""Two lanes: a medium case's best paths rewritten, a difficult case reasoned anew."""
+"""Two lanes: a medium case's best paths rewritten, a difficult case reasoned again."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from services.core.models import Models
 
 
 async def refine(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
-    """The error refiner: each of the best paths rewritten, told the verifier's reasons on it and on the others."""
+    """The error refiner: each of the best paths is rewritten, given the verifier's reasons on it and on the others."""
     paths = planned(case)
     parents = best(paths, recipe.routing.keep)
     requests = [
@@ -36,15 +36,15 @@ async def refine(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
     return await _write(case, recipe, models, requests, "refined", [[parent] for parent in parents])
 
 
-async def reason_anew(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
-    """The difficult-case optimizer: the strong model starts afresh, told why all that was tried so far failed."""
-    told = [path for path in case.paths if path.standing == "error"]
-    values = {"reasons": prompts.bullets(reasons(told))}
+async def reason_again(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
+    """The difficult-case optimizer: the strong model starts again, given the reasons why all earlier paths failed."""
+    failed = [path for path in case.paths if path.standing == "error"]
+    values = {"reasons": prompts.bullets(reasons(failed))}
     requests = [
         _request(case, recipe, recipe.reason, "reason", ("regenerated", case.rounds + 1, slot), values)
         for slot in range(recipe.routing.strong_paths)
     ]
-    return await _write(case, recipe, models, requests, "regenerated", [told] * len(requests))
+    return await _write(case, recipe, models, requests, "regenerated", [failed] * len(requests))
 
 
 def _request(

@@ -1,1 +1,1 @@
-"""The router, on Faust: questions become cases (admission), verified cases find their way (routing)."""
+"""The router, on Faust: questions become cases (admission), verified cases are routed."""

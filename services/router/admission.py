@@ -1,4 +1,4 @@
-"""Questions become cases: each once, whoever submits it, however often."""
+"""Admission: questions become cases, each once, however often they are submitted."""
 
 import time
 from collections.abc import Callable
@@ -32,12 +32,12 @@ async def admit(
     checks: Checks = NONE,
     clock: Callable[[], float] = time.time,
 ) -> list[Emit]:
-    """The case of a submitted question, under the recipe it was given when it first came; or that it is refused, and
-    why; nothing for a duplicate.
+    """The case of a submitted question, under the recipe that the ledger keeps for it; or its refusal, with the reason;
+    nothing for a duplicate.
 
-    The message that was first is admitted, or refused, again when it is read again: what follows from it is the same,
-    byte for byte, whatever is checked by then. A redrive is not checked: people have decided. Raises Dead for what
-    can't be read, or names a recipe that nobody has published; BudgetSpent where it is to wait.
+    A record that is read again has the same result, byte for byte, even if the checks have changed. A redrive is not
+    checked: a person has decided. Raises Dead for a record that can't be read, or names a recipe that is not
+    published; BudgetSpent where it must wait.
     """
     submission = _read(record)
     current = submission.recipe_id or await recipes.current()
@@ -68,15 +68,15 @@ async def _published(recipe_id: RecipeId, recipes: Recipes, *, wait_s: float) ->
 
 
 async def _reserve(case: Case, recipe: Recipe, budgets: Budgets) -> None:
-    probably = prior(recipe)
+    expected = prior(recipe)
     if not await budgets.reserve(
-        case.case_id, case.work_id, case.life, recipe_id=case.recipe_id, prior_nano_usd=probably
+        case.case_id, case.work_id, case.life, recipe_id=case.recipe_id, prior_nano_usd=expected
     ):
         raise BudgetSpent("the budget is reached, questions wait: see `reasonmed budget`, raise it with `budget set`")
 
 
 def new_case(submission: Submission, recipe_id: RecipeId) -> Case:
-    """The case with which a question's way begins."""
+    """The first case of a question."""
     return Case(
         case_id=submission.case_id,
         work_id=ids.work_id(submission.case_id, recipe_id),
@@ -87,7 +87,7 @@ def new_case(submission: Submission, recipe_id: RecipeId) -> Case:
 
 
 def refused(submission: Submission, refusal: Refusal) -> Refused:
-    """The message with which a question's way ends before it begins."""
+    """The message for a refused question."""
     return Refused(
         case_id=submission.case_id,
         question=submission.question,

@@ -1,4 +1,4 @@
-"""What a question is held against before it is admitted."""
+"""The checks that a question must pass before it is admitted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,21 +16,21 @@ def _none(submission: Submission) -> None:
 
 @dataclass(frozen=True)
 class Checks:
-    """Two checks; none unless given."""
+    """Two checks, both off by default."""
 
     refusal: Callable[[Submission], Refusal | None] = field(default=_none)
     """Why a question is refused for what it is."""
     candidate: Callable[[Submission], Candidate | None] = field(default=_none)
-    """The question as one that may be too like an earlier one."""
+    """The question's minhash, to be compared with those of earlier questions."""
 
 
 NONE = Checks()
 
 
 def checks(settings: Admission) -> Checks:
-    """The checks that are set. What they need is imported only then: it costs a worker's start seconds. Raises
-    BadIndex, with the file's name, where the evaluation index can't be read."""
-    return Checks(_evaluation(settings.evaluation_index), _likeness(settings.near_duplicates))
+    """The checks that are set. Their imports take seconds, so they happen only then. Raises BadIndex, with the file's
+    name, where the evaluation index can't be read."""
+    return Checks(_evaluation(settings.evaluation_index), _near_duplicates(settings.near_duplicates))
 
 
 def _evaluation(path: Path | None) -> Callable[[Submission], Refusal | None]:
@@ -47,7 +47,7 @@ def _evaluation(path: Path | None) -> Callable[[Submission], Refusal | None]:
     return refusal
 
 
-def _likeness(threshold: float | None) -> Callable[[Submission], Candidate | None]:
+def _near_duplicates(threshold: float | None) -> Callable[[Submission], Candidate | None]:
     if threshold is None:
         return _none
     from services.core.dedupe.near_duplicates import candidate

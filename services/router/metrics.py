@@ -1,10 +1,12 @@
-"""What a router counts of its own, since the start of its process. Every name in one place."""
+"""The router's own counters, since the start of its process."""
 
 from prometheus_client import Counter
 
+from services.runtime.process.metric_names import MetricName
+
 
 def refusals() -> Counter:
-    """Questions that admission refused, by reason; one that is read again is counted again."""
+    """Questions that admission refused, by reason; a redelivered one is counted again."""
     return Counter(
-        "reasonmed_questions_refused", "Questions that admission refused, by reason.", ["reason"], registry=None
+        MetricName.QUESTIONS_REFUSED, "Questions that admission refused, by reason.", ["reason"], registry=None
     )

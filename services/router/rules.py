@@ -1,4 +1,4 @@
-"""Where a verified case goes: a pure function of the case and its recipe."""
+"""The routing table: where a verified case goes, as a pure function of the case and its recipe."""
 
 from typing import assert_never
 
@@ -11,10 +11,10 @@ from services.core.messages import Emit
 
 
 def route(case: Case, routing: Routing) -> Emit:
-    """The one message that follows from a case in which every path is verified.
+    """The one message for a case in which every path is verified.
 
-    Raises Dead('too_many_unknown') where no route can be told: a broken judge must not send everything to the dearest
-    model.
+    Raises Dead('too_many_unknown') where no route is known: a broken judge must not send everything to the most
+    expensive model.
     """
     if case.difficulty is None:
         case = _classified(case, routing)
@@ -39,7 +39,7 @@ def classify(correct: int, routing: Routing) -> Difficulty:
 
 
 def disputed(paths: list[Path], gold: str) -> bool:
-    """Whether every path that states an answer states the same one, and not gold."""
+    """Whether all paths that state an answer state the same one, and not the gold answer."""
     stated = {path.verdict.stated for path in paths if path.verdict is not None and path.verdict.stated is not None}
     return len(stated) == 1 and gold not in stated
 
@@ -60,10 +60,10 @@ def _classified(case: Case, routing: Routing) -> Case:
 def _improved(case: Case) -> list[Path]:
     """Each rewritten path in its parent's place, if it is correct and scores at least as high; else the parent.
 
-    So refinement never makes a case worse: nor by two paths of the same text in place of two that differ. A rewritten
-    path that could not be scored replaces nothing.
+    So refinement never makes a case worse; two paths of the same text never replace two that differ. A rewritten path
+    without a score replaces nothing.
     """
-    _known(case)
+    _require_a_verdict(case)
     rewritten = of_round(case, case.rounds)
     kept = [case.path(path.parents[0]) for path in rewritten]
     for place, path in enumerate(rewritten):
@@ -75,8 +75,8 @@ def _improved(case: Case) -> list[Path]:
 
 
 def _after_strong_model(case: Case, routing: Routing) -> Emit:
-    """Accept what the strong model got right; else ask it again, up to the recipe's rounds, then give up."""
-    _known(case)
+    """Accept the strong model's correct paths; else ask it again, up to the recipe's rounds, then reject."""
+    _require_a_verdict(case)
     if right := best(of_round(case, case.rounds), routing.keep):  # an earlier round had none, or it was the last
         return _accept(case, right)
     if case.rounds < routing.rounds:
@@ -84,8 +84,8 @@ def _after_strong_model(case: Case, routing: Routing) -> Emit:
     return _emit(CASE_REJECTED, case.with_(rejected=f"no correct path after {case.rounds} rounds of the strong model"))
 
 
-def _known(case: Case) -> None:
-    """Something must be known of what the last round wrote."""
+def _require_a_verdict(case: Case) -> None:
+    """At least one path of the last round must have a verdict."""
     if all(path.standing == "unknown" for path in of_round(case, case.rounds)):
         raise Dead(
             "too_many_unknown",

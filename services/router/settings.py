@@ -17,18 +17,15 @@ Share = Annotated[float, Field(ge=LEAST, le=1)]
 
 
 class Admission(BaseModel):
-    """Which questions are refused before anything is paid for them. Both are off unless they are set."""
+    """Which questions are refused before any model is paid for them. Both checks are off by default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    evaluation_index: Annotated[Path | None, BeforeValidator(_blank_is_none)] = Field(
-        default=None, description="What `reasonmed index` wrote: questions of these sets are refused."
-    )
-    near_duplicates: Annotated[Share | None, BeforeValidator(_blank_is_none)] = Field(
-        default=None,
-        description="Share of word pairs in common, from 0.7 to 1, from which on a question is refused as one that was "
-        "admitted before. 0.85 is a good one.",
-    )
+    evaluation_index: Annotated[Path | None, BeforeValidator(_blank_is_none)] = None
+    """A file that `reasonmed index` wrote: questions of these sets are refused."""
+    near_duplicates: Annotated[Share | None, BeforeValidator(_blank_is_none)] = None
+    """Share of word pairs in common with an admitted question, from 0.7 to 1, from which on a question is refused.
+    0.85 works well."""
 
 
 class RouterSettings(Settings):

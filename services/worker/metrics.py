@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from services.llm.dispatcher import Dispatcher
+from services.runtime.process.metric_names import MetricName
 
 L = TypeVar("L", bound=str)
 
@@ -24,21 +25,36 @@ class ModelMetrics(Collector):
         """As prometheus_client asks for it at each scrape."""
         stats = self._models.stats
         count, gauge = CounterMetricFamily, GaugeMetricFamily
-        yield self._metric(count, "model_requests", "HTTP requests sent.", _by_alias(stats.started))
-        yield self._metric(count, "model_responses", "HTTP requests ended, by how.", _plain(stats.sent), "outcome")
-        yield self._metric(count, "model_calls", "Calls made and written to the ledger.", _plain(stats.calls), "result")
-        yield self._metric(count, "model_tokens", "Tokens of those calls, by kind.", _plain(stats.tokens), "kind")
-        yield self._metric(gauge, "model_requests_under_way", "Requests on their way.", _by_alias(stats.under_way))
-        yield self._metric(gauge, "model_limit", "Requests at once that are tried.", _by_alias(self._models.limits()))
-        yield self._metric(gauge, "model_down_seconds", "How long an alias has taken no calls.", self._down())
-        yield self._metric(count, "model_calls_remembered", "Calls the ledger held.", {(): stats.remembered})
-        yield self._metric(count, "model_leases_lost", "Leases lost under a call.", {(): stats.leases_lost})
+        yield self._metric(count, MetricName.MODEL_REQUESTS, "HTTP requests sent.", _by_alias(stats.started))
+        yield self._metric(
+            count, MetricName.MODEL_RESPONSES, "HTTP requests ended, by outcome.", _plain(stats.sent), "outcome"
+        )
+        yield self._metric(
+            count, MetricName.MODEL_CALLS, "Calls made and written to the ledger.", _plain(stats.calls), "result"
+        )
+        yield self._metric(
+            count, MetricName.MODEL_TOKENS, "Tokens of those calls, by kind.", _plain(stats.tokens), "kind"
+        )
+        yield self._metric(
+            gauge, MetricName.MODEL_REQUESTS_UNDER_WAY, "Requests in flight.", _by_alias(stats.under_way)
+        )
+        yield self._metric(
+            gauge, MetricName.MODEL_LIMIT, "Concurrent requests that are allowed now.", _by_alias(self._models.limits())
+        )
+        yield self._metric(gauge, MetricName.MODEL_DOWN_SECONDS, "How long an alias has taken no calls.", self._down())
+        yield self._metric(
+            count,
+            MetricName.MODEL_CALLS_REMEMBERED,
+            "Calls whose reply the ledger already held.",
+            {(): stats.remembered},
+        )
+        yield self._metric(count, MetricName.MODEL_LEASES_LOST, "Leases lost under a call.", {(): stats.leases_lost})
 
     def _metric(
-        self, family: Family, name: str, text: str, values: Mapping[tuple[str, ...], float], *labels: str
+        self, family: Family, name: MetricName, text: str, values: Mapping[tuple[str, ...], float], *labels: str
     ) -> Metric:
         with_alias = () if () in values else ("alias", *labels)
-        metric = family(f"reasonmed_{name}", text, labels=("service", *with_alias))
+        metric = family(name, text, labels=("service", *with_alias))
         for key, value in values.items():
             metric.add_metric((self._service, *key), value)
         return metric

@@ -27,6 +27,6 @@ async def publish_recipe(sink: Sink, recipe: Recipe, *, current: bool, max_messa
         )
     recipe_id = ids.recipe_id(recipe)
     await sink.publish([OutgoingRecord(RECIPES, recipe_id.encode(), encode(recipe), {})])
-    if current:  # after the recipe itself: nobody is to wait for what `current` names
+    if current:  # after the recipe itself: what `current` names must exist
         await sink.publish([OutgoingRecord(RECIPES, CURRENT.encode(), orjson.dumps(recipe_id), {})])
     return recipe_id

@@ -49,7 +49,7 @@ from services.llm.troubles import Busy, TimedOut
 from services.local.audit.report import Ledger, calls_against_ledger, route_mismatches
 from services.local.audit.topic_counts import Topics
 from services.recipes import load
-from services.refiner.handler import reason_anew, refine
+from services.refiner.handler import reason_again, refine
 from services.router.rules import route
 from services.summarizer.handler import summarize
 from services.verifier import replies
@@ -298,7 +298,7 @@ HANDLERS = {
     PATHS_GENERATED: lambda case, models: verify(case, RECIPE, models),
     PATHS_VERIFIED: routed,
     CASE_MEDIUM: lambda case, models: refine(case, RECIPE, models),
-    CASE_DIFFICULT: lambda case, models: reason_anew(case, RECIPE, models),
+    CASE_DIFFICULT: lambda case, models: reason_again(case, RECIPE, models),
     CASE_ACCEPTED: lambda case, models: summarize(case, RECIPE, models),
 }
 

@@ -187,8 +187,8 @@ async def test_an_engine_passes_transactions_markers_and_aborted_messages(client
         )
         running = asyncio.create_task(engine.run(stop))
         async with asyncio.timeout(20):
-            await until(lambda: engine.stats.finished == 3)
-            await until(lambda: engine.stats.lag and not sum(engine.stats.lag.values()))
+            await until(lambda: engine.counters.finished == 3)
+            await until(lambda: engine.state().lag and not sum(engine.state().lag.values()))
         stop.set()
         await running
     assert await values(client, out) == [b"0", b"2", b"4"]

@@ -2,93 +2,21 @@
 or `-k faust` picks one."""
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
-from typing import Protocol
 
 import pytest
 import pytest_asyncio
 
-from services.core.messages import ConsumedRecord, OutgoingRecord, Sink
+from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.local.servers.kafka import KafkaCluster
-from services.runtime.engine.source import Source, TopicPartition
+from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.window import Committed
-from services.runtime.faust.client import build
-from services.runtime.faust.source import FaustSource
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.declare import TopicSpec, declare
-from services.runtime.kafka.membership import GroupTimes
-from services.runtime.kafka.memory import MemoryBroker, MemorySink, MemorySource
-from services.runtime.kafka.reader import read_topic
-from services.runtime.kafka.sink import KafkaSink
-from services.runtime.kafka.source import KafkaSource
+from tests.laws.source_places import NAMES, PARTITIONS, Heard, Memory, Place, Real
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
-
-PARTITIONS = 2
-NAMES = (f"law-{number}" for number in itertools.count())
-TIMES = GroupTimes(session_s=6.0, rebalance_s=6.0)
-
-
-class Place(Protocol):
-    """Where the laws are to hold. Each test has a topic and a group of its own, both `topic`."""
-
-    topic: str
-    sink: Sink
-
-    def source(self) -> Source: ...
-    async def read(self) -> list[ConsumedRecord]: ...
-    async def disturb(self, source: Source) -> None:
-        """Make a rebalance happen, whose revocation is over when this returns, or with a poll that goes on."""
-
-
-class Memory:
-    def __init__(self) -> None:
-        self.topic = next(NAMES)
-        self.broker = MemoryBroker(PARTITIONS)
-        self.sink = MemorySink(self.broker)
-
-    def source(self) -> MemorySource:
-        return MemorySource(self.broker, topics=[self.topic], group=self.topic)
-
-    async def read(self) -> list[ConsumedRecord]:
-        return self.broker.messages(self.topic)
-
-    async def disturb(self, source: Source) -> None:
-        assert isinstance(source, MemorySource)
-        await source.rebalance()
-
-
-class Real:
-    def __init__(self, client: KafkaClient, stack: AsyncExitStack, topic: str, *, on_faust: bool) -> None:
-        self.topic = topic
-        self.client = client
-        self.sink = KafkaSink(client)
-        self._stack = stack
-        self._on_faust = on_faust
-
-    def source(self) -> Source:
-        if self._on_faust:
-            return FaustSource(build(self.topic, self.client, TIMES), client=self.client, topics=[self.topic])
-        return KafkaSource(self.client, topics=[self.topic], group=self.topic, times=TIMES)
-
-    async def read(self) -> list[ConsumedRecord]:
-        return [message async for message in read_topic(self.client, self.topic)]
-
-    async def disturb(self, source: Source) -> None:
-        other = self.source()
-        self._stack.push_async_callback(other.stop)
-        await other.start(Heard())
-        polling = asyncio.create_task(forever(other))
-        self._stack.callback(polling.cancel)
-
-
-async def forever(source: Source) -> None:
-    while True:
-        await source.poll((), limit=1, timeout_s=0.1)
-        await asyncio.sleep(0.05)
-
 
 Client = Callable[[], Awaitable[KafkaClient]]
 
@@ -118,28 +46,6 @@ async def place(request: pytest.FixtureRequest, client: Client) -> AsyncIterator
         real = Real(reached, stack, topic, on_faust=request.param == "faust")
         await stack.enter_async_context(real.sink)
         yield real
-
-
-class Heard:
-    """A listener that keeps what it is told; `source` commits `last` when it is revoked."""
-
-    def __init__(self) -> None:
-        self.commits: dict[TopicPartition, Committed | None] = {}
-        self.revoked_partitions: set[TopicPartition] = set()
-        self.source: Source | None = None
-        self.last: dict[TopicPartition, Committed] = {}
-        self.last_taken: bool | None = None
-        self.late: asyncio.Task[bool] | None = None
-
-    def assigned(self, partitions: Mapping[TopicPartition, Committed | None]) -> None:
-        self.commits = dict(partitions)
-
-    async def revoked(self, partitions: Collection[TopicPartition]) -> None:
-        self.revoked_partitions |= set(partitions)
-        if self.source is not None:
-            self.last_taken = await self.source.commit(self.last)
-            self.late = asyncio.create_task(self.source.commit(self.last))  # begins when we have returned
-            self.source = None
 
 
 class Member:

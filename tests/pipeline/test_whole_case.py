@@ -25,7 +25,7 @@ from services.core.ledger.calls import Outcome, Reply, Request
 from services.core.messages import Emit
 from services.generator.handler import generate
 from services.llm.fake import ScriptedModels
-from services.refiner.handler import reason_anew, refine
+from services.refiner.handler import reason_again, refine
 from services.router.rules import route
 from services.summarizer.handler import summarize
 from services.verifier.handler import verify
@@ -70,7 +70,7 @@ class Stream:
             case "case-medium":
                 return await refine(self.last, RECIPE, self.models)
             case "case-difficult":
-                return await reason_anew(self.last, RECIPE, self.models)
+                return await reason_again(self.last, RECIPE, self.models)
             case "case-accepted":
                 return await summarize(self.last, RECIPE, self.models)
             case "case-rejected":

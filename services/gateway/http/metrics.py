@@ -4,6 +4,8 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.runtime.process.metric_names import MetricName
+
 Reason = Literal[
     "malformed",
     "too_large",
@@ -32,29 +34,27 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.accepted = Counter(
-            "reasonmed_gateway_questions_accepted", "Questions that Kafka has confirmed.", registry=self.registry
+            MetricName.GATEWAY_QUESTIONS_ACCEPTED, "Questions that Kafka has confirmed.", registry=self.registry
         )
         self.refused = Counter(
-            "reasonmed_gateway_questions_refused", "Questions refused.", ["reason"], registry=self.registry
+            MetricName.GATEWAY_QUESTIONS_REFUSED, "Questions refused.", ["reason"], registry=self.registry
         )
         self.batched = Counter(
-            "reasonmed_gateway_batched_questions",
+            MetricName.GATEWAY_BATCHED_QUESTIONS,
             "Questions that came in an array or in lines, by what became of them; they are among the accepted and "
             "refused too.",
             ["form", "became"],
             registry=self.registry,
         )
         self.not_shown = Counter(
-            "reasonmed_gateway_reads_refused",
+            MetricName.GATEWAY_READS_REFUSED,
             "Requests to read something that were refused.",
             ["reason"],
             registry=self.registry,
         )
-        self.listeners = Gauge(
-            "reasonmed_gateway_listeners", "Streams of events that are open.", registry=self.registry
-        )
+        self.listeners = Gauge(MetricName.GATEWAY_LISTENERS, "Streams of events that are open.", registry=self.registry)
         self.publish_seconds = Histogram(
-            "reasonmed_gateway_publish_seconds",
+            MetricName.GATEWAY_PUBLISH_SECONDS,
             "Seconds from read questions to Kafka's confirmation, or to giving up.",
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15),
             registry=self.registry,

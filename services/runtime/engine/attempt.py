@@ -58,7 +58,7 @@ class AttemptLog:
     async def close(self, record: ConsumedRecord, outcome: Outcome) -> None:
         """Close the attempt of a record that has ended, and forget the crashes."""
         if outcome.dead is not None and outcome.dead.kind == "killer":
-            # Not committed yet: whoever reads it again must find the same crashes, or it would live after all.
+            # Not committed yet: read again, it must find the same crashes, or it would be processed after all.
             await self._close(record)
         else:
             await self._ledger(record, lambda: self._attempts.forget_attempts(self._service, record.position))

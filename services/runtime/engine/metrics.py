@@ -1,7 +1,6 @@
 """Metrics of an engine, by Prometheus' naming: read from its counters and its state at each scrape."""
 
 from collections.abc import Callable, Iterable, Mapping
-from enum import StrEnum
 from typing import Any, TypeVar, get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -15,54 +14,31 @@ from services.runtime.engine.counters import Counters
 from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.state import EngineState
 from services.runtime.engine.watchdog import Health
+from services.runtime.process.metric_names import MetricName
 
 F = TypeVar("F", CounterMetricFamily, GaugeMetricFamily)
 
 
-class Name(StrEnum):
-    """Every metric that a worker exports; counters get Prometheus' _total."""
-
-    TAKEN = "reasonmed_messages_taken"
-    FINISHED = "reasonmed_messages_finished"
-    DEAD = "reasonmed_messages_dead"
-    SKIPPED = "reasonmed_messages_skipped"
-    ABSENT = "reasonmed_offsets_absent"
-    RETRIED = "reasonmed_handler_retries"
-    WAITED = "reasonmed_dependency_waits"
-    COMMITS = "reasonmed_commits"
-    COMMITS_FAILED = "reasonmed_commits_failed"
-    REBALANCES = "reasonmed_rebalances"
-    BEGUN_WRITTEN = "reasonmed_message_begun_written_timestamp_seconds"
-    IN_FLIGHT = "reasonmed_messages_under_way"
-    WINDOW = "reasonmed_window_offsets"
-    LAG = "reasonmed_lag_offsets"
-    HELD = "reasonmed_held"
-    CIRCUIT_OPEN = "reasonmed_circuit_open"
-    DRAINING = "reasonmed_draining"
-    LIVE = "reasonmed_live"
-    READY = "reasonmed_ready"
-
-
-_HELP: Mapping[Name, str] = {
-    Name.TAKEN: "Messages taken from topics.",
-    Name.FINISHED: "Messages that ended with an output or a dead letter that the broker has confirmed.",
-    Name.DEAD: "Dead letters, by kind.",
-    Name.SKIPPED: "Messages delivered again that the commit's metadata names as finished.",
-    Name.ABSENT: "Offsets that were never delivered, although later ones were.",
-    Name.RETRIED: "Retries after a handler raised an unexpected exception.",
-    Name.WAITED: "Retries while a dependency was away, by dependency.",
-    Name.COMMITS: "Offset commits that the broker accepted.",
-    Name.COMMITS_FAILED: "Offset commits that failed, or came too late.",
-    Name.REBALANCES: "Rebalances: times that this worker's partitions were revoked.",
-    Name.BEGUN_WRITTEN: "When the message begun last was written, in Unix time; absent before the first.",
-    Name.IN_FLIGHT: "Messages in flight now.",
-    Name.WINDOW: "Offsets that were read and can't be committed yet.",
-    Name.LAG: "Offsets between this worker's position and the end.",
-    Name.HELD: "Calls, records and requests that are held, by state.",
-    Name.CIRCUIT_OPEN: "1 while the service's circuit is open.",
-    Name.DRAINING: "1 while this worker drains after SIGTERM.",
-    Name.LIVE: "1 while /healthz says ok.",
-    Name.READY: "1 while /readyz says ok.",
+HELP: Mapping[MetricName, str] = {
+    MetricName.MESSAGES_TAKEN: "Messages taken from topics.",
+    MetricName.MESSAGES_FINISHED: "Messages that ended with an output or a dead letter that the broker has confirmed.",
+    MetricName.MESSAGES_DEAD: "Dead letters, by kind.",
+    MetricName.MESSAGES_SKIPPED: "Messages delivered again that the commit's metadata names as finished.",
+    MetricName.OFFSETS_ABSENT: "Offsets that were never delivered, although later ones were.",
+    MetricName.HANDLER_RETRIES: "Retries after a handler raised an unexpected exception.",
+    MetricName.DEPENDENCY_WAITS: "Retries while a dependency was away, by dependency.",
+    MetricName.COMMITS: "Offset commits that the broker accepted.",
+    MetricName.COMMITS_FAILED: "Offset commits that failed, or came too late.",
+    MetricName.REBALANCES: "Rebalances: times that this worker's partitions were revoked.",
+    MetricName.MESSAGE_BEGUN_WRITTEN_TIMESTAMP_SECONDS: "When the message begun last was written; absent at first.",
+    MetricName.MESSAGES_UNDER_WAY: "Messages in flight now.",
+    MetricName.WINDOW_OFFSETS: "Offsets that were read and can't be committed yet.",
+    MetricName.LAG_OFFSETS: "Offsets between this worker's position and the end.",
+    MetricName.HELD: "Calls, records and requests that are held, by state.",
+    MetricName.CIRCUIT_OPEN: "1 while the service's circuit is open.",
+    MetricName.DRAINING: "1 while this worker drains after SIGTERM.",
+    MetricName.LIVE: "1 while /healthz says ok.",
+    MetricName.READY: "1 while /readyz says ok.",
 }
 
 
@@ -79,44 +55,46 @@ class EngineMetrics(Collector):
         """As prometheus_client asks for it at each scrape."""
         yield from self._counts(self._counters)
         yield from self._now(self._state())
-        yield self._labelled(GaugeMetricFamily, Name.HELD, "state", get_args(State), self._holds.counts())
+        yield self._labelled(GaugeMetricFamily, MetricName.HELD, "state", get_args(State), self._holds.counts())
 
     def _counts(self, counters: Counters) -> Iterable[Metric]:
         count = CounterMetricFamily
-        yield self._plain(count, Name.TAKEN, counters.taken)
-        yield self._plain(count, Name.FINISHED, counters.finished)
-        yield self._labelled(count, Name.DEAD, "kind", get_args(DeadKind), counters.dead)
-        yield self._plain(count, Name.SKIPPED, counters.skipped)
-        yield self._plain(count, Name.ABSENT, counters.absent)
-        yield self._plain(count, Name.RETRIED, counters.retried)
-        yield self._labelled(count, Name.WAITED, "dependency", get_args(Dependency), counters.waits)
-        yield self._plain(count, Name.COMMITS, counters.commits)
-        yield self._plain(count, Name.COMMITS_FAILED, counters.commits_failed)
-        yield self._plain(count, Name.REBALANCES, counters.rebalances)
+        yield self._plain(count, MetricName.MESSAGES_TAKEN, counters.taken)
+        yield self._plain(count, MetricName.MESSAGES_FINISHED, counters.finished)
+        yield self._labelled(count, MetricName.MESSAGES_DEAD, "kind", get_args(DeadKind), counters.dead)
+        yield self._plain(count, MetricName.MESSAGES_SKIPPED, counters.skipped)
+        yield self._plain(count, MetricName.OFFSETS_ABSENT, counters.absent)
+        yield self._plain(count, MetricName.HANDLER_RETRIES, counters.retried)
+        yield self._labelled(count, MetricName.DEPENDENCY_WAITS, "dependency", get_args(Dependency), counters.waits)
+        yield self._plain(count, MetricName.COMMITS, counters.commits)
+        yield self._plain(count, MetricName.COMMITS_FAILED, counters.commits_failed)
+        yield self._plain(count, MetricName.REBALANCES, counters.rebalances)
 
     def _now(self, state: EngineState) -> Iterable[Metric]:
         gauge = GaugeMetricFamily
         if state.begun_written_ms:
-            yield self._plain(gauge, Name.BEGUN_WRITTEN, state.begun_written_ms / 1000)
-        yield self._plain(gauge, Name.IN_FLIGHT, state.in_flight)
-        yield self._by_partition(Name.WINDOW, state.windows)
-        yield self._by_partition(Name.LAG, state.lag)
-        yield self._plain(gauge, Name.CIRCUIT_OPEN, state.circuit_open)
-        yield self._plain(gauge, Name.DRAINING, state.draining)
+            yield self._plain(gauge, MetricName.MESSAGE_BEGUN_WRITTEN_TIMESTAMP_SECONDS, state.begun_written_ms / 1000)
+        yield self._plain(gauge, MetricName.MESSAGES_UNDER_WAY, state.in_flight)
+        yield self._by_partition(MetricName.WINDOW_OFFSETS, state.windows)
+        yield self._by_partition(MetricName.LAG_OFFSETS, state.lag)
+        yield self._plain(gauge, MetricName.CIRCUIT_OPEN, state.circuit_open)
+        yield self._plain(gauge, MetricName.DRAINING, state.draining)
 
-    def _plain(self, family: type[F], name: Name, value: float) -> F:
-        metric = family(name, _HELP[name], labels=["service"])
+    def _plain(self, family: type[F], name: MetricName, value: float) -> F:
+        metric = family(name, HELP[name], labels=["service"])
         metric.add_metric([self._service], value)
         return metric
 
-    def _labelled(self, family: type[F], name: Name, label: str, values: Iterable[str], counts: Mapping[Any, int]) -> F:
-        metric = family(name, _HELP[name], labels=["service", label])
+    def _labelled(
+        self, family: type[F], name: MetricName, label: str, values: Iterable[str], counts: Mapping[Any, int]
+    ) -> F:
+        metric = family(name, HELP[name], labels=["service", label])
         for value in values:
             metric.add_metric([self._service, value], counts.get(value, 0))
         return metric
 
-    def _by_partition(self, name: Name, values: Mapping[TopicPartition, int]) -> Metric:
-        family = GaugeMetricFamily(name, _HELP[name], labels=["service", "topic", "partition"])
+    def _by_partition(self, name: MetricName, values: Mapping[TopicPartition, int]) -> Metric:
+        family = GaugeMetricFamily(name, HELP[name], labels=["service", "topic", "partition"])
         for (topic, partition), value in list(values.items()):
             family.add_metric([self._service, topic, str(partition)], value)
         return family
@@ -131,8 +109,8 @@ class HealthMetrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """As prometheus_client asks for it at each scrape."""
         health = self._health()
-        yield GaugeMetricFamily(Name.LIVE, _HELP[Name.LIVE], value=health.live)
-        yield GaugeMetricFamily(Name.READY, _HELP[Name.READY], value=health.ready)
+        yield GaugeMetricFamily(MetricName.LIVE, HELP[MetricName.LIVE], value=health.live)
+        yield GaugeMetricFamily(MetricName.READY, HELP[MetricName.READY], value=health.ready)
 
 
 def registry(*collectors: Collector) -> CollectorRegistry:

@@ -1,7 +1,7 @@
 """A case's trace: spans about messages, and W3C traceparent in Kafka's headers, by the messaging conventions.
 
 OpenTelemetry's API alone: as long as tracing.py has set nothing up, spans cost a few microseconds, go nowhere, and add
-no header; a traceparent that came in is handed on even then, so that one quiet service doesn't cut a trace.
+no header; an incoming traceparent is propagated even then, so that an untraced service doesn't cut a trace.
 """
 
 import re
@@ -32,7 +32,7 @@ def processing(message: ConsumedRecord, *, group: str) -> Iterator[None]:
     bound = {} if case_id is None else {"case_id": case_id}
     with structlog.contextvars.bound_contextvars(**bound):
         if "traceparent" not in message.headers and isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-            yield  # nobody to tell, nothing to hand on: a quarter of the cost
+            yield  # nothing is traced and nothing is propagated: a quarter of the cost
             return
         with _processing(message, group, case_id) as span, _failing(span):
             yield
@@ -40,7 +40,7 @@ def processing(message: ConsumedRecord, *, group: str) -> Iterator[None]:
 
 @contextmanager
 def posting(messages: Sequence[OutgoingRecord]) -> Iterator[list[OutgoingRecord]]:
-    """While questions are published that begin here: a trace for each. Yields them with its traceparent."""
+    """While new questions are published: begins a trace for each. Yields them with its traceparent."""
     tracer = trace.get_tracer(BY)
     with ExitStack() as stack:
         posted = []
@@ -54,7 +54,7 @@ def posting(messages: Sequence[OutgoingRecord]) -> Iterator[list[OutgoingRecord]
 
 
 def stamped(messages: Sequence[OutgoingRecord]) -> list[OutgoingRecord]:
-    """The messages with the current span as the parent of what becomes of them; bodies are left alone."""
+    """The messages with the current span as their parent, in a header; bodies are unchanged."""
     return [_stamped(message, None) for message in messages]
 
 
@@ -64,7 +64,7 @@ def failed(kind: str) -> None:
 
 
 def case_of(key: bytes | None) -> str | None:
-    """The case that a message's key names; none for a key that is no case id: whatever stands in it isn't shown."""
+    """The case that a message's key names; none for a key that is no case id: its bytes are never shown."""
     return key.decode() if key is not None and _CASE_ID.fullmatch(key) else None
 
 

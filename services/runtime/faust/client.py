@@ -10,6 +10,7 @@ import faust._cython.streams  # type: ignore[import-not-found] # the pure one ac
 from faust.transport.drivers import aiokafka as driver
 from pydantic import SecretStr
 
+from services.runtime.kafka import patches  # noqa: F401 -- for what it does to every consumer of the process
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.membership import NOTHING, GroupTimes
 

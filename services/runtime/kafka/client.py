@@ -4,15 +4,16 @@ import ssl
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import SecretStr
+from pydantic import SecretStr, with_config
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
 DEAD_LETTER_ROOM = 65_536
-"""Bytes by which a dead letter may be larger than any other message: its reason stands in a header."""
+"""Bytes by which a dead letter may be larger than any other message: its reason is a header."""
 
 
+@with_config(use_attribute_docstrings=True)
 @dataclass(frozen=True, kw_only=True)
 class KafkaClient:
     """A cluster, and how to log in to it. Its repr shows no secret."""

@@ -14,11 +14,11 @@ from services.runtime.engine.window import Committed
 
 
 class MemoryBroker:
-    """Topics that come to be when they are first used, and the groups' commits. Set `away` to a reason, and sources
+    """Topics that are created at their first use, and the groups' commits. Set `away` to a reason, and sources
     and sinks raise BrokerAway with it."""
 
     def __init__(self, partitions: int = 1) -> None:
-        """`partitions` of each topic; a message's is told by its key."""
+        """`partitions` of each topic; a record's is derived from its key."""
         self.away: str | None = None
         self.commits: dict[tuple[str, TopicPartition], Committed] = {}
         """By group."""
@@ -59,7 +59,7 @@ class MemoryBroker:
         return log[-1].offset + 1 if log else 0
 
     def wipe(self, topic: str) -> None:
-        """Delete the topic and make it anew, behind its readers' backs: its offsets begin at 0 again."""
+        """Delete the topic and create it again, while it is being read: its offsets begin at 0."""
         for key in self.partitions([topic]):
             self._logs[key].clear()
 

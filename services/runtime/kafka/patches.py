@@ -1,6 +1,6 @@
-"""aiokafka reads the names of headers as UTF-8, and fetches nothing more for ever after one that is none: whoever may
+"""aiokafka decodes the names of headers as UTF-8, and after one that is invalid it fetches nothing more: anyone who can
 write to a topic could stop all its readers. With this module imported, such a name is read with its odd bytes as \\xNN.
-Key, value, offset and the headers' values are as they came, so the message is treated like any other.
+Key, value, offset and the headers' values are unchanged, so the record is treated like any other.
 
 It replaces two names within aiokafka 0.14.0 (pinned; tests/unit/runtime/test_kafka_source.py notices a change), for
 every consumer of the process, Faust's included. The compiled parser stays in use: only a batch at which it fails is

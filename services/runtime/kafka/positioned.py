@@ -1,24 +1,23 @@
-"""A consumer whose positions its user keeps: where a topic's messages go into a store that says itself how far it is.
+"""A consumer whose user keeps the positions: for a store that knows itself how far it has read a topic.
 
-Nothing of a partition is delivered before its user has said where to begin (`begin`), after each assignment anew. The
-group, where there is one, only hands out partitions; what is committed to it is for those who watch its lag.
+Nothing of a partition is delivered before its user has called `begin`, after each assignment again. The group, where
+there is one, only assigns partitions; offsets are committed to it for those who watch its lag.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiokafka  # type: ignore[import-untyped]
 import structlog
 from aiokafka.abc import ConsumerRebalanceListener  # type: ignore[import-untyped]
-from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.errors import ERRORS, broker_away
 from services.runtime.kafka.records import consumed
 
 log = structlog.get_logger(__name__)
@@ -52,7 +51,7 @@ class PositionedConsumer:
         """Connect; with a group, ask to join it. Raises BrokerAway: also where the topic doesn't exist and there is no
         group, in which it could be waited for."""
         consumer = aiokafka.AIOKafkaConsumer(**self._arguments())
-        async with _broker_away():
+        with broker_away():
             try:
                 await consumer.start()
                 if self._group is None:
@@ -73,7 +72,7 @@ class PositionedConsumer:
             async with asyncio.timeout(ANSWER_S):
                 await consumer.stop()
         except TimeoutError:
-            log.warning("left without a word: the broker did not answer", topic=self._topic)
+            log.warning("the broker did not answer while leaving the group", topic=self._topic)
             await consumer._client.close()
 
     def assignment(self) -> Assignment:
@@ -84,7 +83,7 @@ class PositionedConsumer:
         """Deliver a partition from this offset on (from the first that there is, where that is later). Nothing happens
         where the partition isn't ours any more: the next assignment says so."""
         if partition in self._assignment.partitions:
-            with contextlib.suppress(aiokafka.errors.IllegalStateError):  # revoked, and we are not told yet
+            with contextlib.suppress(aiokafka.errors.IllegalStateError):  # revoked, and not known here yet
                 self._consumer.seek(self._key(partition), offset)
                 self._consumer.resume(self._key(partition))
 
@@ -93,31 +92,33 @@ class PositionedConsumer:
         if not partitions:
             return {}
         keys = [self._key(partition) for partition in partitions]
-        async with _broker_away(), asyncio.timeout(ANSWER_S):
-            begins = await self._consumer.beginning_offsets(keys)
-            ends = await self._consumer.end_offsets(keys)
+        with broker_away():
+            async with asyncio.timeout(ANSWER_S):
+                begins = await self._consumer.beginning_offsets(keys)
+                ends = await self._consumer.end_offsets(keys)
         return {key.partition: range(begins[key], ends[key]) for key in keys}
 
     async def position(self, partition: int) -> int:
         """The next offset that will be read of a partition that has begun; past transaction markers too."""
-        async with _broker_away(), asyncio.timeout(ANSWER_S):
-            return int(await self._consumer.position(self._key(partition)))
+        with broker_away():
+            async with asyncio.timeout(ANSWER_S):
+                return int(await self._consumer.position(self._key(partition)))
 
     async def poll(self, *, limit: int, timeout_s: float) -> list[ConsumedRecord]:
         """Up to `limit` messages, in order by partition; none after `timeout_s` seconds. Raises BrokerAway."""
-        async with _broker_away():
+        with broker_away():
             batches = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=limit)
         return [consumed(record) for batch in batches.values() for record in batch]
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
-        """Tell the group how far we are, for those who watch its lag. A failure is logged: nobody reads on from it."""
+        """Commit the positions, for those who watch the group's lag. A failure is logged: nothing depends on it."""
         if self._group is None or not offsets:
             return
         try:
             async with asyncio.timeout(ANSWER_S):
                 await self._consumer.commit({self._key(partition): offset for partition, offset in offsets.items()})
-        except (KafkaError, OSError, TimeoutError) as error:
-            log.info("the group was not told", error=type(error).__name__)
+        except ERRORS as error:
+            log.info("lag could not be committed", error=type(error).__name__)
 
     async def _assign_all(self, consumer: Any) -> None:
         numbers = (await consumer._client.fetch_all_metadata()).partitions_for_topic(self._topic)
@@ -164,11 +165,3 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def on_partitions_assigned(self, assigned: Collection[Any]) -> None:
         self._consumer._assigned(self._consumer._consumer, [key.partition for key in assigned])
-
-
-@asynccontextmanager
-async def _broker_away() -> AsyncIterator[None]:
-    try:
-        yield
-    except (KafkaError, OSError, TimeoutError) as error:
-        raise BrokerAway(f"Kafka: {type(error).__name__}: {error}") from error

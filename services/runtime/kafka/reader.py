@@ -18,7 +18,7 @@ from services.runtime.kafka.records import consumed
 
 POLL_MS = 500
 STALLED_S = 30.0
-"""Seconds without a record, short of the end, after which a bounded read gives up."""
+"""Seconds without a record, short of the end, after which a bounded read fails."""
 POSITIONS_S = 10.0
 """For a read at given positions, in seconds: a person waits for it."""
 AHEAD_BYTES = 2**18

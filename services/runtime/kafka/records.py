@@ -3,6 +3,7 @@
 from typing import Any
 
 from services.core.messages import ConsumedRecord
+from services.runtime.kafka import patches  # noqa: F401 -- for what it does to every consumer of the process
 
 
 def consumed(record: Any) -> ConsumedRecord:

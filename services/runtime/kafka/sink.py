@@ -1,4 +1,4 @@
-"""`KafkaSink`: where messages go, over AIOKafkaProducer; idempotent, confirmed by all, zstd (rule 7)."""
+"""`KafkaSink`: publishes records over AIOKafkaProducer; idempotent, acks=all, zstd (rule 7)."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ BATCH_BYTES = 256 * 2**10
 """Uncompressed. Below every topic's limit, so that a batch is never refused for its size but for a single message."""
 
 KEPT_S = 60.0
-"""Longer than anyone waits before a publish is tried again."""
+"""Longer than any back-off before a publish is retried."""
 
 _Key = tuple[str, bytes, bytes, tuple[tuple[str, bytes], ...]]
 
@@ -31,13 +31,13 @@ _Key = tuple[str, bytes, bytes, tuple[tuple[str, bytes], ...]]
 class KafkaSink:
     """The port `Sink`. Connects at the first publish; `async with` closes it.
 
-    The producer itself tries again for ever, without repeats. So a publish that was given up here (BrokerAway, or
-    cancelled) and comes again takes over the send that is still on its way, or has been confirmed since: an outage
-    doesn't multiply messages.
+    The producer itself retries for ever, without repeats. So a publish that was abandoned here (BrokerAway, or
+    cancelled) and is retried takes over the send that is still in flight, or has been confirmed since: an outage
+    doesn't multiply records.
     """
 
     def __init__(self, client: KafkaClient, *, confirm_s: float = 30.0) -> None:
-        """`confirm_s`: how long a publish waits for the broker before it says BrokerAway, in seconds.
+        """`confirm_s`: how long a publish waits for the broker before it raises BrokerAway, in seconds.
 
         Raises RuntimeError where aiokafka's compiled extension is missing: producing would be nine times slower.
         """
@@ -83,7 +83,7 @@ class KafkaSink:
         try:
             for message in messages:
                 sent.append(await self._send(message))
-            # Shielded: who stops waiting doesn't stop the send.
+            # Shielded: a caller that stops waiting doesn't stop the send.
             await asyncio.gather(*(asyncio.shield(future) for future in sent))
         except BaseException:
             for message, future in zip(messages, sent, strict=False):
@@ -91,8 +91,8 @@ class KafkaSink:
             raise
 
     async def _send(self, message: OutgoingRecord) -> asyncio.Future[None]:
-        """Hand it to the producer, or take over the send of an equal message that was left. The future ends as the
-        send does."""
+        """Give it to the producer, or take over the abandoned send of an equal record. The future ends as the send
+        does."""
         if self._left and (left := self._left.get(_key(message))):
             return left.pop()
         producer = await self._started()
@@ -104,8 +104,8 @@ class KafkaSink:
         return task
 
     def _leave(self, key: _Key, future: asyncio.Future[None]) -> None:
-        """Nobody waits for this send any more; keep it while it is on its way. And `KEPT_S` seconds beyond: who gave
-        it up just before it was confirmed comes again."""
+        """Keep an abandoned send while it is in flight, and `KEPT_S` seconds beyond: a publish that was abandoned just
+        before its confirmation is retried."""
         self._left.setdefault(key, []).append(future)
         future.add_done_callback(partial(self._left_send_ended, key))
 
@@ -150,9 +150,9 @@ class KafkaSink:
         return producer
 
     async def _give_up(self, producer: Any, error: BaseException | None) -> None:
-        """A producer that failed for good fails for ever: let go of it, the next publish builds another."""
+        """A producer that has failed for good never recovers: drop it, the next publish builds another."""
         if self._producer is producer:
-            log.warning("producer given up", error=type(error).__name__)
+            log.warning("producer dropped", error=type(error).__name__)
             self._producer = None
             await _stop(producer, 1.0)
 
@@ -168,11 +168,11 @@ class KafkaSink:
             "enable_idempotence": True,
             "acks": "all",
             "compression_type": "zstd",
-            # Batches form while a request is on its way; to linger gains nothing. Measured, 64 publishes at once, ms of
+            # Batches form while a request is in flight; lingering gains nothing. Measured, 64 publishes at once, ms of
             # CPU each with 0, 5, 20 ms: of 2 KB 0.11, 0.15, 0.13; of 20 KB 0.28, 0.25, 0.32; of 300 KB 3.2, 3.5, 3.2.
             "linger_ms": 0,
             "max_batch_size": BATCH_BYTES,
-            # Our own look comes first; aiokafka's counts a frame of a few bytes more.
+            # Our own check comes first; aiokafka's counts a frame of a few bytes more.
             "max_request_size": self._client.max_message_bytes + 2 * DEAD_LETTER_ROOM,
             # A broker that hangs is noticed within it; the idempotent producer then tries another without repeats.
             "request_timeout_ms": 15_000,
@@ -185,7 +185,7 @@ def _key(message: OutgoingRecord) -> _Key:
 
 
 async def _stop(producer: Any, within_s: float) -> None:
-    """Flush and close; what a broker that is away doesn't take in time is dropped, and is published again later."""
+    """Flush and close; what the broker doesn't confirm in time is dropped, and is published again later."""
     with contextlib.suppress(TimeoutError, KafkaError, OSError):
         async with asyncio.timeout(within_s):
             await producer.stop()
@@ -194,5 +194,5 @@ async def _stop(producer: Any, within_s: float) -> None:
         async with asyncio.timeout(1.0):
             await producer._sender.close()
     await producer.client.close()
-    # Whoever still waits for a confirmation learns that it will not come.
+    # A publish that still waits for its confirmation must fail.
     producer._message_accumulator.fail_all(KafkaError("the producer was closed"))

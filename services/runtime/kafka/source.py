@@ -14,7 +14,7 @@ from services.core.messages import ConsumedRecord
 from services.runtime.engine.source import Listener, TopicPartition
 from services.runtime.engine.stall import Stalled, over
 from services.runtime.engine.window import Committed
-from services.runtime.kafka import membership, patches  # noqa: F401 -- patches: for what it does to aiokafka
+from services.runtime.kafka import membership
 from services.runtime.kafka.admin import reachable
 from services.runtime.kafka.assignor import sticky
 from services.runtime.kafka.client import KafkaClient

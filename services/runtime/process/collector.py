@@ -13,8 +13,8 @@ from services.runtime.engine import spans
 
 
 class Ours(TracerProvider):
-    """Takes our spans alone. FastAPI tells its own, a probe's too, as soon as there is whom to tell: they are of no
-    case, and nobody here has looked at what is in them."""
+    """Exports our spans alone. FastAPI creates its own, for probes too, as soon as a provider is set: they belong to no
+    case, and their content has not been reviewed."""
 
     def get_tracer(self, instrumenting_module_name: str, *rest: Any, **more: Any) -> trace.Tracer:
         """The tracer of that name; for anyone else, one that does nothing."""

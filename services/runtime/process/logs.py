@@ -1,5 +1,5 @@
 """Logs: one JSON object a line on stderr, with service and owner; no payloads, no secrets. A line that can't be
-written, as on a full disk, is lost, and nothing else: /metrics and /readyz go on telling."""
+written, as on a full disk, is lost; /metrics and /readyz still report."""
 
 import logging
 import sys
@@ -13,29 +13,29 @@ from pydantic import SecretBytes, SecretStr
 from structlog.typing import Processor
 
 _QUIET = ("aiokafka", "faust", "mode", "kafka", "aiohttp.access", "httpx", "asyncio", "opentelemetry", "urllib3")
-"""Libraries that are heard from WARNING on, whatever the level: at DEBUG, aiokafka logs whole messages."""
+"""Libraries whose logs are kept from WARNING on, at any level: at DEBUG, aiokafka logs whole messages."""
 
 
 SELDOM_S = 10.0
-"""Seconds in which a library says the same thing once: while a broker is away, aiokafka logs twenty lines a second."""
+"""Seconds in which a library logs the same message once: while a broker is away, aiokafka logs 20 lines a second."""
 
 
 class Seldom(logging.Filter):
-    """Lets the same message of a library (its template, whatever its arguments) through once in `SELDOM_S` seconds."""
+    """Passes the same message of a library (its template, with any arguments) once in `SELDOM_S` seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._said: dict[tuple[str, str], float] = {}
+        self._logged: dict[tuple[str, str], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the record is to be written."""
+        """Whether to write the record."""
         if not record.name.startswith(_QUIET):
             return True
         key, now = (record.name, str(record.msg)), self._clock()
-        if now - self._said.get(key, -SELDOM_S) < SELDOM_S:
+        if now - self._logged.get(key, -SELDOM_S) < SELDOM_S:
             return False
-        self._said[key] = now
+        self._logged[key] = now
         return True
 
 
@@ -72,7 +72,7 @@ def configure(*, service: str, owner: str, level: str = "INFO") -> None:
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Faust says at each commit that takes longer than the commit interval that it does: that is no trouble.
+    # Faust warns of each commit that takes longer than the commit interval, which is no trouble.
     logging.getLogger("mode.timers").setLevel(logging.ERROR)
 
 
@@ -90,7 +90,7 @@ def _stamp(service: str, owner: str) -> Processor:
 
 
 def _hide(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Bytes are payloads here, and secrets are secrets: neither is written, whoever logs it."""
+    """Bytes are payloads here, and secrets are secrets: neither is ever written."""
     return {key: _shown(value) for key, value in event.items()}
 
 

@@ -22,52 +22,43 @@ class Settings(BaseSettings):
     """What a service needs to know of its deployment. What decides a result is in the recipe instead."""
 
     model_config = SettingsConfigDict(
-        env_prefix="REASONMED_",
-        env_nested_delimiter="__",
-        frozen=True,
-        extra="ignore",
-        hide_input_in_errors=True,  # it may hold keys
+        env_prefix="REASONMED_", env_nested_delimiter="__", frozen=True, extra="ignore", use_attribute_docstrings=True
     )
 
-    kafka: KafkaClient = Field(default=KafkaClient(bootstrap="127.0.0.1:9092"), description="How to reach Kafka.")
-    ledger: SecretStr = Field(
-        default_factory=lambda: SecretStr(f"sqlite://{Path('build/ledger.sqlite').absolute()}"),
-        description="sqlite:///ABSOLUTE/PATH on one machine, valkey://USER:PASSWORD@HOST:PORT/0 on many. "
-        "None: build/ledger.sqlite in the folder where it starts.",
-    )
-    models: dict[str, Endpoint] = Field(
-        default_factory=dict, description="Where each of the recipes' model aliases is served: JSON by alias."
-    )
-    cases: Annotated[int, Field(ge=1)] = Field(default=32, description="Cases under way in a worker, at most.")
-    lease_s: Annotated[float, Field(gt=0)] = Field(
-        default=60, description="Seconds of a call's lease between renewals."
-    )
-    drain_s: Annotated[float, Field(ge=0)] = Field(
-        default=150, description="Seconds that calls under way have to end after SIGTERM."
-    )
-    session_s: Annotated[float, Field(gt=0)] = Field(
-        default=30,
-        description="Seconds without a heartbeat until a dead worker's partitions go to others: within the brokers' "
-        "group.min.session.timeout.ms (6 by default) and .max.",
-    )
-    host: str = Field(default="127.0.0.1", description="Address of health and metrics.")
-    port: Annotated[int | None, BeforeValidator(_blank_is_none)] = Field(
-        default=None,
-        description="Port of /healthz, /readyz and /metrics; none: 8080 for the gateway, any free one for the others.",
-    )
-    name: str | None = Field(default=None, description="The worker's name in logs and the ledger, such as a pod's.")
+    kafka: KafkaClient = KafkaClient(bootstrap="127.0.0.1:9092")
+    """How to reach Kafka."""
+    ledger: SecretStr = Field(default_factory=lambda: SecretStr(f"sqlite://{Path('build/ledger.sqlite').absolute()}"))
+    """sqlite:///ABSOLUTE/PATH on one machine, valkey://USER:PASSWORD@HOST:PORT/0 on many. None: build/ledger.sqlite in
+    the folder where it starts."""
+    models: dict[str, Endpoint] = Field(default_factory=dict)
+    """Where each of the recipes' model aliases is served: JSON by alias."""
+    cases: Annotated[int, Field(ge=1)] = 32
+    """Cases of a topic in flight in a worker, at most."""
+    lease_s: Annotated[float, Field(gt=0)] = 60
+    """Seconds of a call's lease between renewals."""
+    drain_s: Annotated[float, Field(ge=0)] = 150
+    """Seconds that calls in flight have to end after SIGTERM."""
+    session_s: Annotated[float, Field(gt=0)] = 30
+    """Seconds without a heartbeat until a dead worker's partitions go to others: within the brokers'
+    group.min.session.timeout.ms (6 by default) and .max."""
+    host: str = "127.0.0.1"
+    """Address of health and metrics."""
+    port: Annotated[int | None, BeforeValidator(_blank_is_none)] = None
+    """Port of /healthz, /readyz and /metrics; none: 8080 for the gateway, any free one for the others."""
+    name: str | None = None
+    """The worker's name in logs and the ledger, such as a pod's."""
 
 
 class TraceSettings(BaseSettings):
     """Whether to trace: by OpenTelemetry's own variables, which its exporter reads as well."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     collector: Annotated[str | None, BeforeValidator(_blank_is_none)] = Field(
         default=None,
         validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
-        description="Address of a collector of traces (OTLP over HTTP); none: nothing is traced.",
     )
+    """Address of a collector of traces (OTLP over HTTP); none: nothing is traced."""
 
 
 def inherited() -> dict[str, str]:

@@ -1,14 +1,12 @@
-"""What a process can be told through its environment, out of the types that read it: for `--help`, and for the docs."""
+"""A process's settings as text, from the types that read them: for `--help`, and for the docs."""
 
-import ast
-import inspect
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, get_args
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -24,7 +22,7 @@ class Setting:
 
     name: str
     default: str
-    """As it would be written; empty where there is none."""
+    """As text; empty where there is none."""
     meaning: str
 
 
@@ -34,7 +32,7 @@ def settings_of(cls: type[Settings]) -> list[Setting]:
 
 
 def exit_on_help(service: str, cls: type[Settings], arguments: Sequence[str] | None = None) -> None:
-    """Where --help is asked for, print what the service does and each of its settings, and exit 0."""
+    """With --help, print what the service does and each of its settings, and exit 0."""
     given = sys.argv[1:] if arguments is None else arguments
     if {"--help", "-h"} & set(given):
         sys.stdout.write(f"Usage: reasonmed-{service}, or python -m services.{service}\n\n{usage(service, cls)}")
@@ -43,7 +41,7 @@ def exit_on_help(service: str, cls: type[Settings], arguments: Sequence[str] | N
 
 def usage(service: str, cls: type[Settings]) -> str:
     """What a process of this service reads and writes, and its settings."""
-    lines = [f"One process of the {service}; run as many as are wanted. SIGTERM drains and ends it: exit 0.", ""]
+    lines = [f"One process of the {service}; run as many as needed. SIGTERM drains and ends it: exit 0.", ""]
     for topic in topics().values():
         lines += [f"  reads {topic.name}: {topic.description}"] if service in topic.read_by else []
         lines += [f"  writes {topic.name}: {topic.description}"] if service in topic.written_by else []
@@ -62,15 +60,17 @@ def listed(cls: type[Settings]) -> str:
 def _settings(name: str, field: FieldInfo) -> Iterator[Setting]:
     kind = field.annotation
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        for inner, its in kind.model_fields.items():
-            yield from _settings(f"{name}__{inner}", its)
+        for inner, nested in kind.model_fields.items():
+            yield from _settings(f"{name}__{inner}", nested)
     elif isinstance(kind, type) and is_dataclass(kind):
         # Of a whole value, as Kafka's client, a field's default may differ from its type's own.
         for inner, default, meaning in _fields(kind):
             yield Setting(f"{name}__{inner}".upper(), _written(getattr(field.default, inner, default)), meaning)
     else:
         default = field.get_default(call_default_factory=True) if not field.default_factory else None
-        yield Setting(name.upper(), _written(default), " ".join([field.description or "", *_values(kind)]).strip())
+        yield Setting(
+            name.upper(), _written(default), " ".join(" ".join([field.description or "", *_values(kind)]).split())
+        )
 
 
 def _values(kind: Any) -> Iterator[str]:
@@ -90,20 +90,10 @@ def _values(kind: Any) -> Iterator[str]:
 
 
 def _fields(kind: type[Any]) -> Iterator[tuple[str, Any, str]]:
-    meanings = _docstrings(kind)
+    described = TypeAdapter(kind).json_schema()["properties"]
     for field in fields(kind):
-        yield field.name, None if field.default is MISSING else field.default, meanings.get(field.name, "")
-
-
-def _docstrings(kind: type[Any]) -> Mapping[str, str]:
-    """What stands below each field in the source: a dataclass keeps no descriptions."""
-    (body,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-    assert isinstance(body, ast.ClassDef)
-    found = {}
-    for field, text in zip(body.body, body.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            found[ast.unparse(field.target)] = " ".join(str(text.value.value).split())
-    return found
+        meaning = " ".join(described[field.name].get("description", "").split())
+        yield field.name, None if field.default is MISSING else field.default, meaning
 
 
 def _written(default: object) -> str:

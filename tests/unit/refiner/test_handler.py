@@ -7,7 +7,7 @@ from services.contracts.topics import PATHS_GENERATED
 from services.core.case.paths import of_round
 from services.core.ledger.calls import Failure, Outcome, Reply, Request
 from services.llm.fake import ScriptedModels
-from services.refiner.handler import reason_anew, refine
+from services.refiner.handler import reason_again, refine
 from tests.strategies import case, correct, failed, path, recipe, unjudged, wrong
 
 RECIPE = recipe()
@@ -74,7 +74,7 @@ async def test_the_best_two_are_rewritten_each_told_its_own_reasons_and_the_othe
 
 async def test_the_strong_model_is_told_why_the_others_failed_and_by_no_one_else() -> None:
     models = ScriptedModels(written)
-    done = message(list(await reason_anew(DIFFICULT, RECIPE, models)))
+    done = message(list(await reason_again(DIFFICULT, RECIPE, models)))
     told = {request.prompt.split("reasons: ")[1] for request in models.asked}
     assert told == {"\n".join(f"- Wrong in slot {n}." for n in range(2, 9))}
     errors = tuple(DIFFICULT.paths[n].path_id for n in range(2, 9))
@@ -83,18 +83,18 @@ async def test_the_strong_model_is_told_why_the_others_failed_and_by_no_one_else
 
 async def test_the_strong_model_writes_so_many_paths_each_by_a_call_of_its_own() -> None:
     models = ScriptedModels(written)
-    done = message(list(await reason_anew(DIFFICULT, recipe(RECIPE.routing.with_(strong_paths=3)), models)))
+    done = message(list(await reason_again(DIFFICULT, recipe(RECIPE.routing.with_(strong_paths=3)), models)))
     assert [made.slot for made in of_round(done, 1)] == [0, 1, 2]
     assert len({request.call_id for request in models.asked}) == 3
 
 
 async def test_a_second_round_is_told_of_the_first_and_asks_anew() -> None:
     models = ScriptedModels(written)
-    once = message(list(await reason_anew(DIFFICULT, RECIPE, models)))
+    once = message(list(await reason_again(DIFFICULT, RECIPE, models)))
     failed_again = once.with_(
         paths=tuple(made if made.round == 0 else reasoned(wrong(made), "Wrong again.") for made in once.paths)
     )
-    twice = message(list(await reason_anew(failed_again, RECIPE, models)))
+    twice = message(list(await reason_again(failed_again, RECIPE, models)))
     assert [request.prompt.endswith("- Wrong again.") for request in models.asked] == [False, False, True, True]
     assert len({request.call_id for request in models.asked}) == 4
     assert (twice.rounds, [made.slot for made in of_round(twice, 2)]) == (2, [0, 1])
@@ -102,7 +102,7 @@ async def test_a_second_round_is_told_of_the_first_and_asks_anew() -> None:
 
 @pytest.mark.parametrize(
     ("lane", "at", "origin", "alias"),
-    [(refine, MEDIUM, "refined", "two"), (reason_anew, DIFFICULT, "regenerated", "strong")],
+    [(refine, MEDIUM, "refined", "two"), (reason_again, DIFFICULT, "regenerated", "strong")],
 )
 async def test_what_is_written_is_unverified_and_all_that_was_there_stays(
     lane: object, at: Case, origin: str, alias: str
@@ -117,12 +117,12 @@ async def test_what_is_written_is_unverified_and_all_that_was_there_stays(
 async def test_a_second_round_is_a_new_call_even_where_it_has_nothing_new_to_tell() -> None:
     models = ScriptedModels(written)
     for rounds in (0, 1):
-        await reason_anew(DIFFICULT.with_(rounds=rounds), RECIPE, models)
+        await reason_again(DIFFICULT.with_(rounds=rounds), RECIPE, models)
     assert len({request.prompt for request in models.asked}) == 1
     assert len({request.call_id for request in models.asked}) == 4
 
 
-@pytest.mark.parametrize(("lane", "at"), [(refine, MEDIUM), (reason_anew, DIFFICULT)])
+@pytest.mark.parametrize(("lane", "at"), [(refine, MEDIUM), (reason_again, DIFFICULT)])
 async def test_another_life_asks_anew(lane: object, at: Case) -> None:
     models = ScriptedModels(written)
     for life in (0, 1):
@@ -130,7 +130,7 @@ async def test_another_life_asks_anew(lane: object, at: Case) -> None:
     assert len({request.call_id for request in models.asked}) == len(models.asked) == 4
 
 
-@pytest.mark.parametrize(("lane", "at"), [(refine, MEDIUM), (reason_anew, DIFFICULT)])
+@pytest.mark.parametrize(("lane", "at"), [(refine, MEDIUM), (reason_again, DIFFICULT)])
 async def test_a_call_that_failed_for_good_is_an_unknown_path(lane: object, at: Case) -> None:
     models = ScriptedModels(lambda request: Failure("refused"))
     done = message(list(await lane(at, RECIPE, models)))  # type: ignore[operator]
@@ -139,7 +139,7 @@ async def test_a_call_that_failed_for_good_is_an_unknown_path(lane: object, at: 
 
 async def test_an_interrupted_text_is_asked_for_again() -> None:
     half = Reply("Rewr", "other", Usage(), problem="interrupted: abort")
-    for lane, of in ((refine, MEDIUM), (reason_anew, DIFFICULT)):
+    for lane, of in ((refine, MEDIUM), (reason_again, DIFFICULT)):
         models = ScriptedModels(lambda request: half if request.ask[1] == 0 else written(request))
         done = of_round(message(await lane(of, RECIPE, models)), 1)
         assert [(made.text, len(made.calls)) for made in done] == [("Rewritten.", 2)] * 2

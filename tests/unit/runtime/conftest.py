@@ -1,4 +1,4 @@
-"""A bench for engines: Kafka and the ledger in memory, a handler whose every message waits until it is told."""
+"""A bench for engines: Kafka and the ledger in memory, a handler in which any record can be made to wait."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -32,7 +32,7 @@ IN = TopicPartition("in", 0)
 
 
 class Bench:
-    """One service `toy` that copies `in` to `out`, message by message as it is told."""
+    """One service `toy` that copies `in` to `out`, record by record."""
 
     def __init__(self, partitions: int = 1) -> None:
         self.broker = MemoryBroker(partitions)
@@ -152,6 +152,16 @@ async def eventually(holds: Callable[[], Any], within_s: float = 5.0) -> None:
     async with asyncio.timeout(within_s):
         while not holds():  # noqa: ASYNC110 -- anything may make it hold
             await asyncio.sleep(0.002)
+
+
+def names(count: int, start: int = 0) -> list[bytes]:
+    return [str(number).encode() for number in range(start, start + count)]
+
+
+async def polled(worker: Any, eventually: Callable[..., Any]) -> None:
+    """Return after some more polls without room: whatever it would have done, it has done."""
+    before = worker.counters.pauses
+    await eventually(lambda: worker.counters.pauses >= before + 3)
 
 
 @pytest.fixture(name="eventually")

@@ -24,7 +24,7 @@ from services.core.errors import BrokerAway, Dead
 from services.core.holds import Holds
 from services.core.messages import OutgoingRecord
 from services.runtime.engine.counters import Counters
-from services.runtime.engine.metrics import EngineMetrics, HealthMetrics, Name, registry
+from services.runtime.engine.metrics import HELP, EngineMetrics, HealthMetrics, registry
 from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.state import EngineState
 from services.runtime.engine.watchdog import Health
@@ -120,7 +120,7 @@ def test_every_metric_is_exported() -> None:
     state = replace(state, begun_written_ms=1_779_019_200_500)
     with holds.hold("call-1", "calling", for_s=1):
         text = generate_latest(registry(collector, health)).decode()
-    for name in Name:
+    for name in HELP:
         assert f"# HELP {name}" in text
     assert 'reasonmed_messages_taken_total{service="toy"} 3.0' in text
     assert 'reasonmed_messages_dead_total{kind="poison",service="toy"} 2.0' in text

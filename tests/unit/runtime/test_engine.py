@@ -1,35 +1,46 @@
-"""The engine's rules, one by one, with Kafka and the ledger in memory."""
+"""The engine with Kafka and the ledger in memory: what it takes and commits (rules 1, 2, 4)."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import pytest
-
-from services.core.errors import BrokerAway, Dead, Draining, LedgerAway, ModelAway
 from services.core.messages import OutgoingRecord, Position
-from services.runtime.engine.committer import Committer
-from services.runtime.engine.counters import Counters
-from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import TopicPartition
-from services.runtime.engine.window import Committed, Window
-from services.runtime.kafka.memory import MemorySink
+from services.runtime.engine.window import Committed
+from services.runtime.kafka.memory import MemorySource
+from tests.unit.runtime.conftest import names, polled
 
 Eventually = Callable[..., Awaitable[None]]
 
 
-def names(count: int, start: int = 0) -> list[bytes]:
-    return [str(number).encode() for number in range(start, start + count)]
+async def test_in_order_one_record_of_a_partition_is_in_flight(two_partitions: Any, eventually: Eventually) -> None:
+    bench = two_partitions
+    stuck = next(name for name in names(9) if bench.broker.partition("in", name).partition == 0)
+    other = next(name for name in names(9) if bench.broker.partition("in", name).partition == 1)
+    bench.hold_back(b"the first")
+    bench.send(b"the first", *names(5), key=stuck)
+    bench.send(*names(5, 100), key=other)
+    async with bench.worker(limits={"in_order": True}):
+        await eventually(lambda: bench.committed(TopicPartition("in", 1)) == Committed(5))
+        assert [value for value in bench.begun if value not in names(5, 100)] == [b"the first"]
+        bench.let(b"the first")
+        await eventually(lambda: bench.committed(TopicPartition("in", 0)) == Committed(6))
+    assert [value for value in bench.begun if value in names(5)] == names(5)
+    assert [value for value in bench.begun if value in names(5, 100)] == names(5, 100)
 
 
-async def polled(worker: Any, eventually: Eventually) -> None:
-    """Return when it has polled some times more with no appetite: what it would have done, it has done."""
-    before = worker.counters.pauses
-    await eventually(lambda: worker.counters.pauses >= before + 3)
-
-
-# --- rule 1: commit in order, finish out of order --------------------------------------------------------------------
+async def test_a_topic_whose_records_all_wait_blocks_no_other(bench: Any, eventually: Eventually) -> None:
+    source = MemorySource(bench.broker, topics=["in", "also"], group="toys")
+    bench.send(*names(50))
+    bench.hold_back(*names(50))
+    async with bench.worker(limits={"cases": 3}, source=source) as worker:
+        await eventually(lambda: len(bench.begun) == 3)
+        for value in names(50, 100):
+            bench.broker.append(OutgoingRecord("also", value, value, {}))
+        await eventually(lambda: len(bench.outputs()) == 50)
+        assert worker.engine.state().in_flight == 3
+        bench.let(*names(50))
+        await eventually(lambda: len(bench.outputs()) == 100)
 
 
 async def test_only_the_contiguous_prefix_is_committed(bench: Any, eventually: Eventually) -> None:
@@ -104,9 +115,6 @@ async def test_offsets_that_go_back_are_another_log(bench: Any, eventually: Even
         await eventually(lambda: bench.committed() == Committed(5))
 
 
-# --- rule 2: permits first, bounded windows --------------------------------------------------------------------------
-
-
 async def test_never_more_under_way_than_permits(bench: Any, eventually: Eventually) -> None:
     bench.send(*names(50))
     async with bench.worker(limits={"cases": 3}):
@@ -131,108 +139,6 @@ async def test_a_stuck_offset_lets_only_a_window_in_and_stops_no_other_partition
         await eventually(lambda: bench.committed(TopicPartition("in", 0)) == Committed(101))
 
 
-# --- rule 3: an output, a dead letter, or no acknowledgement ---------------------------------------------------------
-
-
-async def test_a_dead_letter_has_the_originals_bytes(bench: Any, eventually: Eventually) -> None:
-    bench.send(b"0", b"1", key=b"key")
-    bench.raises[b"1"] = [Dead("poison", "no case")]
-    async with bench.worker() as worker:
-        await eventually(lambda: bench.committed() == Committed(2))
-    [(reason, letter)] = bench.dead()
-    assert (reason.service, reason.kind, reason.error, reason.attempts) == ("toy", "poison", "no case", 1)
-    assert (reason.topic, reason.partition, reason.offset) == ("in", 0, 1)
-    assert (letter.key, letter.value, letter.headers["from"]) == (b"key", b"1", b"test")
-    assert worker.counters.dead == {"poison": 1}
-    assert bench.outputs() == [b"0"]
-
-
-async def test_what_a_handler_shouldnt_raise_is_tried_twice_more(bench: Any, eventually: Eventually) -> None:
-    bench.send(b"0", b"1")
-    bench.raises[b"0"] = [KeyError("once"), KeyError("twice")]
-    bench.raises[b"1"] = [ValueError("x" * 1_000)] * 3
-    async with bench.worker() as worker:
-        await eventually(lambda: bench.committed() == Committed(2))
-    [(reason, _)] = bench.dead()
-    assert (reason.kind, reason.offset) == ("defect", 1)
-    assert reason.error == "ValueError: " + "x" * 300
-    assert bench.outputs() == [b"0"]
-    assert worker.counters.retried == 4
-
-
-async def test_a_cancellation_that_is_not_ours_is_a_defect(bench: Any, eventually: Eventually) -> None:
-    bench.send(b"0")
-    bench.raises[b"0"] = [asyncio.CancelledError()] * 3
-    async with bench.worker():
-        await eventually(lambda: bench.committed() == Committed(1))
-    [(reason, _)] = bench.dead()
-    assert reason.kind == "defect"
-
-
-@pytest.mark.parametrize("away", [ModelAway("full", retry_after=0.001), LedgerAway("locked"), BrokerAway("restarting")])
-async def test_what_is_away_is_waited_for(bench: Any, eventually: Eventually, away: Exception) -> None:
-    bench.send(b"0")
-    bench.raises[b"0"] = [away] * 8
-    async with bench.worker():
-        await eventually(lambda: bench.holds.counts()["away"])
-        await eventually(lambda: bench.committed() == Committed(1))
-    assert bench.outputs() == [b"0"]
-    assert not bench.dead()
-
-
-async def test_a_ledger_that_is_away_is_waited_for(bench: Any, eventually: Eventually) -> None:
-    bench.server.away = "locked"
-    bench.send(b"0")
-    async with bench.worker() as worker:
-        await eventually(lambda: worker.counters.waits.total() > 2)
-        assert not bench.begun
-        assert "the ledger has not been asked" in str(worker.engine.health().why)
-        bench.server.away = None
-        await eventually(lambda: bench.committed() == Committed(1))
-    assert bench.outputs() == [b"0"]
-
-
-async def test_an_output_that_is_refused_makes_a_dead_letter(bench: Any, eventually: Eventually) -> None:
-    class Refuses:
-        def __init__(self, sink: Any) -> None:
-            self.sink, self.refused = sink, 0
-
-        async def publish(self, messages: Any) -> None:
-            if messages[0].topic == "out" or self.refused < 3:
-                self.refused += 1
-                raise Dead("defect", "too large")
-            await self.sink.publish(messages)
-
-    bench.send(b"0")
-    async with bench.worker(sink=Refuses(MemorySink(bench.broker))):
-        await eventually(lambda: bench.committed() == Committed(1))
-    [(reason, _)] = bench.dead()
-    assert (reason.kind, reason.error) == ("defect", "too large")
-
-
-async def test_a_message_that_leads_to_nothing_is_finished(bench: Any, eventually: Eventually) -> None:
-    async def nothing(message: Any) -> list[OutgoingRecord]:
-        return []
-
-    bench.send(b"0")
-    async with bench.worker(handle=nothing):
-        await eventually(lambda: bench.committed() == Committed(1))
-
-
-async def test_a_defect_of_our_own_ends_the_process(bench: Any) -> None:
-    class Broken:
-        def __getattr__(self, name: str) -> Any:
-            raise RuntimeError("a bug")
-
-    with pytest.raises(ExceptionGroup) as raised:
-        async with bench.worker(attempts=Broken()) as worker:
-            await asyncio.wait({worker.running}, timeout=5)
-    assert raised.group_contains(RuntimeError, match="a bug")
-
-
-# --- rule 4: never stop polling --------------------------------------------------------------------------------------
-
-
 async def test_polls_go_on_while_saturated_without_a_busy_loop(bench: Any, eventually: Eventually) -> None:
     bench.send(*names(3))
     bench.hold_back(*names(3))
@@ -244,304 +150,6 @@ async def test_polls_go_on_while_saturated_without_a_busy_loop(bench: Any, event
         assert worker.engine.state().in_flight == 2
         bench.let(*names(3))
         await eventually(lambda: bench.committed() == Committed(3))
-
-
-# --- rule 5: revocation ----------------------------------------------------------------------------------------------
-
-
-async def test_a_revocation_commits_lets_go_and_begins_anew(bench: Any, eventually: Eventually) -> None:
-    bench.send(*names(4))
-    bench.hold_back(b"1")
-    async with bench.worker(limits={"commit_s": 60.0}) as worker:
-        await eventually(lambda: len(bench.outputs()) == 3)
-        await worker.source.rebalance()
-        committed = bench.committed()
-        assert committed.offset == 1, "the prefix, within the callback"
-        assert committed.metadata, "and what is finished above it"
-        await eventually(lambda: bench.begun.count(b"1") == 2)
-        bench.let(b"1")
-        await eventually(lambda: len(bench.outputs()) == 4)
-    assert sorted(bench.outputs()) == names(4)
-    assert worker.counters.rebalances == 1
-    assert worker.counters.skipped == 2
-    assert bench.committed() == Committed(4)
-
-
-async def test_what_is_revoked_is_not_published_and_leaves_no_attempt(bench: Any, eventually: Eventually) -> None:
-    bench.send(b"0")
-    bench.hold_back(b"0")
-    async with bench.worker() as worker:
-        await eventually(lambda: bench.begun)
-        assert await bench.left_open(0) == 1
-        worker.engine._draining.set()  # so that it isn't begun anew
-        await worker.source.rebalance()
-        await eventually(lambda: not worker.engine.state().in_flight)
-        assert await bench.left_open(0) == 0
-        bench.let(b"0")
-        await polled(worker, eventually)
-        assert not bench.outputs()
-
-
-async def test_a_message_is_begun_anew_only_after_its_attempt_was_closed(bench: Any, eventually: Eventually) -> None:
-    events: list[str] = []
-
-    class Slow:
-        async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:
-            events.append("open")
-            return int(await bench.ledger.open_attempt(service, position, owner=owner))
-
-        async def close_attempt(self, service: str, position: Position, *, owner: str) -> None:
-            await asyncio.sleep(0.05)
-            await bench.ledger.close_attempt(service, position, owner=owner)
-            events.append("closed")
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(bench.ledger, name)
-
-    bench.send(b"0")
-    bench.hold_back(b"0")
-    async with bench.worker(attempts=Slow()) as worker:
-        await eventually(lambda: bench.begun)
-        await worker.source.rebalance()
-        await eventually(lambda: len(bench.begun) == 2)
-        assert events == ["open", "closed", "open"]
-        assert await bench.left_open(0) == 1
-        bench.let(b"0")
-
-
-async def test_an_attempt_is_closed_before_the_next_however_often_it_is_revoked(
-    bench: Any, eventually: Eventually
-) -> None:
-    events: list[str] = []
-    closing, close = asyncio.Event(), asyncio.Event()
-
-    class Slow:
-        async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:
-            events.append("open")
-            return int(await bench.ledger.open_attempt(service, position, owner=owner))
-
-        async def close_attempt(self, service: str, position: Position, *, owner: str) -> None:
-            closing.set()
-            await close.wait()
-            await bench.ledger.close_attempt(service, position, owner=owner)
-            events.append("closed")
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(bench.ledger, name)
-
-    bench.send(b"0")
-    bench.hold_back(b"0")
-    async with bench.worker(attempts=Slow(), limits={"close_s": 60.0}) as worker:
-        await eventually(lambda: bench.begun)
-        for taken in (2, 3, 4):  # the second waits for the first, and is revoked as well
-            await worker.source.rebalance()
-            await closing.wait()
-            await eventually(lambda: worker.counters.taken == taken)  # noqa: B023
-        close.set()
-        await eventually(lambda: len(bench.begun) == 2)
-        assert events == ["open", "closed", "open"]
-        assert await bench.left_open(0) == 1, "the running one's"
-        bench.let(b"0")
-        await eventually(lambda: bench.committed() == Committed(1))
-
-
-async def test_two_revocations_while_an_attempt_is_closed_leave_none_open(bench: Any, eventually: Eventually) -> None:
-    closing, close = asyncio.Event(), asyncio.Event()
-
-    class Slow:
-        async def close_attempt(self, service: str, position: Position, *, owner: str) -> None:
-            closing.set()
-            await close.wait()
-            await bench.ledger.close_attempt(service, position, owner=owner)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(bench.ledger, name)
-
-    bench.send(b"0")
-    bench.hold_back(b"0")
-    async with bench.worker(attempts=Slow(), limits={"close_s": 60.0}) as worker:
-        await eventually(lambda: bench.begun)
-        worker.engine._draining.set()  # so that it isn't begun anew
-        await worker.source.rebalance()
-        await closing.wait()
-        await eventually(lambda: worker.engine._poller.joined)
-        await worker.source.rebalance()
-        close.set()
-        await eventually(lambda: not worker.engine.state().in_flight)
-        assert await bench.left_open(0) == 0
-
-
-async def test_an_end_after_the_revocation_is_not_committed_by_us(bench: Any, eventually: Eventually) -> None:
-    """A handler that swallows its cancellation: what it says is published, but the partition may be another's."""
-    told = asyncio.Event()
-
-    async def stubborn(message: Any) -> list[OutgoingRecord]:
-        try:
-            await told.wait()
-        except asyncio.CancelledError:
-            await told.wait()
-        return []
-
-    bench.send(b"0")
-    async with bench.worker(handle=stubborn) as worker:
-        await eventually(lambda: worker.engine.state().in_flight)
-        worker.engine._draining.set()
-        await worker.source.rebalance()
-        told.set()
-        await eventually(lambda: worker.counters.finished)
-        await polled(worker, eventually)
-        await worker.engine._committer.last()
-        assert bench.committed() in (None, Committed(0))
-
-
-async def test_a_commit_that_still_tries_is_stopped_by_the_revocation(bench: Any, eventually: Eventually) -> None:
-    bench.send(b"0")
-    async with bench.worker() as worker:
-        real, hanging = worker.source.commit, asyncio.Event()
-
-        async def hangs(commits: Any) -> bool:
-            hanging.set()
-            await asyncio.Event().wait()
-            return True
-
-        worker.source.commit = hangs  # type: ignore[method-assign]
-        await hanging.wait()
-        worker.source.commit = real  # type: ignore[method-assign]
-        await asyncio.wait_for(worker.source.rebalance(), 1)
-        assert bench.committed() == Committed(1)
-
-
-async def test_a_broker_that_is_away_holds_no_revocation_up(bench: Any, eventually: Eventually) -> None:
-    bench.send(b"0")
-    async with bench.worker(limits={"commit_s": 60.0, "revoke_s": 0.05}) as worker:
-        await eventually(lambda: bench.outputs())
-
-        async def hangs(commits: Any) -> bool:
-            await asyncio.Event().wait()
-            return True
-
-        worker.source.commit = hangs  # type: ignore[method-assign]
-        await asyncio.wait_for(worker.source.rebalance(), 1)
-        assert worker.counters.commits_failed == 1
-
-
-async def test_a_commit_that_fails_as_it_never_should_ends_the_process(bench: Any, eventually: Eventually) -> None:
-    async def broken(commits: Any) -> bool:
-        raise RuntimeError("a bug")
-
-    bench.send(b"0")
-    worker = bench.worker()
-    worker.source.commit = broken
-    with pytest.raises((ExceptionGroup, RuntimeError)):
-        async with asyncio.timeout(5):
-            await worker.engine.run(asyncio.Event())
-    assert worker.source._listener is None, "it left the group"
-
-
-async def test_no_commit_begins_while_a_revocations_last_is_sent(bench: Any) -> None:
-    class Hangs:
-        under_way = most = 0
-
-        async def commit(self, commits: Any) -> bool:
-            self.under_way += 1
-            self.most = max(self.most, self.under_way)
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self.under_way -= 1
-            return True
-
-    source, windows = Hangs(), {TopicPartition("in", 0): Window(Committed(0))}
-    windows[TopicPartition("in", 0)].read(0)
-    windows[TopicPartition("in", 0)].finish(0)
-    limits = Limits(commit_s=0.001, revoke_s=0.2)
-    counters = Counters()
-    committer = Committer(source=source, windows=windows, limits=limits, counters=counters)  # type: ignore[arg-type]
-    running = asyncio.create_task(committer.run())
-    while not source.under_way:  # noqa: ASYNC110
-        await asyncio.sleep(0)
-    await committer.last()
-    windows.clear()
-    assert counters.commits_failed == 1, "it has timed out"
-    assert source.most == 1
-    for _ in range(10):
-        await asyncio.sleep(0)
-        assert source.under_way == 0, "nothing goes on past the revocation"
-    running.cancel()
-    await asyncio.wait({running})
-
-
-# --- rule 9: the end -------------------------------------------------------------------------------------------------
-
-
-async def test_a_drain_lets_what_is_under_way_end(bench: Any, eventually: Eventually) -> None:
-    bench.send(*names(6))
-    bench.hold_back(*names(2))
-    async with bench.worker(limits={"cases": 2}) as worker:
-        await eventually(lambda: len(bench.begun) == 2)
-        worker.stop.set()
-        await eventually(lambda: bench.drained)
-        assert not worker.engine.health().ready
-        assert "draining" in worker.engine.health().why
-        bench.let(*names(2))
-        await worker.running
-    assert bench.drained == 1
-    assert bench.begun == names(2), "nothing new is taken"
-    assert bench.committed() == Committed(2)
-
-
-async def test_at_the_deadline_the_rest_is_cancelled(bench: Any, eventually: Eventually) -> None:
-    bench.send(*names(3))
-    bench.hold_back(b"0")
-    async with bench.worker(limits={"drain_s": 0.05}):
-        await eventually(lambda: len(bench.outputs()) == 2)
-    assert bench.committed().offset == 0
-    assert await bench.left_open(0) == 0
-
-
-async def test_who_refuses_a_new_call_leaves_its_message(bench: Any, eventually: Eventually) -> None:
-    bench.send(b"0")
-    bench.hold_back(b"0")
-    bench.raises[b"0"] = [Draining("no new call")]
-    async with bench.worker() as worker:
-        await eventually(lambda: bench.begun)
-        worker.stop.set()
-        await eventually(lambda: bench.drained)
-        bench.let(b"0")
-    assert bench.committed() in (None, Committed(0))
-    assert not bench.outputs()
-    assert not bench.dead()
-    assert await bench.left_open(0) == 0
-
-
-async def test_who_refuses_while_nothing_drains_is_asked_again(bench: Any, eventually: Eventually) -> None:
-    bench.send(b"0")
-    bench.raises[b"0"] = [Draining("no new call")] * 2
-    async with bench.worker() as worker:
-        await eventually(lambda: bench.committed() == Committed(1))
-        assert worker.counters.waits.total() >= 2
-    assert bench.outputs() == [b"0"]
-    assert not bench.dead()
-
-
-async def test_it_can_be_stopped_while_it_waits_for_a_broker(bench: Any, eventually: Eventually) -> None:
-    bench.broker.away = "not up yet"
-    async with bench.worker() as worker:
-        await eventually(lambda: worker.counters.waits.total() > 1)
-        assert worker.engine.health().live
-        assert not worker.engine.health().ready
-
-
-async def test_it_waits_for_a_broker_at_the_start(bench: Any, eventually: Eventually) -> None:
-    bench.broker.away = "not up yet"
-    bench.send(b"0")
-    async with bench.worker() as worker:
-        await eventually(lambda: worker.counters.waits.total() > 1)
-        bench.broker.away = None
-        await eventually(lambda: bench.committed() == Committed(1))
-
-
-# --- rule 12: killers ------------------------------------------------------------------------------------------------
 
 
 async def leave_open(bench: Any, offset: int, count: int) -> None:

@@ -36,7 +36,7 @@ from services.llm.scripted.script import Script
 from services.llm.scripted.scripted_author import ScriptedAuthor
 from services.llm.scripted.seeded import fraction
 from services.recipes import load
-from services.refiner.handler import reason_anew, refine
+from services.refiner.handler import reason_again, refine
 from services.router.rules import route
 from services.summarizer.handler import summarize
 from services.taps.lines import line, rendered
@@ -116,7 +116,7 @@ async def handled(topic: str, case: Case, recipe: Recipe, cast: ScriptedModels) 
     next_stage = {
         PATHS_GENERATED: verify,
         CASE_MEDIUM: refine,
-        CASE_DIFFICULT: reason_anew,
+        CASE_DIFFICULT: reason_again,
         CASE_ACCEPTED: summarize,
     }.get(topic)
     return [] if next_stage is None else await next_stage(case, recipe, cast)
