@@ -30,7 +30,19 @@ class ModelMetrics(Collector):
         yield self._metric(count, "model_tokens", "Tokens of those calls, by kind.", _plain(stats.tokens), "kind")
         yield self._metric(gauge, "model_requests_under_way", "Requests on their way.", _by_alias(stats.under_way))
         yield self._metric(gauge, "model_limit", "Requests at once that are tried.", _by_alias(self._models.limits()))
-        yield self._metric(gauge, "model_down_seconds", "How long an alias has taken no calls.", self._down())
+        yield self._metric(
+            gauge, "model_down_seconds", "How long an alias has taken no calls, by why.", self._down(), "reason"
+        )
+        yield self._metric(count, "model_probes", "One-token requests to a server in doubt.", _by_alias(stats.probes))
+        yield self._metric(
+            count, "model_replies_without_usage", "Replies without token counts.", _by_alias(stats.without_usage)
+        )
+        yield self._metric(
+            count, "model_prompts_cut", "Replies to a prompt that seems cut off.", _by_alias(stats.prompts_cut)
+        )
+        yield self._metric(
+            count, "model_replies_lost", "Paid replies that could not be written.", {(): stats.replies_lost}
+        )
         yield self._metric(count, "model_calls_remembered", "Calls the ledger held.", {(): stats.remembered})
         yield self._metric(count, "model_leases_lost", "Leases lost under a call.", {(): stats.leases_lost})
 
@@ -44,7 +56,7 @@ class ModelMetrics(Collector):
         return metric
 
     def _down(self) -> dict[tuple[str, ...], float]:
-        return {(alias,): down.for_s for alias, down in self._models.status().items()}
+        return {(alias, down.reason): down.for_s for alias, down in self._models.status().items()}
 
 
 def _plain(values: Mapping[tuple[str, L], int]) -> dict[tuple[str, ...], float]:

@@ -108,7 +108,7 @@ async def outcomes(endpoint: Endpoint, requests: Sequence[Request]) -> list[Repl
 
         async def outcome(request: Request) -> Reply | Trouble:
             try:
-                return await client.send(request, owner="x")
+                return await client.send(request, owner="x", attempt=request.call_id)
             except Trouble as trouble:
                 return trouble
 
