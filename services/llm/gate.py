@@ -77,6 +77,8 @@ class Gate:
         self._jitter = jitter
         self._queue: deque[Ticket] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._probes: dict[Server, asyncio.Task[None]] = {}
+        """The latest probe of each server."""
         self._wake: asyncio.TimerHandle | None = None
         self._moved_at = self._empty_since = _now()
         self.set_addresses(addresses)
@@ -99,6 +101,7 @@ class Gate:
         self.servers = [
             known.get(address) or Server(self.endpoint, self.alias, self._jitter, address) for address in addresses
         ]
+        self._probes = {server: probe for server, probe in self._probes.items() if not server.is_leaving}
         if not self.servers and known:
             self._empty_since = _now()
         self._pump()
@@ -137,10 +140,13 @@ class Gate:
         permit.server.failed(_now(), request, trouble, sent_at=permit.sent_at)
         self.drop(permit)
 
-    def doubt(self, server: Server, request: Request, trouble: Trouble) -> None:
-        """No other call speaks for the server: a probe shall."""
-        server.open(_now(), request, trouble)
-        self._pump()
+    def doubt(self, server: Server, request: Request) -> asyncio.Future[None] | None:
+        """No other call has ended since this one failed: a probe is the other call. It goes beside the calls in flight,
+        and holds none of them. Returns the probe's end; None where there is none to wait for."""
+        if server.circuit is None and not server.is_probed and not server.is_leaving:
+            self._start_probe(server, request)
+        probe = self._probes.get(server)
+        return None if probe is None else asyncio.shield(probe)
 
     def drop(self, permit: Permit) -> None:
         """Give a permit back that taught nothing (not used, or its call was cancelled)."""
@@ -213,8 +219,8 @@ class Gate:
         """Probe those that are due, and look again when the next may be."""
         later: list[float] = []
         for server in self.servers:
-            if server.is_to_be_probed(now):
-                self._start_probe(server)
+            if server.circuit is not None and server.is_to_be_probed(now):
+                self._start_probe(server, server.circuit.request)
             elif now < server.opens_at():
                 later.append(server.opens_at())
         if later:
@@ -222,11 +228,11 @@ class Gate:
                 self._wake.cancel()
             self._wake = asyncio.get_running_loop().call_at(min(later), self._pump)
 
-    def _start_probe(self, server: Server) -> None:
-        assert server.circuit is not None
+    def _start_probe(self, server: Server, request: Request) -> None:
         server.is_probed = True
-        task = asyncio.create_task(self._run_probe(server, server.circuit.request))
+        task = asyncio.create_task(self._run_probe(server, request))
         self._tasks.add(task)
+        self._probes[server] = task
         task.add_done_callback(self._tasks.discard)
 
     async def _run_probe(self, server: Server, request: Request) -> None:
@@ -247,10 +253,10 @@ class Gate:
             server.probe_worked(_now(), request.stage)
         except Trouble as trouble:
             if not is_late:
-                server.probe_failed(_now(), trouble)
+                server.probe_failed(_now(), request, trouble)
         except Exception as error:
             _log.error("a probe failed by a defect", alias=self.alias, error=type(error).__name__)
-            server.probe_failed(_now(), Retry(f"a probe failed by a defect: {type(error).__name__}"))
+            server.probe_failed(_now(), request, Retry(f"a probe failed by a defect: {type(error).__name__}"))
         if not is_late:
             server.is_probed = False
         self._pump()

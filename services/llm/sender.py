@@ -11,7 +11,7 @@ from services.core.ledger.calls import Failure, Outcome, Reply, Request
 from services.core.ledger.ports import Mine
 from services.llm import spans
 from services.llm.client import Client
-from services.llm.gate import MARGIN_S, Gate, Permit
+from services.llm.gate import MARGIN_S, PATIENCE_S, Gate, Permit
 from services.llm.leases import Leases
 from services.llm.pace import Pace, backoff
 from services.llm.probe import one_token
@@ -99,15 +99,19 @@ class Sender:
         await self._back_off(call)
         verdict = mishap.verdict(call)
         if verdict == "unknown":
-            gate.doubt(mishap.server, call.request, mishap.trouble)
+            await self._await_probe(call, gate, mishap)
+            verdict = mishap.verdict(call)
         if verdict == "call" and (failure := self._count(call, mishap)) is not None:
             return failure
-        permit = await self._queue(call, gate, first=False)
-        is_own_after_all = verdict == "unknown" and mishap.verdict(call) == "call"
-        if is_own_after_all and (failure := self._count(call, mishap)) is not None:
-            gate.drop(permit)
-            return failure
-        return permit
+        return await self._queue(call, gate, first=False)
+
+    async def _await_probe(self, call: Running, gate: Gate, mishap: Mishap) -> None:
+        """Until a probe shows whether the server works; one that is not refused soon says nothing, for minutes."""
+        probe = gate.doubt(mishap.server, call.request)
+        if probe is not None:
+            with self._holds.hold(what(call), "away", PATIENCE_S + MARGIN_S):
+                call.check()
+                await call.wait(probe, timeout=PATIENCE_S)
 
     def _count(self, call: Running, mishap: Mishap) -> Failure | None:
         """The call's own trouble: a few more tries, or how it ended."""

@@ -119,10 +119,10 @@ class Server:
             wait = max(self._backoff(1), asked or 0.0) if isinstance(trouble, ModelAway) else 0.0
             self.circuit = Circuit(now, str(trouble), reason_of(trouble), request, now + wait)
 
-    def probe_failed(self, now: float, trouble: Trouble) -> None:
+    def probe_failed(self, now: float, request: Request, trouble: Trouble) -> None:
         """All calls fail, the probe as well: the server is away, or wrongly set up."""
-        if self.circuit is None:
-            return
+        self.open(now, request, trouble)
+        assert self.circuit is not None
         probes = self.circuit.probes + 1
         asked = trouble.retry_after if isinstance(trouble, ModelAway) else None
         until = now + max(self._backoff(probes + 1), asked or 0.0)
