@@ -91,12 +91,14 @@ def exported(*, begun: bool = True) -> dict[str, set[str]]:
 
 def _models() -> Any:
     stats = Stats()
-    for counter in (stats.started, stats.under_way):
+    for counter in (stats.started, stats.under_way, stats.probes, stats.without_usage, stats.prompts_cut):
         counter["a"] += 1
     stats.sent["a", "replied"] += 1
     stats.calls["a", "reply"] += 1
     stats.tokens["a", "prompt"] += 1
-    return SimpleNamespace(stats=stats, limits=lambda: {"a": 1}, status=lambda: {"a": SimpleNamespace(for_s=1.0)})
+    return SimpleNamespace(
+        stats=stats, limits=lambda: {"a": 1}, status=lambda: {"a": SimpleNamespace(for_s=1.0, reason="key")}
+    )
 
 
 def _registry(*collectors: Any) -> CollectorRegistry:

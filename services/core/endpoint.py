@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, model_validator
 
@@ -55,6 +55,9 @@ class Endpoint:
     """The slowest writing that a derived time-out allows for."""
     max_calls: Annotated[int, Field(ge=1)] = 64
     """Calls in flight at once, at most."""
+    pool: Literal["dns"] | None = None
+    """dns: the URL's host is a name with an address for each of several servers (a headless Service), and `max_calls`
+    is meant for each of them. None: one server."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""Many small askings of a store as few large ones."""
+"""Many small requests to a store as few large ones."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,7 +10,7 @@ R = TypeVar("R")
 
 
 class Batches(Generic[R]):
-    """What is asked for in one turn of the event loop, or while a batch is on its way, goes together in the next.
+    """Requests made in one turn of the event loop, or while a batch runs, are sent together in the next batch.
 
     So everything that one coroutine asks for at once is in one batch: one transaction.
     """
@@ -29,7 +29,7 @@ class Batches(Generic[R]):
         return await future
 
     async def settle(self) -> None:
-        """Wait for what is on its way."""
+        """Wait for the batch that runs."""
         if self._task is not None:
             await asyncio.wait((self._task,))
 
@@ -39,7 +39,7 @@ class Batches(Generic[R]):
             try:
                 results = await self._work([key for key, _ in batch])
             except Exception as error:
-                _tell(batch, error)
+                _fail(batch, error)
             else:
                 for (_, future), result in zip(batch, results, strict=True):
                     if not future.done():
@@ -47,7 +47,7 @@ class Batches(Generic[R]):
         self._task = None
 
 
-def _tell(batch: Sequence[tuple[CallId, asyncio.Future[R]]], error: Exception) -> None:
+def _fail(batch: Sequence[tuple[CallId, asyncio.Future[R]]], error: Exception) -> None:
     for _, future in batch:
         if not future.done():
             future.set_exception(error)

@@ -80,7 +80,7 @@ async def _ask(request: Request, endpoints: Mapping[str, Endpoint], client: Clie
     if request.alias not in endpoints:
         return "no endpoint: name one in REASONMED_MODELS, or give --llm-url for all aliases"
     try:
-        await client.send(request, owner=owner)
+        await client.send(request, owner=owner, attempt=f"probe.check.{request.call_id}")
     except Trouble as trouble:
         return str(trouble)
     return None

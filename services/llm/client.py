@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import aiohttp
 import httpx
@@ -14,11 +13,14 @@ from httpx_aiohttp import AiohttpTransport
 from services.core.endpoint import Endpoint
 from services.core.errors import ModelAway, Retry
 from services.core.ledger.calls import Reply, Request
-from services.llm import refusals, wire
+from services.llm import reading, wire
 from services.llm.troubles import TimedOut, TooLarge
 
 CONNECT_S = 5.0
 """A server that doesn't take a connection within this time is away."""
+
+_CONNECTIONS = 65_536
+"""As good as none: aiohttp takes a missing bound for 100."""
 
 _KEEPALIVE_S = 60.0
 """An idle connection is kept for so long: a bit below what servers and balancers usually grant (75 s)."""
@@ -27,25 +29,22 @@ _KEEPALIVE_S = 60.0
 class Client(Protocol):
     """What sends a call over the wire once: ChatClient, or a fake."""
 
-    async def send(self, request: Request, *, owner: str) -> Reply:
-        """Raises ModelAway, Retry, Reject."""
+    async def send(self, request: Request, *, owner: str, attempt: str, address: str | None = None) -> Reply:
+        """`attempt` names this send alone; `address` (host:port) is the pool's server that it goes to, None for the
+        endpoint's own. Raises ModelAway, Retry, Reject."""
         ...
 
 
 class ChatClient:
-    """Model servers behind the OpenAI-compatible chat endpoint; aliases with one base URL share its connections.
+    """Model servers behind the OpenAI-compatible chat endpoint. Aliases with one base URL share its connections.
 
     An async context manager: leaving it closes the connections.
     """
 
     def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
         self._endpoints = dict(endpoints)
-        connections = Counter[str]()
-        for endpoint in endpoints.values():
-            connections[endpoint.base_url] += endpoint.max_calls
-        proxies = {endpoint.base_url: endpoint.proxy for endpoint in endpoints.values()}
-        self._clients = {base_url: _http(most, proxies[base_url]) for base_url, most in connections.items()}
-        self._urls = {base_url: chat_url(base_url) for base_url in connections}
+        self._clients = {endpoint.base_url: _http(endpoint.proxy) for endpoint in endpoints.values()}
+        self._urls = {base_url: chat_url(base_url) for base_url in self._clients}
 
     async def __aenter__(self) -> Self:
         return self
@@ -56,12 +55,13 @@ class ChatClient:
         for client in self._clients.values():
             await client.aclose()
 
-    async def send(self, request: Request, *, owner: str) -> Reply:
-        """Make the call once. `owner` is the process, for the server's log.
+    async def send(self, request: Request, *, owner: str, attempt: str, address: str | None = None) -> Reply:
+        """Make the call once. `owner` is the process, `attempt` this send, both for the server's log; `address` the
+        server of a pool.
 
-        Raises ModelAway (Busy for a 429) where the server takes no calls now, Retry (TimedOut when the time is up)
-        where the same request may well work, Reject (TooLarge beyond the bound on bytes) where it never will. No
-        error's text holds a key, a prompt, or a server's words.
+        Raises what services.llm.trouble_table says of the answer: ModelAway (Busy, Refuses) where the call is to be
+        held, Retry (TimedOut when the time is up) where the same request may well work, Reject (TooLarge beyond the
+        bound on bytes) where it won't. No error's text holds a key, a prompt, or a server's words.
         """
         endpoint = self._endpoints.get(request.alias)
         if endpoint is None:
@@ -69,31 +69,37 @@ class ChatClient:
         timeout_s = endpoint.timeout_for(request.sampling.max_tokens)
         try:
             async with asyncio.timeout(timeout_s):
-                response, data = await self._post(endpoint, request, owner)
+                response, data = await self._post(endpoint, request, owner, attempt, address)
         except TimeoutError:
             raise TimedOut(f"no whole reply within {timeout_s:g} s") from None
         except (httpx.HTTPError, aiohttp.ClientError, OSError) as error:
             raise _broken_connection(error) from error
-        if response.status_code != 200:
-            raise refusals.trouble(
-                response.status_code, data, retry_after=response.headers.get("retry-after"), now=time.time()
-            )
-        return wire.reply(request, data)
+        return reading.read(request, response.status_code, response.headers, data, now=time.time())
 
-    async def _post(self, endpoint: Endpoint, request: Request, owner: str) -> tuple[httpx.Response, bytes]:
+    async def _post(
+        self, endpoint: Endpoint, request: Request, owner: str, attempt: str, address: str | None
+    ) -> tuple[httpx.Response, bytes]:
+        url, extensions = self._urls[endpoint.base_url], {"timeout": {"connect": CONNECT_S}}
+        headers = {**wire.headers(request, owner=owner), "X-Request-Id": attempt, **_deployed(endpoint)}
+        if address is not None:
+            url = _at(url, address, headers, extensions)
         # Built by hand, not by the client: its merging of defaults costs as much as the rest of a request.
-        posted = httpx.Request(
-            "POST",
-            self._urls[endpoint.base_url],
-            headers={**wire.headers(request, owner=owner), **_deployed(endpoint)},
-            content=wire.body(request),
-            extensions={"timeout": {"connect": CONNECT_S}},
-        )
+        posted = httpx.Request("POST", url, headers=headers, content=wire.body(request), extensions=extensions)
         response = await self._clients[endpoint.base_url].send(posted, stream=True)
         try:
             return response, await _read(response, wire.body_bound(request))
         finally:
             await response.aclose()
+
+
+def _at(url: httpx.URL, address: str, headers: dict[str, str], extensions: dict[str, Any]) -> httpx.URL:
+    """The same URL at one server of its pool; the name stays in the Host header, and TLS holds the server against it.
+    Changes headers and extensions."""
+    host, _, port = address.rpartition(":")
+    headers["Host"] = url.netloc.decode("ascii")
+    if url.scheme == "https":
+        extensions["sni_hostname"] = url.host
+    return url.copy_with(host=host.strip("[]"), port=int(port))
 
 
 def chat_url(base_url: str) -> httpx.URL:
@@ -111,13 +117,12 @@ def _deployed(endpoint: Endpoint) -> dict[str, str]:
     return named
 
 
-def _http(connections: int, proxy: str | None) -> httpx.AsyncClient:
-    """A client on aiohttp's connections: httpx's own pool costs 20 ms a call with 256 under way."""
-    limits = httpx.Limits(max_connections=connections, keepalive_expiry=_KEEPALIVE_S)
-    return httpx.AsyncClient(
-        transport=AiohttpTransport(limits=limits, proxy=httpx.Proxy(proxy) if proxy is not None else None),
-        trust_env=False,
-    )
+def _http(proxy: str | None) -> httpx.AsyncClient:
+    """A client on aiohttp's connections: httpx's own pool costs 20 ms a call with 256 in flight. The gates bound the
+    calls; a bound on connections would hold a pool's new server up."""
+    limits = httpx.Limits(max_connections=_CONNECTIONS, keepalive_expiry=_KEEPALIVE_S)
+    through = httpx.Proxy(proxy) if proxy is not None else None
+    return httpx.AsyncClient(transport=AiohttpTransport(limits=limits, proxy=through), trust_env=False)
 
 
 async def _read(response: httpx.Response, bound: int) -> bytes:

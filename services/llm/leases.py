@@ -1,4 +1,4 @@
-"""The leases that this process holds: claimed and given back in batches, renewed by one task."""
+"""The leases of this process: claimed and released in batches, renewed by one task."""
 
 import asyncio
 import logging
@@ -26,6 +26,8 @@ class Leases:
         self._calls = calls
         self._stats = stats
         self._until: dict[CallId, float] = {}
+        self._lost: set[CallId] = set()
+        """Leases lost under a call that still runs: claimed again at each renewal, so that nobody pays it twice."""
         self._claims = Batches(self._claim)
         self._releases = Batches(self._release)
 
@@ -34,26 +36,29 @@ class Leases:
         return await self._claims.ask(call_id)
 
     def left(self, call_id: CallId) -> float:
-        """Seconds for which the call is surely ours; 0 or less when it may not be."""
+        """Seconds for which the lease surely lasts; 0 or less when it may be over."""
         return self._until.get(call_id, 0.0) - _now()
 
     async def release(self, call_id: CallId) -> None:
-        """Give a lease back, if it is held. With the ledger away it ends by itself."""
+        """Release a lease, if it is held. With the ledger away it ends by itself."""
+        self._lost.discard(call_id)
         if self._until.pop(call_id, None) is not None:
             await self._releases.ask(call_id)
 
     def ended(self, call_id: CallId) -> None:
         """The call is complete, and its lease with it."""
         self._until.pop(call_id, None)
+        self._lost.discard(call_id)
 
     async def keep(self) -> None:
-        """Renew all that is held, thrice a lease, for ever. An error of the ledger's own is logged, not obeyed: a
-        process whose renewals have stopped would lose its calls in silence."""
+        """Renew all leases, three times within their duration, for ever. An unexpected error is logged, and the next
+        renewal tried: a process that stops renewing would lose its calls in silence."""
         pause = self.lease_s / 3
         while True:
             await asyncio.sleep(pause)
             try:
                 await self._renew()
+                await self._claim_lost()
                 pause = self.lease_s / 3
             except LedgerAway:
                 pause = min(_AGAIN_S, self.lease_s / 3)
@@ -61,10 +66,11 @@ class Leases:
                 _log.exception("renewing leases failed")
 
     async def release_all(self) -> None:
-        """Give everything back, in one batch."""
+        """Release all leases, in one batch."""
         await self._claims.settle()
         held = list(self._until)
         self._until.clear()
+        self._lost.clear()
         if held:
             await self._release(held)
         await self._releases.settle()
@@ -90,13 +96,26 @@ class Leases:
                 self._until[call_id] = max(self._until[call_id], asked + self.lease_s)
             else:
                 del self._until[call_id]
+                self._lost.add(call_id)
                 self._stats.leases_lost += 1
+
+    async def _claim_lost(self) -> None:
+        """Take lost leases again. What another process makes or has finished stays its own; the ledger keeps the reply
+        that comes first."""
+        lost = list(self._lost)
+        for call_id, claim in zip(lost, await self._claim(lost) if lost else [], strict=True):
+            if not isinstance(claim, Mine):
+                continue
+            if call_id in self._lost:
+                self._lost.discard(call_id)
+            else:  # ended meanwhile
+                await self.release(call_id)
 
     async def _release(self, call_ids: Sequence[CallId]) -> Sequence[None]:
         try:
             await self._calls.release(call_ids, owner=self.owner)
         except LedgerAway:
-            _log.warning("%d leases could not be given back; they end by themselves", len(call_ids))
+            _log.warning("%d leases could not be released; they end by themselves", len(call_ids))
         return [None] * len(call_ids)
 
 

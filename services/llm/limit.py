@@ -1,86 +1,112 @@
-"""How many calls an alias bears, and whether it takes any: pure values, with time as an argument (seconds, any clock).
+"""How many calls a server bears at once: pure values, with time as an argument (seconds, any clock).
 
-Both look at when a call was sent: what went out before the last trouble says nothing about what is true since. So a
-flight of a hundred calls that all fail at once counts as one failure.
+The law is BIC's (binary increase congestion control, INFOCOM 2004), counted in flights: a flight is as many finished
+calls as the limit allows, so about one call's duration while the limit is used up.
+
+- A refused call (429, 503) lowers the limit to what is in flight beside it: exactly what the server has accepted.
+- A flight in which more than SPOILT_SHARE of the calls were refused or timed out is spoilt: the limit falls by the
+  share that timed out. Fewer say nothing about load.
+- After a clean flight below the last good level, the limit goes half the way back to it: 90% after four flights.
+  From there it probes: 1, 2, 4, ... more, until a flight is spoilt.
+- The last good level is the largest that a clean flight has shown since the last spoilt one. A spoilt flight without a
+  clean one before it is the same trouble still, and doesn't change it.
 """
 
 from dataclasses import dataclass, replace
 
-BACKOFF_FIRST_S = 0.5
-BACKOFF_MOST_S = 5.0
-"""What is away is tried again within 5 s (rule 10), unless it asked to be left alone for longer."""
+SPOILT_SHARE = 0.05
+"""One slow call in a thousand is that call; one in twenty is load."""
+
+FLOOR_SHARE = 16
+"""A limit falls no further than to so many parts of the last good level in one trouble: a flight of that size is a
+sample that a single lucky call can't turn clean."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """How many calls may be under way: grows by one a window of successes, is halved by trouble (AIMD).
-
-    It starts at the maximum, the operator's own estimate: from below, with replies that take minutes, it would need
-    hours to get there.
-    """
+    """How many calls may be in flight. It starts at the maximum, the operator's own estimate."""
 
     maximum: int
     current: int
-    successes: int = 0
+    good: int
+    """The last good level: where the limit returns to."""
+    shown: int = 0
+    """The largest level with a clean flight since the last spoilt one; 0: none yet."""
+    step: int = 1
+    """The next step of probing beyond the last good level."""
+    size: int = 1
+    """Calls that make up this flight."""
+    ended: int = 0
+    full: int = 0
+    """Of those, ended while the limit was used up: only they show that more might be borne."""
+    refused: int = 0
+    timed_out: int = 0
     cut_at: float = float("-inf")
+    """When the last flight was found spoilt: what timed out and was sent before belongs to it."""
 
     @classmethod
     def starting(cls, maximum: int) -> "Limit":
         """A fresh limit. Raises ValueError below one."""
         if maximum < 1:
             raise ValueError("max_calls must be at least 1")
-        return cls(maximum, maximum)
+        return cls(maximum, maximum, maximum, size=maximum)
 
-    def worked(self, *, used_up: bool) -> "Limit":
-        """A call came back. Only successes while all permits were out tell that more might be borne."""
-        if not used_up or self.current == self.maximum:
-            return self
-        if self.successes + 1 < self.current:
-            return replace(self, successes=self.successes + 1)
-        return replace(self, current=self.current + 1, successes=0)
+    @property
+    def floor(self) -> int:
+        """The least that the limit falls to before the last good level is given up."""
+        return max(1, self.good // FLOOR_SHARE)
 
-    def strained(self, now: float, *, sent_at: float, under_way: int) -> "Limit":
-        """The server was asked too much (429, time-out): half of what was under way, once a flight of calls."""
+    def worked(self, now: float, *, in_flight: int) -> "Limit":
+        """A call came back; `in_flight` counts it."""
+        ended, full = self.ended + 1, self.full + (in_flight >= self.current)
+        if ended < self.size:
+            return replace(self, ended=ended, full=full)
+        return self._land(now, ended, full)
+
+    def refuse(self, now: float, *, in_flight: int) -> "Limit":
+        """The server had no room for a call; `in_flight` counts it."""
+        lowered = max(self.floor, min(self.current, in_flight - 1))
+        return replace(self, current=lowered, refused=self.refused + 1)._failed(now)
+
+    def time_out(self, now: float, *, sent_at: float) -> "Limit":
+        """A call had no reply in time."""
         if sent_at <= self.cut_at:
             return self
-        halved = max(1, min(self.current, under_way) // 2)
-        return replace(self, current=halved, successes=0, cut_at=now)
+        return replace(self, timed_out=self.timed_out + 1)._failed(now)
 
+    def returned(self) -> "Limit":
+        """The server was away and is back: as many as before. Its absence said nothing about load."""
+        return self._flight(replace(self, current=max(self.current, self.good)))
 
-@dataclass(frozen=True)
-class Circuit:
-    """Whether an alias is called at all. Open: no calls until a back-off ends; then, where the server was away, one
-    probe at a time until one works; where it was only busy, as many as the limit says."""
+    def _failed(self, now: float) -> "Limit":
+        if self.ended + 1 < self.size:
+            return replace(self, ended=self.ended + 1)
+        return self._land(now, self.ended + 1, self.full)
 
-    since: float | None = None
-    """When the trouble began; None while all is well."""
-    why: str = ""
-    until: float = 0.0
-    refused_at: float = 0.0
-    failures: int = 0
-    probing: bool = False
+    def _land(self, now: float, ended: int, full: int) -> "Limit":
+        """The flight is over."""
+        if self.refused + self.timed_out > SPOILT_SHARE * ended:
+            return self._flight(self._spoilt(now, ended))
+        return self._flight(self._clean(is_full=2 * full >= ended))
 
-    def is_open(self, now: float) -> bool:
-        """Whether calls are held back."""
-        return self.since is not None and (self.probing or now < self.until)
+    def _clean(self, *, is_full: bool) -> "Limit":
+        if not is_full:
+            return self
+        if self.current < self.good:
+            halfway = max(self.current + 1, (self.current + self.good + 1) // 2)
+            return replace(self, shown=max(self.shown, self.current), current=halfway)
+        more = min(self.maximum, self.current + self.step)
+        return replace(self, shown=self.current, good=self.current, current=more, step=min(self.maximum, 2 * self.step))
 
-    def refused(
-        self, now: float, *, sent_at: float, why: str, retry_after: float | None, busy: bool, jitter: float
-    ) -> "Circuit":
-        """A call was refused. `jitter` in 0..1 spreads processes over the upper half of the back-off."""
-        asked = now + (retry_after or 0.0)
-        if self.since is not None and sent_at <= self.refused_at:
-            return replace(self, until=max(self.until, asked), probing=self.probing or not busy)
-        backoff = min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(self.failures, 10)) * (0.5 + jitter / 2)
-        return Circuit(
-            since=now if self.since is None else self.since,
-            why=why,
-            until=max(now + backoff, asked),
-            refused_at=now,
-            failures=self.failures + 1,
-            probing=not busy,
-        )
+    def _spoilt(self, now: float, ended: int) -> "Limit":
+        good = self.shown or self.good
+        floor = max(1, good // FLOOR_SHARE)
+        if self.timed_out and self.current <= floor:
+            good = max(1, good // 2)
+        lowered = max(1, good // FLOOR_SHARE, round(self.current * (1 - self.timed_out / ended)))
+        return replace(self, current=min(self.current, lowered), good=good, shown=0, step=1, cut_at=now)
 
-    def worked(self, *, sent_at: float) -> "Circuit":
-        """The server took a call: closed, if the call went out since the last refusal."""
-        return self if self.since is None or sent_at <= self.refused_at else Circuit()
+    @staticmethod
+    def _flight(limit: "Limit") -> "Limit":
+        """The next flight begins."""
+        return replace(limit, size=limit.current, ended=0, full=0, refused=0, timed_out=0)

@@ -13,13 +13,13 @@ from services.core.ledger.calls import Reply, Request
 
 
 class Sending:
-    """A request on its way; told of its reply."""
+    """The span of a request in flight."""
 
     def __init__(self, span: trace.Span) -> None:
         self._span = span
 
     def replied(self, reply: Reply) -> None:
-        """It ended well."""
+        """Add what the reply says of itself."""
         self._span.set_attributes(
             {
                 "gen_ai.response.finish_reasons": [reply.finish_reason],
@@ -32,7 +32,7 @@ class Sending:
 
 @contextmanager
 def sending(request: Request, endpoint: Endpoint | None) -> Iterator[Sending]:
-    """A span about one HTTP request, under the message that asked first: each try has its own."""
+    """A span for one HTTP request, under the message that asked first: each attempt has its own."""
     with trace.get_tracer("reasonmed").start_as_current_span(
         f"chat {request.model.served}",
         kind=SpanKind.CLIENT,

@@ -1,11 +1,12 @@
-"""What the dispatcher has done, as plain numbers; metrics read them."""
+"""What the dispatcher has done, as plain numbers that metrics read."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
 from services.contracts.case import Usage
-from services.core.ledger.calls import Outcome, Reply
+from services.core.ledger.calls import Outcome, Reply, Request
+from services.llm import usage
 
 Sent = Literal["replied", "away", "retry", "rejected", "cancelled"]
 """How one HTTP request ended."""
@@ -24,18 +25,30 @@ class Stats:
     tokens: Counter[tuple[str, Literal["prompt", "completion", "cached"]]] = field(default_factory=Counter)
     """Tokens of those calls."""
     under_way: Counter[str] = field(default_factory=Counter)
-    """HTTP requests now on their way."""
+    """HTTP requests now in flight."""
+    probes: Counter[str] = field(default_factory=Counter)
+    """One-token requests sent to find out whether a server works."""
+    without_usage: Counter[str] = field(default_factory=Counter)
+    """Replies that didn't say what they cost: spending misses them."""
+    prompts_cut: Counter[str] = field(default_factory=Counter)
+    """Replies whose usage counts far fewer tokens than the prompt has."""
     remembered: int = 0
     """Calls that the ledger held when they were asked for, or that another process finished meanwhile."""
     joined: int = 0
     """Calls asked for while they ran in this process."""
     leases_lost: int = 0
     """Leases that ran out or were given away under a call."""
+    replies_lost: int = 0
+    """Outcomes that could not be written into the ledger until the drain's deadline: their calls are paid again."""
 
-    def ended(self, alias: str, outcome: Outcome) -> None:
-        """A call of this process ended."""
+    def ended(self, request: Request, outcome: Outcome) -> None:
+        """A call of this process ended, with this outcome."""
+        alias = request.alias
         self.calls[alias, "reply" if isinstance(outcome, Reply) else "failure"] += 1
         self._add(alias, outcome.usage)
+        if isinstance(outcome, Reply):
+            self.without_usage[alias] += usage.is_missing(outcome)
+            self.prompts_cut[alias] += usage.is_prompt_cut(request, outcome)
 
     def _add(self, alias: str, usage: Usage) -> None:
         self.tokens[alias, "prompt"] += usage.prompt

@@ -23,6 +23,7 @@ from services.runtime.engine.handler import Handle
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.metrics import EngineMetrics, registry
 from services.runtime.engine.source import Source
+from services.runtime.engine.watchdog import Health
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.membership import GroupTimes
 from services.runtime.kafka.reader import follow_topic
@@ -84,11 +85,23 @@ class ProcessContext:
             on_drain=on_drain,
         )
 
-    async def run(self, engine: Engine, stop: asyncio.Event, *collectors: Collector) -> None:
-        """Run the engine until `stop`, and serve its health and metrics: its own, and the collectors'."""
+    async def run(
+        self,
+        engine: Engine,
+        stop: asyncio.Event,
+        *collectors: Collector,
+        remarks: Callable[[], list[str]] = list,
+    ) -> None:
+        """Run the engine until `stop`, and serve its health and metrics: its own, and the collectors'. `remarks`: what
+        health says beside its reasons, and what takes no worker out."""
         exported = registry(EngineMetrics(engine.service, engine.counters, engine.state, self.holds), *collectors)
         settings = self.settings
-        async with HealthServer(host=settings.host, port=settings.port or 0, health=engine.health, registry=exported):
+
+        def health() -> Health:
+            own = engine.health()
+            return replace(own, why=[*own.why, *remarks()])
+
+        async with HealthServer(host=settings.host, port=settings.port or 0, health=health, registry=exported):
             await engine.run(stop)
 
 

@@ -25,30 +25,35 @@ class ModelMetrics(Collector):
         """As prometheus_client asks for it at each scrape."""
         stats = self._models.stats
         count, gauge = CounterMetricFamily, GaugeMetricFamily
-        yield self._metric(count, MetricName.MODEL_REQUESTS, "HTTP requests sent.", _by_alias(stats.started))
-        yield self._metric(
-            count, MetricName.MODEL_RESPONSES, "HTTP requests ended, by outcome.", _plain(stats.sent), "outcome"
-        )
-        yield self._metric(
-            count, MetricName.MODEL_CALLS, "Calls made and written to the ledger.", _plain(stats.calls), "result"
-        )
-        yield self._metric(
-            count, MetricName.MODEL_TOKENS, "Tokens of those calls, by kind.", _plain(stats.tokens), "kind"
-        )
+        for name, text, values in (
+            (MetricName.MODEL_REQUESTS, "HTTP requests sent.", stats.started),
+            (MetricName.MODEL_PROBES, "One-token requests to a server in doubt.", stats.probes),
+            (MetricName.MODEL_REPLIES_WITHOUT_USAGE, "Replies without token counts.", stats.without_usage),
+            (MetricName.MODEL_PROMPTS_CUT, "Replies to a prompt that the server seems to have cut.", stats.prompts_cut),
+        ):
+            yield self._metric(count, name, text, _by_alias(values))
+        for name, text, labelled, label in (
+            (MetricName.MODEL_RESPONSES, "HTTP requests ended, by outcome.", stats.sent, "outcome"),
+            (MetricName.MODEL_CALLS, "Calls made and written to the ledger.", stats.calls, "result"),
+            (MetricName.MODEL_TOKENS, "Tokens of those calls, by kind.", stats.tokens, "kind"),
+        ):
+            yield self._metric(count, name, text, _plain(labelled), label)
+        for name, text, value in (
+            (MetricName.MODEL_CALLS_REMEMBERED, "Calls whose reply the ledger already held.", stats.remembered),
+            (MetricName.MODEL_LEASES_LOST, "Leases lost under a call.", stats.leases_lost),
+            (MetricName.MODEL_REPLIES_LOST, "Paid replies that could not be written.", stats.replies_lost),
+        ):
+            yield self._metric(count, name, text, {(): value})
+        limits = self._models.limits()
         yield self._metric(
             gauge, MetricName.MODEL_REQUESTS_UNDER_WAY, "Requests in flight.", _by_alias(stats.under_way)
         )
         yield self._metric(
-            gauge, MetricName.MODEL_LIMIT, "Concurrent requests that are allowed now.", _by_alias(self._models.limits())
+            gauge, MetricName.MODEL_LIMIT, "Concurrent requests that are allowed now.", _by_alias(limits)
         )
-        yield self._metric(gauge, MetricName.MODEL_DOWN_SECONDS, "How long an alias has taken no calls.", self._down())
         yield self._metric(
-            count,
-            MetricName.MODEL_CALLS_REMEMBERED,
-            "Calls whose reply the ledger already held.",
-            {(): stats.remembered},
+            gauge, MetricName.MODEL_DOWN_SECONDS, "How long an alias has taken no calls.", self._down(), "reason"
         )
-        yield self._metric(count, MetricName.MODEL_LEASES_LOST, "Leases lost under a call.", {(): stats.leases_lost})
 
     def _metric(
         self, family: Family, name: MetricName, text: str, values: Mapping[tuple[str, ...], float], *labels: str
@@ -60,7 +65,7 @@ class ModelMetrics(Collector):
         return metric
 
     def _down(self) -> dict[tuple[str, ...], float]:
-        return {(alias,): down.for_s for alias, down in self._models.status().items()}
+        return {(alias, down.reason): down.for_s for alias, down in self._models.status().items()}
 
 
 def _plain(values: Mapping[tuple[str, L], int]) -> dict[tuple[str, ...], float]:

@@ -1,6 +1,7 @@
 """A worker of a stage that waits for models: the engine, its handler, and the models behind the ledger."""
 
 import asyncio
+from functools import partial
 
 from services.llm.client import ChatClient
 from services.llm.dispatcher import Dispatcher
@@ -42,4 +43,9 @@ async def _work(
             group=group,
             on_drain=models.drain,
         )
-        await context.run(engine, stop, ModelMetrics(group, models))
+        await context.run(engine, stop, ModelMetrics(group, models), remarks=partial(_down, models))
+
+
+def _down(models: Dispatcher) -> list[str]:
+    """Which models take no calls, and why."""
+    return [f"model {alias} takes no calls ({down.reason}): {down.why}" for alias, down in models.status().items()]

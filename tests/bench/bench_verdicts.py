@@ -82,7 +82,7 @@ async def asked(asks: list[tuple[Kind, Request]]) -> list[Said]:
 
                 async def ask(kind: Kind, one: Request) -> Said:
                     async with slots:
-                        return kind, (await client.send(one, owner="bench")).text
+                        return kind, (await client.send(one, owner="bench", attempt=one.call_id)).text
 
                 return await asyncio.gather(*(ask(kind, one) for kind, one in asks))
 

@@ -16,7 +16,7 @@ from services.contracts.case import Usage
 from services.core.errors import ModelAway, Reject, Retry, Trouble
 from services.llm import wire
 from services.llm.client import ChatClient, Endpoint
-from services.llm.troubles import Busy, TimedOut, TooLarge
+from services.llm.troubles import Busy, Refuses, TimedOut, TooLarge
 
 KEY = "sk-very-secret-1234"
 
@@ -29,7 +29,7 @@ def asking(served, chat_app, request_of):
         async with served(chat_app(handler)) as base_url:
             settings = {"api_key": SecretStr(KEY), "timeout_s": 5.0, **endpoint}
             async with ChatClient({"writer": Endpoint(base_url, **settings)}) as client:
-                return await client.send(request or request_of(), owner="generator-1")
+                return await client.send(request or request_of(), owner="generator-1", attempt="call-1.a.1")
 
     return ask
 
@@ -70,7 +70,7 @@ async def test_a_call_as_the_server_sees_it(asking, request_of, chat):
     reply = await asking(handler)
     assert (reply.text, reply.usage) == ("Yes.", Usage(prompt=3, completion=2))
     (headers,) = [request.headers for request in seen]
-    assert headers["X-Request-Id"] == request_of().call_id
+    assert headers["X-Request-Id"] == "call-1.a.1"
     assert headers["X-Owner"] == "generator-1"
     assert headers["X-Stage"] == "generate"
     assert headers["X-Case-Id"] == request_of().case_id
@@ -89,18 +89,18 @@ async def test_no_key_no_authorization(asking, chat):
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (401, ModelAway),
-        (403, ModelAway),
-        (404, ModelAway),
+        (401, Refuses),
+        (403, Reject),
+        (404, Refuses),
         (429, Busy),
-        (503, ModelAway),
+        (503, Busy),
         (500, Retry),
         (502, Retry),
-        (504, Retry),
+        (504, TimedOut),
         (400, Reject),
         (413, Reject),
         (422, Reject),
-        (302, ModelAway),
+        (302, Refuses),
     ],
 )
 async def test_statuses(trouble, status, kind):
@@ -179,7 +179,7 @@ async def test_what_is_no_http(trouble, served, request_of):
         port = server.sockets[0].getsockname()[1]
         async with ChatClient({"writer": Endpoint(f"http://127.0.0.1:{port}/v1")}) as client:
             with pytest.raises(Retry):
-                await client.send(request_of(), owner="x")
+                await client.send(request_of(), owner="x", attempt="a")
 
 
 async def test_a_slow_reply(trouble):
@@ -226,7 +226,7 @@ async def test_nobody_there(request_of, served, chat_app):
         pass
     async with ChatClient({"writer": Endpoint(base_url, api_key=SecretStr(KEY))}) as client:
         with pytest.raises(ModelAway, match="no connection") as caught:
-            await client.send(request_of(), owner="x")
+            await client.send(request_of(), owner="x", attempt="a")
     assert KEY not in str(caught.value)
 
 
@@ -234,13 +234,13 @@ async def test_nobody_there(request_of, served, chat_app):
 async def test_an_address_that_leads_nowhere(request_of, base_url):
     async with ChatClient({"writer": Endpoint(base_url)}) as client:
         with pytest.raises(ModelAway, match="base_url"):
-            await client.send(request_of(), owner="x")
+            await client.send(request_of(), owner="x", attempt="a")
 
 
 async def test_an_alias_without_an_endpoint(request_of):
     async with ChatClient({}) as client:
         with pytest.raises(ModelAway, match="no endpoint is set for the alias writer"):
-            await client.send(request_of(), owner="x")
+            await client.send(request_of(), owner="x", attempt="a")
 
 
 async def test_a_connection_that_is_not_taken_in_time_is_a_model_away(request_of, monkeypatch):
@@ -255,7 +255,7 @@ async def test_a_connection_that_is_not_taken_in_time_is_a_model_away(request_of
             one.connect_ex(("127.0.0.1", port))
         async with ChatClient({"writer": Endpoint(f"http://127.0.0.1:{port}/v1", timeout_s=5)}) as client:
             with pytest.raises(ModelAway, match="no connection"):
-                await client.send(request_of(), owner="x")
+                await client.send(request_of(), owner="x", attempt="a")
         for one in filling:
             one.close()
 
@@ -277,7 +277,7 @@ async def test_aliases_of_one_base_url_share_its_connections(served, chat_app, r
         async with ChatClient(endpoints) as client:
             for _ in range(2):
                 requests = [request_of(number, alias="ab"[number % 2]) for number in range(300)]
-                await asyncio.gather(*(client.send(request, owner="x") for request in requests))
+                await asyncio.gather(*(client.send(request, owner="x", attempt="a") for request in requests))
     assert most == 300, "no call waits for a connection"
     assert len(peers) == 300, "the second round goes over the connections of the first"
 
@@ -297,8 +297,33 @@ async def test_a_cancelled_call_lets_its_connection_go(served, chat_app, request
         served(chat_app(handler)) as base_url,
         ChatClient({"writer": Endpoint(base_url)}) as client,
     ):
-        call = asyncio.create_task(client.send(request_of(), owner="x"))
+        call = asyncio.create_task(client.send(request_of(), owner="x", attempt="a"))
         await asyncio.sleep(0.1)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
         await asyncio.wait_for(gone.wait(), 5)
+
+
+async def test_a_pools_server_is_met_at_its_address_under_the_pools_name(served, chat_app, request_of, chat):
+    hosts = []
+
+    async def handler(request: web.Request) -> web.Response:
+        hosts.append(request.headers["Host"])
+        return web.Response(body=chat())
+
+    async with served(chat_app(handler)) as base_url:
+        address = base_url.removeprefix("http://").removesuffix("/v1")
+        async with ChatClient({"writer": Endpoint("http://pool.invalid:8000/v1", pool="dns")}) as client:
+            reply = await client.send(request_of(), owner="x", attempt="a", address=address)
+    assert reply.text == "Yes."
+    assert hosts == ["pool.invalid:8000"]
+
+
+async def test_an_error_inside_a_200(trouble):
+    assert type(await trouble(answering(200, b'{"error": {"code": 429, "message": "SECRET"}}'))) is Busy
+    half = b'{"choices": [{"message": {"content": "ha"}, "finish_reason": "error", "error": {"code": 502}}]}'
+    assert type(await trouble(answering(200, half))) is Retry
+
+
+async def test_an_encoding_that_was_not_asked_for_is_named(trouble):
+    assert "zstd" in str(await trouble(answering(200, b"xxxx", Content_Encoding="zstd")))

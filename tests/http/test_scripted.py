@@ -256,10 +256,10 @@ async def test_a_call_over_http_and_its_account(playing, request_of):
     replies = []
 
     async def story(client: ChatClient) -> None:
-        path = await client.send(writing, owner="one")
+        path = await client.send(writing, owner="one", attempt=writing.call_id)
         prompt = verify_prompt(question, path.text)
         judging = request_of(2, case_id=case_id, stage="verify", prompt=prompt, schema=BOTH, sampling=sampling)
-        replies.extend([path, await client.send(judging, owner="two")])
+        replies.extend([path, await client.send(judging, owner="two", attempt=judging.call_id)])
 
     starts_and_ends = await playing.run(instant(), story)
     assert [line["event"] for line in starts_and_ends] == ["start", "end", "start", "end"]
@@ -280,7 +280,9 @@ async def test_a_call_over_http_and_its_account(playing, request_of):
 
 async def test_slots_bound_what_is_served_at_once(playing, request_of):
     async def story(client: ChatClient) -> None:
-        await asyncio.gather(*(client.send(request_of(number), owner="x") for number in range(12)))
+        await asyncio.gather(
+            *(client.send(request_of(number), owner="x", attempt=request_of(number).call_id) for number in range(12))
+        )
 
     begun = asyncio.get_running_loop().time()
     await playing.run(Load(4, Latency(0.1, 0.1)), story)
@@ -289,7 +291,10 @@ async def test_slots_bound_what_is_served_at_once(playing, request_of):
 
 async def test_beyond_the_queue_it_is_too_busy(playing, request_of):
     async def story(client: ChatClient) -> None:
-        sent = [asyncio.create_task(client.send(request_of(number), owner="x")) for number in range(10)]
+        sent = [
+            asyncio.create_task(client.send(request_of(number), owner="x", attempt=request_of(number).call_id))
+            for number in range(10)
+        ]
         results = await asyncio.gather(*sent, return_exceptions=True)
         busy = [result for result in results if isinstance(result, Busy)]
         assert len(busy) == 5
@@ -301,11 +306,11 @@ async def test_beyond_the_queue_it_is_too_busy(playing, request_of):
 
 async def test_a_client_that_goes_away_frees_its_slot_and_is_seen(playing, request_of):
     async def story(client: ChatClient) -> None:
-        gone = asyncio.create_task(client.send(request_of(1), owner="x"))
+        gone = asyncio.create_task(client.send(request_of(1), owner="x", attempt=request_of(1).call_id))
         await asyncio.sleep(0.1)
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
-        await client.send(request_of(2), owner="x")
+        await client.send(request_of(2), owner="x", attempt=request_of(2).call_id)
 
     lines = await playing.run(Load(1, Latency(0.3, 0.3)), story)
     first, second = (line for line in lines if line["event"] == "end")
@@ -353,7 +358,10 @@ async def test_the_command_serves_until_it_is_told_to_stop_and_its_log_is_whole(
         said = (await process.stdout.readline()).decode()
         base_url = said.split()[-1]
         async with ChatClient({"writer": Endpoint(base_url)}) as client:
-            calls = [asyncio.create_task(client.send(request_of(number), owner="x")) for number in range(3)]
+            calls = [
+                asyncio.create_task(client.send(request_of(number), owner="x", attempt=request_of(number).call_id))
+                for number in range(3)
+            ]
             while file.read_bytes().count(b'"start"') < 3:  # noqa: ASYNC110 (another process writes it)
                 await asyncio.sleep(0.02)
             process.send_signal(signal.SIGTERM)

@@ -28,7 +28,7 @@ from services.contracts.topics import (
 )
 from services.core.case import ids
 from services.core.endpoint import Endpoint
-from services.core.errors import Dead, ModelAway, Retry, Trouble
+from services.core.errors import Dead, Retry, Trouble
 from services.core.holds import Holds
 from services.core.ledger.calls import Reply, Request
 from services.core.messages import ConsumedRecord, Emit
@@ -45,7 +45,7 @@ from services.llm.scripted.script import Script
 from services.llm.scripted.scripted_author import ScriptedAuthor
 from services.llm.scripted.seeded import text_digest
 from services.llm.scripted.server import Latency, Load, ScriptedServer
-from services.llm.troubles import Busy, TimedOut
+from services.llm.troubles import Busy, Refuses, TimedOut
 from services.local.audit.report import Ledger, calls_against_ledger, route_mismatches
 from services.local.audit.topic_counts import Topics
 from services.recipes import load
@@ -108,7 +108,7 @@ async def outcomes(endpoint: Endpoint, requests: Sequence[Request]) -> list[Repl
 
         async def outcome(request: Request) -> Reply | Trouble:
             try:
-                return await client.send(request, owner="x")
+                return await client.send(request, owner="x", attempt=request.call_id)
             except Trouble as trouble:
                 return trouble
 
@@ -209,7 +209,15 @@ def test_a_fault_follows_from_the_call_and_its_repeats_alone():
 
 @pytest.mark.parametrize(
     ("kind", "trouble", "status"),
-    [("401", ModelAway, 401), ("429", Busy, 429), ("500", Retry, 500), ("reset", Retry, 200)],
+    [
+        ("401", Refuses, 401),
+        ("429", Busy, 429),
+        ("500", Retry, 500),
+        ("502", Retry, 502),
+        ("503", Busy, 503),
+        ("error_in_200", Busy, 200),
+        ("reset", Retry, 200),
+    ],
 )
 async def test_a_window_hits_what_begins_in_it(playing, request_of, kind, trouble, status):
     async with playing() as server:

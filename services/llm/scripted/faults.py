@@ -32,14 +32,18 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 WindowKind = Literal[
     "401",  # the key is refused
     "429",  # too many calls; Retry-After says 1 s
+    "502",  # as a proxy whose server is down
+    "503",
     "500",
+    "error_in_200",  # 200, and in the body the error 503
+    "interrupted",  # the first half of the text, finish_reason "error"
     "reset",
     "slow",  # a good reply, so many seconds later
     "hang",  # no reply, ever: the client has to go away
 ]
 
 _OF_JUDGES = ("twice", "stranger")
-_WITHHOLDING = ("500", "reset", "broken", "empty", "truncated", "401", "429", "hang")
+_WITHHOLDING = ("500", "reset", "broken", "empty", "truncated", "401", "429", "502", "503", "error_in_200", "hang")
 _MISTYPED = {"verdict": True, "reason": 7, "score": "high", "justification": []}
 _OPPOSITE = {"Correct": "Error", "Error": "Correct"}
 

@@ -1,6 +1,7 @@
 """The server's own account of what it was asked: JSON lines, a start and an end for each request, and its windows.
 
-start: n, id, owner, stage, case, at. end: the same, with `start` and `end` (Unix seconds) for `at`, and
+start: n, id (the call's), attempt, owner, stage, case, at. end: the same, with `start` and `end` (Unix seconds) for
+`at`, and
     status   the HTTP status, or null where the client went away or the server stopped first
     reset    true then; absent otherwise
     seed     the request's seed: it tells which of the plan's slots the call is for
@@ -31,6 +32,9 @@ from typing import Any
 
 import orjson
 
+PROBE = "probe"
+"""The id under which a client probes: no call of anybody's, and not in the log."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -49,10 +53,17 @@ class Log:
         self._file: io.FileIO | None = None if file is None else file.open("ab", buffering=0)
         self._count = 0
 
-    def begin(self, call_id: str, owner: str, stage: str, case_id: str) -> Entry:
+    def begin(self, call_id: str, owner: str, stage: str, case_id: str, attempt: str = "") -> Entry:
         """A request has come."""
         self._count += 1
-        named = {"server": os.getpid(), "id": call_id, "owner": owner, "stage": stage, "case": case_id}
+        named = {
+            "server": os.getpid(),
+            "id": call_id,
+            "attempt": attempt,
+            "owner": owner,
+            "stage": stage,
+            "case": case_id,
+        }
         entry = Entry(self._count, named, time.time())
         self._write({"event": "start", "n": entry.n, **named, "at": entry.start})
         return entry
@@ -75,5 +86,5 @@ class Log:
             self._file = None
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        if self._file is not None:
+        if self._file is not None and line.get("id") != PROBE:
             self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))

@@ -104,6 +104,8 @@ def _cut(text: str, ask: Ask, fault: str | None) -> tuple[str, FinishReason]:
     """The text, and why it ends: beyond max_tokens it is cut off, or by a fault."""
     if fault == "cut":
         return text[: len(text) // 2], "length"
+    if fault == "interrupted":
+        return text[: len(text) // 2], "other"
     if fault == "no_text":
         return "", "stop"
     room = CHARACTERS_A_TOKEN * ask.max_tokens

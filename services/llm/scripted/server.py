@@ -6,7 +6,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from aiohttp import web
@@ -16,11 +16,19 @@ from services.contracts.codec import explain
 from services.llm.scripted import faults
 from services.llm.scripted.asks import CHARACTERS_A_TOKEN, JUDGED_BEGIN, JUDGES, Ask, Said
 from services.llm.scripted.faults import Fault, Faults, Window
-from services.llm.scripted.log import Entry, Log
+from services.llm.scripted.log import PROBE, Entry, Log
 from services.llm.scripted.script import Script
 from services.llm.scripted.seeded import fraction, text_digest
 
-_REFUSALS = {"401": "invalid_api_key", "429": "rate_limit_exceeded"}
+_REFUSALS = {
+    "401": "invalid_api_key",
+    "403": "content_filter",
+    "429": "rate_limit_exceeded",
+    "502": "bad_gateway",
+    "503": "service_unavailable",
+}
+_FINISH = {"other": "error"}
+"""How an interrupted reply says so, as OpenRouter does."""
 _LARGEST_REQUEST = 16 * 2**20
 BACKLOG = 4_096
 """A client that opens hundreds of connections at once must not meet the default of 128 and its retries by seconds."""
@@ -54,7 +62,11 @@ class Load:
     slots: int
     latency: Latency
     queue: int | None = None
-    """Requests beyond the slots that may wait; None: any number. Further ones are answered 429."""
+    """Requests beyond the slots that may wait; None: any number. Further ones are refused."""
+    full_status: Literal[429, 503] = 429
+    """How they are refused: 503 as vLLM does, 429 as hosted APIs do."""
+    refuse_share: float = 0.0
+    """Of the prompts, so many are refused by a content filter (403), whoever sends them and however often."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +103,10 @@ class ScriptedServer:
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         headers = request.headers
         stage, case_id = headers.get("X-Stage", ""), headers.get("X-Case-Id", "")
-        call_id = headers.get("X-Request-Id", "")
-        entry = self._log.begin(call_id, headers.get("X-Owner", ""), stage, case_id)
+        call_id, _, attempt = headers.get("X-Request-Id", "").partition(".")
+        if call_id == PROBE:
+            stage = ""
+        entry = self._log.begin(call_id, headers.get("X-Owner", ""), stage, case_id, attempt)
         fault = self._faults.draw(call_id, stage)
         try:
             answer = await self._answer(await request.read(), stage, case_id, entry, fault)
@@ -110,10 +124,12 @@ class ScriptedServer:
             ask = _ask(chat, stage, case_id)
         except (ValueError, TypeError, KeyError, AttributeError):
             return Answer(400, _error("invalid_request_error"), {})
-        if fault is not None and fault.kind in ("401", "429"):
+        if fault is not None and fault.kind in _REFUSALS:
             return Answer(int(fault.kind), _error(_REFUSALS[fault.kind]), fault.notes(stage))
+        if self._is_refused(ask):
+            return Answer(403, _error("content_filter"), {"withheld": True})
         if self._is_full():
-            return Answer(429, _error(_REFUSALS["429"]), {"withheld": True})
+            return Answer(self._load.full_status, _error(_REFUSALS[str(self._load.full_status)]), {"withheld": True})
         async with self._slot():
             latency_s = self._load.latency.of(entry.named["id"], self._seed)
             await asyncio.sleep(latency_s + (fault.delay_s if fault is not None else 0.0))
@@ -131,6 +147,9 @@ class ScriptedServer:
     async def _close_windows(self, _: web.Request) -> web.Response:
         self._faults.close()
         return web.Response(status=204)
+
+    def _is_refused(self, ask: Ask) -> bool:
+        return fraction(self._seed, "filter", ask.prompt, ask.seed) < self._load.refuse_share
 
     def _is_full(self) -> bool:
         return self._load.queue is not None and self._slots.locked() and self._waiting >= self._load.queue
@@ -177,7 +196,7 @@ def _completion(model: str, ask: Ask, said: Said, entry: Entry) -> Answer:
         "object": "chat.completion",
         "created": int(entry.start),
         "model": model,
-        "choices": [{"index": 0, "message": message, "finish_reason": said.finish}],
+        "choices": [{"index": 0, "message": message, "finish_reason": _FINISH.get(said.finish, said.finish)}],
         "usage": {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
@@ -194,6 +213,8 @@ def _spoilt(answer: Answer, fault: Fault, stage: str) -> Answer:
     notes = fault.notes(stage)
     if fault.kind == "500":
         return Answer(500, _error("server_error"), notes)
+    if fault.kind == "error_in_200":
+        return Answer(200, orjson.dumps({"error": {"message": "no instance available", "code": 503}}), notes)
     if "withheld" in notes:
         return Answer(200, faults.body(fault.kind, answer.body), notes)
     return Answer(200, answer.body, {**answer.notes, **notes})

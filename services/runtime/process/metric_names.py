@@ -37,6 +37,10 @@ class MetricName(StrEnum):
     MODEL_DOWN_SECONDS = "reasonmed_model_down_seconds"
     MODEL_CALLS_REMEMBERED = "reasonmed_model_calls_remembered"
     MODEL_LEASES_LOST = "reasonmed_model_leases_lost"
+    MODEL_PROBES = "reasonmed_model_probes"
+    MODEL_REPLIES_WITHOUT_USAGE = "reasonmed_model_replies_without_usage"
+    MODEL_PROMPTS_CUT = "reasonmed_model_prompts_cut"
+    MODEL_REPLIES_LOST = "reasonmed_model_replies_lost"
 
     # Router: router/metrics.py
     QUESTIONS_REFUSED = "reasonmed_questions_refused"

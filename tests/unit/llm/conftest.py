@@ -11,6 +11,7 @@ import pytest
 from services.contracts.case import Usage
 from services.contracts.recipe import Model, Sampling
 from services.core.ledger.calls import Reply, Request
+from tests.unit.llm.world import World
 
 T = TypeVar("T")
 
@@ -78,14 +79,21 @@ class HeldClient:
 
     def __init__(self) -> None:
         self.sent: list[Request] = []
+        self.attempts: list[str] = []
+        self.probed: list[Request] = []
         self.owners: set[str] = set()
         self.cancelled: list[str] = []
         self._open: list[tuple[Request, asyncio.Future[Reply]]] = []
         self.script: Callable[[Request], Reply | Exception] | None = None
         """Answers at once, where it is set."""
+        self.probe: Callable[[Request], Reply | Exception] | None = None
+        """Answers probes; without it, the script does, and without that, they work."""
 
-    async def send(self, request: Request, *, owner: str) -> Reply:
+    async def send(self, request: Request, *, owner: str, attempt: str, address: str | None = None) -> Reply:
+        if attempt.startswith("probe."):
+            return self._probed(request)
         self.sent.append(request)
+        self.attempts.append(attempt)
         self.owners.add(owner)
         if self.script is not None:
             answer = self.script(request)
@@ -99,6 +107,14 @@ class HeldClient:
         except asyncio.CancelledError:
             self.cancelled.append(request.call_id)
             raise
+
+    def _probed(self, request: Request) -> Reply:
+        self.probed.append(request)
+        script = self.probe or self.script or reply_to
+        answer = script(request)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def reply(self, text: str = "", *, at: int = 0) -> None:
         request, future = self._open.pop(at)
@@ -120,3 +136,16 @@ def client() -> HeldClient:
 @pytest.fixture
 def reply_of() -> Callable[..., Reply]:
     return reply_to
+
+
+@pytest.fixture
+def living(virtually, client):
+    """Run a story in virtual time."""
+
+    def run(story) -> None:
+        async def main() -> None:
+            await story(World(client))
+
+        virtually(main())
+
+    return run

@@ -77,6 +77,7 @@ def test_a_remembered_call_is_an_event(asked, client, request_of, reply_of):
 
 def test_each_try_is_a_span_and_an_error_is_named_by_its_type(asked, client, request_of, reply_of):
     outcomes = [Retry("the text of an error"), None]
+    client.probe = reply_of
     client.script = lambda request: outcomes.pop(0) or reply_of(request)
     _, (failed, replied) = asked(request_of(1))
     assert (failed.status.status_code, failed.attributes["error.type"]) == (StatusCode.ERROR, "Retry")

@@ -1,0 +1,105 @@
+"""All model servers of this process: a gate for each served model at each endpoint."""
+
+import asyncio
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
+
+from pydantic import SecretStr
+
+from services.core.endpoint import Endpoint
+from services.core.ledger.calls import Request
+from services.llm.gate import LONG_REPLY, Down, Gate, Probe
+from services.llm.pool import LookUp, Pool
+
+_Place = tuple[str, str | None, SecretStr | None]
+"""Base URL, kind of pool and key: what makes an endpoint one server, or one pool. A hosted API's limit is the key's."""
+
+
+class Servers:
+    """The gates, made when they are first asked for. Aliases of one served model at one endpoint share a gate; a
+    recipe that names another model meets another gate, with nothing held against it."""
+
+    def __init__(
+        self, endpoints: Mapping[str, Endpoint], *, probe: Probe, jitter: random.Random, look_up: LookUp
+    ) -> None:
+        self._endpoints = endpoints
+        self._probe = probe
+        self._jitter = jitter
+        self._shared_endpoints = _shared(endpoints.values())
+        self._pools = {_place(e): Pool(e, look_up) for e in endpoints.values() if e.pool == "dns"}
+        self._gates: dict[tuple[_Place, str], Gate] = {}
+        self._by_alias: dict[tuple[str, str], Gate] = {}
+        self._following: list[asyncio.Task[None]] = []
+
+    def gate(self, request: Request) -> Gate:
+        """The gate before the request's model. An alias that no endpoint is set for has one without any server."""
+        alias, served = request.alias, request.model.served
+        gate = self._by_alias.get((alias, served))
+        if gate is None:
+            gate = self._by_alias[alias, served] = self._new_gate(alias, served)
+        return gate
+
+    def open(self) -> None:
+        """Begin to follow the pools."""
+        self._following = [
+            asyncio.create_task(pool.follow(lambda found, place=place: self._changed(place, found)))  # type: ignore[misc]
+            for place, pool in self._pools.items()
+        ]
+
+    async def close(self) -> None:
+        """End the look-ups and the probes."""
+        for task in self._following:
+            task.cancel()
+        await asyncio.gather(*self._following, return_exceptions=True)
+        for gate in self._all():
+            await gate.close()
+
+    def status(self) -> dict[str, Down]:
+        """The aliases that take no calls now."""
+        downs = ((alias, gate.down()) for (alias, _), gate in self._by_alias.items())
+        return {alias: down for alias, down in downs if down is not None}
+
+    def limits(self) -> dict[str, int]:
+        """How many calls may be in flight now, by alias."""
+        limits = {alias: endpoint.max_calls for alias, endpoint in self._endpoints.items()}
+        limits.update({alias: gate.limit for (alias, _), gate in self._by_alias.items()})
+        return limits
+
+    def _new_gate(self, alias: str, served: str) -> Gate:
+        endpoint = self._endpoints.get(alias)
+        if endpoint is None:
+            gate = Gate(Endpoint(base_url=""), alias, probe=self._probe, jitter=self._jitter, addresses=[])
+            gate.no_server = f"no endpoint is set for the alias {alias}: add one to the deployment's settings"
+            return gate
+        key = _place(endpoint), served
+        if key not in self._gates:
+            pool = self._pools.get(_place(endpoint))
+            addresses = [None] if pool is None else pool.addresses
+            self._gates[key] = Gate(
+                self._shared_endpoints[key[0]], alias, probe=self._probe, jitter=self._jitter, addresses=addresses
+            )
+        return self._gates[key]
+
+    def _changed(self, place: _Place, addresses: list[str]) -> None:
+        for (of, _), gate in self._gates.items():
+            if of == place:
+                gate.set_addresses(addresses)
+
+    def _all(self) -> Iterator[Gate]:
+        return chain(self._gates.values(), self._by_alias.values())
+
+
+def _shared(endpoints: Iterable[Endpoint]) -> dict[_Place, Endpoint]:
+    """One endpoint for each place: of aliases that differ, the most calls and the longest time."""
+    shared: dict[_Place, Endpoint] = {}
+    for one in endpoints:
+        other = shared.get(_place(one), one)
+        longest = max(one, other, key=lambda endpoint: endpoint.timeout_for(LONG_REPLY))
+        shared[_place(one)] = replace(longest, max_calls=max(one.max_calls, other.max_calls))
+    return shared
+
+
+def _place(endpoint: Endpoint) -> _Place:
+    return endpoint.base_url, endpoint.pool, endpoint.api_key
