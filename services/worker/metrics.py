@@ -32,12 +32,11 @@ class ModelMetrics(Collector):
             (MetricName.MODEL_PROMPTS_CUT, "Replies to a prompt that the server seems to have cut.", stats.prompts_cut),
         ):
             yield self._metric(count, name, text, _by_alias(values))
-        for name, text, labelled, label in (
-            (MetricName.MODEL_RESPONSES, "HTTP requests ended, by outcome.", stats.sent, "outcome"),
-            (MetricName.MODEL_CALLS, "Calls made and written to the ledger.", stats.calls, "result"),
-            (MetricName.MODEL_TOKENS, "Tokens of those calls, by kind.", stats.tokens, "kind"),
-        ):
-            yield self._metric(count, name, text, _plain(labelled), label)
+        calls, tokens = "Calls made and written to the ledger.", "Tokens of those calls, by kind."
+        sent = "HTTP requests ended, by outcome."
+        yield self._metric(count, MetricName.MODEL_RESPONSES, sent, _plain(stats.sent), "outcome")
+        yield self._metric(count, MetricName.MODEL_CALLS, calls, _plain(stats.calls), "result")
+        yield self._metric(count, MetricName.MODEL_TOKENS, tokens, _plain(stats.tokens), "kind")
         for name, text, value in (
             (MetricName.MODEL_CALLS_REMEMBERED, "Calls whose reply the ledger already held.", stats.remembered),
             (MetricName.MODEL_LEASES_LOST, "Leases lost under a call.", stats.leases_lost),
