@@ -32,7 +32,7 @@ class _Parts:
     refusal: str = ""
 
 
-def read(choice: Mapping[str, Any], *, structured: bool = False) -> Content:
+def read(choice: Mapping[str, Any], *, structured: bool = False, marks: tuple[str, str] | None = None) -> Content:
     """The content of a choice. `structured`: a JSON object was asked for; then one in the reasoning field, or in the
     arguments of a tool call, is the text where there is no other. Raises Retry where there is no message."""
     message = choice.get("message", choice.get("delta"))
@@ -41,7 +41,7 @@ def read(choice: Mapping[str, Any], *, structured: bool = False) -> Content:
     if not isinstance(message, Mapping):
         raise Retry("broken reply: its first choice has no message")
     parts = _parts(message.get("content"))
-    inline, text = thinking.split(parts.text)
+    inline, text = thinking.split(parts.text, marks)
     fields = ("reasoning_content", "reasoning", "reasoning_details", "thinking", "thinking_blocks")
     apart = next((said for name in fields if (said := _any_text(message.get(name)).strip())), "")
     reason, means = finish.name(choice.get("finish_reason")), finish.finish(choice.get("finish_reason"))

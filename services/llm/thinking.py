@@ -30,13 +30,18 @@ _START_OF_TURN = re.compile(
 )
 
 
-def split(content: str) -> tuple[str, str]:
-    """Thinking and text of a reply's content.
+def split(content: str, marks: tuple[str, str] | None = None) -> tuple[str, str]:
+    """Thinking and text of a reply's content. `marks`: the recipe's own, before and after the model's thinking.
 
     Thinking without an end takes all of the content; an end without a beginning ends thinking as well, since some chat
     templates put the beginning into the prompt. Tokens of the chat template around the text are dropped, and whatever
     a model wrote after the end of its turn.
     """
+    if marks is not None and marks[1] in content:
+        before, _, text = content.partition(marks[1])
+        return before.strip().removeprefix(marks[0]).strip(), _of_turn(text.lstrip())
+    if marks is not None and content.lstrip().startswith(marks[0]):
+        return content.strip().removeprefix(marks[0]).strip(), ""
     if "<|channel|>" in content:
         return _channels(content)
     begin, final = _BARE

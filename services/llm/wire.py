@@ -74,7 +74,7 @@ def reply(request: Request, data: bytes) -> Reply:
     reply that is no whole text says why in `problem`: it was interrupted, repeats itself, or is a refusal.
     """
     chat = chat_json.parse(data)
-    said = content.read(_first_choice(chat), structured=request.schema is not None)
+    said = content.read(_first_choice(chat), structured=request.schema is not None, marks=request.model.thinking)
     means, problem = said.finish, f"{REFUSED}{said.refusal[:_PROBLEM]}" if said.refusal else ""
     if repeats(said.text):
         means, problem = "interrupted", f"interrupted: the text repeats itself (finish reason {said.reason})"

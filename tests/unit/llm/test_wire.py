@@ -144,3 +144,19 @@ def test_a_text_beyond_its_bound_is_too_large_and_says_what_it_cost(request_of, 
         wire.reply(request_of(), chat(fits + letter))
     assert caught.value.usage == Usage(prompt=30, completion=7, cached=16)
     assert letter * 5 not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "thinking", "text"),
+    [
+        ("<reflection>Hm.</reflection>\nFinal answer: A", "Hm.", "Final answer: A"),
+        ("Hm.</reflection>Final answer: A", "Hm.", "Final answer: A"),
+        ("<reflection>Hm. It was cut", "Hm. It was cut", ""),
+        ("Final answer: A", "", "Final answer: A"),
+        ("<think>Hm.</think>Final answer: A", "Hm.", "Final answer: A"),
+    ],
+)
+def test_thinking_between_the_recipes_own_marks(request_of, content: str, thinking: str, text: str) -> None:
+    model = Model(served="some-model", thinking=("<reflection>", "</reflection>"))
+    reply = wire.reply(request_of(model=model), chat(content))
+    assert (reply.thinking, reply.text) == (thinking, text)
