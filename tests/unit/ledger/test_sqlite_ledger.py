@@ -53,7 +53,7 @@ async def open_and_close(path: Path) -> None:
 
 async def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     spoil(path, 0, b"not a database at all, " * 400)
-    with pytest.raises(LedgerUnusable, match="damaged or no SQLite file"):
+    with pytest.raises(LedgerUnusable, match="damaged or not a SQLite file"):
         await open_and_close(path)
 
 
