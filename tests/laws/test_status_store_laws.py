@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from services.contracts.topics import CASE_ACCEPTED, QUESTION_ADMITTED, QUESTION_SUBMITTED, RECORD_COMPLETED
 from services.core.errors import LedgerAway
-from services.core.status.case_status import CaseEvent, CaseSeen
+from services.core.status.case_status import CaseEvent, CaseHistory
 from services.core.status.store import Filter, StatusStore
 from services.ledger import open_status_store
 from services.ledger.memory.status import MemoryStatusStore
@@ -60,18 +60,18 @@ async def store(opened: Open) -> AsyncIterator[StatusStore]:
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_store_agrees_with_the_pure_values(opened: Open, found: list[CaseEvent]) -> None:
     async with opened() as store:
-        known = {name: await store.case(name) or CaseSeen(name) for name in ("case-1", "case-2")}
+        known = {name: await store.case(name) or CaseHistory(name) for name in ("case-1", "case-2")}
         before = await store.tally(BEGUN_MS)
         for each in found:
             await store.observe([each])
         await store.observe(found)
         for name, case in known.items():
             expected, _ = case.with_(each for each in found if each.case_id == name)
-            assert (await store.case(name) or CaseSeen(name)) == expected
+            assert (await store.case(name) or CaseHistory(name)) == expected
         after = await store.tally(BEGUN_MS)
-        cases = [await store.case(name) or CaseSeen(name) for name in known]
+        cases = [await store.case(name) or CaseHistory(name) for name in known]
         assert sum(after.seen.values()) == sum(len(case.events) for case in cases)
-        now = [standing for case in cases for standing in case.standings()]
+        now = [standing for case in cases for standing in case.statuses()]
         assert sum(after.standing.values()) == len(now)
         opens = [standing for standing in now if standing.end is None]
         assert after.oldest_ms == {
@@ -222,6 +222,6 @@ async def test_an_unavailable_store_raises_ledger_away(
 
 def test_a_repeat_in_another_slice_moves_the_rate() -> None:
     late = sighting(QUESTION_ADMITTED, written_ms=BEGUN_MS + 60_000, offset=1)
-    case, _ = CaseSeen("case-1").with_([late])
+    case, _ = CaseHistory("case-1").with_([late])
     _, delta = case.with_([replace(late, written_ms=BEGUN_MS)])
     assert sorted(delta.slices.values()) == [-1, 1]

@@ -13,7 +13,7 @@ from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, out
 if TYPE_CHECKING:
     from services.contracts.base import WorkId
     from services.core.messages import Position
-    from services.core.status.case_status import CaseEvent, CaseSeen
+    from services.core.status.case_status import CaseEvent, CaseHistory
     from services.runtime.kafka.client import KafkaClient
 
 CHARACTERS = 300
@@ -50,14 +50,14 @@ async def _look(case_id: str, url: str, kafka: "KafkaClient") -> dict[str, Any]:
         raise Failed(
             f"the monitor knows no case {case_id}: is it the whole id, and has a monitor run since it came in?"
         )
-    ways = {standing.work_id: case.way(standing.work_id) for standing in case.standings()}
+    ways = {standing.work_id: case.timeline(standing.work_id) for standing in case.statuses()}
     wanted = {sighting.position for way in ways.values() for sighting in way}
     bodies = {body.position: body.value or b"" for body in await read_at(kafka, sorted(wanted, key=repr))}
     return _told(case, ways, bodies)
 
 
 def _told(
-    case: "CaseSeen", ways: "Mapping[WorkId, Sequence[CaseEvent]]", bodies: "Mapping[Position, bytes]"
+    case: "CaseHistory", ways: "Mapping[WorkId, Sequence[CaseEvent]]", bodies: "Mapping[Position, bytes]"
 ) -> dict[str, Any]:
     return {
         "case_id": case.case_id,
@@ -66,7 +66,7 @@ def _told(
                 **asdict(standing),
                 "way": [_step(sighting, before, bodies) for before, sighting in _pairs(ways[standing.work_id])],
             }
-            for standing in case.standings()
+            for standing in case.statuses()
         ],
     }
 

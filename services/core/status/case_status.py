@@ -142,13 +142,13 @@ class Delta:
 
 
 @dataclass(frozen=True)
-class CaseSeen:
+class CaseHistory:
     """All events of one case."""
 
     case_id: CaseId
     events: Mapping[Key, CaseEvent] = field(default_factory=dict)
 
-    def with_(self, new: Iterable[CaseEvent]) -> "tuple[CaseSeen, Delta]":
+    def with_(self, new: Iterable[CaseEvent]) -> "tuple[CaseHistory, Delta]":
         """Add events; returns the new value and the change of counts. Order and repetition do not change the sums."""
         kept, delta = dict(self.events), Delta()
         for event in new:
@@ -158,7 +158,7 @@ class CaseSeen:
                 _count(delta, event, 1)
                 if before is not None:
                     _count(delta, before, -1)
-        after = CaseSeen(self.case_id, kept)
+        after = CaseHistory(self.case_id, kept)
         if kept != self.events:
             _move(delta, self, -1)
             _move(delta, after, 1)
@@ -166,9 +166,9 @@ class CaseSeen:
 
     def ended_before(self, at_ms: int) -> bool:
         """Whether all works of the case ended before that time."""
-        return all(status.end is not None and status.since_ms < at_ms for status in self.standings())
+        return all(status.end is not None and status.since_ms < at_ms for status in self.statuses())
 
-    def standings(self) -> list[CaseStatus]:
+    def statuses(self) -> list[CaseStatus]:
         """The status of each work, or of the question if there is none yet; the last changed first."""
         works = sorted({key[0] for key in self.events})
         if len(works) > 1 and works[0] == "":
@@ -176,7 +176,7 @@ class CaseSeen:
         found = [self._status(work_id) for work_id in works]
         return sorted(found, key=lambda status: (-status.since_ms, status.work_id))
 
-    def way(self, work_id: WorkId) -> list[CaseEvent]:
+    def timeline(self, work_id: WorkId) -> list[CaseEvent]:
         """The events of a work and of its question, in the order of the stream."""
         mine = [event for event in self.events.values() if event.work_id in ("", work_id)]
         return sorted(mine, key=lambda event: (event.rank, event.index))
@@ -196,7 +196,7 @@ class CaseSeen:
             round=last.round,
             topic=last.topic,
             since_ms=last.written_ms,
-            begun_ms=min(event.written_ms for event in self.way(work_id)),
+            begun_ms=min(event.written_ms for event in self.timeline(work_id)),
             end="accepted" if whole else last.end,
             difficulty=next((event.difficulty for event in reversed(mine) if event.difficulty), None),
             title=titled.title,
@@ -216,8 +216,8 @@ def _count(delta: Delta, event: CaseEvent, by: int) -> None:
             delta.records[event.difficulty or "", cost.alias, what] += by * value
 
 
-def _move(delta: Delta, case: CaseSeen, by: int) -> None:
-    for status in case.standings():
+def _move(delta: Delta, case: CaseHistory, by: int) -> None:
+    for status in case.statuses():
         delta.standing[status.topic, status.end or ""] += by
         if status.difficulty is not None:
             delta.routes[status.difficulty] += by

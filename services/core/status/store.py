@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from services.contracts.base import CaseId
 from services.contracts.case import Difficulty
-from services.core.status.case_status import SLICE_S, Bucket, CaseEvent, CaseSeen, CaseStatus, End
+from services.core.status.case_status import SLICE_S, Bucket, CaseEvent, CaseHistory, CaseStatus, End
 
 RATE_S = 60
 """Seconds that a rate spans, by Kafka's timestamps."""
@@ -70,7 +70,7 @@ class StatusStore(Protocol):
         """Add events. An event that the store already has changes nothing."""
         ...
 
-    async def case(self, case_id: CaseId) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseHistory | None:
         """The events of a case; None for an unknown one."""
         ...
 

@@ -8,7 +8,7 @@ from typing import Any
 from services.contracts.base import CaseId
 from services.contracts.codec import canonical, peek
 from services.core.messages import Position
-from services.core.status.case_status import SLICE_S, CaseEvent, CaseSeen, Cost, Delta
+from services.core.status.case_status import SLICE_S, CaseEvent, CaseHistory, Cost, Delta
 from services.core.status.store import RecordSum, Tally, recent_slices
 
 KEPT_S = 3600
@@ -21,17 +21,17 @@ _DEFAULTS = {field.name: field.default for field in fields(CaseEvent) if field.d
 _FIELDS = {field.name for field in fields(CaseEvent)}
 
 
-def encode(case: CaseSeen) -> bytes:
+def encode(case: CaseHistory) -> bytes:
     """The events of a case, without default values."""
     return canonical([_values(event) for event in case.events.values()])
 
 
-def decode(case_id: CaseId, data: bytes | None) -> CaseSeen:
+def decode(case_id: CaseId, data: bytes | None) -> CaseHistory:
     """The events of a case; fields of newer writers are ignored. None: no events yet."""
     if data is None:
-        return CaseSeen(case_id)
+        return CaseHistory(case_id)
     events = [_event(case_id, values) for values in peek(data)]
-    return CaseSeen(case_id, {event.key: event for event in events})
+    return CaseHistory(case_id, {event.key: event for event in events})
 
 
 def by_case(events: Iterable[CaseEvent]) -> Mapping[CaseId, list[CaseEvent]]:

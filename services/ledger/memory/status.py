@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from services.contracts.base import CaseId
 from services.core.errors import LedgerAway
-from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus
+from services.core.status.case_status import CaseEvent, CaseHistory, CaseStatus
 from services.core.status.store import Filter, Tally
 from services.ledger.encoding import case_status as encoding
 
@@ -17,17 +17,17 @@ class MemoryStatusStore:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.away: str | None = None
         self._clock = clock
-        self._cases: dict[CaseId, CaseSeen] = {}
+        self._cases: dict[CaseId, CaseHistory] = {}
         self._sums: Counter[encoding.Count] = Counter()
         self._published: bytes | None = None
 
     async def observe(self, events: Sequence[CaseEvent]) -> None:
         self._check()
         for case_id, new in encoding.by_case(events).items():
-            self._cases[case_id], delta = self._cases.get(case_id, CaseSeen(case_id)).with_(new)
+            self._cases[case_id], delta = self._cases.get(case_id, CaseHistory(case_id)).with_(new)
             self._sums.update(encoding.counts(delta, self._now_ms()))
 
-    async def case(self, case_id: CaseId) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseHistory | None:
         self._check()
         return self._cases.get(case_id)
 
@@ -65,7 +65,7 @@ class MemoryStatusStore:
         return len(gone)
 
     def _statuses(self) -> list[CaseStatus]:
-        return [status for case in self._cases.values() for status in case.standings()]
+        return [status for case in self._cases.values() for status in case.statuses()]
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from services.contracts.base import CaseId
-from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus
+from services.core.status.case_status import CaseEvent, CaseHistory, CaseStatus
 from services.core.status.store import Filter, Tally
 from services.ledger.encoding import case_status as encoding
 from services.ledger.sqlite.commits import SqliteCommits
@@ -58,7 +58,7 @@ class SqliteStatusStore:
     async def observe(self, events: Sequence[CaseEvent]) -> None:
         await self._commits.run(partial(_observe, events=events))
 
-    async def case(self, case_id: CaseId) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseHistory | None:
         rows = await self._read("SELECT body FROM seen WHERE case_id = ?", (case_id,))
         return encoding.decode(case_id, rows[0][0]) if rows else None
 
@@ -75,7 +75,7 @@ class SqliteStatusStore:
         return [
             status
             for case_id, work_id, body in rows
-            for status in encoding.decode(case_id, body).standings()
+            for status in encoding.decode(case_id, body).statuses()
             if status.work_id == work_id
         ]
 
@@ -122,9 +122,9 @@ def _observe(db: sqlite3.Connection, now: float, events: Iterable[CaseEvent]) ->
             )
 
 
-def _replace(db: sqlite3.Connection, before: CaseSeen, after: CaseSeen) -> None:
-    rows = {_row(status) for status in after.standings()}
-    had = {_row(status) for status in before.standings()}
+def _replace(db: sqlite3.Connection, before: CaseHistory, after: CaseHistory) -> None:
+    rows = {_row(status) for status in after.statuses()}
+    had = {_row(status) for status in before.statuses()}
     works = {row[:2] for row in rows}
     db.executemany(
         "DELETE FROM standing WHERE case_id = ? AND work_id = ?", [row[:2] for row in had if row[:2] not in works]

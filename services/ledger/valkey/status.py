@@ -19,7 +19,7 @@ from typing import Any
 from services.contracts.base import CaseId
 from services.contracts.codec import canonical, loads
 from services.contracts.topics import topics
-from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus
+from services.core.status.case_status import CaseEvent, CaseHistory, CaseStatus
 from services.core.status.store import Filter, Tally
 from services.ledger.encoding import case_status as encoding
 from services.ledger.valkey.server import ValkeyServer
@@ -55,7 +55,7 @@ class ValkeyStatusStore:
             while not await self._observed(case_id, new):
                 pass  # another writer was first; each round at least one writer makes progress
 
-    async def case(self, case_id: CaseId) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseHistory | None:
         body = await self._server.command("HGET", _SEEN, case_id)
         return None if body is None else encoding.decode(case_id, body)
 
@@ -96,7 +96,7 @@ class ValkeyStatusStore:
             for name, body in page.items():
                 case = encoding.decode(name.decode(), body)
                 if case.ended_before(before):
-                    dropped += await self._change(case, body, b"", list(_moved(case, CaseSeen(case.case_id))))
+                    dropped += await self._change(case, body, b"", list(_moved(case, CaseHistory(case.case_id))))
             if cursor == 0:
                 return dropped
 
@@ -111,7 +111,7 @@ class ValkeyStatusStore:
             commands.append(["HINCRBY", _SLICES if count[0] == "slice" else _COUNTS, _field(count), str(n)])
         return await self._change(before, body or b"", encoding.encode(after), commands)
 
-    async def _change(self, case: CaseSeen, before: bytes, after: bytes, commands: list[Command]) -> bool:
+    async def _change(self, case: CaseHistory, before: bytes, after: bytes, commands: list[Command]) -> bool:
         words = ["", case.case_id, before, after, canonical(commands)]
         return bool(await self._server.script("observe", [_SEEN], words))
 
@@ -123,7 +123,7 @@ class ValkeyStatusStore:
             status
             for (case_id, work_id), body in zip(works, bodies, strict=True)
             if body is not None
-            for status in encoding.decode(case_id, body).standings()
+            for status in encoding.decode(case_id, body).statuses()
             if status.work_id == work_id
         ]
 
@@ -131,10 +131,10 @@ class ValkeyStatusStore:
         return int(self._clock() * 1000)
 
 
-def _moved(before: CaseSeen, after: CaseSeen) -> Iterator[Command]:
+def _moved(before: CaseHistory, after: CaseHistory) -> Iterator[Command]:
     """The commands that update the sorted sets."""
-    was = {status.work_id: status for status in before.standings()}
-    now = {status.work_id: status for status in after.standings()}
+    was = {status.work_id: status for status in before.statuses()}
+    now = {status.work_id: status for status in after.statuses()}
     for work_id, status in was.items():
         name = _field([status.case_id, work_id])
         if work_id not in now:
