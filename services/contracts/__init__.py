@@ -1,1 +1,1 @@
-"""The contract: every message of the stream as a frozen, versioned type, and the topics as data."""
+"""The contract: all messages of the stream as frozen, versioned types, and the topics as data."""

@@ -1,4 +1,4 @@
-"""What every message has in common: frozen, strict in what it knows, tolerant of what it doesn't."""
+"""The base of every message: frozen, strict about known fields, tolerant of unknown ones."""
 
 from typing import Annotated, Any, NewType, Self
 
@@ -20,7 +20,8 @@ CaseId = NewType(
     Annotated[
         str,
         Field(
-            pattern=r"^case-[0-9a-f]{32}$", description="Digest of the normalised question, gold and context included."
+            pattern=r"^case-[0-9a-f]{32}$",
+            description="Digest of the normalised question, including gold answer and context.",
         ),
     ],
 )
@@ -35,7 +36,7 @@ CallId = NewType(
     "CallId",
     Annotated[
         str,
-        Field(pattern=r"^call-[0-9a-f]{32}$", description="Digest of the exact request and the number of the ask."),
+        Field(pattern=r"^call-[0-9a-f]{32}$", description="Digest of the exact request and the ask number."),
     ],
 )
 RecordId = NewType(
@@ -48,16 +49,17 @@ Version = Annotated[str, Field(pattern=r"^[0-9]{1,4}\.[0-9]{1,4}$", description=
 
 
 class Value(BaseModel):
-    """A part of a message. Frozen; fields that this version doesn't know are kept and written back."""
+    """A part of a message. Frozen; unknown fields are preserved and written back."""
 
     model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
     def with_(self, **changes: Any) -> Self:
-        """A copy with some fields replaced, unknown fields included. Not validated: callers pass typed values."""
+        """Return a copy with some fields replaced; unknown fields are kept. Not validated: callers pass typed
+        values."""
         return self.model_copy(update=changes)
 
 
 class Message(Value):
-    """A message of a topic: a value that names the schema version of its writer."""
+    """A message of a topic. It carries the schema version of its writer."""
 
     version: Version = Field(default=VERSION)

@@ -1,4 +1,4 @@
-"""The case: one message a question, which travels whole, and its parts."""
+"""The case: one message per question, with all of its parts."""
 
 from typing import Literal, assert_never
 
@@ -8,7 +8,8 @@ from services.contracts.base import CallId, CaseId, Message, PathId, RecipeId, V
 from services.contracts.question import Letter, Question
 
 Stage = Literal["generate", "verify", "score", "refine", "reason", "summarize"]
-"""What a model call is for: `refine` rewrites a medium case's path, `reason` reasons a difficult case anew."""
+"""The purpose of a model call: `refine` rewrites a path of a medium case, `reason` solves a difficult case from
+scratch."""
 
 Difficulty = Literal["easy", "medium", "difficult"]
 Origin = Literal["generated", "refined", "regenerated"]
@@ -16,11 +17,11 @@ FinishReason = Literal["stop", "length", "other"]
 
 
 class Usage(Value):
-    """Tokens that a server counted for a call, as the ledger holds them."""
+    """Tokens of a call as counted by the server and stored in the ledger."""
 
-    prompt: int = Field(default=0, ge=0, description="Tokens read, cached ones included.")
-    completion: int = Field(default=0, ge=0, description="Tokens written, thinking included.")
-    cached: int = Field(default=0, ge=0, description="Of `prompt`, those that the server had in its prefix cache.")
+    prompt: int = Field(default=0, ge=0, description="Tokens read, including cached ones.")
+    completion: int = Field(default=0, ge=0, description="Tokens written, including thinking.")
+    cached: int = Field(default=0, ge=0, description="The part of `prompt` that was in the server's prefix cache.")
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
@@ -31,36 +32,36 @@ class Usage(Value):
 
 
 class Call(Value):
-    """A paid model call that a path rests on, asks that couldn't be read included."""
+    """A paid model call behind a path, including asks with an unreadable reply."""
 
     call_id: CallId
-    stage: Stage = Field(description="What the call was for.")
+    stage: Stage = Field(description="The purpose of the call.")
     alias: str = Field(description="The recipe's model alias.")
     usage: Usage = Field(description="Tokens of this call.")
 
 
 class Verdict(Value):
-    """Whether a path holds."""
+    """Whether a path is correct."""
 
     outcome: Literal["correct", "error", "unjudged"] = Field(
-        description="unjudged: nobody could tell; such a path is unknown, not in error."
+        description="unjudged: no decision was possible; such a path is unknown, not in error."
     )
-    reason: str = Field(max_length=4_000, description="The judge's one or two sentences, or the check's.")
+    reason: str = Field(max_length=4_000, description="One or two sentences by the judge or the check.")
     by: Literal["judge", "stated_answer", "cut_off", "empty", "leak", "failure"] = Field(
-        description="Who decided: the judge, or a check that needs no model; `failure`: nobody could."
+        description="Who decided: the judge, or a check without a model; `failure`: no decision was possible."
     )
     judged: Literal["correct", "error"] | None = Field(
-        default=None, description="What the judge said, where one was asked and could be read."
+        default=None, description="The judge's outcome, if a judge was asked and its reply was readable."
     )
     stated: Letter | None = Field(default=None, description="The option letter that the path itself states, if any.")
 
 
 class Score(Value):
-    """How good a correct path is."""
+    """The quality of a correct path."""
 
-    value: int | None = Field(ge=0, le=5, description="0 to 5; none where no reply could be read: it ranks last.")
+    value: int | None = Field(ge=0, le=5, description="0 to 5; null if no reply was readable: the path ranks last.")
     justification: str = Field(
-        default="", max_length=4_000, description="The ranker's one sentence; or why no score could be read."
+        default="", max_length=4_000, description="One sentence by the ranker, or the reason why there is no score."
     )
 
 
@@ -69,30 +70,34 @@ class Path(Value):
 
     path_id: PathId
     origin: Origin = Field(
-        description="generated: of the plan. refined: rewritten from its parent. regenerated: by the strong model."
+        description="generated: from the plan. refined: rewritten from its parent. regenerated: by the strong model."
     )
     round: int = Field(ge=0, description="0 for generated; the refining round, from 1, otherwise.")
-    slot: int = Field(ge=0, description="Its place in the plan (or in the round).")
+    slot: int = Field(ge=0, description="Index in the plan (or in the round).")
     alias: str = Field(description="The recipe's alias of the model that wrote it.")
-    temperature: float = Field(ge=0, description="The sampling temperature it was written at.")
-    parents: tuple[PathId, ...] = Field(default=(), description="The paths it was rewritten from or told of.")
+    temperature: float = Field(ge=0, description="Sampling temperature of the text.")
+    parents: tuple[PathId, ...] = Field(
+        default=(), description="The paths it was rewritten from, or whose reasons its prompt contains."
+    )
     text: str = Field(default="", description="The answer's text; thinking stays in the ledger, under the call id.")
     finish_reason: FinishReason | None = Field(
         default=None,
-        description="Why the model stopped; length: it was cut off; other: it was interrupted. None where the call "
-        "failed or brought no whole text.",
+        description="Why the model stopped; length: the text is truncated; other: it was interrupted. Null if the call "
+        "failed or returned no complete text.",
     )
     failure: str | None = Field(
         default=None,
-        description="Why there is no text: its call failed for good, or all asks were interrupted, refused or empty.",
+        description="Why there is no text: the call failed finally, or all asks were interrupted, refused or empty.",
     )
-    calls: tuple[Call, ...] = Field(default=(), description="Every call paid for it: written, judged, scored.")
-    verdict: Verdict | None = Field(default=None, description="None until the verifier has seen it.")
-    score: Score | None = Field(default=None, description="Only where the verdict is correct.")
+    calls: tuple[Call, ...] = Field(
+        default=(), description="Every call paid for this path: generation, judgement, score."
+    )
+    verdict: Verdict | None = Field(default=None, description="Null until the verifier has judged the path.")
+    score: Score | None = Field(default=None, description="Only if the verdict is correct.")
 
     @property
     def standing(self) -> Literal["unverified", "correct", "error", "unknown"]:
-        """Where the path stands; a failed call and an unjudged path are both unknown."""
+        """The state of the path; a failed call and an unjudged path are both unknown."""
         if self.failure is not None:
             return "unknown"
         if self.verdict is None:
@@ -108,27 +113,29 @@ class Path(Value):
 
 
 class Case(Message):
-    """A question on its way, with all that has been found out so far. The key of its messages is the case id."""
+    """A question with all results so far. The key of its messages is the case id."""
 
     case_id: CaseId
     work_id: WorkId
     recipe_id: RecipeId
-    life: int = Field(default=0, ge=0, description="0; a redrive adds one. What is asked again is a new call.")
+    life: int = Field(
+        default=0, ge=0, description="0; a redrive adds one. A call made again in a new life is a new call."
+    )
     question: Question = Field(description="The question itself.")
     paths: tuple[Path, ...] = Field(
-        default=(), max_length=200, description="All paths so far, of every round; their order says nothing."
+        default=(), max_length=200, description="All paths so far, from every round, in no particular order."
     )
-    difficulty: Difficulty | None = Field(default=None, description="Set once, when the plan's paths are verified.")
+    difficulty: Difficulty | None = Field(default=None, description="Set once, when the planned paths are verified.")
     rounds: int = Field(default=0, ge=0, description="Refining rounds done.")
     kept: tuple[PathId, ...] = Field(default=(), description="On acceptance: the paths that become records.")
     gold_disputed: bool = Field(
         default=False,
-        description="Every path that states an answer states the same other answer than gold: for people to see.",
+        description="All paths that state an answer state the same one, and it differs from gold. For human review.",
     )
-    rejected: str | None = Field(default=None, description="On rejection: why.")
+    rejected: str | None = Field(default=None, description="On rejection: the reason.")
 
     def path(self, path_id: str) -> Path:
-        """The path with this id. KeyError where there is none."""
+        """The path with this id. Raises KeyError if there is none."""
         for path in self.paths:
             if path.path_id == path_id:
                 return path

@@ -1,4 +1,4 @@
-"""JSON bytes to messages and back. Same message, same bytes."""
+"""Encode messages as JSON bytes and decode them. The same message yields the same bytes."""
 
 import re
 from typing import Any, TypeVar
@@ -16,28 +16,28 @@ _INT64 = range(-(2**63), 2**64)
 
 
 class Malformed(ValueError):
-    """The bytes are no such message, and never will be."""
+    """The bytes are not a valid message of this type."""
 
 
 class UnknownVersion(ValueError):
-    """A message of another major version than this code reads: a newer reader may know it."""
+    """The message has another major version; a newer reader may accept it."""
 
 
 def encode(value: Value) -> bytes:
-    """The bytes of a message or value: known fields first, in the order of their definition, then unknown ones."""
+    """Encode a message or value: known fields in the order of their definition, then unknown fields."""
     return orjson.dumps(value.model_dump())
 
 
 def decode(kind: type[M], data: bytes) -> M:
-    """The message that these bytes hold, unknown fields included.
+    """Decode a message, including unknown fields.
 
-    Raises Malformed (not JSON; a field missing or of the wrong type, and "3" is no integer; an integer of more than 64
-    bits; a number that is not finite; broken Unicode; some 200 levels of nesting), UnknownVersion for another major
-    version.
+    Raises Malformed (not JSON; a field missing or of the wrong type, where "3" is not an integer; an integer of more
+    than 64 bits; a number that is not finite; broken Unicode; some 200 levels of nesting), or UnknownVersion for
+    another major version.
     """
     raw = loads(data)
     if not isinstance(raw, dict):
-        raise Malformed(f"a {kind.__name__} is a JSON object, this is not")
+        raise Malformed(f"a {kind.__name__} must be a JSON object")
     _check_version(raw.get("version"))
     try:
         return kind.model_validate_json(data, strict=True)
@@ -46,23 +46,23 @@ def decode(kind: type[M], data: bytes) -> M:
 
 
 def loads(data: bytes | str) -> Any:
-    """Parse JSON. Raises Malformed where it is none, or holds what can't be written back as it was."""
+    """Parse JSON. Raises Malformed for invalid JSON, and for values that cannot be written back unchanged."""
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise Malformed(f"not JSON: {error}") from error
     text = data.encode() if isinstance(data, str) else data
-    if _LONG_INTEGER.search(text):  # orjson turns larger integers into floats in silence: look again, exactly
+    if _LONG_INTEGER.search(text):  # orjson silently converts larger integers to floats: parse again, exactly
         try:
             exact = pydantic_core.from_json(text)
-        except ValueError as error:  # orjson took it: what is left is its depth
-            raise Malformed(f"not JSON that can be read back: {error}") from error
+        except ValueError as error:  # orjson accepted it, so only its depth can be wrong
+            raise Malformed(f"JSON that cannot be read back: {error}") from error
         _refuse_large_integers(exact)
     return value
 
 
 def peek(data: bytes | str) -> Any:
-    """Parse JSON to look at, never to be written back: a third of what `loads` costs a large case. Raises Malformed."""
+    """Parse JSON that is never written back, at a third of the cost of `loads` for a large case. Raises Malformed."""
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -70,12 +70,12 @@ def peek(data: bytes | str) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """The bytes that stand for a JSON value in a digest: sorted keys, no spaces."""
+    """The canonical form of a JSON value for digests: sorted keys, no spaces."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def explain(error: ValidationError) -> str:
-    """A validation error in a line: which field, and what was wrong with it; never the input itself."""
+    """A validation error in one line: each field and its problem, never the input itself."""
     parts = (f"{'.'.join(str(p) for p in e['loc']) or 'message'}: {e['msg']}" for e in error.errors(include_url=False))
     return "; ".join(parts)[:2_000]
 
@@ -85,7 +85,7 @@ def _check_version(version: Any) -> None:
         raise Malformed("version: must be 'major.minor'")
     if int(version.split(".")[0]) != MAJOR:
         raise UnknownVersion(
-            f"schema version {version}: this service reads {MAJOR}.x; deploy a newer one, then redrive"
+            f"schema version {version}: this service reads {MAJOR}.x; deploy a newer service, then redrive"
         )
 
 

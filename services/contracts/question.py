@@ -1,4 +1,4 @@
-"""The question, as it comes in."""
+"""The question, and its submission."""
 
 from typing import Annotated, Self
 
@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from services.contracts.base import CaseId, Message, RecipeId, Value
 
 LETTERS = "ABCDEFGHIJ"
-"""The option letters that a question may use, in order. Ten covers every known source (MedQA has five)."""
+"""The allowed option letters, in order. Ten letters cover every known source (MedQA has five)."""
 
 Letter = Annotated[str, Field(pattern=rf"^[{LETTERS[0]}-{LETTERS[-1]}]$")]
 Text = Annotated[str, Field(min_length=1, max_length=20_000)]
@@ -23,16 +23,18 @@ class Question(Value):
     )
     answer: Letter = Field(description="The gold answer: one letter of the options.")
     context: tuple[Text, ...] = Field(
-        default=(), max_length=50, description="Passages that belong to the question (PubMedQA's abstract)."
+        default=(), max_length=50, description="Passages that belong to the question (such as PubMedQA's abstract)."
     )
-    source: str | None = Field(default=None, max_length=200, description="Where it comes from; not part of its id.")
-    id: str | None = Field(default=None, max_length=200, description="The source's own id; not part of the case id.")
-    subject: str | None = Field(default=None, max_length=200, description="Speciality, where the source gives one.")
+    source: str | None = Field(
+        default=None, max_length=200, description="The origin of the question; not part of the case id."
+    )
+    id: str | None = Field(default=None, max_length=200, description="The id in the source; not part of the case id.")
+    subject: str | None = Field(default=None, max_length=200, description="Speciality, if the source gives one.")
 
     @field_validator("options")
     @classmethod
     def _in_order(cls, options: dict[str, str]) -> dict[str, str]:
-        return dict(sorted(options.items()))  # not every writer keeps the order of an object's fields
+        return dict(sorted(options.items()))  # writers may not preserve the order of an object's fields
 
     @model_validator(mode="after")
     def _options_and_answer_fit(self) -> Self:
@@ -45,11 +47,11 @@ class Question(Value):
 
 
 class Submission(Message):
-    """A question handed in, before admission. In the topic question-submitted; the key is the case id."""
+    """A submitted question, before admission. In the topic question-submitted; the key is the case id."""
 
     case_id: CaseId
     question: Question = Field(description="The question itself.")
     recipe_id: RecipeId | None = Field(
-        default=None, description="Ask for this recipe; none: the current one, and at most once for this question."
+        default=None, description="The requested recipe; null: the current one, and at most once per question."
     )
     life: int = Field(default=0, ge=0, description="0; a redrive of a dead letter adds one.")

@@ -1,4 +1,4 @@
-"""The record: what the stream is for."""
+"""The record: the output of the stream."""
 
 from pydantic import Field
 
@@ -15,26 +15,30 @@ class Record(Message):
     case_id: CaseId
     recipe_id: RecipeId
     life: int = Field(ge=0, description="The case's life: 0; a redrive adds one.")
-    index: int = Field(ge=0, description="Which of the case's records this is, from 0.")
-    of: int = Field(ge=1, description="How many records the case has; with all of them it has ended.")
+    index: int = Field(ge=0, description="Index among the case's records, from 0.")
+    of: int = Field(ge=1, description="Number of records of the case; the case has ended once all of them are written.")
     question: Question = Field(description="The question itself.")
-    difficulty: Difficulty = Field(description="By how many of the plan's paths were found correct.")
-    gold_disputed: bool = Field(description="Every path that states an answer states the same other one than gold.")
+    difficulty: Difficulty = Field(description="Determined by the number of correct planned paths.")
+    gold_disputed: bool = Field(
+        description="All paths that state an answer state the same answer, and it differs from gold."
+    )
     path_id: PathId
-    origin: Origin = Field(description="How the chain of thought came about.")
-    parents: tuple[PathId, ...] = Field(description="The paths it was rewritten from or told of.")
+    origin: Origin = Field(description="The origin of the chain of thought.")
+    parents: tuple[PathId, ...] = Field(
+        description="The paths it was rewritten from, or whose reasons its prompt contains."
+    )
     alias: str = Field(description="The recipe's alias of the model that wrote it.")
     model: str = Field(description="served name@revision of the model that wrote the chain of thought")
-    temperature: float = Field(ge=0, description="The sampling temperature it was written at.")
+    temperature: float = Field(ge=0, description="Sampling temperature of the chain of thought.")
     chain: str = Field(description="The chain of thought.")
     summary: str = Field(description="The chain of thought, condensed into a short explanation of the answer.")
     verdict: Verdict = Field(description="Why the chain of thought counts as correct.")
-    score: Score = Field(description="How good the ranker found it.")
+    score: Score = Field(description="The ranker's score.")
     calls: tuple[Call, ...] = Field(
-        description="The calls this record rests on: its path's, its parents', its summary."
+        description="The calls behind this record: of its path, its parents and its summary."
     )
-    usage: dict[Stage, Usage] = Field(description="Tokens of the whole case by stage, and of this record's summary.")
+    usage: dict[Stage, Usage] = Field(description="Tokens by stage: of the whole case, and of this record's summary.")
     cost: dict[Stage, float] = Field(
-        description="This record's share in USD, by stage: the case's calls divided by `of`, its own summary whole; "
-        "by the recipe's prices, so that the records of a case sum to what the case cost."
+        description="This record's share in USD by stage, at the recipe's prices: the case's calls divided by `of`, "
+        "plus its own summary. The records of a case sum to the case's cost."
     )

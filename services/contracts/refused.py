@@ -1,4 +1,4 @@
-"""The question that admission refused, and what it matched."""
+"""A question that admission refused, and its match."""
 
 from typing import Literal
 
@@ -11,25 +11,25 @@ Reason = Literal["near_duplicate", "evaluation_set"]
 
 
 class Match(Value):
-    """What a refused question is too like."""
+    """The question that a refused question matches."""
 
     where: str = Field(max_length=400, description="The earlier question's case id; or the evaluation set's file name.")
-    id: str = Field(max_length=400, description="Its own id there: the source's, else its line.")
+    id: str = Field(max_length=400, description="Its id there: the source's id, else its line.")
     text: str = Field(max_length=500, description="The beginning of its stem.")
     similarity: float = Field(
-        ge=0, le=1, description="1: the same but for case and punctuation. Else the share of word n-grams in common."
+        ge=0, le=1, description="1: equal except for case and punctuation. Otherwise the share of common word n-grams."
     )
 
 
 class Refused(Message):
-    """A question that was not admitted, before anything was paid for it. In the topic question-refused; the key is the
-    case id."""
+    """A question that was not admitted, before any model call. In the topic question-refused; the key is the case
+    id."""
 
     case_id: CaseId
     question: Question = Field(description="The question itself.")
     life: int = Field(default=0, ge=0, description="The submission's life.")
     reason: Reason = Field(
-        description="near_duplicate: like a question that was admitted before. evaluation_set: like one of a set "
-        "that tests models."
+        description="near_duplicate: similar to an admitted question. evaluation_set: similar to a question of an "
+        "evaluation set."
     )
-    match: Match = Field(description="What it is too like.")
+    match: Match = Field(description="The matching question.")

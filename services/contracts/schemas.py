@@ -1,4 +1,4 @@
-"""The JSON Schema of each message, from its type: what the contract says to readers in any language."""
+"""The JSON Schema of each message, generated from its type, for readers in any language."""
 
 from typing import Any
 
@@ -27,15 +27,15 @@ MESSAGES: dict[str, type[Value]] = {
     "redriven": Redriven,
     "refused": Refused,
 }
-"""Every type that has a schema and an example of its own, by the name that topics.yaml uses: the topics' messages, and
-the parts that people ask for by name."""
+"""All types with a schema and an example of their own, by their name in topics.yaml: the topics' messages, and parts
+that are documented separately."""
 
 
 def json_schema(name: str) -> dict[str, Any]:
-    """The schema (draft 2020-12) of what a reader accepts: fields with a default may be absent, others be added."""
+    """The schema (draft 2020-12) that readers accept: fields with a default may be absent, others may be added."""
     kind = MESSAGES[name]
     schema = kind.model_json_schema(schema_generator=_Generator)
-    if issubclass(kind, Message):  # has a default for writers in Python; a reader wants to be told
+    if issubclass(kind, Message):  # the default is for writers in Python; readers must find the field
         del schema["properties"]["version"]["default"]
         schema["required"] = ["version", *schema["required"]]
     return {
@@ -47,7 +47,7 @@ def json_schema(name: str) -> dict[str, Any]:
 
 
 class _Generator(GenerateJsonSchema):
-    """Pydantic's, without what is said elsewhere: titles that repeat a field's name, defaults of nested objects."""
+    """Pydantic's generator without redundant output: titles equal to field names, defaults of nested objects."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False

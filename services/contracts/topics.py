@@ -1,4 +1,4 @@
-"""The topics as data: proto/topics.yaml, read and checked."""
+"""The topics as data: proto/topics.yaml, parsed and validated."""
 
 from functools import cache
 from pathlib import Path
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _IN_WHEEL = Path(__file__).resolve().parent / "proto"
 PROTO = _IN_WHEEL if _IN_WHEEL.is_dir() else Path(__file__).resolve().parents[2] / "proto"
-"""The contract's folder: in this package in a wheel, beside services/ in a checkout."""
+"""The contract's folder: inside this package in a wheel, next to services/ in a checkout."""
 
 QUESTION_SUBMITTED = "question-submitted"
 QUESTION_REFUSED = "question-refused"
@@ -29,7 +29,7 @@ CURRENT = "current"
 
 
 class Topic(BaseModel):
-    """One topic: who writes it, who reads it, what it holds, and how it is kept."""
+    """One topic: writers, readers, message type and retention."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +40,7 @@ class Topic(BaseModel):
     written_by: tuple[str, ...] = Field(min_length=1)
     read_by: tuple[str, ...] = Field(min_length=1)
     group: str | None = Field(
-        default=None, description="The consumer group, where it isn't the reading service's name."
+        default=None, description="The consumer group, if it differs from the name of the reading service."
     )
     partitions: Annotated[int, Field(ge=1, le=10_000)]
     retention_days: Annotated[int, Field(ge=1)] | None = None
@@ -49,18 +49,18 @@ class Topic(BaseModel):
     @model_validator(mode="after")
     def _kept_one_way(self) -> Self:
         if self.compacted == (self.retention_days is not None):
-            raise ValueError(f"{self.name}: give either retention_days or compacted: true")
+            raise ValueError(f"{self.name}: set either retention_days or compacted: true")
         return self
 
 
 def dead_topic(service: str) -> str:
-    """Where a service's dead letters go."""
+    """The topic of a service's dead letters."""
     return f"{service}-dead"
 
 
 @cache
 def topics() -> dict[str, Topic]:
-    """Every topic by name, dead letters' included, in the order of the file."""
+    """All topics by name, including dead letters, in the order of the file."""
     data = yaml.safe_load((PROTO / "topics.yaml").read_text())
     listed = [Topic(name=name, **fields) for name, fields in data["topics"].items()]
     dead = data["dead_letters"]

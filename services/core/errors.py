@@ -1,18 +1,18 @@
-"""The tree of errors: named after the boundary that was crossed, and by what the caller is to do.
+"""The error hierarchy: named by the boundary that failed and by the caller's reaction.
 
     Trouble
-    ├── Dead               the message can't be processed: dead-letter it, by kind
-    ├── Away               a dependency is away or slow: hold the message, try again; never a dead letter
+    ├── Dead               the message cannot be processed: write a dead letter of its kind
+    ├── Away               a dependency is unavailable or slow: hold the message and retry; never a dead letter
     │   ├── BrokerAway
     │   ├── LedgerAway
-    │   ├── BudgetSpent    admission stops until the sum is raised
-    │   └── ModelAway      refused connection, 429, 503, and an operator's errors (401, 403, unknown model)
-    ├── Retry              a call went wrong once (time-out, 500, reset, broken body): a few times, then final
-    ├── Reject             a call that will never work (400, context too long, content refused)
-    ├── BadIndex           a file is no evaluation index that this code reads: make it again
-    └── Draining           the process is going: take nothing new, acknowledge nothing more
+    │   ├── BudgetSpent    admission stops until the budget is raised
+    │   └── ModelAway      refused connection, 429, 503, and configuration errors (401, 403, unknown model)
+    ├── Retry              a call failed (time-out, 500, reset, broken body): retry a few times, then final
+    ├── Reject             a call that can never succeed (400, context too long, content refused)
+    ├── BadIndex           a file is not an evaluation index of this version: build it again
+    └── Draining           the process is shutting down: start nothing new, acknowledge nothing more
 
-`Retry` and `Reject` never leave services.llm: they end as a `Failure` in the ledger.
+`Retry` and `Reject` never leave services.llm: they are stored as a `Failure` in the ledger.
 """
 
 from typing import ClassVar, Literal
@@ -20,15 +20,15 @@ from typing import ClassVar, Literal
 from services.contracts.dead import DeadKind
 
 Dependency = Literal["broker", "ledger", "model", "budget", "other"]
-"""What a message may have to wait for."""
+"""A dependency that a message may wait for."""
 
 
 class Trouble(Exception):
-    """The root of what this system raises on purpose. The message says what was wrong, where, and what to do."""
+    """The base of all errors that this system raises on purpose. The text gives cause, place and remedy."""
 
 
 class Dead(Trouble):
-    """The message can't be processed; its kind says whether a redrive is worth while."""
+    """The message cannot be processed; its kind shows whether a redrive is useful."""
 
     def __init__(self, kind: DeadKind, error: str, *, trips_circuit: bool = True) -> None:
         """`trips_circuit`: whether a burst of these may open the service's circuit; not where the sender alone is at
@@ -40,51 +40,51 @@ class Dead(Trouble):
 
 
 class Away(Trouble):
-    """A dependency is away: wait and try again, with the message held."""
+    """A dependency is unavailable: hold the message and retry."""
 
     dependency: ClassVar[Dependency] = "other"
 
     def __init__(self, error: str, retry_after: float | None = None) -> None:
         super().__init__(error)
         self.retry_after = retry_after
-        """Seconds that the other side asked to wait, if it did."""
+        """Seconds to wait, if the dependency named them."""
 
 
 class BrokerAway(Away):
-    """Kafka doesn't answer."""
+    """Kafka does not answer."""
 
     dependency = "broker"
 
 
 class LedgerAway(Away):
-    """The call ledger doesn't answer."""
+    """The call ledger does not answer."""
 
     dependency = "ledger"
 
 
 class ModelAway(Away):
-    """A model server takes no calls now."""
+    """A model server accepts no calls now."""
 
     dependency = "model"
 
 
 class BudgetSpent(Away):
-    """What is spent and reserved has reached the budget: the question waits for a larger one, or for cases that cost
-    less than was thought."""
+    """The amount spent and reserved has reached the budget. The question waits for a larger budget, or for cases that
+    cost less than estimated."""
 
     dependency = "budget"
 
 
 class Retry(Trouble):
-    """A call went wrong, and the same request may well work."""
+    """A call failed, and the same request may succeed."""
 
 
 class Reject(Trouble):
-    """This request will never work."""
+    """This request can never succeed."""
 
 
 class BadIndex(Trouble):
-    """What should be an evaluation index is none of this version: why, and what to do."""
+    """A file is not an evaluation index of this version. The text gives cause and remedy."""
 
 
 class Draining(Trouble):

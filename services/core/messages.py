@@ -9,7 +9,7 @@ from services.contracts.base import Message
 
 @dataclass(frozen=True)
 class Position:
-    """A record's place in Kafka. As text: topic/partition/offset."""
+    """The position of a record in Kafka. As text: topic/partition/offset."""
 
     topic: str
     partition: int
@@ -21,7 +21,7 @@ class Position:
 
 @dataclass(frozen=True)
 class ConsumedRecord:
-    """A message as Kafka gave it."""
+    """A message as read from Kafka."""
 
     topic: str
     partition: int
@@ -30,17 +30,17 @@ class ConsumedRecord:
     value: bytes | None
     headers: Mapping[str, bytes]
     timestamp_ms: int = field(default=0, compare=False)
-    """When it was written, in Unix time. For people to see: no output may depend on it."""
+    """When it was written, in Unix time. For display only: no output may depend on it."""
 
     @property
     def position(self) -> Position:
-        """Its topic, partition and offset."""
+        """Topic, partition and offset."""
         return Position(self.topic, self.partition, self.offset)
 
 
 @dataclass(frozen=True)
 class OutgoingRecord:
-    """A message to be published."""
+    """A message to publish."""
 
     topic: str
     key: bytes
@@ -58,9 +58,9 @@ class Emit:
 
 
 class Sink(Protocol):
-    """Where messages go."""
+    """The port that publishes messages."""
 
     async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
-        """Return once the broker has confirmed all of them. Raises BrokerAway where it can't be reached: then some may
-        have been written, and all are to be published again."""
+        """Publish all; return once the broker has confirmed them. Raises BrokerAway if the broker is unreachable: some
+        messages may have been written, and the caller publishes all of them again."""
         ...

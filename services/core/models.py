@@ -1,4 +1,4 @@
-"""The port to every model server: a real adapter (llm/dispatcher.py) and a fake (llm/fake.py)."""
+"""The port to model servers: a real adapter (llm/dispatcher.py) and a fake (llm/fake.py)."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,10 +7,10 @@ from services.core.ledger.calls import Answer, Request
 
 
 class Models(Protocol):
-    """Every model, behind the call ledger."""
+    """All models, behind the call ledger."""
 
     async def ask(self, requests: Sequence[Request]) -> list[Answer]:
-        """Ask all of these at once; one answer a request, in order. A call that the ledger holds is not made again; one
-        that runs elsewhere is waited for. Waits while a model or the ledger is away. Raises Draining once the process
-        is going and a call would have to be started."""
+        """Make these calls concurrently; returns one answer per request, in order. A call whose reply is in the ledger
+        is not made again; a call leased by another owner is awaited. Waits while a model or the ledger is unavailable.
+        Raises Draining if the process is shutting down and a call would have to start."""
         ...

@@ -6,22 +6,23 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Owner:
-    """One process. As text `HOST-SERVICE-PID-NONCE`: the ledger, the logs and the model server's log hold that."""
+    """One process. Its text form `HOST-SERVICE-PID-NONCE` is used in the ledger, the logs and the model server's
+    log."""
 
     host: str
     """The host, or the worker's name (a pod's); may contain dashes."""
     service: str
-    """Without dashes."""
+    """Contains no dashes."""
     pid: int
     nonce: str
-    """Random hex digits: a pid and a host may come again, the whole name never does."""
+    """Random hex digits: pid and host may repeat, the whole name never does."""
 
     def __str__(self) -> str:
         return f"{self.host}-{self.service}-{self.pid}-{self.nonce}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The owner of this name. Raises ValueError for any other text."""
+        """Parse an owner's text form. Raises ValueError for any other text."""
         try:
             host, service, pid, nonce = text.rsplit("-", 3)
             return cls(host, service, int(pid), nonce)

@@ -1,7 +1,7 @@
-"""What is wrong with a store for good, beside services.core.errors.LedgerAway (not now)."""
+"""Permanent errors of a store; services.core.errors.LedgerAway is the temporary one."""
 
 from services.core.errors import Trouble
 
 
 class LedgerUnusable(Trouble):
-    """The address or what stands there can't serve as a ledger: waiting won't help, an operator must act."""
+    """The address, or the store at it, cannot serve as a ledger. Waiting does not help: an operator must act."""

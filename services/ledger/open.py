@@ -1,4 +1,4 @@
-"""From an address to a ledger, or to the status store beside it."""
+"""Open the ledger at an address, or the status store next to it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,13 +12,13 @@ from services.ledger.errors import LedgerUnusable
 
 @asynccontextmanager
 async def open_ledger(url: str) -> AsyncIterator[Ledger]:
-    """The ledger at an address, until the block ends.
+    """Open the ledger at an address, until the end of the block.
 
     `sqlite:///absolute/path` (a local disk, never a network one), `valkey://host:6379/0` or `redis://…` (with TLS:
     `valkeys://`, `rediss://`; a socket: `unix:///path`), `memory://` (a new one each time, for tests).
 
-    Raises LedgerUnusable for another address, or a store that can't serve (a damaged file, a newer schema, a server
-    that evicts keys); LedgerAway where the store can't be reached now.
+    Raises LedgerUnusable for another address or an unusable store (a damaged file, another schema, a server that evicts
+    keys); LedgerAway if the store is unreachable now.
     """
     scheme = urlsplit(url).scheme
     match scheme:
@@ -42,8 +42,8 @@ async def open_ledger(url: str) -> AsyncIterator[Ledger]:
 
 @asynccontextmanager
 async def open_status_store(url: str) -> AsyncIterator[StatusStore]:
-    """The status store beside the ledger at this address: in SQLite a file of its own (ledger.sqlite has
-    ledger.standings.sqlite), on a server keys of its own. Raises as `open_ledger`."""
+    """Open the status store next to the ledger at this address: for SQLite a separate file (ledger.standings.sqlite
+    next to ledger.sqlite), on a server separate keys. Raises the same errors as `open_ledger`."""
     scheme = urlsplit(url).scheme
     match scheme:
         case "memory":
@@ -67,7 +67,7 @@ async def open_status_store(url: str) -> AsyncIterator[StatusStore]:
 
 def _unknown(scheme: str) -> LedgerUnusable:
     return LedgerUnusable(
-        f"no ledger of the kind {scheme!r}: give sqlite:///absolute/path, valkey://host:port/0 or "
+        f"unknown ledger scheme {scheme!r}: use sqlite:///absolute/path, valkey://host:port/0 or "
         "redis://host:port/0 (valkeys, rediss: with TLS), or memory://"
     )
 

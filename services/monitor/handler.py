@@ -61,5 +61,5 @@ class CaseRecorder:
             return True
         case = await self._standings.case(found.case_id)
         return case is not None and any(
-            (each.work_id, each.life, each.end) == (found.work_id, found.life, "accepted") for each in case.standings()
+            (each.work_id, each.life, each.end) == (found.work_id, found.life, "accepted") for each in case.statuses()
         )

@@ -1,6 +1,6 @@
-"""The topics as an AsyncAPI 3.0 document: for people and tools outside, in any language.
+"""The topics as an AsyncAPI 3.0 document, for external people and tools in any language.
 
-What a message holds, field by field, stands in its JSON Schema, which the document points to.
+Its messages refer to the JSON Schemas, which describe the fields.
 """
 
 from collections.abc import Collection, Iterable
@@ -14,31 +14,31 @@ KAFKA_BINDING = "0.5.0"
 DAY_MS = 86_400_000
 
 DESCRIPTION = """\
-The topics of ReasonMed as a stream: medical questions in, verified chains of thought out. Anybody may read any of
-them, in a consumer group of their own; what a service reads here is no business of its neighbours.
+The topics of ReasonMed as a stream: medical questions in, verified chains of thought out. Any consumer may
+read any topic in a consumer group of its own, without effect on the services.
 
-**Repeats.** Delivery is at least once: the same id with the same bytes may come twice, in the same partition, any time
-later. Recognise a repeat by its bytes and drop it. (Not in compacted topics, where the last value of a key counts.)
-Two messages of one id with different bytes are a defect: please report it.
+**Repeats.** Delivery is at least once: the same id with the same bytes may arrive again in the same partition, at any
+later time. Recognise a repeat by its bytes and drop it. (Except in compacted topics, where the last value of a key
+counts.) Two messages with the same id and different bytes are a defect: please report it.
 
-**Ids.** A case id is the digest of the question; a work id that of the case under its recipe; a redrive begins a new
-*life* of the work. A case ends once in a life: all its records in `record-completed`, or in `case-rejected`, or as a
-dead letter.
+**Ids.** A case id is the digest of the question; a work id is the digest of the case and its recipe; a redrive
+starts a new *life* of the work. A case ends once per life: with all its records in `record-completed`, in
+`case-rejected`, or as a dead letter.
 
-**Versions.** Every message names its writer's schema version, `major.minor`. Within a major version fields are only
-added: ignore what you don't know, and expect absent what has a default.
+**Versions.** Every message names its writer's schema version, `major.minor`. Within a major version fields are
+only added: ignore unknown fields, and expect that fields with a default may be absent.
 
 **Compression.** Producers compress batches with zstd: a consumer's client needs zstd support.
 
-**Time** is Kafka's own timestamp: there is none in the bodies.
+**Time** is Kafka's timestamp; message bodies contain none.
 """
 
 _CURRENT = "current-recipe"
-"""The other kind of message in `recipes`."""
+"""The second message type of `recipes`."""
 
 
 def document(topics: Iterable[Topic]) -> dict[str, Any]:
-    """The AsyncAPI document of these topics, as plain data. Pure."""
+    """The AsyncAPI document of these topics, as plain data."""
     topics = list(topics)
     return {
         "asyncapi": "3.0.0",
@@ -70,7 +70,7 @@ def _channel(topic: Topic) -> dict[str, Any]:
 
 
 def _operations(topic: Topic) -> Iterable[tuple[str, dict[str, Any]]]:
-    """Who writes and who reads: an operation each. `taps` stands for anybody, in a group of their own."""
+    """One operation per writer and reader. `taps` stands for any other consumer group."""
     channel = {"$ref": f"#/channels/{topic.name}"}
     for writer in topic.written_by:
         yield f"{writer}-writes-{topic.name}", {"action": "send", "channel": channel, "tags": [{"name": writer}]}
@@ -104,7 +104,7 @@ def _message(topic: Topic) -> dict[str, Any]:
 def _dead_letter(topic: Topic) -> dict[str, Any]:
     return {
         "title": topic.message,
-        "summary": f"Why it is dead is JSON in the header `{DEAD_LETTER_HEADER}`; the original's headers are kept.",
+        "summary": f"The reason is JSON in the header `{DEAD_LETTER_HEADER}`; the original headers are kept.",
         "contentType": "application/octet-stream",
         "headers": {
             "type": "object",
@@ -117,7 +117,7 @@ def _dead_letter(topic: Topic) -> dict[str, Any]:
                 }
             },
         },
-        "payload": {"description": "The bytes of the message that died, whatever they were."},
+        "payload": {"description": "The unchanged bytes of the original message."},
         "bindings": _key({"description": topic.key}),
         "x-header-schema": {"$ref": f"./schemas/{VERSION}/dead_letter.json"},
     }
@@ -126,7 +126,7 @@ def _dead_letter(topic: Topic) -> dict[str, Any]:
 def _current() -> dict[str, Any]:
     return {
         "title": _CURRENT,
-        "summary": f"Under the key `{CURRENT}`: the id of the recipe that new cases get.",
+        "summary": f"Under the key `{CURRENT}`: the id of the recipe for new cases.",
         "payload": {"type": "string", "pattern": "^recipe-[0-9a-f]{32}$"},
         "bindings": _key({"type": "string", "const": CURRENT}),
     }

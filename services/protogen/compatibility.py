@@ -1,7 +1,7 @@
-"""What may change within a major version: optional fields may be added, and nothing else.
+"""Compatibility within a major version: optional fields may be added, nothing else may change.
 
-While a deploy is under way, old readers read new messages and new readers old ones. So what is widened breaks the one,
-as what is narrowed breaks the other. Descriptions and titles may change at any time.
+During a deploy, old readers read new messages and new readers read old ones. A wider type breaks old readers, a
+narrower type breaks new readers. Descriptions and titles may change at any time.
 """
 
 from collections.abc import Iterator
@@ -16,12 +16,12 @@ _LOWER = {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties
 
 
 def breaking(old: Schema, new: Schema) -> list[str]:
-    """Each change from an old to a new JSON Schema of a message that would break a reader; empty where none would."""
+    """The changes from an old to a new JSON Schema of a message that break a reader; empty if there are none."""
     return list(_differences(shape(old), shape(new), "message"))
 
 
 def shape(schema: Schema, root: Schema | None = None) -> Schema:
-    """What the schema demands: its references written out, its prose left out. No type may contain itself."""
+    """The constraints of a schema: references resolved, prose left out. Recursive types are not supported."""
     root = schema if root is None else root
     named = root["$defs"][schema["$ref"].removeprefix("#/$defs/")] if "$ref" in schema else {}
     whole = {**named, **schema}
@@ -29,7 +29,7 @@ def shape(schema: Schema, root: Schema | None = None) -> Schema:
 
 
 def _part(key: str, value: Any, root: Schema) -> Any:
-    if key in _BY_NAME:  # its keys are names: a field may be called `title`
+    if key in _BY_NAME:  # its keys are field names, and a field may be called `title`
         return {name: shape(part, root) for name, part in value.items()}
     if key in ("default", "enum", "const"):
         return value
@@ -56,7 +56,7 @@ def _fields(old: Schema, new: Schema, where: str) -> Iterator[str]:
 
 
 def _keyword(key: str, was: Any, now: Any, where: str) -> Iterator[str]:
-    """How two values of one keyword differ; None: it is absent."""
+    """The differences between two values of a keyword; None: absent."""
     match was, now:
         case list(), list() if key == "enum":
             yield from (f"{where}: {value!r} is not allowed any more" for value in was if value not in now)
@@ -70,15 +70,15 @@ def _keyword(key: str, was: Any, now: Any, where: str) -> Iterator[str]:
             for name in was:
                 yield from _differences(was[name], now[name], f"{where}[]")
         case _:
-            yield f"{where}: {_said(key, was)} became {_said(key, now)}{_who_minds(key, was, now)}"
+            yield f"{where}: {_text(key, was)} became {_text(key, now)}{_affected(key, was, now)}"
 
 
-def _who_minds(key: str, was: Any, now: Any) -> str:
+def _affected(key: str, was: Any, now: Any) -> str:
     if key not in _UPPER | _LOWER:
         return ""
     tighter = was is None or (now is not None and (now < was if key in _UPPER else now > was))
     return ", messages beyond it exist" if tighter else ", old readers refuse what is beyond it"
 
 
-def _said(key: str, value: Any) -> str:
+def _text(key: str, value: Any) -> str:
     return f"no {key}" if value is None else f"{key} {value!r}"

@@ -1,15 +1,15 @@
-"""The stream drawn: services and topics as a mermaid flowchart."""
+"""The stream as a mermaid flowchart of services and topics."""
 
 from collections.abc import Iterable, Iterator
 
 from services.contracts.topics import Topic
 
 _DEAD = "SERVICE-dead"
-"""One node stands for all topics of dead letters: six alike would hide the rest."""
+"""One node for all topics of dead letters: separate nodes would hide the rest."""
 
 
 def flowchart(topics: Iterable[Topic]) -> str:
-    """Services as boxes, topics as rounded nodes; dotted lines lead to dead letters and from compacted topics."""
+    """Services as boxes, topics as rounded nodes; dotted lines for dead letters and compacted topics."""
     topics = list(topics)
     services = dict.fromkeys(name for topic in topics for name in (*topic.written_by, *topic.read_by))
     lines = [f"{_node(name)}[{name}]" for name in services]
@@ -36,5 +36,5 @@ def _drawn(topic: Topic) -> str:
 
 
 def _node(name: str) -> str:
-    """A name that mermaid takes as an id: hyphens belong to its arrows."""
+    """A valid mermaid id: mermaid uses hyphens for arrows."""
     return name.replace("-", "_")

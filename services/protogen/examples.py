@@ -1,7 +1,7 @@
-"""A golden example of each message: one question's way through the stream, its ids computed as in production.
+"""A golden example of each message, from one question's course through the stream, with ids computed as in production.
 
-The question is medium: two of three planned paths are correct, both are rewritten, and one of the two rewritten ones
-takes its parent's place.
+The question is medium: two of three planned paths are correct, both are rewritten, and one rewritten path replaces its
+parent.
 """
 
 from services.contracts.base import Value
@@ -74,7 +74,7 @@ _SUMMARY = (
 
 
 def examples() -> dict[str, Value]:
-    """One example by the name of its message: see contracts.schemas.MESSAGES."""
+    """One example per message name (contracts.schemas.MESSAGES)."""
     case = _case()
     refined = case.path(case.kept[0])
     assert refined.verdict is not None
@@ -111,7 +111,7 @@ def examples() -> dict[str, Value]:
 
 
 def _case() -> Case:
-    """The case as the router accepts it: every path with its verdict, every correct one with its score."""
+    """The accepted case: every path has a verdict, and every correct path a score."""
     first = _correct(
         _generated(0, "Thyrotoxicosis with protruding eyes is Graves' disease.\n\nFinal answer: B"),
         "The eyes and the suppressed TSH settle it; option A is hardly weighed.",

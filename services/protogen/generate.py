@@ -1,10 +1,10 @@
-"""Writes what follows from the types and the topics: schemas, golden examples, asyncapi.yaml, the diagram in README.md.
+"""Generate schemas, golden examples, asyncapi.yaml and the diagram in README.md from the types and topics.
 
-    python -m services.protogen.generate           write what is missing or out of date
-    python -m services.protogen.generate --check   change nothing; say what differs, and exit 1 if anything does
+    python -m services.protogen.generate           write missing and outdated files
+    python -m services.protogen.generate --check   change nothing; list files that differ, and exit 1 if there are any
 
-What a version has promised stays: an example that is there is never rewritten, nor is a schema to one that demands
-something else. A changed type comes with a new minor VERSION (services/contracts/base.py), and so with new files.
+Files of a version are stable: an existing example is never rewritten, and a schema only if its constraints stay equal.
+A changed type needs a new minor VERSION (services/contracts/base.py), and so new files.
 """
 
 import argparse
@@ -29,11 +29,11 @@ BEGIN, END = "<!-- topics:begin -->", "<!-- topics:end -->"
 
 
 class Promised(Exception):
-    """What is to be written would change what this version has promised."""
+    """A generated file would change the contract of a published version."""
 
 
 def wanted(root: Path) -> dict[Path, str]:
-    """Every generated file as it should be. Raises Promised where a file of this version would have to change."""
+    """The expected content of every generated file. Raises Promised if a stable file would change."""
     files = {}
     for name in MESSAGES:
         path = root / "proto" / "schemas" / VERSION / f"{name}.json"
@@ -53,13 +53,13 @@ def wanted(root: Path) -> dict[Path, str]:
 
 
 def outdated(root: Path) -> dict[Path, str]:
-    """The generated files that are missing or differ, as they should be. Raises Promised."""
+    """The expected content of missing and outdated files. Raises Promised."""
     files = wanted(root).items()
     return {path: text for path, text in files if not path.exists() or path.read_text() != text}
 
 
 def write(root: Path) -> dict[Path, str]:
-    """Write what is missing or out of date; returns it. Writes nothing where it raises Promised."""
+    """Write missing and outdated files; returns them. Writes nothing if it raises Promised."""
     files = outdated(root)
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def asyncapi() -> str:
 
 
 def with_diagram(readme: str) -> str:
-    """The README with the diagram between its markers; they come last where there are none."""
+    """The README with the diagram between its markers; without markers the diagram is appended."""
     block = f"{BEGIN}\n```mermaid\n{flowchart(topics().values())}\n```\n{END}"
     if BEGIN not in readme:
         return f"{readme.rstrip()}\n\n{block}\n".lstrip()
@@ -83,9 +83,9 @@ def with_diagram(readme: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    """The command. Exit status: 0 done (or nothing to do), 1 something differs, 2 a promise would be broken."""
+    """The command. Exit status: 0 done (or nothing to do), 1 files differ, 2 a stable file would change."""
     parser = argparse.ArgumentParser(prog="python -m services.protogen.generate", description="Generate the contract.")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 where something differs")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if a file differs")
     check = parser.parse_args(arguments).check
     try:
         paths = outdated(root) if check else write(root)
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
 
 
 class _Readable(yaml.SafeDumper):
-    """Long texts as blocks, and each thing said where it stands: YAML's anchors are for machines."""
+    """YAML with long texts as blocks and without anchors."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
@@ -117,9 +117,9 @@ def _pretty(value: object) -> str:
 
 def _refusal(path: Path, root: Path) -> str:
     return (
-        f"{path.relative_to(root)} would change, and version {VERSION} has promised it: give VERSION in "
-        "services/contracts/base.py a new minor, so that the change gets files of its own "
-        "(or delete the file, if no one has seen it yet)"
+        f"{path.relative_to(root)} would change, but it is part of version {VERSION}: increase the minor of VERSION in "
+        "services/contracts/base.py, so that the change gets new files "
+        "(or delete the file, if it has not been published yet)"
     )
 
 

@@ -1,4 +1,4 @@
-"""Recipes as files: YAML whose prompts are paths of Markdown files, relative to the YAML file."""
+"""Recipe files: YAML whose prompts are paths of Markdown files, relative to the YAML file."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,11 +20,12 @@ difficult cases, as in the paper) and demo.yaml (short answers of one small mode
 
 
 class BadRecipe(ValueError):
-    """The file is no recipe (or no evaluation); the message says which field of it, and why."""
+    """The file is not a recipe (or an evaluation); the text names the field and the reason."""
 
 
 def load(source: str | Path) -> Recipe:
-    """The recipe in a file, or the shipped one of that name. Raises BadRecipe, also where it can't work (check.py)."""
+    """Load the recipe in a file, or the shipped recipe of that name. Raises BadRecipe, also for failed checks
+    (check.py)."""
     path = FOLDER / f"{source}.yaml" if str(source).isidentifier() else Path(source)
     recipe = read(path, Recipe)
     if wrong := problems(recipe):
@@ -33,7 +34,7 @@ def load(source: str | Path) -> Recipe:
 
 
 def read(path: Path, kind: type[V]) -> V:
-    """The value of this kind that a file holds, its prompts as texts. Raises BadRecipe."""
+    """Read a value of this kind from a file, with its prompts as texts. Raises BadRecipe."""
     try:
         data = filled(yaml.safe_load(path.read_text(encoding="utf-8")))
         found = kind.model_validate(_with_prompts(data, path.parent))
@@ -47,7 +48,7 @@ def read(path: Path, kind: type[V]) -> V:
 
 
 def _with_prompts(data: Any, folder: Path) -> Any:
-    """The same data with the text of each prompt's file in place of its path."""
+    """The same data with each prompt path replaced by the text of the file."""
     if isinstance(data, dict):
         return {
             key: (folder / value).read_text(encoding="utf-8").strip()
@@ -59,7 +60,7 @@ def _with_prompts(data: Any, folder: Path) -> Any:
 
 
 def _unknown(value: Any, where: str = "") -> Iterator[str]:
-    """Fields that no recipe has: in a message they are of a later version, in a file they are misspelt."""
+    """Unknown fields: in a message they belong to a later version, in a file they are misspelt."""
     if isinstance(value, Value):
         known = set(type(value).model_fields)
         yield from (f"{where}{name}{suggestion(name, known)}" for name in value.model_extra or {})

@@ -1,6 +1,6 @@
-"""What a recipe file must satisfy beyond its fields' types, checked before it is published.
+"""Checks of a recipe file beyond its field types, run before it is published.
 
-Published recipes are not checked again: a rule that is added later must not make cases under way unreadable.
+Published recipes are not checked again: a rule added later must not break open cases.
 """
 
 import re
@@ -12,15 +12,15 @@ from services.contracts.case import Stage
 from services.contracts.recipe import Model, Recipe, Sampling, Task
 
 _NAME = re.compile(r"(\\[A-Za-z]+)?\{([a-z][a-z_]+)\}")
-"""A placeholder; group 1: the argument of a LaTeX command instead, such as \\text{none}."""
+"""A placeholder; with group 1 it is the argument of a LaTeX command instead, such as \\text{none}."""
 
 OWN_FIELDS = frozenset(
     ("model", "messages", "stream", "n", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed")
 )
-"""Fields of a request that have a place of their own in a recipe."""
+"""Request fields with a field of their own in a recipe."""
 
 MOST_PATHS = 200
-"""Paths of a case, over all its rounds: beyond this its message outgrows what Kafka carries well."""
+"""Most paths of a case over all rounds: with more, its message becomes too large for Kafka."""
 
 
 class Placeholders(NamedTuple):
@@ -43,11 +43,11 @@ PLACEHOLDERS: Mapping[str, Placeholders] = {
     "summarize": Placeholders(_names("path"), _names("question")),
     "evaluate": Placeholders(_names("question path"), _names("gold")),
 }
-"""By stage. A prompt without a needed one asks for nothing; one that it is not given would be sent as it stands."""
+"""By stage. A prompt without a needed placeholder lacks its input; an unknown placeholder would be sent literally."""
 
 
 def problems(recipe: Recipe) -> list[str]:
-    """Every reason why the recipe can't be published, each with its field and what to do; empty where it can."""
+    """The reasons why the recipe cannot be published, each with its field and the remedy; empty if it can."""
     return [
         *(problem for stage, task in tasks(recipe) for problem in _task(recipe, stage, task)),
         *(problem for alias, model in recipe.models.items() for problem in _model(alias, model)),
@@ -56,7 +56,7 @@ def problems(recipe: Recipe) -> list[str]:
 
 
 def tasks(recipe: Recipe) -> Iterator[tuple[Stage, Task]]:
-    """Every kind of call of the recipe, with its stage: one for each slot of the plan, then the other stages."""
+    """All kinds of calls of the recipe with their stage: one per slot of the plan, then the other stages."""
     plan = recipe.generate
     for slot in plan.plan:
         sampling = Sampling(temperature=slot.temperature, top_p=plan.top_p, max_tokens=plan.max_tokens)
@@ -70,17 +70,17 @@ def tasks(recipe: Recipe) -> Iterator[tuple[Stage, Task]]:
 
 
 def prompt_problems(stage: str, prompt: str) -> Iterator[str]:
-    """What is wrong with the placeholders of a stage's prompt."""
+    """The problems with the placeholders of a stage's prompt."""
     needed, optional = PLACEHOLDERS[stage]
     found = {match[2] for match in _NAME.finditer(prompt) if match[1] is None}
     for name in sorted(found - needed - optional):
-        yield f"{stage}.prompt: {{{name}}} is no placeholder of this stage{_instead(name, needed | optional)}"
+        yield f"{stage}.prompt: {{{name}}} is not a placeholder of this stage{_instead(name, needed | optional)}"
     for name in sorted(needed - found):
         yield f"{stage}.prompt: {{{name}}} is missing"
 
 
 def suggestion(name: str, known: frozenset[str] | set[str]) -> str:
-    """` (did you mean …?)` where a known name is close; else nothing."""
+    """` (did you mean …?)` if a known name is close; otherwise empty."""
     close = get_close_matches(name, sorted(known), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 
@@ -96,13 +96,13 @@ def _task(recipe: Recipe, stage: str, task: Task) -> Iterator[str]:
     if task.sampling.max_tokens >= most:
         yield (
             f"{stage}: max_tokens {task.sampling.max_tokens} leaves no room for a prompt in models.{task.alias}."
-            f"context_tokens {most}: lower the one, or raise the other if the server takes more"
+            f"context_tokens {most}: lower max_tokens, or raise context_tokens if the server allows it"
         )
 
 
 def _model(alias: str, model: Model) -> Iterator[str]:
     for name in sorted(OWN_FIELDS & (model.extra_body or {}).keys()):
-        yield f"models.{alias}.extra_body.{name}: has a field of its own in the recipe, use that"
+        yield f"models.{alias}.extra_body.{name}: has a field of its own in the recipe; use that field"
 
 
 def _routing(recipe: Recipe) -> Iterator[str]:
@@ -110,7 +110,7 @@ def _routing(recipe: Recipe) -> Iterator[str]:
     if routing.max_unknown >= (most := planned - routing.medium):
         yield (
             f"routing.max_unknown: {routing.max_unknown} unknown paths of {planned} leave fewer than medium "
-            f"({routing.medium}) to tell a route by: give less than {most}"
+            f"({routing.medium}) to choose a route: set less than {most}"
         )
     paths = planned + max(routing.keep, routing.rounds * routing.strong_paths)
     if paths > MOST_PATHS:
@@ -118,9 +118,9 @@ def _routing(recipe: Recipe) -> Iterator[str]:
 
 
 def filled(data: Any) -> Any:
-    """A recipe file's data with each sampling field that a model omits, and that is left out, at its server's default.
+    """Fill in sampling fields that a model omits and the file leaves out, with the server's default.
 
-    Of data that is no recipe it changes nothing: validation says what is wrong with it.
+    Data that is not a recipe is returned unchanged; validation reports its errors.
     """
     if not isinstance(data, dict) or not isinstance(models := data.get("models"), dict):
         return data

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: the stream under faults, and the proof that nothing was lost."""
+"""`python -m tests.chaos`: runs the stream under faults and checks that nothing is lost."""
 
 import argparse
 import asyncio
@@ -21,20 +21,21 @@ from tests.chaos.summary import defects, summarise
 
 _ABOUT = """\
 Cases go through the stream while a seeded schedule kills, stops and pauses its processes, brokers, ledger and model
-server, and writes poison into its topics. At the end every case must have ended once, and no paid call may have been
-lost: counted from topics, ledger and the model server's log, in FOLDER/summary.json. Exit 0 if so, 1 if not.
+server, and writes malformed messages into its topics. At the end every case must have ended once and no paid call may
+be lost; FOLDER/summary.json has the counts from topics, ledger and the model server's log. Exit code 0 if so, otherwise
+1.
 
   python -m tests.chaos --cases 3000 --faults 160 --seed 1
   python -m tests.chaos --cases 60 --faults 8 --seed 7 --kinds kill_worker leader_killed
 """
 ENDED_WITHIN_S = 600.0
-"""After the last fault, for what is still under way: calls of minutes, and recipes waited for."""
+"""Time after the last fault for work in flight: calls of minutes, and waits for recipes."""
 
 
 def main() -> int:
     """Run it."""
     options, kinds = _options()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of each try at a broker that is away
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it logs every attempt to reach an unavailable broker
     with claimed(options.folder) as folder:
         emptied(folder)
         return asyncio.run(_run(options, kinds))
@@ -62,7 +63,7 @@ async def _run(options: Options, kinds: list[Kind]) -> int:
 
 
 async def _all_ended(rig: Rig) -> None:
-    """Wait for every end; redrive, as an operator would, what is dead only because of the faults."""
+    """Wait until all cases end; redrive, like an operator, the dead letters caused by faults."""
     for error in await asyncio.gather(*rig.background, return_exceptions=True):
         if error is not None:
             rig.say(f"a fault in the background failed: {error!r}")
@@ -78,8 +79,8 @@ async def _all_ended(rig: Rig) -> None:
 
 
 async def _redrive(rig: Rig, dead: Sequence[str]) -> None:
-    """What died of the faults, by kind; of the kind `not_yet` the cases alone, for poison stands beside them. A defect
-    stays dead."""
+    """Redrive by kind; for `not_yet` by case, since that kind also contains injected poison. Defects are not
+    redriven."""
     for case in dead:
         rig.progress.ends.pop(case)
     for kind in ("killer", "too_many_unknown", "no_summary"):
@@ -90,7 +91,7 @@ async def _redrive(rig: Rig, dead: Sequence[str]) -> None:
 
 
 async def _complete_dataset(rig: Rig) -> None:
-    """What the exporter had not read when it was stopped."""
+    """Export the records that the exporter had not read when it stopped."""
     command = rig.stack.command(("exporter", "--once"), "exporter-once")
     async with Process("exporter --once", command.argv, log=command.log, env=command.env, cwd=command.cwd) as exporter:
         await exporter.succeed()
@@ -102,13 +103,18 @@ def _options() -> tuple[Options, list[Kind]]:
     )
     add = parser.add_argument
     add("--cases", type=int, default=3_000, help="questions (default: %(default)s)")
-    add("--faults", type=int, default=160, help="faults of processes, servers and messages (default: %(default)s)")
-    add("--seed", type=int, default=1, help="another seed, another schedule (default: %(default)s)")
-    add("--brokers", type=int, choices=(1, 3), default=3, help="Kafka's brokers (default: %(default)s)")
+    add(
+        "--faults",
+        type=int,
+        default=160,
+        help="number of faults of processes, servers and messages (default: %(default)s)",
+    )
+    add("--seed", type=int, default=1, help="seed of the schedule (default: %(default)s)")
+    add("--brokers", type=int, choices=(1, 3), default=3, help="number of brokers (default: %(default)s)")
     add("--ledger", choices=("sqlite", "valkey"), default="valkey", help="default: %(default)s")
-    add("--minutes", type=float, default=44, help="no fault begins after so many (default: %(default)s)")
+    add("--minutes", type=float, default=44, help="no fault starts after this time (default: %(default)s)")
     add("--kinds", nargs="*", type=Kind, default=list(Kind), help="only these kinds of faults", metavar="KIND")
-    add("--folder", type=Path, default=Path("build/chaos"), help="everything of the run (default: %(default)s)")
+    add("--folder", type=Path, default=Path("build/chaos"), help="folder of the run (default: %(default)s)")
     given = parser.parse_args()
     options = Options(
         folder=given.folder.absolute(),

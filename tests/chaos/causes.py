@@ -1,20 +1,21 @@
-"""Why a model call was started again: each repeat is held against what was done to the processes, ledger and server.
+"""Classify repeated model calls: each repeat is matched with an injected fault.
 
-A *repeat* is a start of a call id beyond its first. It is explained by how the start before it came to nothing, and by
-nothing else: a fault counts only where its process and its time fit, so that what is left over is a defect. Pure: from
-the scripted server's log, the ledger's rows and the controller's notes, all in Unix seconds of one machine's clock.
+A *repeat* is a start of a call id after its first start. Its cause is the failure of the start before it. A fault
+counts only if its process and its time match, so a repeat without a match is a defect. The classification is a pure
+function of the scripted server's log, the ledger's rows and the controller's records, all in Unix seconds of one
+machine's clock.
 
-A reply that was sent, or a call still under way, is lost to its process by
+A process loses a sent reply, or a call in flight, for one of these causes:
 
-    killed        its end by a signal
-    exited        its end by itself, with an error: what was under way was cut off at the end of its own drain
-    drained       its drain's deadline
-    paused        a pause, in which its lease ran out, so that another owner took the call
-    ledger_away   an outage of the ledger, in which its lease ran out for want of a renewal
+    killed        it ended by a signal
+    exited        it exited with an error; calls in flight were cancelled at the end of its own drain
+    drained       it reached the deadline of its drain
+    paused        it was paused, its lease expired, and another owner took the call
+    ledger_away   the ledger was unavailable, and the lease expired without a renewal
 
-and where nothing was lost, the server had `withheld` the reply. A start on a lease that ran out while its process was
-paused between the check and the sending can't be fenced off: it is `unfenced`, and other starts are judged as if it
-weren't there. A start against the ledger (below) has no excuse but that.
+If nothing was lost, the server had `withheld` the reply. If a process is paused between the check of its lease and the
+request, and the lease expires meanwhile, the start cannot be fenced: it is `unfenced`, and ignored for other repeats.
+No other start may contradict the ledger (below).
 """
 
 import math
@@ -29,18 +30,18 @@ from services.local.audit.report import LogLine
 from tests.chaos.starts import CLOCK_S, Leases, Start, last_lines, leases_of, own_lease, starts_of
 
 SENT_S = 1.0
-"""A request that was decided before a pause is with the server so soon after it: a connection, on a busy machine."""
+"""Most seconds from the end of a pause to the arrival of a request decided before it, on a busy machine."""
 PROMPT_S = 3.0
-"""So late a running process renews its leases after a pause or an outage: a try hangs for 2 s at most, the next comes
-after 1 s. So late, too, the controller sees an exit."""
+"""Most seconds until a running process renews its leases after a pause or an outage: a try takes at most 2 s, the next
+follows after 1 s. Also the most seconds until the controller sees an exit."""
 QUICK_S = 2.0
-"""So late a running process on a busy machine has written a reply where nothing was in its way."""
+"""Most seconds until a running process on a busy machine has stored a reply, without a fault."""
 WRITTEN_S = 10.0
-"""So late it has after a pause or an outage: a try hangs for 5 s at most, the next comes after 5 s."""
+"""The same after a pause or an outage: a try takes at most 5 s, the next follows after 5 s."""
 
 
 class Cause(StrEnum):
-    """Why a call was started again, as the module says."""
+    """The cause of a repeat, as described above."""
 
     WITHHELD = "withheld"
     KILLED = "killed"
@@ -55,16 +56,16 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True)
 class Life:
-    """A process of the worker `name`, from its start to when it was seen to have ended (None: it runs)."""
+    """A process of the worker `name`, from its start to its observed end (None: it is running)."""
 
     name: str
     pid: int
     began: float
     ended: float | None
     how: Literal["killed", "exited", "stopped"]
-    """By a signal; by itself, with an error; by SIGTERM, having drained."""
+    """By a signal; with an error; by SIGTERM, after a drain."""
     cut: float | None = None
-    """When its drain's deadline came, if it still ran then: SIGTERM's time and the deadline's seconds."""
+    """The time of its drain deadline (SIGTERM plus the drain time-out), if it still ran then."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +79,17 @@ class Pause:
 
 @dataclass(frozen=True)
 class Outage:
-    """The ledger away or slow: from before it was, to after it was back."""
+    """The ledger was unavailable or slow, from before the fault to after it."""
 
     since: float
     until: float
     pid: int | None = None
-    """For this process alone; None: for all."""
+    """For this process only; None: for all."""
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """A start of a call beyond its first, the owner of the start by which it is judged, and its cause."""
+    """A repeated start of a call, the owner of the earlier start that explains it, and its cause."""
 
     call_id: str
     stage: str
@@ -107,7 +108,8 @@ def explain(
     outages: Sequence[Outage],
     lease_s: float,
 ) -> list[Repeat]:
-    """Every repeat with its cause, in the order of time. `lease_s`: a lease's seconds; it is renewed thrice in them."""
+    """All repeats with their causes, ordered by time. `lease_s`: a lease in seconds; it is renewed three times within
+    it."""
     starts = starts_of(log)
     leases = leases_of(claims)
     against = set(_against(starts, leases, calls))
@@ -136,9 +138,9 @@ def explain(
 def against_ledger(
     log: Sequence[LogLine], claims: Sequence[ClaimRow], calls: Sequence[CallRow], pauses: Sequence[Pause]
 ) -> tuple[list[Start], list[Start]]:
-    """The starts while the ledger held the reply or another owner's live lease: defects, and those that could not be
-    fenced off. Unfenced is a start within SENT_S of the end of a pause of its process, where its own latest lease held
-    as the pause began and ended in it: whatever was claimed, renewed or given back after the pause makes it a defect.
+    """The starts while the ledger had the reply or another owner's live lease: defects and unfenced starts. A start is
+    unfenced if it is within SENT_S of the end of a pause of its process, and its own latest lease was live at the
+    beginning of the pause and expired in it. A claim, renewal or release after the pause makes it a defect.
     """
     leases = leases_of(claims)
     against = _against(starts_of(log), leases, calls)
@@ -147,8 +149,7 @@ def against_ledger(
 
 
 def unleased(log: Sequence[LogLine], claims: Sequence[ClaimRow], pauses: Sequence[Pause]) -> list[Start]:
-    """The starts of a process that had no lease of its own then, or one that had run out: defects, but for those that
-    could not be fenced off."""
+    """The starts without a lease of the process, or with an expired one: defects, except for unfenced starts."""
     leases = leases_of(claims)
     return [
         start
@@ -159,19 +160,19 @@ def unleased(log: Sequence[LogLine], claims: Sequence[ClaimRow], pauses: Sequenc
 
 
 def unkept(log: Sequence[LogLine], calls: Sequence[CallRow]) -> list[Start]:
-    """The last starts of calls whose reply was sent and stands nowhere in the ledger: paid for, and lost."""
+    """The last starts of calls whose reply was sent but is not in the ledger: paid for, and lost."""
     kept = {call.call_id for call in calls}
     last = {start.call_id: start for start in starts_of(log)}
     return [start for start in last.values() if start.delivered and start.call_id not in kept]
 
 
 def by_cause(repeats: Iterable[Repeat]) -> dict[str, int]:
-    """How many there are of each cause, those of which there is none too."""
+    """The number of repeats by cause, including zeros."""
     counts = Counter(repeat.cause for repeat in repeats)
     return {cause.value: counts[cause] for cause in Cause}
 
 
-# --- against the ledger ----------------------------------------------------------------------------------------------
+# --- contradictions of the ledger ------------------------------------------------------------------------------------
 
 
 def _against(starts: Iterable[Start], leases: Leases, calls: Iterable[CallRow]) -> list[Start]:
@@ -197,7 +198,7 @@ def _is_unfenced(start: Start, leases: Sequence[ClaimRow], pauses: Iterable[Paus
     )
 
 
-# --- how a start came to nothing -------------------------------------------------------------------------------------
+# --- the failure of a start ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -210,9 +211,9 @@ class _Evidence:
     last_lines: Mapping[int, float]
 
     def cause(self, start: Start, repeat: Start) -> Cause:
-        """How the start came to nothing, so that the repeat was due."""
+        """Why the start failed, so that the repeat was needed."""
         if start.end == math.inf and self.last_lines[start.server] < repeat.at:
-            return Cause.WITHHELD  # the server died of something before it could see its client die
+            return Cause.WITHHELD  # the server died before it could notice its client's death
         if start.owner != repeat.owner:
             lost = self._end_of_process(start, repeat) or self._loss_of_lease(start, repeat)
             if lost is not None:
@@ -222,7 +223,7 @@ class _Evidence:
         return Cause.UNEXPLAINED
 
     def _server_stopped(self, start: Start, repeat: Start) -> bool:
-        """Whether it ended without a reply because the server stopped, in order, and another one took its place."""
+        """Whether it ended without a reply because the server shut down and was replaced."""
         stopped = self.last_lines[start.server] <= start.end + SENT_S
         return start.status is None and stopped and start.server != repeat.server
 
@@ -240,7 +241,7 @@ class _Evidence:
         return start.at <= cut <= repeat.at + CLOCK_S and self._is_pending(start, cut)
 
     def _life(self, start: Start) -> Life | None:
-        """The process that sent it, where its end is known of."""
+        """The process that sent it, if its end is known."""
         return next(
             (
                 life
@@ -259,14 +260,14 @@ class _Evidence:
             return None
         if any(self._kept_from_renewing(trouble, lease, start) for trouble in self._pauses_of(start)):
             return Cause.PAUSED
-        gave_up = start.status is None and start.end <= repeat.at  # no reason to, for a process that runs
+        gave_up = start.status is None and start.end <= repeat.at  # a running process has no reason to
         if not gave_up and any(self._kept_from_renewing(trouble, lease, start) for trouble in self._outages_of(start)):
             return Cause.LEDGER_AWAY
         return None
 
     def _kept_from_renewing(self, trouble: Pause | Outage, lease: ClaimRow, start: Start) -> bool:
-        """A renewal is due two thirds of a lease before its end: a third is granted for it, the rest is the trouble's,
-        which must have lasted until there was no time left for another one."""
+        """Whether the fault prevented a renewal. A renewal is due two thirds of a lease before its end and may take one
+        third; the fault must have lasted until there was no time left for another one."""
         return (
             trouble.since <= lease.until - self.lease_s / 3
             and lease.until <= trouble.until + PROMPT_S
@@ -274,7 +275,7 @@ class _Evidence:
         )
 
     def _is_pending(self, start: Start, by: float) -> bool:
-        """Whether the call was still to be answered by then, or its reply still to be written."""
+        """Whether at that time the call was unanswered, or its reply not stored yet."""
         if start.end >= by - CLOCK_S:
             return True
         if not start.delivered:

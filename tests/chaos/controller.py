@@ -1,4 +1,4 @@
-"""The controller: one fault after the other, each followed by a look at how long the stream takes to go on."""
+"""The controller: injects faults one after another and measures the recovery of the stream."""
 
 import asyncio
 import time
@@ -15,33 +15,33 @@ from tests.chaos.rig import Rig
 from tests.chaos.schedule import Kind, Planned
 
 Inject = Callable[[Rig, Random], Awaitable[str]]
-"""Brings a fault about and takes it away again; says whom it hit."""
+"""Injects a fault and removes it; returns its target."""
 
 RECOVERED_WITHIN_S = 120.0
-"""Beyond it the stream is held to stand still, which fails the run."""
-LOOK_S = 0.2
+"""After this time the stream counts as stuck, which fails the run."""
+CHECK_S = 0.2
 SETTLED_S = 2.5
-"""Ready for so long: two heartbeats, by which a member learns that it was put out of its group."""
+"""Seconds of continuous readiness: two heartbeats, after which a member knows that it was removed from its group."""
 
 
 @dataclass(frozen=True)
 class Injected:
-    """A fault that was, and how the stream came back."""
+    """An injected fault, and the recovery of the stream."""
 
     number: int
     kind: Kind
     target: str
     began: float
     healed: float
-    """Unix seconds: from here the stream's own recovery counts."""
+    """Unix seconds: the start of the recovery."""
     moving_s: float | None
-    """Until the router and a stage that waits for models had both written; None: not within RECOVERED_WITHIN_S."""
+    """Until the router and a stage that calls models had both published; None: not within RECOVERED_WITHIN_S."""
     ready_s: float | None
-    """Until every process said that it is ready."""
+    """Until every process reported ready."""
 
 
 def injector(kind: Kind) -> Inject:
-    """What brings a kind of fault about: the function of its name."""
+    """The function that injects this kind of fault: it has the same name."""
     for module in (processes, servers, messages):
         if inject := getattr(module, kind.value, None):
             found: Inject = inject
@@ -50,14 +50,14 @@ def injector(kind: Kind) -> Inject:
 
 
 async def inject_all(rig: Rig, plan: list[Planned], cases: int, until: float) -> list[Injected]:
-    """Each planned fault, with its share of the questions, half before it and half after; none once the clock has
-    passed `until`."""
+    """Inject the planned faults, each with its share of the questions, half before and half after it. No fault starts
+    after `until`."""
     asked = questions(cases)
     share, rest = divmod(cases, max(1, len(plan)))
     done: list[Injected] = []
     for planned in plan:
         if time.time() > until:
-            rig.say(f"the time is over: {len(plan) - len(done)} faults are left out")
+            rig.say(f"time limit reached: {len(plan) - len(done)} faults are left out")
             break
         more = share + (planned.number <= rest)
         done.append(await _inject(rig, planned, _take(asked, more // 2), _take(asked, more - more // 2)))
@@ -73,8 +73,8 @@ async def _inject(rig: Rig, planned: Planned, before: list[Question], after: lis
     began = time.time()
     try:
         target = await injector(planned.kind)(rig, chance)
-    except Exception as error:  # the run goes on: what failed is counted as stuck
-        rig.say(f"{planned.kind} did not come about as it should: {type(error).__name__}: {error}")
+    except Exception as error:  # the run continues; the fault counts as stuck
+        rig.say(f"{planned.kind} could not be injected: {type(error).__name__}: {error}")
         rig.submit(after, chance)
         return Injected(planned.number, planned.kind, "failed", began, time.time(), None, None)
     healed = time.time()
@@ -89,8 +89,8 @@ async def _until_moving(rig: Rig, since: float) -> float | None:
 
 
 async def _until_all_ready(rig: Rig, since: float) -> float | None:
-    """Until the last look at which one was not: looks go on for SETTLED_S, for at first a process that stood still may
-    not know what it has missed."""
+    """Seconds until the last check with a process that was not ready. Checks continue for SETTLED_S, because a process
+    that was paused learns only later what it missed."""
     last_not_ready = since
     while (now := time.time()) - since < RECOVERED_WITHIN_S:
         names = [name for name, account in rig.stack.workers.accounts().items() if account.state != WorkerState.STOPPED]
@@ -98,7 +98,7 @@ async def _until_all_ready(rig: Rig, since: float) -> float | None:
             last_not_ready = now
         elif now - max(since, last_not_ready) >= SETTLED_S:
             return last_not_ready - since
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(CHECK_S)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Faults of messages: what anybody can write into a topic."""
+"""Faults of messages: messages that any producer can write into a topic."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,15 +27,15 @@ READ: dict[str, str] = {
     for reader in topic.read_by
     if reader not in ("taps", "command-line")
 }
-"""Every topic that is read as a queue, and the group that does: circuits are a group's."""
+"""All topics read as a queue, with their consumer group; circuits are per group."""
 TIMES = 100
 CIRCUIT_WITHIN_S = 240.0
-"""A probe comes every 30 s and lasts as long as its message, at times a call of minutes; it is a dead letter itself
-where others of the burst are still to be read."""
+"""A probe runs every 30 s and takes as long as its message, which may be a call of minutes. While messages of the burst
+remain, the probe is a dead letter itself."""
 
 
 async def not_json(rig: Rig, chance: Random) -> str:
-    """In each topic: bytes that are no JSON, or no object."""
+    """In each topic: bytes that are not JSON, or not an object."""
     return await _poison(rig, lambda topic: (b"case-x", chance.choice((b"\xff\xfe{", b"{", b"[1]", b"", b"null"))))
 
 
@@ -50,19 +50,19 @@ async def unknown_major(rig: Rig, chance: Random) -> str:
 
 
 async def too_large(rig: Rig, chance: Random) -> str:
-    """In each topic: the largest that a producer may send, and no message of ours."""
+    """In each topic: a message of the maximum size that does not fit the contract."""
     room = rig.stack.client.max_message_bytes - 4_096
     return await _poison(rig, lambda topic: (b"case-x", b'{"text": "' + b"x" * room + b'"}'))
 
 
 async def wrong_key(rig: Rig, chance: Random) -> str:
-    """In each topic: a good message under another's key."""
+    """In each topic: a valid message with the key of another case."""
     return await _poison(rig, lambda topic: (b"case-" + b"0" * 32, _good(rig, topic)[1]))
 
 
 async def unknown_fields(rig: Rig, chance: Random) -> str:
-    """A later minor version's fields, in a submission and in a case: neither is refused, and the case keeps its own
-    through every topic behind."""
+    """Fields of a later minor version in a submission and in a case: neither is refused, and the case keeps its field
+    in all later topics."""
     question = rig.spare()
     later = orjson.loads(outgoing(question).value) | {"version": "1.9", "urgency": {"level": 3}}
     await rig.put(OutgoingRecord(QUESTION_SUBMITTED, ids.case_id(question).encode(), orjson.dumps(later), {}))
@@ -79,7 +79,7 @@ async def unknown_fields(rig: Rig, chance: Random) -> str:
 
 
 async def burst(rig: Rig, chance: Random) -> str:
-    """A burst of dead letters opens a service's circuit; an operator closes it, or a probe does."""
+    """A burst of dead letters opens a service's circuit; an operator or a probe closes it."""
     topic = chance.choice([topic for topic in READ if topic != RECORD_COMPLETED])
     group = READ[topic]
     for _ in range(CircuitPolicy().burst):
@@ -88,13 +88,13 @@ async def burst(rig: Rig, chance: Random) -> str:
     if chance.random() < 0.5:
         await rig.command("circuit", "close", group)
     else:
-        rig.submit([rig.spare() for _ in range(12)], chance)  # near the end nothing else may come by to be let through
+        rig.submit([rig.spare() for _ in range(12)], chance)  # near the end there may be no other message for the probe
     await _until_circuit(rig, group, is_open=False)
     return f"{group} ({topic})"
 
 
 async def unknown_recipe(rig: Rig, chance: Random) -> str:
-    """A question and a case of a recipe that nobody has published: dead letters, until it is and they are redriven."""
+    """A question and a case with an unpublished recipe: dead letters, until it is published and they are redriven."""
     recipe = rig.stack.plan.recipe.with_(name=f"late {chance.randrange(2**32)}")
     rig.known.recipes.append(recipe)
     question = rig.spare()
@@ -110,14 +110,14 @@ async def unknown_recipe(rig: Rig, chance: Random) -> str:
 
 
 async def hundred(rig: Rig, chance: Random) -> str:
-    """The same question a hundred times at once, by both ways in."""
+    """The same question a hundred times at once, over HTTP and Kafka."""
     question = rig.spare()
     rig.submit([question] * TIMES, chance)
     return ids.case_id(question)
 
 
 async def publish_late(rig: Rig) -> None:
-    """What `unknown_recipe` kept back."""
+    """Publish the recipes of `unknown_recipe`."""
     async with KafkaSink(rig.stack.client) as sink:
         for recipe in rig.known.recipes:
             await publish_recipe(sink, recipe, current=False, max_message_bytes=rig.stack.client.max_message_bytes)
@@ -134,7 +134,7 @@ async def _put_poison(rig: Rig, topic: str, key: bytes, value: bytes) -> None:
 
 
 def _good(rig: Rig, topic: str) -> tuple[bytes, bytes]:
-    """A message as the topic's readers expect it, of a question that nobody asked."""
+    """A valid message for the topic, of a new question."""
     if topic == QUESTION_SUBMITTED:
         message = outgoing(rig.spare())
         return message.key, message.value

@@ -1,4 +1,4 @@
-"""Faults of the services' own processes."""
+"""Faults of the services' processes."""
 
 import asyncio
 import resource
@@ -17,24 +17,25 @@ from tests.chaos.causes import Pause
 from tests.chaos.rig import DRAIN_S, LEASE_S, SESSION_S, WORKERS, Rig, Tail
 
 ENDS_WITHIN_S = 60.0
-"""What can't write ends within so long: a case has to come as far as its records."""
+"""Time until a process that cannot write exits: a case must reach its records first."""
 KILLER_WITHIN_S = 600.0
-"""A message that kills is dead after five deaths: each costs a lease, a back-off, and a start."""
+"""Time until a message that kills its process is a dead letter, after five deaths: each takes a lease, a back-off and a
+start."""
 
 
 def a_worker(chance: Random) -> str:
-    """Any worker of a stage that waits for models."""
+    """A random worker of a stage that calls models."""
     return f"{chance.choice(list(STAGES))}-{chance.randint(1, WORKERS)}"
 
 
 async def kill(rig: Rig, name: str) -> str:
-    """kill -9; the supervisor brings it back."""
+    """kill -9; the supervisor restarts it."""
     await rig.stack.workers.kill(name)
     return name
 
 
 async def kill_worker(rig: Rig, chance: Random) -> str:
-    """kill -9 of a worker with calls under way."""
+    """kill -9 of a worker with calls in flight."""
     return await kill(rig, a_worker(chance))
 
 
@@ -49,19 +50,19 @@ async def kill_exporter(rig: Rig, chance: Random) -> str:
 
 
 async def kill_gateway(rig: Rig, chance: Random) -> str:
-    """kill -9 of the gateway, with requests under way."""
+    """kill -9 of the gateway with requests in flight."""
     return await kill(rig, "gateway")
 
 
 async def drain(rig: Rig, chance: Random) -> str:
-    """SIGTERM; the calls under way end within the deadline. Then it is started again."""
+    """SIGTERM; calls in flight end within the deadline. Then the process is restarted."""
     name = chance.choice([*SINGLE, *(a_worker(chance) for _ in range(3 * len(SINGLE)))])
     await _restart(rig, name)
     return name
 
 
 async def drain_cut(rig: Rig, chance: Random) -> str:
-    """SIGTERM with calls under way that outlast the deadline: they are cancelled, and come back elsewhere."""
+    """SIGTERM with calls in flight beyond the deadline: they are cancelled, and made again by another worker."""
     name = f"{chance.choice(('generator', 'verifier'))}-{chance.randint(1, WORKERS)}"
     rig.submit([rig.spare() for _ in range(8)], chance)
     await rig.window("slow", 4.0, share=0.5, delay_s=2 * DRAIN_S)
@@ -70,7 +71,7 @@ async def drain_cut(rig: Rig, chance: Random) -> str:
 
 
 async def join_and_leave(rig: Rig, chance: Random) -> str:
-    """A third worker joins; when it is ready, two leave at once; then there are two again."""
+    """A third worker joins; once it is ready, two leave at the same time; then one joins again."""
     stage = chance.choice([*STAGES, "router"])
     extra = f"{stage}-3"
     await _start(rig, extra, stage)
@@ -82,7 +83,7 @@ async def join_and_leave(rig: Rig, chance: Random) -> str:
 
 
 async def rebalances(rig: Rig, chance: Random) -> str:
-    """Members come and go, one after the other, faster than a rebalance may settle."""
+    """Members join and leave one after another, faster than a rebalance settles."""
     stage = chance.choice([*STAGES, "router"])
     extra = f"{stage}-3"
     for _ in range(3):
@@ -98,23 +99,23 @@ async def pause_worker(rig: Rig, chance: Random) -> str:
 
 
 async def pause_router(rig: Rig, chance: Random) -> str:
-    """The same for the router: another owns nothing then, since it is alone."""
+    """The same for the router, which has no other member to take over."""
     return await _pause(rig, "router")
 
 
 async def exporter_disk_full(rig: Rig, chance: Random) -> str:
-    """The exporter can write nothing: it ends of it, and is started again when there is room."""
+    """The exporter cannot write: it exits, and is restarted once there is space."""
     process = rig.stack.workers.process("exporter")
     with disk_full(process):
-        rig.submit([rig.spare() for _ in range(4)], chance)  # what it is to write
+        rig.submit([rig.spare() for _ in range(4)], chance)  # records for it to write
         async with asyncio.timeout(ENDS_WITHIN_S):
             code = await process.wait()
     return f"exporter, exit {code}"
 
 
 async def killer(rig: Rig, chance: Random) -> str:
-    """A message that kills its process: whoever begins a call for it is killed, until it is a dead letter. That takes a
-    minute or two, and other faults go on meanwhile."""
+    """A message that kills its process: each process that starts a call for it is killed, until it is a dead letter.
+    That takes a minute or two; other faults are injected meanwhile."""
     question = rig.spare()
     case_id = ids.case_id(question)
     rig.known.expected.add(case_id)
@@ -132,7 +133,7 @@ async def _kill_until_dead(rig: Rig, case_id: str, log: Tail) -> None:
                 await _kill_owner(rig, line["owner"])
         await asyncio.wait((dead,), timeout=0.1)
     if not dead.result() or rig.progress.ends[case_id] != "dead":
-        raise AssertionError(f"case {case_id} killed its processes for {KILLER_WITHIN_S:g} s and is no dead letter")
+        raise AssertionError(f"case {case_id} killed its processes for {KILLER_WITHIN_S:g} s and is not a dead letter")
 
 
 async def _kill_owner(rig: Rig, owner: str) -> None:
@@ -184,14 +185,14 @@ async def _pause(rig: Rig, name: str) -> str:
 
 @contextmanager
 def disk_full(process: Process) -> Iterator[None]:
-    """Within the block every write of the process beyond a file's first byte fails (EFBIG for a full disk's ENOSPC: the
-    limit on file sizes can be set from outside, and needs no rights). A process that doesn't ignore SIGXFSZ dies of it
-    instead: Python and Java ignore it, and the rig has Valkey do so."""
+    """Within the block, writes of the process beyond a file's first byte fail (EFBIG instead of a full disk's ENOSPC:
+    the limit on file sizes can be set for another process, without privileges). A process that does not ignore SIGXFSZ
+    dies instead: Python and Java ignore it, and the rig makes Valkey ignore it."""
     pid = process.pid or 0
     _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, hard))
     try:
         yield
     finally:
-        if process.pid == pid:  # it may have ended of it, and been started again without the limit
+        if process.pid == pid:  # it may have exited and been restarted without the limit
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))

@@ -1,4 +1,4 @@
-"""Questions in any number, our own: as good as any for a stream whose model server plays by a script."""
+"""Any number of generated questions, sufficient for a scripted model server."""
 
 from collections.abc import Iterator
 

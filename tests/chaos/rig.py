@@ -1,7 +1,7 @@
-"""The stream under test: everything that runs, and all that the controller knows of it.
+"""The stream under test: its processes, and the controller's records.
 
 Apache Kafka with one broker or three, a ledger, the scripted model server, and the services as processes under the
-supervisor that users have.
+supervisor of `reasonmed up`.
 """
 
 import asyncio
@@ -45,15 +45,15 @@ from tests.chaos.questions import questions
 
 PROJECT = Path(__file__).parents[2]
 DRAIN_S = 20.0
-"""After SIGTERM: longer than a call, shorter than a slow one, so that both kinds of draining happen."""
+"""Drain time-out: longer than a normal call, shorter than a slow one, so that both kinds of drain occur."""
 SESSION_S = 10.0
-"""Until a dead worker's partitions go to others. The default of 30 s would make the run longer, and milder."""
+"""Session time-out. The default of 30 s would make the run longer and less severe."""
 LEASE_S = 15.0
-"""A killed process's calls wait for so long; the default of 60 s would only make the run longer."""
+"""Lease: calls of a killed process wait for it. The default of 60 s would only make the run longer."""
 SPARE = 2_000
-"""Questions that the model server knows beyond the cases: what faults bring in."""
+"""Additional questions known to the model server, for faults."""
 WORKERS = 2
-"""Of each stage that waits for models."""
+"""Workers of each stage that calls models."""
 BY_ROUTER = (QUESTION_ADMITTED, CASE_MEDIUM, CASE_DIFFICULT, CASE_ACCEPTED, CASE_REJECTED)
 BY_STAGES = (PATHS_GENERATED, PATHS_VERIFIED, RECORD_COMPLETED)
 LedgerKind = Literal["sqlite", "valkey"]
@@ -61,7 +61,7 @@ LedgerKind = Literal["sqlite", "valkey"]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a run is to be."""
+    """The options of a run."""
 
     folder: Path
     cases: int
@@ -70,36 +70,36 @@ class Options:
     brokers: Literal[1, 3]
     ledger: LedgerKind
     minutes: float
-    """After so many no fault is begun any more."""
+    """No fault starts after this time."""
 
 
 @dataclass
 class Known:
-    """What the controller did and saw; the account holds the model server's log and the ledger against it."""
+    """The controller's records, which the audit compares with the model server's log and the ledger."""
 
     lives: list[Life] = field(default_factory=list)
     pauses: list[Pause] = field(default_factory=list)
     outages: list[Outage] = field(default_factory=list)
     poison: dict[tuple[str, int, int], bytes] = field(default_factory=dict)
-    """What must end as a dead letter with these very bytes, by topic, partition and offset."""
+    """Messages that must become dead letters with exactly these bytes, by topic, partition and offset."""
     expected: set[str] = field(default_factory=set)
-    """Case ids that must come to an end."""
+    """Case ids that must end."""
     admitted: set[str] = field(default_factory=set)
-    """Cases that were written as cases: no submission stands for them."""
+    """Cases written directly as cases, without a submission."""
     marked: dict[str, str] = field(default_factory=dict)
     """Cases that carry a field of a later minor version: its name, by case id."""
     recipes: list[Recipe] = field(default_factory=list)
-    """Published only at the end: until then cases of them are dead letters."""
+    """Recipes published only at the end; until then their cases are dead letters."""
     killers: set[str] = field(default_factory=set)
-    """The case ids of messages that kill."""
+    """The case ids of messages that kill their process."""
     failed: int = 0
-    """Faults in the background that did not go as they should."""
+    """Background faults that failed."""
     late: set[str] = field(default_factory=set)
-    """The case ids of those."""
+    """The case ids of these recipes' cases."""
 
 
 class Rig:
-    """A running stream, in the controller's hands."""
+    """A running stream under the controller."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Rig:
         self.known = known
         self.progress = Progress()
         self.background: list[asyncio.Task[None]] = []
-        """Faults that go on while others come."""
+        """Faults that run while others are injected."""
         self.http = httpx.AsyncClient(trust_env=False, timeout=10.0)
         self._producer = producer
         self._spare = questions(SPARE, first=options.cases + 1)
@@ -132,22 +132,22 @@ class Rig:
 
     @property
     def log(self) -> Path:
-        """The model server's account of its requests."""
+        """The model server's request log."""
         return self.options.folder / "logs" / "calls.jsonl"
 
     def say(self, text: str) -> None:
-        """A line for who watches."""
+        """Print a progress line."""
         print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
     # --- questions ---------------------------------------------------------------------------------------------------
 
     def spare(self) -> Question:
-        """A question that nobody has handed in."""
+        """A question that was not submitted yet."""
         return next(self._spare)
 
     def submit(self, asked: Iterable[Question], chance: Random) -> None:
-        """Hand questions in, in the background and until it is done, whatever is away: half by the gateway, half
-        straight to Kafka."""
+        """Submit questions in the background, with retries until they are accepted: half through the gateway, half
+        directly to Kafka."""
         for question in asked:
             self.known.expected.add(ids.case_id(question))
             way = self._post if chance.random() < 0.5 else self._publish
@@ -156,12 +156,12 @@ class Rig:
             task.add_done_callback(self._submissions.discard)
 
     async def submitted(self) -> None:
-        """Return when all that was to be handed in has been."""
+        """Wait until all questions are submitted."""
         while self._submissions:
             await asyncio.gather(*self._submissions)
 
     async def put(self, message: OutgoingRecord) -> tuple[str, int, int]:
-        """One message as anybody's producer writes it; where it stands."""
+        """Publish one message with a plain producer; returns its topic, partition and offset."""
         headers = list(message.headers.items())
         sent = await self._producer.send_and_wait(message.topic, value=message.value, key=message.key, headers=headers)
         return sent.topic, sent.partition, sent.offset
@@ -191,10 +191,10 @@ class Rig:
                 continue
             return
 
-    # --- what has come ------------------------------------------------------------------------------------------------
+    # --- progress -----------------------------------------------------------------------------------------------------
 
     async def follow(self) -> None:
-        """Count what the topics say, as it comes; it outlives a Kafka that is away."""
+        """Follow the topics and count their messages; continues after outages of Kafka."""
         async for message in follow_topic(self.stack.client, *FOLLOWED):
             self.progress.take(message)
             if (message.topic, message.partition, message.offset) not in self.known.poison:
@@ -203,12 +203,12 @@ class Rig:
                 self._news.notify_all()
 
     def follower_ended(self, following: "asyncio.Task[None]") -> None:
-        """Without it the run would wait for what has long happened."""
+        """Report the end of the follower; without it the run would wait in vain."""
         if not following.cancelled():
             self.say(f"the follower ended: {following.exception()!r}")
 
     async def until(self, holds: Callable[[], bool], within_s: float) -> bool:
-        """Wait until something holds that the topics can bring about; whether it does."""
+        """Wait until a condition on the topics holds; returns whether it does."""
         try:
             async with asyncio.timeout(within_s), self._news:
                 await self._news.wait_for(holds)
@@ -217,7 +217,7 @@ class Rig:
         return True
 
     def moved_since(self, when: float) -> bool:
-        """Whether both the router and a stage that waits for models have written since then (Unix seconds)."""
+        """Whether both the router and a stage that calls models have published since then (Unix seconds)."""
         return all(
             any(self._last_message.get(topic, 0.0) > when for topic in those) for those in (BY_ROUTER, BY_STAGES)
         )
@@ -225,7 +225,7 @@ class Rig:
     # --- processes ----------------------------------------------------------------------------------------------------
 
     async def why_not_ready(self, name: str) -> str | None:
-        """What keeps a worker from being ready; None: it is."""
+        """Why a worker is not ready; None: it is ready."""
         port = self.stack.ports.get(name) or self.extra_port(name)
         try:
             answer = await self.http.get(f"http://{LOOPBACK}:{port}/readyz")
@@ -234,11 +234,11 @@ class Rig:
         return None if answer.is_success else answer.text.strip()
 
     def extra_port(self, name: str) -> int:
-        """The port of a worker beyond the plan's."""
+        """The port of an additional worker."""
         return self._extra_ports.setdefault(name, free_ports(1)[0])
 
     async def command(self, *arguments: str) -> str:
-        """Run `reasonmed` as an operator does; what it printed. Raises ProcessError."""
+        """Run a `reasonmed` command; returns its output. Raises ProcessError."""
         log = self.options.folder / "logs" / "commands.log"
         argv = [sys.executable, "-m", "services.cli", *arguments, "--folder", str(self.options.folder)]
         before = log.stat().st_size if log.exists() else 0
@@ -247,25 +247,25 @@ class Rig:
         return log.read_bytes()[before:].decode(errors="replace")
 
     async def window(self, kind: str, seconds: float, **more: object) -> None:
-        """Have the model server answer badly from now, for so long, and wait until it is over."""
+        """Make the model server answer with this fault for some seconds, and wait for its end."""
         base = self.stack.model.endpoint.base_url.removesuffix("/v1")
         (await self.http.post(f"{base}/faults", json={"kind": kind, "seconds": seconds, **more})).raise_for_status()
         await asyncio.sleep(seconds)
 
     async def aclose(self) -> None:
-        """Let go of what was opened here."""
+        """Close what was opened here."""
         await self.http.aclose()
 
 
 class Tail:
-    """What is appended to a file of JSON lines from now on."""
+    """The lines appended to a file of JSON lines from now on."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._read = file.stat().st_size
 
     def new(self) -> list[Any]:
-        """The lines since the last time."""
+        """The lines since the last call."""
         with self._file.open("rb") as file:
             file.seek(self._read)
             whole = file.read().rpartition(b"\n")[0]

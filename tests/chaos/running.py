@@ -1,4 +1,4 @@
-"""Starting the stream under test: Kafka, ledger, model server, services; and a note of each life of each worker."""
+"""Start the stream under test (Kafka, ledger, model server, services), and record each process of each worker."""
 
 import asyncio
 import os
@@ -30,16 +30,16 @@ from tests.chaos.questions import questions
 from tests.chaos.rig import DRAIN_S, LEASE_S, PROJECT, SESSION_S, SPARE, WORKERS, Known, Options, Rig
 
 LATENCY = "0.2:4"
-"""Seconds a call: a case takes some 15, so that each fault finds hundreds of calls under way."""
+"""Seconds per call: a case takes some 15 s, so hundreds of calls are in flight at each fault."""
 REPLY_FAULTS = 0.02
-"""Of the model server's replies, so many go wrong by themselves."""
+"""The share of corrupted replies of the model server."""
 EXPORT_AGE_S = 3
-"""The exporter writes what is so many seconds old: often enough for a disk to be full just then."""
+"""Seconds between parts of the exporter: short, so that it writes while its disk is full."""
 
 
 @asynccontextmanager
 async def running(options: Options) -> AsyncIterator[Rig]:
-    """The stream, ready, until the block ends."""
+    """Run the stream until the end of the block; it is ready at the start."""
     folder = options.folder
     known = Known()
     recorder = _Recorder(known)
@@ -86,7 +86,7 @@ async def running(options: Options) -> AsyncIterator[Rig]:
 
 
 def _announce(rig: Rig) -> None:
-    """Where things are, for the commands that users have: `reasonmed status --folder …` works on this run too."""
+    """Write the coordinates, so that commands such as `reasonmed status --folder …` work on this run."""
     running = rig.stack
     coordinates.save(
         rig.options.folder,
@@ -137,7 +137,7 @@ async def _listens(port: int) -> None:
 
 
 class _Recorder:
-    """Notes each life of each worker."""
+    """Records each process of each worker."""
 
     def __init__(self, known: Known) -> None:
         self._known = known

@@ -1,4 +1,4 @@
-"""Which faults come when: a function of the seed, so that a run can be had again."""
+"""The schedule of faults: a function of the seed, so that a run can be repeated."""
 
 import random
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from itertools import chain
 
 
 class Kind(StrEnum):
-    """Every kind of fault that the controller injects. Those of single replies are the model server's own: see
+    """All kinds of faults that the controller injects. The model server itself corrupts single replies, see
     services.llm.scripted.faults."""
 
     KILL_WORKER = "kill_worker"
@@ -48,12 +48,12 @@ class Kind(StrEnum):
 
 
 THREE_BROKERS = frozenset({Kind.TWO_KILLED})
-"""What one broker alone can't suffer."""
+"""Faults that need three brokers."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One fault to come. `seed` decides whom it hits, and for how long."""
+    """One planned fault. `seed` determines its target and duration."""
 
     number: int
     kind: Kind
@@ -61,7 +61,7 @@ class Planned:
 
 
 def schedule(seed: int, faults: int, *, brokers: int, kinds: Sequence[Kind] = tuple(Kind)) -> list[Planned]:
-    """So many faults, each kind as often as any other, give or take one; in an order of the seed's."""
+    """Plan the faults: all kinds equally often, give or take one, in an order determined by the seed."""
     chance = random.Random(seed)
     possible = [kind for kind in kinds if brokers == 3 or kind not in THREE_BROKERS]
     rounds = chain.from_iterable(chance.sample(possible, len(possible)) for _ in range(-(-faults // len(possible))))

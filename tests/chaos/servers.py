@@ -1,4 +1,4 @@
-"""Faults of what the services rest on: brokers, ledger, model server."""
+"""Faults of dependencies: brokers, ledger, model server."""
 
 import asyncio
 import sqlite3
@@ -22,7 +22,7 @@ CALL_OF_MINUTES_S = 120.0
 
 
 async def broker_stopped(rig: Rig, chance: Random) -> str:
-    """An orderly stop, some seconds without it, a start."""
+    """Stop a broker and start it after some seconds."""
     index = chance.randrange(rig.options.brokers)
     await rig.kafka.stop_broker(index)
     await asyncio.sleep(chance.uniform(2.0, 12.0))
@@ -31,7 +31,7 @@ async def broker_stopped(rig: Rig, chance: Random) -> str:
 
 
 async def broker_restarted(rig: Rig, chance: Random) -> str:
-    """kill -9 while producing, and at once a start."""
+    """kill -9 under load, and an immediate restart."""
     index = chance.randrange(rig.options.brokers)
     await rig.kafka.kill_broker(index)
     await _start_broker(rig, index)
@@ -39,7 +39,7 @@ async def broker_restarted(rig: Rig, chance: Random) -> str:
 
 
 async def leader_killed(rig: Rig, chance: Random) -> str:
-    """kill -9 of the leader of a busy partition; of three brokers the others go on. Back after some seconds."""
+    """kill -9 of the leader of a busy partition; other brokers continue. It is restarted after some seconds."""
     index = await _leader(rig, "paths-generated")
     await rig.kafka.kill_broker(index)
     await asyncio.sleep(chance.uniform(5.0, 12.0))
@@ -48,7 +48,7 @@ async def leader_killed(rig: Rig, chance: Random) -> str:
 
 
 async def two_killed(rig: Rig, chance: Random) -> str:
-    """kill -9 of two of three: nothing can be written, until one is back."""
+    """kill -9 of two of three brokers: no write succeeds until one is back."""
     killed = chance.sample(range(3), 2)
     await asyncio.gather(*(rig.kafka.kill_broker(index) for index in killed))
     await asyncio.sleep(chance.uniform(3.0, 8.0))
@@ -57,7 +57,7 @@ async def two_killed(rig: Rig, chance: Random) -> str:
 
 
 async def kafka_disk_full(rig: Rig, chance: Random) -> str:
-    """A broker's disk is full: it ends, as brokers do, and is started again when there is room."""
+    """A broker's disk is full: the broker exits, and is restarted once there is space."""
     index = chance.randrange(rig.options.brokers)
     process = rig.kafka.processes[index]
     with disk_full(process):
@@ -68,11 +68,11 @@ async def kafka_disk_full(rig: Rig, chance: Random) -> str:
 
 
 async def _start_broker(rig: Rig, index: int) -> None:
-    """As a supervisor does: a broker that doesn't answer in time, on a machine this busy, is started once more."""
+    """Start a broker, like a supervisor: one that does not answer in time on a busy machine is started once more."""
     try:
         await rig.kafka.start_broker(index)
     except ProcessError as slow:
-        rig.say(f"kafka-{index + 1} is started again: {str(slow).splitlines()[0]}")
+        rig.say(f"kafka-{index + 1} is restarted: {str(slow).splitlines()[0]}")
         await rig.kafka.start_broker(index)
 
 
@@ -90,7 +90,7 @@ async def _leader(rig: Rig, topic: str) -> int:
 
 
 async def ledger_away(rig: Rig, chance: Random) -> str:
-    """No ledger for a while, sometimes for longer than a lease: Valkey killed, SQLite locked by somebody else."""
+    """The ledger is down, sometimes for longer than a lease: Valkey killed, SQLite locked by another process."""
     seconds = chance.uniform(3.0, 25.0)
     with _outage(rig):
         if rig.valkey is None:
@@ -117,7 +117,7 @@ async def ledger_slow(rig: Rig, chance: Random) -> str:
 
 
 async def ledger_disk_full(rig: Rig, chance: Random) -> str:
-    """The ledger can't write: Valkey itself; with SQLite a worker, which writes the file itself (and its log)."""
+    """The ledger cannot write: Valkey; with SQLite a worker, which writes the file (and its log) itself."""
     if rig.valkey is None:
         name = a_worker(chance)
         process = rig.stack.workers.process(name)
@@ -132,7 +132,7 @@ async def ledger_disk_full(rig: Rig, chance: Random) -> str:
 
 
 async def _refuses(rig: Rig) -> bool:
-    """Whether the ledger takes no write any more."""
+    """Whether the ledger rejects writes."""
     try:
         await rig.ledger.attempts.set_circuit("chaos", "is the disk full?")
     except LedgerAway:
@@ -166,7 +166,7 @@ def _outage(rig: Rig, pid: int | None = None) -> Iterator[None]:
 
 
 async def model_away(rig: Rig, chance: Random) -> str:
-    """Killed with calls under way; back after some seconds."""
+    """Killed with calls in flight; restarted after some seconds."""
     await rig.model.kill()
     await asyncio.sleep(chance.uniform(3.0, 15.0))
     await rig.model.start()
@@ -180,7 +180,7 @@ async def model_slow(rig: Rig, chance: Random) -> str:
 
 
 async def model_401(rig: Rig, chance: Random) -> str:
-    """The key is refused for a while: an operator's error."""
+    """The API key is rejected for a while, as after a configuration error."""
     await rig.window("401", chance.uniform(3.0, 8.0))
     return "llm"
 
@@ -198,6 +198,6 @@ async def model_500(rig: Rig, chance: Random) -> str:
 
 
 async def model_reset(rig: Rig, chance: Random) -> str:
-    """Every second connection breaks in the middle of the reply."""
+    """Every second connection is reset in the middle of the reply."""
     await rig.window("reset", chance.uniform(2.0, 4.0), share=0.5)
     return "llm"

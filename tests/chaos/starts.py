@@ -1,4 +1,4 @@
-"""What the model server's log and the ledger say of each start of a call; all times in Unix seconds."""
+"""The starts of calls, from the model server's log and the ledger; all times in Unix seconds."""
 
 import math
 from collections import defaultdict
@@ -11,15 +11,15 @@ from services.core.owner import Owner
 from services.local.audit.report import LogLine
 
 CLOCK_S = 0.01
-"""Store, server and controller read one clock, but not in the same instant, and round it: by milliseconds."""
+"""Tolerance: store, server and controller read one clock at slightly different times, and round it."""
 
 Leases = Mapping[str, Sequence[ClaimRow]]
-"""By call, the oldest first."""
+"""By call, oldest first."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """A request that the server began, and how it ended."""
+    """A request that the server started, and its end."""
 
     call_id: str
     stage: str
@@ -29,24 +29,24 @@ class Start:
     n: int
     at: float
     end: float
-    """Infinite where no end was logged: it was under way when the server's process, or its log, ended."""
+    """Infinite if no end was logged: it was in flight when the server's process or its log ended."""
     status: int | None
-    """None: no reply was sent; its client, or the server, had gone."""
+    """None: no reply was sent, because the client or the server was gone."""
     withheld: bool
 
     @property
     def pid(self) -> int:
-        """The sender's. Raises ValueError where the owner isn't a worker's name."""
+        """The sender's process id. Raises ValueError if the owner is not a worker's name."""
         return Owner.parse(self.owner).pid
 
     @property
     def delivered(self) -> bool:
-        """Whether a whole reply was sent."""
+        """Whether a complete reply was sent."""
         return self.status is not None and not self.withheld
 
 
 def starts_of(log: Iterable[LogLine]) -> list[Start]:
-    """In the order of time, each with its end."""
+    """All starts with their ends, ordered by time."""
     lines = list(log)
     ends = {(line["server"], line["n"], line["start"]): line for line in lines if line["event"] == "end"}
     starts = [
@@ -73,7 +73,7 @@ def _start(line: LogLine, end: Mapping[str, Any]) -> Start:
 
 
 def last_lines(log: Iterable[LogLine]) -> dict[int, float]:
-    """When each process of the server was last heard of."""
+    """The time of the last log line of each server process."""
     last: dict[int, float] = {}
     for line in log:
         if line["event"] in ("start", "end"):
@@ -83,7 +83,7 @@ def last_lines(log: Iterable[LogLine]) -> dict[int, float]:
 
 
 def leases_of(claims: Iterable[ClaimRow]) -> defaultdict[str, list[ClaimRow]]:
-    """By call, the oldest first."""
+    """The leases by call, oldest first."""
     leases: defaultdict[str, list[ClaimRow]] = defaultdict(list)
     for claim in sorted(claims, key=lambda claim: claim.since):
         leases[claim.call_id].append(claim)
@@ -91,6 +91,6 @@ def leases_of(claims: Iterable[ClaimRow]) -> defaultdict[str, list[ClaimRow]]:
 
 
 def own_lease(start: Start, leases: Sequence[ClaimRow]) -> ClaimRow | None:
-    """The sender's latest lease of the call by then."""
+    """The sender's latest lease of the call at the time of the start."""
     own = [lease for lease in leases if lease.owner == start.owner and lease.since <= start.at + CLOCK_S]
     return own[-1] if own else None

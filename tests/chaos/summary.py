@@ -1,28 +1,28 @@
-"""What a run came to: counted from the topics, the ledger and the model server's log, never from our own metrics.
+"""The summary of a run: counted from the topics, the ledger and the model server's log, never from our metrics.
 
-Beside the account that every run has (services.local.audit.report), summary.json holds
+In addition to the audit of every run (services.local.audit.report), summary.json has
 
-    cases                   questions that were to be worked on, and came into the stream
-    ended_once              of these, those whose last life ended in one way
-    faults                  injected, by kind; `reply_faults`: those of single replies, by the server's log
-    recoveries              by kind, seconds from the end of the fault until router and stages wrote, until all were
-                            ready
+    cases                   questions that entered the stream and must end
+    ended_once              of these, those whose last life ended exactly once
+    faults                  injected, by kind; `reply_faults`: corrupted replies, from the server's log
+    recoveries              by kind, seconds from the end of the fault until router and stages published, and until all
+                            processes were ready
     late                    faults of brokers, ledger or model server with no progress within 30 s (a defect)
-    stuck                   faults after which the stream did not go on whole within 120 s, or that did not come about
-                            as they should: a circuit that stayed open (a defect)
-    repeats                 starts of a call beyond its first, by cause; `unexplained` is a defect
-    against_ledger          starts while the ledger held the reply or another's live lease (a defect)
-    unfenced                such starts by a process that was stopped between its check and its sending
-    poison, poison_lost     messages written that nothing can read; without a dead letter of the same bytes (a defect)
+    stuck                   faults without full recovery within 120 s, or that could not be injected, such as a circuit
+                            that stayed open (a defect)
+    repeats                 repeated starts of a call, by cause; `unexplained` is a defect
+    against_ledger          starts while the ledger had the reply or another owner's live lease (a defect)
+    unfenced                such starts by a process that was paused between its check and its request
+    poison, poison_lost     malformed messages written; those without a dead letter of the same bytes (a defect)
     poison_differing        dead letters of poison with other bytes (a defect)
     marks_lost              cases that lost a field of a later version (a defect)
-    unleased                starts of a process without a lease of its own that lives (a defect)
-    unkept                  replies that were sent, are not in the ledger, and were not asked for again (a defect); of
-                            cases that were dead letters it can't be told
+    unleased                starts of a process without a live lease of its own (a defect)
+    unkept                  replies that were sent, are not in the ledger, and were not asked again (a defect); without
+                            cases that were dead letters, for which it cannot be determined
     dead_letters            of good cases, by kind; defect_letters are defects
-    innocent_killers        cases taken for killers that were none (a defect)
-    left_out                planned faults for which there was no time (a defect)
-    redriven                cases that were dead letters once, and ended otherwise
+    innocent_killers        cases with a dead letter `killer` that did not kill (a defect)
+    left_out                planned faults that did not fit into the time limit (a defect)
+    redriven                cases that were dead letters and ended otherwise after a redrive
 """
 
 import statistics
@@ -46,7 +46,7 @@ from tests.chaos.rig import LEASE_S, Rig
 from tests.chaos.schedule import Kind, Planned
 
 PROGRESS_WITHIN_S = 30.0
-"""After a broker, the ledger or a model server is back."""
+"""Time for progress after a broker, the ledger or a model server is back."""
 SERVERS = frozenset(
     {
         Kind.BROKER_STOPPED,
@@ -87,15 +87,15 @@ ZERO = (
     "marks_lost",
     "still_dead",
 )
-"""What a summary must say 0 of."""
+"""Counts that must be 0."""
 
 
-COUNTED_ANEW = ("ended", "missing", "dead_letters", "calls_against_ledger", "call_repeats")
-"""Of the account: here they are counted against what the controller did."""
+REPLACED = ("ended", "missing", "dead_letters", "calls_against_ledger", "call_repeats")
+"""Audit fields that are replaced here by counts that consider the controller's faults."""
 
 
-class Seen:
-    """The topics of a run: what the controller wrote to be refused is counted apart from all else."""
+class TopicAudit:
+    """The topics of a run; messages that the controller wrote to be rejected are counted separately."""
 
     def __init__(self, poison: Mapping[tuple[str, int, int], bytes]) -> None:
         self.topics = Topics()
@@ -127,9 +127,9 @@ class Seen:
 
 
 async def summarise(rig: Rig, plan: Sequence[Planned], injected: Sequence[Injected], seconds: float) -> dict[str, Any]:
-    """The summary of a run whose services have drained."""
+    """Summarise a run after its services have drained."""
     known = rig.known
-    seen = Seen(known.poison)
+    seen = TopicAudit(known.poison)
     async for message in read_topic(rig.stack.client, *topics()):
         seen.take(message, known.marked)
     seen.topics.questions |= known.admitted
@@ -142,7 +142,7 @@ async def summarise(rig: Rig, plan: Sequence[Planned], injected: Sequence[Inject
     ended = seen.topics.ended_questions()
     still_dead = _still_dead(seen.topics)
     return {
-        **{name: value for name, value in said.items() if name not in COUNTED_ANEW},
+        **{name: value for name, value in said.items() if name not in REPLACED},
         "seed": rig.options.seed,
         "brokers": rig.options.brokers,
         "ledger": rig.options.ledger,
@@ -176,12 +176,12 @@ async def summarise(rig: Rig, plan: Sequence[Planned], injected: Sequence[Inject
 
 
 def defects(summary: Mapping[str, Any]) -> dict[str, int]:
-    """What the summary should say 0 of and doesn't."""
+    """The counts that should be 0 and are not."""
     return {name: summary[name] for name in ZERO if summary[name]}
 
 
 def _still_dead(seen: Topics) -> set[str]:
-    """Cases whose last life, of any of their works, ended dead."""
+    """Cases of which a work ended its last life as a dead letter."""
     last: dict[str, int] = {}
     for work, life in seen.ends():
         last[work] = max(last.get(work, 0), life)

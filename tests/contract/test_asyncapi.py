@@ -1,4 +1,4 @@
-"""proto/asyncapi.yaml is AsyncAPI 3.0, by that standard's own schema, and says of every topic what topics.yaml says.
+"""proto/asyncapi.yaml is valid AsyncAPI 3.0, and agrees with topics.yaml on every topic.
 
 tests/data/asyncapi-3.0.0.schema.json.gz: the schema as published in @asyncapi/specs 6.11.1 (Apache-2.0), unchanged.
 """
@@ -39,8 +39,8 @@ def test_it_is_asyncapi(committed: Any, standard: Draft7Validator) -> None:
     ("where", "wrong"),
     [("action", "writes"), ("bindings", {"kafka": {"bindingVersion": "0.5.0", "groupId": 3}}), ("topic", "x")],
 )
-def test_the_standard_refuses_what_is_wrong(committed: Any, standard: Draft7Validator, where: str, wrong: Any) -> None:
-    """So that the test above can fail: its schema reaches into operations and their bindings."""
+def test_the_schema_rejects_wrong_documents(committed: Any, standard: Draft7Validator, where: str, wrong: Any) -> None:
+    """Shows that the test above can fail: the schema covers operations and their bindings."""
     operation = committed["operations"]["generator-reads-question-admitted"]
     broken = {**committed, "operations": {"one": {**operation, where: wrong}}}
     assert not standard.is_valid(broken)
@@ -54,7 +54,7 @@ def references(value: Any) -> Iterator[str]:
         yield from (found for item in value for found in references(item))
 
 
-def test_every_reference_leads_somewhere(committed: Any) -> None:
+def test_every_reference_has_a_target(committed: Any) -> None:
     for reference in references(committed):
         file, _, pointer = reference.partition("#")
         found = committed if not file else json.loads((PROTO / file).read_text())
@@ -69,7 +69,7 @@ def payload(committed: Any, message: str) -> Any:
 
 
 @pytest.mark.parametrize("name", topics())
-def test_a_reader_learns_of_a_topic_what_is_declared(committed: Any, name: str) -> None:
+def test_channels_match_the_declared_topics(committed: Any, name: str) -> None:
     topic, channel = topics()[name], committed["channels"][name]
     kafka = channel["bindings"]["kafka"]
     retention_ms = kafka["topicConfiguration"].get("retention.ms")
@@ -94,7 +94,7 @@ def test_the_golden_example_is_a_message_of_its_topic(committed: Any, name: str)
         assert "dead-letter" in message["headers"]["required"]
 
 
-def test_the_current_recipe_is_told_beside_the_recipes(committed: Any) -> None:
+def test_the_current_recipe_is_a_message_of_recipes(committed: Any) -> None:
     assert list(committed["channels"]["recipes"]["messages"]) == ["recipe", "current-recipe"]
     assert Draft202012Validator(payload(committed, "current-recipe")).is_valid("recipe-" + "0" * 32)
 
@@ -106,9 +106,9 @@ def test_topics_of_one_message_share_its_key() -> None:
     assert {message: len(found) for message, found in keys.items()} == dict.fromkeys(keys, 1)
 
 
-def test_a_group_of_its_own_name_is_told() -> None:
+def test_a_group_with_another_name_is_documented() -> None:
     topic = Topic(name="a-b", description="", message="case", written_by=("x",), read_by=("y", "taps"), group="g",
                   partitions=1, retention_days=30)  # fmt: skip
     operations = document([topic])["operations"]
     assert operations["y-reads-a-b"]["bindings"] == {"kafka": {"groupId": {"type": "string", "const": "g"}}}
-    assert "bindings" not in operations["taps-reads-a-b"], "whoever taps has a group of their own"
+    assert "bindings" not in operations["taps-reads-a-b"], "taps have a group of their own"

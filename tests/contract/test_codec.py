@@ -1,4 +1,4 @@
-"""Bytes to messages and back: nothing is lost, and what can't be kept is refused."""
+"""Messages survive encoding and decoding, and bytes that cannot be preserved are rejected."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ PLACES: dict[str, Callable[[Any], Any]] = {
     "verdict": lambda case: case["paths"][1]["verdict"],
     "score": lambda case: case["paths"][1]["score"],
 }
-"""Every object of a case that may hold fields of a later version."""
+"""The objects of a case that may have fields of a later version."""
 
 
 def fresh() -> dict[str, Any]:
@@ -38,7 +38,7 @@ def dump(value: Any) -> bytes:
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Equal as JSON values: 1, 1.0 and true are three."""
+    """Equal as JSON values: 1, 1.0 and true differ."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
@@ -81,7 +81,7 @@ def test_integers_of_64_bits_are_not() -> None:
     assert loads(b"[18446744073709551615, -9223372036854775808]") == [2**64 - 1, -(2**63)]
 
 
-def test_long_digits_in_text_and_fractions_are_no_integers() -> None:
+def test_long_digits_in_text_and_fractions_are_not_integers() -> None:
     assert loads(b'["99999999999999999999999", 0.12345678901234567890, 1e25]')[0] == "9" * 23
 
 
@@ -99,7 +99,7 @@ def test_long_digits_in_text_and_fractions_are_no_integers() -> None:
         b"\xef\xbb\xbf{}",
     ],
 )
-def test_what_is_no_object_is_malformed(data: bytes) -> None:
+def test_values_other_than_objects_are_malformed(data: bytes) -> None:
     with pytest.raises(Malformed):
         decode(Case, data)
 
@@ -116,7 +116,7 @@ def test_numbers_that_are_not_finite_and_broken_unicode_are_malformed(value: byt
 
 @pytest.mark.parametrize("digits", [b"0", b"1234567890123456789"])
 @pytest.mark.parametrize("depth", [150, 199, 201, 252, 254, 256, 1_000, 100_000])
-def test_what_is_taken_can_be_written_back_however_deep(depth: int, digits: bytes) -> None:
+def test_accepted_values_can_be_encoded_again_at_any_depth(depth: int, digits: bytes) -> None:
     data = encode(examples()["submission"])[:-1] + b',"x":' + b"[" * depth + digits + b"]" * depth + b"}"
     try:
         message = decode(Submission, data)
@@ -153,13 +153,13 @@ def test_another_minor_version_passes_and_is_kept(minor: int) -> None:
 
 
 @given(major=st.integers(0, 9_999).filter(lambda major: major != 1), minor=st.integers(0, 9_999))
-def test_another_major_version_is_unknown_whatever_else_it_holds(major: int, minor: int) -> None:
+def test_another_major_version_is_unknown_regardless_of_its_fields(major: int, minor: int) -> None:
     with pytest.raises(UnknownVersion, match=f"{major}.{minor}"):
         decode(Case, dump({"version": f"{major}.{minor}", "all": "else"}))
 
 
 @pytest.mark.parametrize("version", [1, 1.0, None, "", "1", "1.", "1.0.0", "v1.0", "1.0\n", "１.0", "1.00000"])
-def test_what_is_no_version_is_malformed(version: Any) -> None:
+def test_an_invalid_version_is_malformed(version: Any) -> None:
     with pytest.raises(Malformed, match="version"):
         decode(Case, dump({**EXAMPLE, "version": version}))
 

@@ -1,4 +1,4 @@
-"""Every example that was ever promised can still be read, and passed on whole."""
+"""Every published example can still be decoded, and is encoded without loss."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ EVERY = sorted(PROTO.glob("examples/*/*.json"))
 TODAYS = [path for path in EVERY if path.parent.name == VERSION]
 
 each_example = pytest.mark.parametrize("path", EVERY, ids=lambda path: f"{path.parent.name}-{path.stem}")
-each_of_today = pytest.mark.parametrize("path", TODAYS, ids=lambda path: path.stem)
+each_current = pytest.mark.parametrize("path", TODAYS, ids=lambda path: path.stem)
 
 
 def read(path: Path, data: bytes) -> Value:
@@ -37,7 +37,7 @@ def schema_of(path: Path) -> dict[str, Any]:
 
 
 def marked(value: Any) -> Any:
-    """The value with an unknown field in front of every object's own (a dict with free keys takes none)."""
+    """The value with an unknown field first in every object (except dicts with free keys)."""
     if isinstance(value, list):
         return [marked(item) for item in value]
     if not isinstance(value, dict):
@@ -47,11 +47,11 @@ def marked(value: Any) -> Any:
 
 
 FREE_KEYS = {*"ABCDEFGHIJ", "generate", "verify", "score", "refine", "reason", "summarize", "qwen", "deepseek"}
-"""Keys of options, of usage and cost by stage, and of models: all that are data."""
+"""Keys that are data: of options, of usage and cost by stage, and of models."""
 
 
 def unknown_last(value: Any) -> bool:
-    """Whether in every object the unknown field comes last."""
+    """Whether the unknown field is last in every object."""
     if isinstance(value, list):
         return all(unknown_last(item) for item in value)
     if not isinstance(value, dict):
@@ -62,7 +62,7 @@ def unknown_last(value: Any) -> bool:
 
 
 def holds(whole: Any, part: Any) -> bool:
-    """Whether the whole has all that the part has, and the same there; objects may have more."""
+    """Whether `whole` contains `part`; objects may have more fields."""
     if isinstance(part, dict):
         return isinstance(whole, dict) and all(key in whole and holds(whole[key], part[key]) for key in part)
     if isinstance(part, list):
@@ -75,15 +75,15 @@ def test_there_are_examples() -> None:
 
 
 @each_example
-def test_an_example_of_any_version_reads_and_passes_on_whole(path: Path) -> None:
+def test_an_example_of_any_version_is_decoded_and_encoded_without_loss(path: Path) -> None:
     example = path.read_bytes()
     again = encode(read(path, example))
     assert holds(json.loads(again), json.loads(example))
     assert encode(read(path, again)) == again
 
 
-@each_of_today
-def test_an_example_of_this_version_comes_back_equal(path: Path) -> None:
+@each_current
+def test_an_example_of_this_version_round_trips(path: Path) -> None:
     assert json.loads(encode(read(path, path.read_bytes()))) == json.loads(path.read_text())
 
 
@@ -138,7 +138,7 @@ def test_the_ids_of_the_examples_are_those_of_production() -> None:
     ]
 
 
-async def test_the_example_record_is_what_the_summarizer_makes_of_the_example_case() -> None:
+async def test_the_summarizer_makes_the_example_record_from_the_example_case() -> None:
     case, record = examples()["case"], examples()["record"]
     assert isinstance(case, Case)
     assert isinstance(record, Record)

@@ -1,4 +1,4 @@
-"""What is generated is what is committed, complete, with nothing left over; and a version keeps its promises."""
+"""The committed files equal the generated ones, without orphans, and files of a version are stable."""
 
 import json
 import re
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A copy of what is committed, to be changed."""
+    """A copy of the committed files, for changes."""
     shutil.copytree(ROOT / "proto", tmp_path / "proto")
     shutil.copy(ROOT / "README.md", tmp_path)
     return tmp_path
@@ -33,7 +33,7 @@ def test_the_committed_files_are_the_generated_ones() -> None:
     assert generate.outdated(ROOT) == {}
 
 
-def test_check_names_what_differs_and_changes_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_lists_differences_and_changes_nothing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "README.md").write_text("# Another\n")
     (root / f"proto/examples/{VERSION}/score.json").unlink()
     before = files(root)
@@ -45,7 +45,7 @@ def test_check_names_what_differs_and_changes_nothing(root: Path, capsys: pytest
     }
 
 
-def test_writing_mends_what_check_names(root: Path) -> None:
+def test_writing_fixes_the_differences(root: Path) -> None:
     (root / f"proto/schemas/{VERSION}/case.json").unlink()
     assert generate.main([], root) == 0
     assert generate.main(["--check"], root) == 0
@@ -63,7 +63,7 @@ def test_prose_in_a_schema_may_change_within_a_version(root: Path) -> None:
     ("file", "now", "promised"),
     [("schemas", '"maximum": 5', '"maximum": 10'), ("examples", '"value": 5', '"value": 4')],
 )
-def test_a_promise_of_this_version_is_never_rewritten(
+def test_a_stable_file_of_this_version_is_never_rewritten(
     root: Path, file: str, now: str, promised: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = root / f"proto/{file}/{VERSION}/score.json"
@@ -72,7 +72,7 @@ def test_a_promise_of_this_version_is_never_rewritten(
     assert generate.main([], root) == 2
     assert generate.main(["--check"], root) == 1
     assert files(root) == before
-    assert "a new minor" in capsys.readouterr().err
+    assert "increase the minor" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("folder", ["schemas", "examples"])
@@ -100,8 +100,8 @@ def test_topic_constants_and_topics_are_the_same() -> None:
     assert constants == {name for name, topic in topics().items() if topic.message != "dead_letter"}
 
 
-def test_every_consumer_has_its_dead_letters() -> None:
-    """A service that reads a topic as a queue may have to give a message up."""
+def test_every_consumer_has_a_topic_of_dead_letters() -> None:
+    """A service that reads a topic as a queue may be unable to process a message."""
     outside = {"taps", "command-line"}
     readers = {reader for topic in topics().values() for reader in topic.read_by} - outside
     assert {f"{reader}-dead" for reader in readers} <= set(topics())
@@ -129,7 +129,7 @@ def test_the_diagram_shows_every_topic_between_its_services() -> None:
     ]
 
 
-def test_the_diagram_takes_its_place_and_no_other() -> None:
+def test_the_diagram_replaces_only_its_own_block() -> None:
     drawn = generate.with_diagram(f"# Title\n\n{generate.BEGIN}\nold\n{generate.END}\n\nMore.\n")
     assert drawn.startswith(f"# Title\n\n{generate.BEGIN}\n```mermaid\nflowchart LR\n")
     assert drawn.endswith(f"```\n{generate.END}\n\nMore.\n")

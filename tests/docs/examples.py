@@ -1,13 +1,13 @@
-"""The examples of the docs, run as a reader would: every `sh` and `python` block of a page, in order, in one folder.
+"""Run the examples of the docs: every `sh` and `python` block of a page, in order, in one folder.
 
-A comment on the line before a block says what is special about it:
+A comment on the line before a block changes how it runs:
 
-    <!-- not run: WHY -->   it can't be run here
-    <!-- background -->     it goes on until Ctrl-C; the next begins once the stack is up
-    <!-- until -->          it is run again until it shows what it should
-    <!-- exit N -->         it ends with this exit code
+    <!-- not run: WHY -->   it is not run
+    <!-- background -->     it runs until Ctrl-C; the next block starts once the stack is up
+    <!-- until -->          it is repeated until its output matches
+    <!-- exit N -->         its exit code is N
 
-A `text` block that follows shows the gist: each of its lines is somewhere in the output, with anything for each `…`.
+A following `text` block is the expected output: each of its lines must occur in the output; `…` matches anything.
 A `yaml` block is not run.
 """
 
@@ -23,11 +23,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 BLOCK = re.compile(
-    r"(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$(?:\n+```text\n(?P<gist>.*?)^```$)?",
+    r"(?:^<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$(?:\n+```text\n(?P<text>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
 GATEWAY = "localhost:8080"
-"""As the docs write it: where it is taken, `up` has the gateway on another port."""
+"""The gateway's address in the docs. `up` may use another port."""
 READY_S = 120
 UNTIL_S = 90
 BLOCK_S = 60
@@ -41,11 +41,11 @@ class Example:
     language: str
     code: str
     mark: str
-    gist: str
+    expected: str
 
     @property
     def not_run(self) -> str | None:
-        """Why it isn't."""
+        """The reason why the block is not run; None: it is run."""
         return self.mark.removeprefix("not run: ") if self.mark.startswith("not run: ") else None
 
     @property
@@ -53,9 +53,9 @@ class Example:
         return int(self.mark.removeprefix("exit ")) if self.mark.startswith("exit ") else 0
 
     def missing(self, output: str) -> list[str]:
-        """The lines of the gist that the output has not."""
+        """The expected lines that are missing in the output."""
         shown = " ".join(output.split())
-        return [line for line in self.gist.splitlines() if not re.search(_pattern(line), shown)]
+        return [line for line in self.expected.splitlines() if not re.search(_pattern(line), shown)]
 
 
 def _pattern(line: str) -> str:
@@ -63,24 +63,24 @@ def _pattern(line: str) -> str:
 
 
 def examples(page: Path) -> Iterator[Example]:
-    """A page's blocks that are code."""
+    """The code blocks of a page."""
     text = page.read_text()
     for found in BLOCK.finditer(text):
         if found["language"] in ("text", "yaml"):  # yaml is a file of a tool that is not installed here
             continue
         line = text.count("\n", 0, found.start("code"))
-        yield Example(f"{page.name}:{line}", found["language"], found["code"], found["mark"] or "", found["gist"] or "")
+        yield Example(f"{page.name}:{line}", found["language"], found["code"], found["mark"] or "", found["text"] or "")
 
 
 @dataclass
 class Reader:
-    """Somebody with a terminal, and another one in which the stack runs."""
+    """A reader with one terminal, and a second one that runs the stack."""
 
     folder: Path
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def follow(self, example: Example) -> str | None:
-        """Run it; returns what was wrong, if anything was. Raises AssertionError where the stack doesn't start."""
+        """Run the block; returns its problem, if any. Raises AssertionError if the stack does not start."""
         if example.not_run is not None:
             return None
         if example.mark == "background":
@@ -98,30 +98,30 @@ class Reader:
         output = done.stdout + done.stderr
         if done.returncode == example.code_expected and not (missing := example.missing(output)):
             return None
-        said = f"exit {done.returncode}" if done.returncode != example.code_expected else f"without {missing}"
-        return f"{example.place}: {said}\n{example.code}--\n{output}"
+        problem = f"exit {done.returncode}" if done.returncode != example.code_expected else f"without {missing}"
+        return f"{example.place}: {problem}\n{example.code}--\n{output}"
 
     def _start(self, example: Example) -> None:
-        said = self.folder / "up.log"
-        with said.open("wb") as log:
+        log_file = self.folder / "up.log"
+        with log_file.open("wb") as log:
             process = subprocess.Popen(
                 self._command(example), cwd=self.folder, env=self._env(), stdout=log, stderr=log, start_new_session=True
             )
         self.running.append(process)
         end = time.monotonic() + READY_S
         while not self._stack().exists():
-            assert process.poll() is None, said.read_text()
-            assert time.monotonic() < end, said.read_text()
+            assert process.poll() is None, log_file.read_text()
+            assert time.monotonic() < end, log_file.read_text()
             time.sleep(0.2)
 
     def leave(self) -> list[int]:
-        """Ctrl-C in the other terminal; the exit codes there."""
+        """Press Ctrl-C in the second terminal; returns its exit codes."""
         for process in self.running:
             os.killpg(process.pid, signal.SIGINT)
         return [process.wait(60) for process in self.running]
 
     def kill(self) -> None:
-        """Where something went wrong: what still runs ends now."""
+        """Kill processes that are still running after a failure."""
         for process in self.running:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -141,7 +141,7 @@ class Reader:
         here = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "COLUMNS": "200",
-            "REASONMED_EXPORT__AGE_S": "1",  # a reader waits a minute
+            "REASONMED_EXPORT__AGE_S": "1",  # readers wait a minute
             "HF_HOME": str(self.folder / "hf"),
             "HF_HUB_OFFLINE": "1",
         }

@@ -1,4 +1,4 @@
-"""Every example of the docs is run, in the order of the pages, against one scripted stack."""
+"""Run every example of the docs, in the order of the pages, against one scripted stack."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ PAGES = (
     "quickstart", "questions", "recipes", "datasets", "watch", "analyses", "budget", "test-sets", "operations"
 )  # fmt: skip
 NOT_RUN = 17
-"""Examples that can't be run here, each with its reason: one more is to be noticed."""
+"""Number of examples that are not run, each with its reason. Change it on purpose only."""
 
 
 @pytest.fixture
@@ -23,16 +23,16 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 
 
 @pytest.mark.timeout(400)
-def test_the_examples_of_every_page_do_what_the_page_says(reader: Reader) -> None:
-    wrong = [said for page in PAGES for each in examples(DOCS / f"{page}.md") if (said := reader.follow(each))]
+def test_the_examples_of_every_page_give_the_expected_output(reader: Reader) -> None:
+    wrong = [problem for page in PAGES for each in examples(DOCS / f"{page}.md") if (problem := reader.follow(each))]
     assert not wrong, "\n\n".join(wrong)
     assert reader.leave() == [0]
 
 
-def test_what_is_not_run_says_why_and_is_counted() -> None:
+def test_examples_that_are_not_run_give_a_reason() -> None:
     every = [each for page in PAGES for each in examples(DOCS / f"{page}.md")]
     assert {each.language for each in every} == {"sh", "python"}
     reasons = [each.not_run for each in every if each.not_run is not None]
     assert all(reasons)
     assert len(reasons) == NOT_RUN
-    assert all(each.gist for each in every if each.mark == "until")
+    assert all(each.expected for each in every if each.mark == "until")

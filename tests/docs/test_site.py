@@ -1,4 +1,4 @@
-"""The site is built strictly, asks no other host for anything, and has no broken link."""
+"""The site builds in strict mode, loads nothing from another host, and has no broken link."""
 
 import subprocess
 import sys
@@ -10,11 +10,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LOADING = {"img": "src", "script": "src", "iframe": "src", "source": "src", "link": "href", "audio": "src"}
-"""What a browser fetches by itself, by tag."""
+"""The attribute that a browser fetches, by tag."""
 
 
 class Read(HTMLParser):
-    """What a page loads, where it leads, and which anchors it has."""
+    """The resources, links and anchors of a page."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Read(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Read]:
-    """Every page, read."""
+    """All pages, parsed."""
     folder = tmp_path_factory.mktemp("site")
     built = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
@@ -48,16 +48,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Read]:
     return {page.resolve(): Read(page) for page in folder.rglob("*.html") if page.name != "404.html"}
 
 
-def test_no_page_asks_another_host(site: dict[Path, Read]) -> None:
+def test_no_page_loads_from_another_host(site: dict[Path, Read]) -> None:
     assert len(site) > 20
     assert not {url for page in site.values() for url in page.loads if urlsplit(url).netloc}
     styles = "".join(file.read_text() for page in site for file in page.parent.rglob("*.css"))
     assert "url(http" not in styles
     assert "@import" not in styles
-    assert not [page for page in site if "mermaid" in page.read_text()]  # the theme would fetch what draws it
+    assert not [page for page in site if "mermaid" in page.read_text()]  # the theme would fetch mermaid from a CDN
 
 
-def test_every_link_leads_somewhere(site: dict[Path, Read]) -> None:
+def test_every_link_has_a_target(site: dict[Path, Read]) -> None:
     broken = [f"{page.name}: {link}" for page, read in site.items() for link in read.leads if _broken(site, page, link)]
     assert not broken
 
@@ -72,7 +72,7 @@ def _broken(site: dict[Path, Read], page: Path, link: str) -> bool:
     return not to.exists() or bool(url.fragment and to in site and unquote(url.fragment) not in site[to].anchors)
 
 
-def test_a_page_for_each_part_of_the_reference_says_what_the_code_says(site: dict[Path, Read]) -> None:
+def test_the_reference_pages_match_the_code(site: dict[Path, Read]) -> None:
     pages = {f"{page.parent.name}/{page.stem}": page.read_text() for page in site}
     assert "REASONMED_KAFKA__SASL_MECHANISM" in pages["reference/settings"]
     assert "REASONMED_ADMISSION__NEAR_DUPLICATES" in pages["reference/settings"]

@@ -74,9 +74,9 @@ async def test_a_case_s_way_has_all_its_steps_and_their_bodies_are_where_it_says
         latest = await standings.latest(Filter(end="accepted"), limit=100)
         case = await standings.case(ids.case_id(SAMPLES[0]))
     assert case is not None
-    (standing,) = case.standings()
+    (standing,) = case.statuses()
     assert standing.case_id in {each.case_id for each in latest}
-    way = case.way(standing.work_id)
+    way = case.timeline(standing.work_id)
     topics = [sighting.topic for sighting in way]
     assert topics[:4] == [QUESTION_SUBMITTED, QUESTION_ADMITTED, PATHS_GENERATED, PATHS_VERIFIED]
     messages = {

@@ -1,4 +1,4 @@
-"""The three stores of the call ledger, each behind the same small handle, and a real Valkey server."""
+"""The three ledger stores behind a common interface, and a real Valkey server."""
 
 import asyncio
 import subprocess
@@ -22,7 +22,7 @@ from services.ledger.valkey.ledger import open_valkey
 
 @dataclass
 class FakeClock:
-    """A clock that stands still until it is moved."""
+    """A clock that moves only when the test moves it."""
 
     now: float = 1_800_000_000.0
 
@@ -34,14 +34,14 @@ class FakeClock:
 
 
 class Store(Protocol):
-    """One place where a ledger is kept."""
+    """A place that stores a ledger."""
 
     def ledger(self, clock: Callable[[], float] | None = None) -> "asynccontextmanager[Ledger]":
-        """Open it, as one more process would; on its own clock where none is given."""
+        """Open the ledger, like another process; without a clock it uses its own."""
         ...
 
     def empty(self) -> None:
-        """Begin anew."""
+        """Delete all data."""
         ...
 
 
@@ -98,40 +98,40 @@ class ValkeyStore:
 
 
 class ValkeyProcess:
-    """A real server on a socket in a folder, with nothing but its append-only file to remember by."""
+    """A real server on a socket in a folder; only its append-only file survives a restart."""
 
     def __init__(self, folder: Path, *options: str) -> None:
-        # Sockets' paths are short (108 bytes): the server runs inside the folder.
+        # Socket paths are limited to 108 bytes, so the server runs inside the folder.
         self.url = f"unix://{folder / 's'}"
         self._folder = folder
         self._options = options
         self.start()
 
     def start(self) -> None:
-        """Start it, and wait until it says that it is ready."""
+        """Start the server, and wait until it is ready."""
         words = [str(get_binary_path()), "--port", "0", "--unixsocket", "s", "--save", "", "--appendonly", "yes"]
         self._process = subprocess.Popen(
             [*words, *self._options], cwd=self._folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert self._process.stdout is not None
-        said = []
+        output = []
         for line in self._process.stdout:
-            said.append(line)
+            output.append(line)
             if "eady to accept connections" in line:
                 return
-        raise RuntimeError("valkey-server did not start:\n" + "".join(said))
+        raise RuntimeError("valkey-server did not start:\n" + "".join(output))
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def ask(self, *words: str) -> object:
-        """One command, on a connection of its own."""
+        """Run one command on a new connection."""
         with valkey.Valkey.from_url(self.url) as client:
             return client.execute_command(*words)
 
     def stop(self) -> None:
-        """End it at once, and wait for its end."""
+        """Kill the server, and wait for its end."""
         self._process.kill()
         self._process.communicate()
 
@@ -145,7 +145,7 @@ def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyPr
 
 @pytest.fixture
 def own_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., ValkeyProcess]]:
-    """Start servers that the test may end or spoil."""
+    """Start servers that the test may stop or break."""
     started: list[ValkeyProcess] = []
 
     def start(*options: str) -> ValkeyProcess:
@@ -159,7 +159,7 @@ def own_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..
 
 @pytest.fixture(params=["memory", "sqlite", "valkey"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """Each of the three in turn, empty."""
+    """Each of the three stores, empty."""
     match request.param:
         case "memory":
             return MemoryStore()
@@ -171,7 +171,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 
 @pytest.fixture(params=["sqlite", "valkey"])
 def shared_store(request: pytest.FixtureRequest, tmp_path: Path) -> "SqliteStore | ValkeyStore":
-    """Those that several processes share."""
+    """The stores that several processes can share."""
     if request.param == "sqlite":
         return SqliteStore(tmp_path)
     return ValkeyStore(request.getfixturevalue("valkey_server").url)
@@ -184,6 +184,6 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 async def ledger(store: Store, clock: FakeClock) -> AsyncIterator[Ledger]:
-    """A ledger whose time the test moves."""
+    """A ledger on the test's clock."""
     async with asyncio.timeout(60), store.ledger(clock) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""One process of tests/laws/test_ledger_processes.py: makes the calls that it gets a lease for, says what it begins.
+"""One process of tests/laws/test_ledger_processes.py: makes the calls that it leases, and prints each start.
 
 Run as `ledger_worker.py URL OWNER CALLS LEASE_S SECONDS_A_CALL`; prints a line `begin CALL_ID UNIX_TIME` for each call.
 """
@@ -32,7 +32,7 @@ def batches(call_ids: list[str]) -> list[list[str]]:
 
 
 async def take(ledger: Ledger, call_ids: list[str], owner: str, lease_s: float, work_s: float) -> set[str]:
-    """Claim some calls and make those that are ours; the ids of those that are finished."""
+    """Claim calls and make the leased ones; returns the ids of finished calls."""
     asked = time.monotonic()
     claims = await ledger.calls.claim(call_ids, owner=owner, lease_s=lease_s)
     done = {call_id for call_id, claim in zip(call_ids, claims, strict=True) if isinstance(claim, Done)}

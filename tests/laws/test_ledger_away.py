@@ -1,4 +1,4 @@
-"""When the store is away: LedgerAway with what to do, and the same ledger works again once it is back."""
+"""Outages of the store: LedgerAway with a remedy, and the same ledger works again afterwards."""
 
 import asyncio
 import os
@@ -18,7 +18,8 @@ A, B = "worker-a", "worker-b"
 
 
 async def test_a_valkey_server_that_restarts(own_valkey) -> None:
-    """While it is down every request says so; afterwards the same ledger goes on, with all it held and no scripts."""
+    """Every request fails while it is down; afterwards the same ledger works, with its data but without loaded
+    scripts."""
     server = own_valkey("--appendfsync", "always")
     async with open_ledger(server.url) as ledger:
         assert await ledger.calls.claim(["call-1", "call-2"], owner=A, lease_s=60) == [Mine(60), Mine(60)]
@@ -34,7 +35,8 @@ async def test_a_valkey_server_that_restarts(own_valkey) -> None:
 
 
 async def test_a_valkey_server_that_does_not_answer(own_valkey, monkeypatch) -> None:
-    """A stopped process is LedgerAway within the time-out, for 40 that ask at once too, and works when it goes on."""
+    """A paused process is LedgerAway within the time-out, also for 40 concurrent requests, and works once it
+    resumes."""
     monkeypatch.setattr(valkey_server, "TIMEOUT_S", 0.3)
     server = own_valkey()
     async with open_ledger(server.url) as ledger, asyncio.timeout(4):
@@ -47,7 +49,7 @@ async def test_a_valkey_server_that_does_not_answer(own_valkey, monkeypatch) -> 
 
 
 async def test_a_valkey_server_with_no_memory_left(own_valkey) -> None:
-    """It refuses to write: LedgerAway, not lost calls."""
+    """It rejects writes: LedgerAway, no lost calls."""
     server = own_valkey()
     async with open_ledger(server.url) as ledger:
         server.ask("CONFIG", "SET", "maxmemory", "1")
@@ -58,7 +60,7 @@ async def test_a_valkey_server_with_no_memory_left(own_valkey) -> None:
 
 
 async def test_a_valkey_server_that_evicts_is_refused(own_valkey) -> None:
-    """An evicted call would be paid for again; where CONFIG isn't permitted, the server's operator answers for it."""
+    """An evicted call would be paid for again. If CONFIG is not permitted, the server's operator is responsible."""
     server = own_valkey("--maxmemory-policy", "allkeys-lru")
     with pytest.raises(LedgerUnusable, match=r"allkeys-lru.*noeviction"):
         async with open_ledger(server.url):
@@ -70,7 +72,7 @@ async def test_a_valkey_server_that_evicts_is_refused(own_valkey) -> None:
 
 @pytest.mark.parametrize("url", ["valkey://127.0.0.1:1/0", "redis://:secret@127.0.0.1:1/0", "unix:///nowhere/s"])
 async def test_no_server_at_opening(url: str) -> None:
-    """LedgerAway, which names the address and not the password."""
+    """LedgerAway names the address, not the password."""
     with pytest.raises(LedgerAway) as caught:
         async with open_ledger(url):
             pass
@@ -82,18 +84,18 @@ async def test_no_server_at_opening(url: str) -> None:
     "url", ["postgres://x/y", "", "sqlite://relative.db", "sqlite:///", "sqlite://host/x.db", "valkey://h/0?db=x"]
 )
 async def test_an_address_of_no_ledger(url: str) -> None:
-    """LedgerUnusable: waiting won't help."""
+    """LedgerUnusable: waiting does not help."""
     with pytest.raises(LedgerUnusable):
         async with open_ledger(url):
             pass
 
 
 async def test_memory_can_be_away_too() -> None:
-    """For the tests of those who must bear it."""
+    """For tests of code that handles outages."""
     server = MemoryServer()
     ledger = memory_ledger(server)
-    server.away = "as the test wants it"
-    with pytest.raises(LedgerAway, match="as the test wants it"):
+    server.away = "as set by the test"
+    with pytest.raises(LedgerAway, match="as set by the test"):
         await ledger.calls.claim(["call-1"], owner=A, lease_s=1)
     server.away = None
     async with open_ledger("memory://") as other:

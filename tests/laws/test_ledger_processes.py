@@ -1,4 +1,4 @@
-"""Several processes on one ledger, one of them killed: each call is paid for once, but for those it was making."""
+"""Several processes on one ledger, one of them killed: each call is paid for once, except those it was making."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from services.core.ledger.ports import ClaimRow
 
 CALLS = 60
 LEASE_S = 3.0
-"""Long beside the work of a call (0.02 s), so that a stall of the test machine ends no lease."""
+"""Much longer than a call (0.02 s), so that a stall of the test machine expires no lease."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Worker:
         self._lines: list[str] = []
 
     def until_begun(self, calls: int) -> None:
-        """Wait until it has begun so many calls."""
+        """Wait until it has started this many calls."""
         assert self._process.stdout is not None
         while len(self._lines) < calls:
             line = self._process.stdout.readline()
@@ -42,7 +42,7 @@ class Worker:
             self._lines.append(line)
 
     def finish(self) -> int:
-        """Wait for its end; its exit code."""
+        """Wait for its end; returns its exit code."""
         out, err = self._process.communicate(timeout=60)
         self._lines += out.splitlines()
         assert "Traceback" not in err, err
@@ -52,7 +52,7 @@ class Worker:
         return [Begun(call_id, self.owner, float(at)) for _, call_id, at in map(str.split, self._lines)]
 
     def kill(self) -> None:
-        """kill -9, where it still runs."""
+        """kill -9, if it is still running."""
         self._process.kill()
 
     def reap(self) -> None:
@@ -62,7 +62,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Run:
-    """What several processes said, and what the ledger says afterwards."""
+    """The output of several processes, and the ledger's contents afterwards."""
 
     begun: list[Begun]
     claims: list[ClaimRow]
@@ -75,8 +75,8 @@ class Run:
 
 @pytest.fixture
 async def run(shared_store) -> Run:
-    """Four workers on the same 60 calls; the 'victim', a slow one, is killed in the middle of its fourth, with a fifth
-    one leased."""
+    """Four workers on the same 60 calls; the 'victim', a slow one, is killed during its fourth call, with a fifth one
+    leased."""
     workers = [Worker(shared_store.url, "victim", work_s=0.25)]
     try:
         workers[0].until_begun(1)
@@ -102,7 +102,7 @@ async def test_several_processes_at_once_one_of_them_killed(run: Run) -> None:
     leases_never_overlap(run)
     work_is_begun_under_a_lease(run)
     only_the_victims_calls_are_begun_twice(run)
-    what_the_victim_held_is_taken_over_later(run)
+    the_victims_calls_are_taken_over_later(run)
 
 
 def completed_once(run: Run) -> None:
@@ -130,7 +130,7 @@ def only_the_victims_calls_are_begun_twice(run: Run) -> None:
         assert owners in ([row.owner], ["victim", row.owner])
 
 
-def what_the_victim_held_is_taken_over_later(run: Run) -> None:
+def the_victims_calls_are_taken_over_later(run: Run) -> None:
     held = [row for row in run.claims if row.owner == "victim" and row.ended == "open"]
     assert held, "it was killed in the middle of a call"
     for row in held:

@@ -1,4 +1,4 @@
-"""The laws of the port StatusStore: memory, SQLite and Valkey keep the same promises."""
+"""The laws of the port StatusStore, for memory, SQLite and Valkey."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from services.contracts.topics import CASE_ACCEPTED, QUESTION_ADMITTED, QUESTION_SUBMITTED, RECORD_COMPLETED
 from services.core.errors import LedgerAway
-from services.core.status.case_status import CaseEvent, CaseSeen
+from services.core.status.case_status import CaseEvent, CaseHistory
 from services.core.status.store import Filter, StatusStore
 from services.ledger import open_status_store
 from services.ledger.memory.status import MemoryStatusStore
@@ -31,7 +31,7 @@ KINDS = ["memory", "sqlite", "valkey"]
 
 @pytest.fixture(params=KINDS)
 def opened(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Open:
-    """Opens the same store again each time, as one more process would."""
+    """Opens the same store each time, like another process."""
     memory = MemoryStatusStore(clock)
 
     @asynccontextmanager
@@ -51,27 +51,27 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> 
 
 
 @pytest.fixture
-async def standings(opened: Open) -> AsyncIterator[StatusStore]:
+async def store(opened: Open) -> AsyncIterator[StatusStore]:
     async with asyncio.timeout(60), opened() as store:
         yield store
 
 
 @given(found=st.lists(sightings("case-1") | sightings("case-2"), min_size=1, max_size=10))
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_it_says_what_the_pure_values_say(opened: Open, found: list[CaseEvent]) -> None:
+async def test_the_store_agrees_with_the_pure_values(opened: Open, found: list[CaseEvent]) -> None:
     async with opened() as store:
-        known = {name: await store.case(name) or CaseSeen(name) for name in ("case-1", "case-2")}
+        known = {name: await store.case(name) or CaseHistory(name) for name in ("case-1", "case-2")}
         before = await store.tally(BEGUN_MS)
         for each in found:
             await store.observe([each])
         await store.observe(found)
         for name, case in known.items():
             expected, _ = case.with_(each for each in found if each.case_id == name)
-            assert (await store.case(name) or CaseSeen(name)) == expected
+            assert (await store.case(name) or CaseHistory(name)) == expected
         after = await store.tally(BEGUN_MS)
-        cases = [await store.case(name) or CaseSeen(name) for name in known]
+        cases = [await store.case(name) or CaseHistory(name) for name in known]
         assert sum(after.seen.values()) == sum(len(case.events) for case in cases)
-        now = [standing for case in cases for standing in case.standings()]
+        now = [standing for case in cases for standing in case.statuses()]
         assert sum(after.standing.values()) == len(now)
         opens = [standing for standing in now if standing.end is None]
         assert after.oldest_ms == {
@@ -84,28 +84,28 @@ async def test_it_says_what_the_pure_values_say(opened: Open, found: list[CaseEv
         assert [each.since_ms for each in latest] == sorted((each.since_ms for each in latest), reverse=True)
 
 
-async def test_nothing_is_known_at_first(standings: StatusStore) -> None:
-    assert await standings.case("case-1") is None
-    assert await standings.published() is None
-    assert await standings.latest(Filter(), limit=5) == []
-    tally = await standings.tally(BEGUN_MS)
+async def test_a_new_store_is_empty(store: StatusStore) -> None:
+    assert await store.case("case-1") is None
+    assert await store.published() is None
+    assert await store.latest(Filter(), limit=5) == []
+    tally = await store.tally(BEGUN_MS)
     assert (tally.standing, tally.oldest_ms, tally.seen, tally.recent, tally.routes) == ({}, {}, {}, {}, {})
     assert list(tally.records) == []
 
 
-async def test_records_are_summed_and_rates_are_of_the_last_minute(standings: StatusStore) -> None:
-    await standings.observe([record(0), record(1), record(0, offset=9)])
-    tally = await standings.tally(BEGUN_MS)
+async def test_records_are_summed_and_rates_are_of_the_last_minute(store: StatusStore) -> None:
+    await store.observe([record(0), record(1), record(0, offset=9)])
+    tally = await store.tally(BEGUN_MS)
     (sums,) = tally.records
     assert (sums.difficulty, sums.alias, sums.records, sums.usd) == ("easy", "qwen", 2, 0.5)
     assert (sums.prompt, sums.completion) == (200, 20)
     assert tally.standing == {(RECORD_COMPLETED, "accepted"): 1}
     assert tally.recent == {RECORD_COMPLETED: 2}
-    assert (await standings.tally(BEGUN_MS + 70_000)).recent == {}
+    assert (await store.tally(BEGUN_MS + 70_000)).recent == {}
 
 
-async def test_the_latest_are_told_by_what_they_are(standings: StatusStore) -> None:
-    await standings.observe(
+async def test_latest_filters_by_end_topic_source_and_difficulty(store: StatusStore) -> None:
+    await store.observe(
         [
             sighting(QUESTION_ADMITTED, case_id="a", source="MedQA"),
             record(0, of=1, case_id="b", written_ms=BEGUN_MS + 1),
@@ -113,42 +113,40 @@ async def test_the_latest_are_told_by_what_they_are(standings: StatusStore) -> N
         ]
     )
 
-    async def told(**which: str) -> list[str]:
-        return [standing.case_id for standing in await standings.latest(Filter(**which), limit=10)]  # type: ignore[arg-type]
+    async def latest(**which: str) -> list[str]:
+        return [standing.case_id for standing in await store.latest(Filter(**which), limit=10)]  # type: ignore[arg-type]
 
-    assert await told() == ["c", "b", "a"]
-    assert await told(end="open") == ["c", "a"]
-    assert await told(end="accepted") == ["b"]
-    assert await told(topic=QUESTION_ADMITTED) == await told(source="MedQA") == ["a"]
-    assert await told(difficulty="medium") == ["c"]
-    assert len(await standings.latest(Filter(), limit=2)) == 2
+    assert await latest() == ["c", "b", "a"]
+    assert await latest(end="open") == ["c", "a"]
+    assert await latest(end="accepted") == ["b"]
+    assert await latest(topic=QUESTION_ADMITTED) == await latest(source="MedQA") == ["a"]
+    assert await latest(difficulty="medium") == ["c"]
+    assert len(await store.latest(Filter(), limit=2)) == 2
 
 
-async def test_what_ended_long_ago_is_forgotten_and_its_counts_stay(standings: StatusStore, clock: FakeClock) -> None:
-    await standings.observe([record(0, of=1), sighting(QUESTION_ADMITTED, case_id="open")])
+async def test_pruning_drops_old_ended_cases_and_keeps_counts(store: StatusStore, clock: FakeClock) -> None:
+    await store.observe([record(0, of=1), sighting(QUESTION_ADMITTED, case_id="open")])
     clock.pass_(100)
-    assert await standings.prune(101) == 0
-    before = await standings.tally(BEGUN_MS)
-    assert await standings.prune(99) == 1
-    assert await standings.case("case-1") is None
-    assert await standings.tally(BEGUN_MS) == before
-    assert [each.case_id for each in await standings.latest(Filter(), limit=9)] == ["open"]
+    assert await store.prune(101) == 0
+    before = await store.tally(BEGUN_MS)
+    assert await store.prune(99) == 1
+    assert await store.case("case-1") is None
+    assert await store.tally(BEGUN_MS) == before
+    assert [each.case_id for each in await store.latest(Filter(), limit=9)] == ["open"]
 
 
-async def test_old_rates_go_when_figures_are_published_and_the_last_figures_stay(
-    standings: StatusStore, clock: FakeClock
-) -> None:
-    await standings.observe([sighting(QUESTION_ADMITTED)])
-    await standings.publish(b"one")
-    assert (await standings.tally(BEGUN_MS)).recent == {QUESTION_ADMITTED: 1}
+async def test_publishing_drops_old_rates_and_keeps_the_last_figures(store: StatusStore, clock: FakeClock) -> None:
+    await store.observe([sighting(QUESTION_ADMITTED)])
+    await store.publish(b"one")
+    assert (await store.tally(BEGUN_MS)).recent == {QUESTION_ADMITTED: 1}
     clock.pass_(3700)
-    await standings.publish(b"two")
-    assert await standings.published() == b"two"
-    assert (await standings.tally(BEGUN_MS)).recent == {}
-    assert (await standings.tally(BEGUN_MS)).seen == {QUESTION_ADMITTED: 1}
+    await store.publish(b"two")
+    assert await store.published() == b"two"
+    assert (await store.tally(BEGUN_MS)).recent == {}
+    assert (await store.tally(BEGUN_MS)).seen == {QUESTION_ADMITTED: 1}
 
 
-async def test_writers_at_once_come_to_exact_sums(opened: Open) -> None:
+async def test_concurrent_writers_give_exact_sums(opened: Open) -> None:
     everything = [
         each
         for number in range(10)
@@ -180,29 +178,31 @@ from services.ledger import open_status_store
 from tests.sightings import record
 
 async def main():
-    async with open_status_store(sys.argv[1]) as standings:
+    async with open_status_store(sys.argv[1]) as store:
         for number in range(40):
-            await standings.observe([record(number % 2, case_id=f"case-{number // 2}")])
+            await store.observe([record(number % 2, case_id=f"case-{number // 2}")])
 
 asyncio.run(main())
 """
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "valkey"])
-async def test_processes_at_once_come_to_exact_sums(
+async def test_concurrent_processes_give_exact_sums(
     kind: str, tmp_path: Path, own_valkey: Callable[..., ValkeyProcess]
 ) -> None:
     url = f"sqlite://{tmp_path}/ledger.sqlite" if kind == "sqlite" else own_valkey().url
     writers = [await asyncio.create_subprocess_exec(sys.executable, "-c", WRITER, url) for _ in range(3)]
     assert [await writer.wait() for writer in writers] == [0, 0, 0]
-    async with open_status_store(url) as standings:
-        tally = await standings.tally(BEGUN_MS)
+    async with open_status_store(url) as store:
+        tally = await store.tally(BEGUN_MS)
     assert tally.standing == {(RECORD_COMPLETED, "accepted"): 20}
     assert tally.seen == {RECORD_COMPLETED: 40}
     assert kind != "sqlite" or [path.name for path in tmp_path.glob("*.sqlite")] == ["ledger.standings.sqlite"]
 
 
-async def test_a_store_that_is_away_says_so(tmp_path: Path, own_valkey: Callable[..., ValkeyProcess]) -> None:
+async def test_an_unavailable_store_raises_ledger_away(
+    tmp_path: Path, own_valkey: Callable[..., ValkeyProcess]
+) -> None:
     server = own_valkey()
     memory = MemoryStatusStore()
     async with (
@@ -222,6 +222,6 @@ async def test_a_store_that_is_away_says_so(tmp_path: Path, own_valkey: Callable
 
 def test_a_repeat_in_another_slice_moves_the_rate() -> None:
     late = sighting(QUESTION_ADMITTED, written_ms=BEGUN_MS + 60_000, offset=1)
-    case, _ = CaseSeen("case-1").with_([late])
+    case, _ = CaseHistory("case-1").with_([late])
     _, delta = case.with_([replace(late, written_ms=BEGUN_MS)])
     assert sorted(delta.slices.values()) == [-1, 1]

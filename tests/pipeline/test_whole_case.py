@@ -1,7 +1,7 @@
-"""A whole case, from its admission to its end, in memory: no broker, no model; every handler and the router's rule.
+"""A whole case from admission to its end, in memory: no broker, no model; all handlers and the routing rule.
 
-The models are played by a cast of four: what each path says it says on its last line, and the judge finds a path
-correct where it says so in so many words.
+The models are scripted: each path states its answer on its last line, and the judge accepts exactly the paths whose
+text begins with "Sound".
 """
 
 import json
@@ -37,11 +37,11 @@ BAD = "Unsound, by {who}.\nFinal answer: D"
 
 
 class Stream:
-    """The topics in memory: each message goes through its bytes, and the way of the case is kept."""
+    """The topics in memory: each message is encoded and decoded, and the case's topics are recorded."""
 
     def __init__(self, models: ScriptedModels) -> None:
         self.models = models
-        self.way: list[str] = []
+        self.route: list[str] = []
         self.records: list[Record] = []
         self.last = case()
 
@@ -50,8 +50,8 @@ class Stream:
         arrived = [Emit(QUESTION_ADMITTED, self.last.case_id, self.last)]
         while arrived:
             emit = arrived.pop(0)
-            if not self.way or self.way[-1] != emit.topic:
-                self.way.append(emit.topic)
+            if not self.route or self.route[-1] != emit.topic:
+                self.route.append(emit.topic)
             if emit.topic == RECORD_COMPLETED:
                 self.records.append(decode(Record, encode(emit.message)))
             else:
@@ -59,7 +59,7 @@ class Stream:
                 arrived += await self.handle(emit.topic)
 
     async def handle(self, topic: str) -> list[Emit]:
-        """What the service that reads this topic makes of the case."""
+        """Handle the case with the service that reads this topic."""
         match topic:
             case "question-admitted":
                 return await generate(self.last, RECIPE, self.models)
@@ -78,13 +78,13 @@ class Stream:
         raise AssertionError(topic)
 
 
-def cast(
+def scripted(
     good_of_nine: int,
     *,
     refiner: Callable[[Request], str] = lambda request: BAD.format(who="the refiner"),
     strong: Callable[[Request], str] = lambda request: BAD.format(who="the strong model"),
 ) -> ScriptedModels:
-    """Models of which the generator's first `good_of_nine` paths are sound, scored 1, 2, 3, 1, 2, 3 …"""
+    """Scripted models: the first `good_of_nine` generated paths are sound, scored 1, 2, 3, 1, 2, 3 …"""
     written = iter(range(9))
 
     def generated() -> str:
@@ -133,9 +133,9 @@ def summaries(stream: Stream) -> list[str]:
 
 
 async def test_easy_the_best_two_of_the_plan_become_records() -> None:
-    stream = Stream(cast(good_of_nine=7))
+    stream = Stream(scripted(good_of_nine=7))
     await stream.run()
-    assert stream.way == [QUESTION_ADMITTED, PATHS_GENERATED, PATHS_VERIFIED, CASE_ACCEPTED, RECORD_COMPLETED]
+    assert stream.route == [QUESTION_ADMITTED, PATHS_GENERATED, PATHS_VERIFIED, CASE_ACCEPTED, RECORD_COMPLETED]
     assert paid(stream) == {"generate": 9, "verify": 9, "score": 7, "summarize": 2}
     assert summaries(stream) == ["In short: Sound, 3 of 5, by slot 2.", "In short: Sound, 3 of 5, by slot 5."]
     assert {record.difficulty for record in stream.records} == {"easy"}
@@ -146,9 +146,9 @@ async def test_medium_a_better_text_replaces_its_parent_and_a_worse_one_does_not
         best = "3 of 5" in path_of(request.prompt)
         return GOOD.format(score=5 if best else 0, who="the refiner of " + ("the best" if best else "the second"))
 
-    stream = Stream(cast(good_of_nine=3, refiner=refiner))
+    stream = Stream(scripted(good_of_nine=3, refiner=refiner))
     await stream.run()
-    assert stream.way == [
+    assert stream.route == [
         *(QUESTION_ADMITTED, PATHS_GENERATED, PATHS_VERIFIED),
         *(CASE_MEDIUM, PATHS_GENERATED, PATHS_VERIFIED),
         *(CASE_ACCEPTED, RECORD_COMPLETED),
@@ -167,17 +167,17 @@ async def test_medium_a_better_text_replaces_its_parent_and_a_worse_one_does_not
     ]
 
 
-async def test_medium_with_nothing_but_bad_rewriting_loses_nothing() -> None:
-    stream = Stream(cast(good_of_nine=3))
+async def test_medium_with_bad_rewrites_only_keeps_the_parents() -> None:
+    stream = Stream(scripted(good_of_nine=3))
     await stream.run()
     assert summaries(stream) == ["In short: Sound, 3 of 5, by slot 2.", "In short: Sound, 2 of 5, by slot 1."]
 
 
-async def test_difficult_what_the_strong_model_gets_right_is_accepted() -> None:
+async def test_difficult_correct_paths_of_the_strong_model_are_accepted() -> None:
     attempts = iter([BAD.format(who="the strong model"), GOOD.format(score=4, who="the strong model")])
-    stream = Stream(cast(good_of_nine=1, strong=lambda request: next(attempts)))
+    stream = Stream(scripted(good_of_nine=1, strong=lambda request: next(attempts)))
     await stream.run()
-    assert stream.way == [
+    assert stream.route == [
         *(QUESTION_ADMITTED, PATHS_GENERATED, PATHS_VERIFIED),
         *(CASE_DIFFICULT, PATHS_GENERATED, PATHS_VERIFIED),
         *(CASE_ACCEPTED, RECORD_COMPLETED),
@@ -188,9 +188,9 @@ async def test_difficult_what_the_strong_model_gets_right_is_accepted() -> None:
 
 
 async def test_difficult_after_two_rounds_without_success_the_case_is_rejected() -> None:
-    stream = Stream(cast(good_of_nine=0))
+    stream = Stream(scripted(good_of_nine=0))
     await stream.run()
-    assert stream.way == [
+    assert stream.route == [
         *(QUESTION_ADMITTED, PATHS_GENERATED, PATHS_VERIFIED),
         *(CASE_DIFFICULT, PATHS_GENERATED, PATHS_VERIFIED) * 2,
         CASE_REJECTED,
@@ -202,7 +202,7 @@ async def test_difficult_after_two_rounds_without_success_the_case_is_rejected()
 
 
 async def test_the_same_case_run_again_gives_the_same_bytes() -> None:
-    first, again = Stream(cast(good_of_nine=7)), Stream(cast(good_of_nine=7))
+    first, again = Stream(scripted(good_of_nine=7)), Stream(scripted(good_of_nine=7))
     await first.run()
     await again.run()
     assert [encode(record) for record in first.records] == [encode(record) for record in again.records]

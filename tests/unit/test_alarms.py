@@ -1,4 +1,4 @@
-"""The alarms: each asks for metrics that there are, and has its page; the pages' commands are real."""
+"""Each alarm uses exported metrics and has a runbook page; the commands on the pages exist."""
 
 import re
 import shlex
@@ -25,7 +25,7 @@ RULES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
-def test_a_rule_asks_for_what_there_is(rule: dict[str, Any]) -> None:
+def test_a_rule_uses_exported_metrics(rule: dict[str, Any]) -> None:
     names = exported()
     expr = rule["expr"]
     found = re.findall(r"\b((?:reasonmed|process)_\w+|up)\b(?:\{([^}]*)\})?", expr)
@@ -49,12 +49,12 @@ ONLY_SOME = {
     "reasonmed_model_replies_lost_total": ASKING,
     "reasonmed_questions_refused_total": {"router"},
 }
-"""Metrics by service that not every service on the engine has."""
+"""Per-service metrics that only some services on the engine export."""
 
 
 @pytest.mark.parametrize("service", ENGINES)
 def test_an_alarm_by_service_has_its_metrics_in_every_service(service: str) -> None:
-    """An expression over a metric that a service doesn't export never fires for it."""
+    """An expression over a metric that a service does not export never fires for that service."""
     exports = of_service(service)
     for rule in RULES:
         if not re.search(r"\b(?:by|on)\s*\([^)]*\bservice\b", rule["expr"]):
@@ -67,19 +67,19 @@ def test_an_alarm_by_service_has_its_metrics_in_every_service(service: str) -> N
             assert name in exports, f"{rule['alert']} never fires for {service}"
 
 
-def test_a_worker_that_has_begun_nothing_is_not_silent() -> None:
+def test_an_alarm_fires_for_a_worker_that_has_started_nothing() -> None:
     there = exported(begun=False)
-    speaks = []
+    firing = []
     for rule in RULES:
         needed, _, silences = rule["expr"].partition("unless")
         asked = set(re.findall(r"\breasonmed_\w+", needed))
         silenced = any(name in silences for name in there)
         if "reasonmed_lag_offsets" in asked and asked <= set(there) and not silenced:
-            speaks.append(rule["alert"])
-    assert speaks == ["ReasonmedNothingBegun"]
+            firing.append(rule["alert"])
+    assert firing == ["ReasonmedNothingBegun"]
 
 
-def test_whatever_lags_has_an_alarm() -> None:
+def test_every_lag_metric_has_an_alarm() -> None:
     lags = {name for name in exported() if name.endswith("_lag_offsets")}
     assert len(lags) == 3
     assert all(any(re.search(rf"\b{name}\b", rule["expr"]) for rule in RULES) for name in lags)
@@ -93,13 +93,13 @@ def test_every_alarm_has_its_page_and_every_page_its_alarm() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         assert (page.parent / link).exists(), link
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_commands_are_real(page: Path) -> None:
+def test_commands_exist(page: Path) -> None:
     for line in re.findall(r"(?m)^\s{4,}(reasonmed .*)$|`(reasonmed [^`]*)`", page.read_text()):
         words = shlex.split(next(filter(None, line)), comments=True)[1:]
         command = COMMANDS.get(tuple(words[:2])) or COMMANDS[tuple(words[:1])]

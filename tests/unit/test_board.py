@@ -1,4 +1,4 @@
-"""docs/metrics.md and the Grafana board: of metrics that there are, and nothing a reader would miss."""
+"""docs/metrics.md and the Grafana dashboard refer to exported metrics and are complete."""
 
 import json
 import re
@@ -26,12 +26,12 @@ GRAPHS = [panel for panel in panels() if panel["type"] != "row"]
 QUERIES = [(panel["title"], target["expr"]) for panel in GRAPHS for target in panel["targets"]]
 
 
-def test_the_page_says_what_is_exported() -> None:
-    assert (ROOT / "docs/metrics.md").read_text() == page(), "write it anew: python -m tests.metrics"
+def test_the_page_lists_the_exported_metrics() -> None:
+    assert (ROOT / "docs/metrics.md").read_text() == page(), "generate it again: python -m tests.metrics"
 
 
 @pytest.mark.parametrize(("title", "expr"), QUERIES, ids=[title for title, _ in QUERIES])
-def test_a_panel_asks_for_what_there_is(title: str, expr: str) -> None:
+def test_a_panel_uses_exported_metrics(title: str, expr: str) -> None:
     names = exported()
     found = re.findall(r"\b((?:reasonmed|process)_\w+|up)\b(?:\{([^}]*)\})?", expr)
     assert found
@@ -51,7 +51,7 @@ def test_figures_of_the_whole_stream_are_never_summed_over_monitors() -> None:
 
 
 @pytest.mark.parametrize("panel", GRAPHS, ids=lambda panel: panel["title"])
-def test_a_panel_says_what_it_shows_and_in_what(panel: dict[str, Any]) -> None:
+def test_a_panel_has_a_description_and_a_unit(panel: dict[str, Any]) -> None:
     assert panel["title"]
     assert panel["description"].endswith(".")
     assert panel["fieldConfig"]["defaults"]["unit"]
@@ -71,11 +71,11 @@ def test_the_board_can_be_loaded() -> None:
         for x in range(place["x"], place["x"] + place["w"])
         for y in range(place["y"], place["y"] + place["h"])
     ]
-    assert len(cells) == len(set(cells)), "no two panels lie on one another"
+    assert len(cells) == len(set(cells)), "no two panels overlap"
     assert all(place["x"] + place["w"] <= 24 for place in places)
 
 
-def test_prometheus_is_told_of_the_alarms_and_jobs() -> None:
-    said = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yaml").read_text())
-    assert said["rule_files"] == ["alerts.yaml"]
-    assert all(job["job_name"].startswith("reasonmed") for job in said["scrape_configs"])
+def test_the_prometheus_configuration_has_the_alarms_and_jobs() -> None:
+    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yaml").read_text())
+    assert config["rule_files"] == ["alerts.yaml"]
+    assert all(job["job_name"].startswith("reasonmed") for job in config["scrape_configs"])

@@ -13,7 +13,7 @@ from services.cli.coordinates import client, ledger
 from services.contracts.base import CaseId, WorkId
 from services.contracts.codec import Malformed, loads
 from services.core.messages import Position
-from services.core.status.case_status import CaseEvent, CaseSeen
+from services.core.status.case_status import CaseEvent, CaseHistory
 from services.ledger import open_status_store
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import read_at
@@ -49,20 +49,20 @@ async def _read(case_id: str, url: str, kafka: KafkaClient) -> dict[str, Any]:
         raise Failed(
             f"the monitor has no case {case_id}: is the id whole, and did a monitor run when it was submitted?"
         )
-    steps = {status.work_id: case.way(status.work_id) for status in case.standings()}
+    steps = {status.work_id: case.timeline(status.work_id) for status in case.statuses()}
     positions = {event.position for events in steps.values() for event in events}
     bodies = {body.position: body.value or b"" for body in await read_at(kafka, sorted(positions, key=repr))}
     return _data(case, steps, bodies)
 
 
 def _data(
-    case: CaseSeen, steps: Mapping[WorkId, Sequence[CaseEvent]], bodies: Mapping[Position, bytes]
+    case: CaseHistory, steps: Mapping[WorkId, Sequence[CaseEvent]], bodies: Mapping[Position, bytes]
 ) -> dict[str, Any]:
     return {
         "case_id": case.case_id,
         "works": [
             {**asdict(status), "way": [_step(event, before, bodies) for before, event in _pairs(steps[status.work_id])]}
-            for status in case.standings()
+            for status in case.statuses()
         ],
     }
 

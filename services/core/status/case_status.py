@@ -15,21 +15,21 @@ from services.contracts.topics import RECORD_COMPLETED, topics
 from services.core.messages import Position
 
 End = Literal["accepted", "rejected", "dead", "refused"]
-"""How a case ended: all its records completed; given up; a dead letter; refused at admission."""
+"""How a case ended: all its records completed; rejected by the router; a dead letter; refused at admission."""
 
 SLICE_S = 10
-"""Seconds that one count of a rate spans."""
+"""Seconds per count of a rate."""
 
 NO_WORK: Final = WorkId("")
 NO_RECIPE: Final = RecipeId("")
 
 Key = tuple[WorkId, int, str, int, int]
-"""Of an event among its case's: work id, life, topic, round, index."""
+"""The key of an event within its case: work id, life, topic, round, index."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a record cost."""
+    """The cost of a record."""
 
     alias: str
     """The recipe's alias of the model that wrote the chain of thought."""
@@ -44,20 +44,20 @@ class CaseEvent:
 
     case_id: CaseId
     work_id: WorkId = NO_WORK
-    """Empty for a question that is no case yet."""
+    """Empty for a question that is not a case yet."""
     recipe_id: RecipeId = NO_RECIPE
     life: int = 0
     round: int = 0
     """Refining rounds done."""
     index: int = 0
-    """A record's place among its case's."""
+    """The index of a record within its case."""
     of: int = 0
-    """Of a record: how many its case has; 0 for all else."""
+    """For a record: the number of records of its case; otherwise 0."""
     position: Position
     written_ms: int
     """Unix time, by Kafka."""
     end: End | None = None
-    """Where this message alone is the case's end; a dead letter that is none (a record's) is beside its way."""
+    """Set if this message ends the case. The dead letter of a record ends nothing and is not part of the timeline."""
     difficulty: Difficulty | None = None
     cost: Cost | None = None
     title: str = ""
@@ -65,41 +65,41 @@ class CaseEvent:
     source: str = ""
     subject: str = ""
     why: str = ""
-    """Of a rejected, dead or refused one."""
+    """The reason, for a rejected, dead or refused case."""
     paths: Mapping[str, int] = field(default_factory=dict)
-    """How many stand how: correct, error, unknown, unverified."""
+    """Paths by state: correct, error, unknown, unverified."""
 
     @property
     def topic(self) -> str:
-        """Where it was seen."""
+        """The topic of the message."""
         return self.position.topic
 
     @property
     def key(self) -> Key:
-        """Two events with the same key are one."""
+        """Events with the same key count once."""
         return self.work_id, self.life, self.topic, self.round, self.index
 
     @property
     def rank(self) -> tuple[int, int, int, int]:
-        """How far on a case's way this is: life; what is beside the way, on it, and past all rounds (records, then the
-        dead letter of a case); round; the topic's place."""
+        """The order of events in a case: by life; then outside the timeline, within it, or after all rounds (records,
+        then the dead letter of a case); by round; by topic order."""
         dead = topics()[self.topic].message == "dead_letter"
         past = dead or self.topic == RECORD_COMPLETED
         return self.life, -1 if dead and self.end is None else int(past), self.round, _ORDER[self.topic]
 
     @property
     def first(self) -> tuple[int, int, int]:
-        """Of two with the same key the lower one stays: a topic that got more partitions may have them in two."""
+        """Of two events with the same key the lower one is kept: after partitions were added, a key may be in two."""
         return self.written_ms, self.position.partition, self.position.offset
 
 
 _ORDER = {name: place for place, name in enumerate(topics())}
-"""topics.yaml has them in the order of a case's way, with dead letters last."""
+"""topics.yaml lists topics in the order in which a case passes them, dead letters last."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CaseStatus:
-    """Where one work (a case under a recipe) stands now, or a question that is no case yet."""
+    """The current status of one work (a case under a recipe), or of a question that is not a case yet."""
 
     case_id: CaseId
     work_id: WorkId
@@ -107,7 +107,7 @@ class CaseStatus:
     life: int
     round: int
     topic: str
-    """Where it was seen last on its way: whoever reads that topic has it, or will."""
+    """The last topic that it reached: the topic's consumer has it or will read it."""
     since_ms: int
     begun_ms: int
     """When its first message was written."""
@@ -118,16 +118,16 @@ class CaseStatus:
     subject: str
     why: str
     records: int
-    """Seen so far."""
+    """Records seen so far."""
 
 
 Bucket = tuple[str, str]
-"""A topic, and an end or '' for what goes on."""
+"""A topic, and an end or '' for open works."""
 
 
 @dataclass
 class Delta:
-    """What a set of events changes in what is counted of all cases."""
+    """The changes that new events make to the counts of all cases."""
 
     standing: Counter[Bucket] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
@@ -138,18 +138,18 @@ class Delta:
     refused: Counter[str] = field(default_factory=Counter)
     """By reason: the word before the colon of `why`."""
     records: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    """By difficulty, alias, and what is counted: n, prompt, completion, and nano-USD, which sum exactly."""
+    """By difficulty, alias and quantity: n, prompt, completion, nano-USD (integers, so that sums are exact)."""
 
 
 @dataclass(frozen=True)
-class CaseSeen:
-    """All that was seen of one case."""
+class CaseHistory:
+    """All events of one case."""
 
     case_id: CaseId
     events: Mapping[Key, CaseEvent] = field(default_factory=dict)
 
-    def with_(self, new: Iterable[CaseEvent]) -> "tuple[CaseSeen, Delta]":
-        """With these added, and what that changes. Any order and any repetition come to the same sum."""
+    def with_(self, new: Iterable[CaseEvent]) -> "tuple[CaseHistory, Delta]":
+        """Add events; returns the new value and the change of counts. Order and repetition do not change the sums."""
         kept, delta = dict(self.events), Delta()
         for event in new:
             before = kept.get(event.key)
@@ -158,36 +158,36 @@ class CaseSeen:
                 _count(delta, event, 1)
                 if before is not None:
                     _count(delta, before, -1)
-        after = CaseSeen(self.case_id, kept)
+        after = CaseHistory(self.case_id, kept)
         if kept != self.events:
             _move(delta, self, -1)
             _move(delta, after, 1)
         return after, delta
 
     def ended_before(self, at_ms: int) -> bool:
-        """Whether every work of it ended before then."""
-        return all(standing.end is not None and standing.since_ms < at_ms for standing in self.standings())
+        """Whether all works of the case ended before that time."""
+        return all(status.end is not None and status.since_ms < at_ms for status in self.statuses())
 
-    def standings(self) -> list[CaseStatus]:
-        """Each of its works; the question itself where there is none yet. Those that changed last come first."""
+    def statuses(self) -> list[CaseStatus]:
+        """The status of each work, or of the question if there is none yet; the last changed first."""
         works = sorted({key[0] for key in self.events})
         if len(works) > 1 and works[0] == "":
             works = works[1:]
-        found = [self._standing(work_id) for work_id in works]
-        return sorted(found, key=lambda standing: (-standing.since_ms, standing.work_id))
+        found = [self._status(work_id) for work_id in works]
+        return sorted(found, key=lambda status: (-status.since_ms, status.work_id))
 
-    def way(self, work_id: WorkId) -> list[CaseEvent]:
-        """The work's messages, with the question's own, in the order of their way."""
+    def timeline(self, work_id: WorkId) -> list[CaseEvent]:
+        """The events of a work and of its question, in the order of the stream."""
         mine = [event for event in self.events.values() if event.work_id in ("", work_id)]
         return sorted(mine, key=lambda event: (event.rank, event.index))
 
-    def _standing(self, work_id: WorkId) -> CaseStatus:
+    def _status(self, work_id: WorkId) -> CaseStatus:
         mine = [event for event in self.events.values() if event.work_id == work_id]
         mine.sort(key=lambda event: (event.rank, event.first))
         last = mine[-1]
         records = {event.index for event in mine if event.of and event.life == last.life}
         whole = last.of > 0 and len(records) == last.of
-        told = next((event for event in reversed(mine) if event.title), last)
+        titled = next((event for event in reversed(mine) if event.title), last)
         return CaseStatus(
             case_id=self.case_id,
             work_id=work_id,
@@ -196,12 +196,12 @@ class CaseSeen:
             round=last.round,
             topic=last.topic,
             since_ms=last.written_ms,
-            begun_ms=min(event.written_ms for event in self.way(work_id)),
+            begun_ms=min(event.written_ms for event in self.timeline(work_id)),
             end="accepted" if whole else last.end,
             difficulty=next((event.difficulty for event in reversed(mine) if event.difficulty), None),
-            title=told.title,
-            source=told.source,
-            subject=told.subject,
+            title=titled.title,
+            source=titled.source,
+            subject=titled.subject,
             why=last.why,
             records=len(records),
         )
@@ -216,10 +216,10 @@ def _count(delta: Delta, event: CaseEvent, by: int) -> None:
             delta.records[event.difficulty or "", cost.alias, what] += by * value
 
 
-def _move(delta: Delta, case: CaseSeen, by: int) -> None:
-    for standing in case.standings():
-        delta.standing[standing.topic, standing.end or ""] += by
-        if standing.difficulty is not None:
-            delta.routes[standing.difficulty] += by
-        if standing.end == "refused":
-            delta.refused[standing.why.partition(":")[0]] += by
+def _move(delta: Delta, case: CaseHistory, by: int) -> None:
+    for status in case.statuses():
+        delta.standing[status.topic, status.end or ""] += by
+        if status.difficulty is not None:
+            delta.routes[status.difficulty] += by
+        if status.end == "refused":
+            delta.refused[status.why.partition(":")[0]] += by

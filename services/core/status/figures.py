@@ -1,31 +1,31 @@
-"""The live figures of the whole stream: one value, made by the monitor, shown by status, gateway, metrics and
+"""The live figures of the whole stream: one value, made by the monitor, and shown by status, gateway, metrics and
 dashboard."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class Figure(BaseModel):
-    """A part of the figures. Readers pass over fields that they don't know."""
+    """A part of the figures. Readers ignore unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class TopicFigures(Figure):
-    """One topic of a case's way."""
+    """One topic of the stream."""
 
     topic: str
-    open: int = Field(description="Cases that stand here now: whoever reads the topic has them, or will.")
+    open: int = Field(description="Open cases at this topic: its consumer has them or will read them.")
     ended: int = Field(default=0, description="Cases that ended here.")
-    oldest_s: float | None = Field(default=None, description="Seconds that the longest-standing of the open is here.")
-    seen: int = Field(description="Messages in all, repeats left out.")
+    oldest_s: float | None = Field(default=None, description="Seconds that the oldest open case has been here.")
+    seen: int = Field(description="All messages, without repeats.")
     per_minute: int = Field(description="Of these, those written in the last 60 seconds.")
     lag: dict[str, int] = Field(
-        default_factory=dict, description="Messages not committed, by consumer group; work under way is in it."
+        default_factory=dict, description="Messages not committed, by consumer group, including those in flight."
     )
 
 
 class Ends(Figure):
-    """Ended cases, by how."""
+    """Ended cases by outcome."""
 
     accepted: int = 0
     rejected: int = 0
@@ -39,13 +39,13 @@ class RecordCost(Figure):
     difficulty: str
     alias: str
     records: int
-    usd: float = Field(description="Their whole cost: the discarded paths' share too.")
+    usd: float = Field(description="Their full cost, including the share of discarded paths.")
     tokens_in: int
     tokens_out: int
 
 
 class Spent(Figure):
-    """What the ledger's finished calls of one model and stage came to; each paid call once, failed ones too."""
+    """The cost of finished calls of one model and stage; each paid call counts once, including failed ones."""
 
     alias: str
     stage: str
@@ -57,21 +57,19 @@ class Spent(Figure):
 
 
 class Budget(Figure):
-    """The sum at which admission stops."""
+    """The budget at which admission stops."""
 
     usd: float
-    reserved_usd: float = Field(description="What the open cases will probably still cost.")
-    stopped: bool = Field(description="Questions wait: what is spent and reserved has reached the sum.")
+    reserved_usd: float = Field(description="The expected remaining cost of open cases.")
+    stopped: bool = Field(description="Questions wait: spent and reserved amounts have reached the budget.")
 
 
 class Figures(Figure):
-    """Everything at one moment. `at` is Unix time in seconds, by the monitor's clock."""
+    """All figures at one time. `at` is Unix time in seconds, by the monitor's clock."""
 
     at: float
-    behind_s: float = Field(
-        description="Seconds from the writing of the message that the monitor read last to its reading."
-    )
-    topics: tuple[TopicFigures, ...] = Field(description="In the order of a case's way.")
+    behind_s: float = Field(description="Age in seconds of the monitor's last message when it was read.")
+    topics: tuple[TopicFigures, ...] = Field(description="In the order of the stream.")
     open: int = Field(description="Cases that have not ended.")
     ends: Ends
     routes: dict[str, int] = Field(description="Cases by difficulty: easy, medium, difficult.")
@@ -80,12 +78,12 @@ class Figures(Figure):
     spent: tuple[Spent, ...] = Field(default=(), description="By model alias and stage.")
     tokens_per_s: float = Field(default=0, description="Tokens written by models, over the last minute.")
     calls_under_way: dict[str, int] = Field(default_factory=dict, description="Live leases, by service.")
-    circuits: dict[str, str] = Field(default_factory=dict, description="Why each open circuit is open, by group.")
+    circuits: dict[str, str] = Field(default_factory=dict, description="The reason of each open circuit, by group.")
     dead_letters: dict[str, int] = Field(default_factory=dict, description="Dead letters, by topic.")
-    duplicates: int = Field(default=0, description="Submissions dropped because their question had come before.")
+    duplicates: int = Field(default=0, description="Submissions of a question that was submitted before.")
     budget: Budget | None = Field(default=None, description="None: no budget is set.")
 
     @property
     def usd(self) -> float:
-        """All that is spent."""
+        """The total amount spent."""
         return sum(part.usd for part in self.spent)

@@ -1,4 +1,4 @@
-"""The port of the status store, and what it answers."""
+"""The port of the status store, and its result types."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from services.contracts.base import CaseId
 from services.contracts.case import Difficulty
-from services.core.status.case_status import SLICE_S, Bucket, CaseEvent, CaseSeen, CaseStatus, End
+from services.core.status.case_status import SLICE_S, Bucket, CaseEvent, CaseHistory, CaseStatus, End
 
 RATE_S = 60
 """Seconds that a rate spans, by Kafka's timestamps."""
@@ -46,14 +46,14 @@ class RecordSum:
 
 @dataclass(frozen=True)
 class Tally:
-    """All cases, counted."""
+    """Counts over all cases."""
 
     standing: Mapping[Bucket, int]
     """Works by topic and end."""
     oldest_ms: Mapping[str, int]
     """By topic: Unix time in milliseconds since which its oldest open work waits there."""
     seen: Mapping[str, int]
-    """Messages by topic, repeats left out."""
+    """Messages by topic, without repeats."""
     recent: Mapping[str, int]
     """Of these, those written in the last RATE_S seconds."""
     routes: Mapping[str, int]
@@ -67,10 +67,10 @@ class StatusStore(Protocol):
     """The store of case events, for any number of writers and readers. All methods raise LedgerAway."""
 
     async def observe(self, events: Sequence[CaseEvent]) -> None:
-        """Add these. An event that the store has changes nothing."""
+        """Add events. An event that the store already has changes nothing."""
         ...
 
-    async def case(self, case_id: CaseId) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseHistory | None:
         """The events of a case; None for an unknown one."""
         ...
 
@@ -79,7 +79,7 @@ class StatusStore(Protocol):
         ...
 
     async def tally(self, now_ms: int) -> Tally:
-        """All cases, counted."""
+        """Counts over all cases."""
         ...
 
     async def publish(self, figures: bytes) -> None:
@@ -91,11 +91,11 @@ class StatusStore(Protocol):
         ...
 
     async def prune(self, older_than_s: float) -> int:
-        """Drop cases whose works all ended more than that many seconds ago; returns how many. Counts stay."""
+        """Drop cases whose works all ended more than that many seconds ago; returns their number. Counts stay."""
         ...
 
 
 def recent_slices(now_ms: int) -> range:
-    """The slices of the last RATE_S seconds, the current one included."""
+    """The slices of the last RATE_S seconds, including the current one."""
     last = now_ms // 1000 // SLICE_S
     return range(last - RATE_S // SLICE_S + 1, last + 1)

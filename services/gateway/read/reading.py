@@ -12,7 +12,7 @@ from services.contracts.codec import Malformed, loads
 from services.contracts.topics import QUESTION_REFUSED
 from services.core.errors import BrokerAway, LedgerAway
 from services.core.messages import ConsumedRecord, Position
-from services.core.status.case_status import CaseSeen, CaseStatus
+from services.core.status.case_status import CaseHistory, CaseStatus
 from services.core.status.store import Filter
 from services.gateway.http.refusals import Refused, away
 from services.gateway.read.events import Seen
@@ -41,7 +41,7 @@ Bodies = Callable[[Sequence[Position]], Awaitable[list[ConsumedRecord]]]
 class Lookup(Protocol):
     """What the gateway asks of `core.standings.Standings`. All raise LedgerAway."""
 
-    async def case(self, case_id: CaseId) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseHistory | None:
         """All that was seen of a case."""
         ...
 
@@ -62,7 +62,7 @@ class Reading:
         self._bodies = bodies
         self._within_s = bodies_within_s
 
-    async def seen(self, case_id: CaseId) -> CaseSeen:
+    async def seen(self, case_id: CaseId) -> CaseHistory:
         """All that was seen of a case. Raises Refused: 404, 503."""
         try:
             seen = await self.lookup.case(case_id)
@@ -81,18 +81,18 @@ class Reading:
             return None
         return Seen(case_standing(seen).model_dump_json().encode(), ended=ended(seen))
 
-    async def case(self, seen: CaseSeen) -> CaseView:
+    async def case(self, seen: CaseHistory) -> CaseView:
         """Its standing with the records of ended works. Raises Refused (503)."""
-        done = [work for work in seen.standings() if work.end is not None]
+        done = [work for work in seen.statuses() if work.end is not None]
         positions = [position for work in done for position in record_positions(seen, work)]
         found = await self._messages(positions)
         standing: CaseStanding = case_standing(seen)
         records = [found[position] for position in positions if position in found]
         return CaseView(**dict(standing), records=records)
 
-    async def story(self, seen: CaseSeen) -> StoryView:
+    async def story(self, seen: CaseHistory) -> StoryView:
         """The latest message of each of its works, their records, and why it was refused. Raises Refused (503)."""
-        plans = [_Plan(seen, work) for work in seen.standings()]
+        plans = [_Plan(seen, work) for work in seen.statuses()]
         found = await self._messages([position for plan in plans for position in plan.positions])
         return StoryView(case_id=seen.case_id, stories=[plan.told(found) for plan in plans])
 
@@ -111,7 +111,7 @@ class Reading:
 class _Plan:
     """Which messages tell a work's story."""
 
-    def __init__(self, seen: CaseSeen, work: CaseStatus) -> None:
+    def __init__(self, seen: CaseHistory, work: CaseStatus) -> None:
         self._work_id = work.work_id
         self._case = latest_in(seen, work.work_id, CASE_TOPICS)
         self._refused = latest_in(seen, work.work_id, (QUESTION_REFUSED,))
@@ -145,7 +145,7 @@ class Store:
         self._opening = asyncio.Lock()
         self._said = ""
 
-    async def case(self, case_id: CaseId) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseHistory | None:
         """As Lookup says, and so the others."""
         return await (await self._store()).case(case_id)
 

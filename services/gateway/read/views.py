@@ -11,7 +11,7 @@ from services.contracts.base import CaseId, WorkId
 from services.contracts.case import Difficulty
 from services.contracts.topics import RECORD_COMPLETED, Topic, topics
 from services.core.messages import Position
-from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus, End
+from services.core.status.case_status import CaseEvent, CaseHistory, CaseStatus, End
 
 CASE_TOPICS = frozenset(topic.name for topic in topics().values() if topic.message == "case")
 """Whose messages are whole cases."""
@@ -129,34 +129,36 @@ def standing_view(standing: CaseStatus) -> StandingView:
     return StandingView(**_told(standing))
 
 
-def case_standing(seen: CaseSeen) -> CaseStanding:
+def case_standing(seen: CaseHistory) -> CaseStanding:
     """Where the case stands. There is one sighting at least."""
-    standings = seen.standings()
-    works = [WayView(**_told(each), way=[_step(sighting) for sighting in seen.way(each.work_id)]) for each in standings]
+    standings = seen.statuses()
+    works = [
+        WayView(**_told(each), way=[_step(sighting) for sighting in seen.timeline(each.work_id)]) for each in standings
+    ]
     latest = standings[0]
     return CaseStanding(
         case_id=seen.case_id, title=latest.title, source=latest.source, subject=latest.subject, works=works
     )
 
 
-def ended(seen: CaseSeen) -> bool:
+def ended(seen: CaseHistory) -> bool:
     """Whether each of its works has ended."""
-    return all(standing.end is not None for standing in seen.standings())
+    return all(standing.end is not None for standing in seen.statuses())
 
 
-def record_positions(seen: CaseSeen, work: CaseStatus) -> list[Position]:
+def record_positions(seen: CaseHistory, work: CaseStatus) -> list[Position]:
     """Where the records of the work's present life are."""
     return [
         sighting.position
-        for sighting in seen.way(work.work_id)
+        for sighting in seen.timeline(work.work_id)
         if sighting.topic == RECORD_COMPLETED and sighting.life == work.life
     ]
 
 
-def latest_in(seen: CaseSeen, work_id: WorkId, among: Iterable[str]) -> Position | None:
+def latest_in(seen: CaseHistory, work_id: WorkId, among: Iterable[str]) -> Position | None:
     """Where the work's latest message in one of these topics is."""
     names = frozenset(among)
-    return next((each.position for each in reversed(seen.way(work_id)) if each.topic in names), None)
+    return next((each.position for each in reversed(seen.timeline(work_id)) if each.topic in names), None)
 
 
 def _told(standing: CaseStatus) -> Mapping[str, Any]:

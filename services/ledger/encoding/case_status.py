@@ -1,4 +1,4 @@
-"""How standings are written in a store: what was seen of a case as JSON, and what is counted under flat names."""
+"""The stored form of case statuses: a case's events as JSON, and counts under flat names."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,30 +8,30 @@ from typing import Any
 from services.contracts.base import CaseId
 from services.contracts.codec import canonical, peek
 from services.core.messages import Position
-from services.core.status.case_status import SLICE_S, CaseEvent, CaseSeen, Cost, Delta
+from services.core.status.case_status import SLICE_S, CaseEvent, CaseHistory, Cost, Delta
 from services.core.status.store import RecordSum, Tally, recent_slices
 
 KEPT_S = 3600
-"""Seconds that slices of rates are kept: nobody asks for the rate of an hour ago."""
+"""Seconds that slices of rates are kept; older rates are never requested."""
 
 Count = tuple[str, str, str, str]
-"""What is counted: a kind (standing, seen, slice, routes, refused, records), and up to three names under it."""
+"""A count's name: a kind (standing, seen, slice, routes, refused, records), and up to three names under it."""
 
 _DEFAULTS = {field.name: field.default for field in fields(CaseEvent) if field.default is not MISSING}
 _FIELDS = {field.name for field in fields(CaseEvent)}
 
 
-def encode(case: CaseSeen) -> bytes:
-    """What was seen of a case, without what says nothing."""
+def encode(case: CaseHistory) -> bytes:
+    """The events of a case, without default values."""
     return canonical([_values(event) for event in case.events.values()])
 
 
-def decode(case_id: CaseId, data: bytes | None) -> CaseSeen:
-    """What was seen of a case; fields that a newer writer added are passed over. None: nothing was seen yet."""
+def decode(case_id: CaseId, data: bytes | None) -> CaseHistory:
+    """The events of a case; fields of newer writers are ignored. None: no events yet."""
     if data is None:
-        return CaseSeen(case_id)
+        return CaseHistory(case_id)
     events = [_event(case_id, values) for values in peek(data)]
-    return CaseSeen(case_id, {event.key: event for event in events})
+    return CaseHistory(case_id, {event.key: event for event in events})
 
 
 def by_case(events: Iterable[CaseEvent]) -> Mapping[CaseId, list[CaseEvent]]:
@@ -43,7 +43,7 @@ def by_case(events: Iterable[CaseEvent]) -> Mapping[CaseId, list[CaseEvent]]:
 
 
 def counts(delta: Delta, now_ms: int) -> dict[Count, int]:
-    """What it changes, without the zeros, and without slices that are too old to be asked for."""
+    """The changes of counts, without zeros, and without slices that are too old."""
     oldest = oldest_slice(now_ms)
     flat: dict[Count, int] = {("standing", topic, end, ""): n for (topic, end), n in delta.standing.items()}
     flat |= {("seen", topic, "", ""): n for topic, n in delta.seen.items()}
@@ -60,7 +60,7 @@ def oldest_slice(now_ms: int) -> int:
 
 
 def tally(sums: Iterable[tuple[Count, int]], oldest_ms: Mapping[str, int], now_ms: int) -> Tally:
-    """All counts as they are asked for."""
+    """The counts in the form of the port."""
     kinds: defaultdict[str, dict[tuple[str, str, str], int]] = defaultdict(dict)
     for (kind, *names), n in sums:
         if n:

@@ -1,4 +1,4 @@
-"""The standings' fake: all in one process's memory, the same promises."""
+"""The status store in memory: a fake with the same promises."""
 
 import time
 from collections import Counter
@@ -6,48 +6,48 @@ from collections.abc import Callable, Sequence
 
 from services.contracts.base import CaseId
 from services.core.errors import LedgerAway
-from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus
+from services.core.status.case_status import CaseEvent, CaseHistory, CaseStatus
 from services.core.status.store import Filter, Tally
-from services.ledger.encoding import case_status as seen
+from services.ledger.encoding import case_status as encoding
 
 
 class MemoryStatusStore:
-    """Standings that end with their process. Set `away` to a reason, and every method raises LedgerAway with it."""
+    """Statuses in the memory of one process. If `away` is set, every method raises LedgerAway with that reason."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.away: str | None = None
         self._clock = clock
-        self._cases: dict[CaseId, CaseSeen] = {}
-        self._sums: Counter[seen.Count] = Counter()
+        self._cases: dict[CaseId, CaseHistory] = {}
+        self._sums: Counter[encoding.Count] = Counter()
         self._published: bytes | None = None
 
     async def observe(self, events: Sequence[CaseEvent]) -> None:
         self._check()
-        for case_id, new in seen.by_case(events).items():
-            self._cases[case_id], delta = self._cases.get(case_id, CaseSeen(case_id)).with_(new)
-            self._sums.update(seen.counts(delta, self._now_ms()))
+        for case_id, new in encoding.by_case(events).items():
+            self._cases[case_id], delta = self._cases.get(case_id, CaseHistory(case_id)).with_(new)
+            self._sums.update(encoding.counts(delta, self._now_ms()))
 
-    async def case(self, case_id: CaseId) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseHistory | None:
         self._check()
         return self._cases.get(case_id)
 
     async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
         self._check()
-        found = [each for each in self._standings() if which.takes(each)]
-        return sorted(found, key=lambda standing: -standing.since_ms)[:limit]
+        found = [each for each in self._statuses() if which.takes(each)]
+        return sorted(found, key=lambda status: -status.since_ms)[:limit]
 
     async def tally(self, now_ms: int) -> Tally:
         self._check()
         oldest: dict[str, int] = {}
-        for standing in self._standings():
-            if standing.end is None:
-                oldest[standing.topic] = min(standing.since_ms, oldest.get(standing.topic, standing.since_ms))
-        return seen.tally(self._sums.items(), oldest, now_ms)
+        for status in self._statuses():
+            if status.end is None:
+                oldest[status.topic] = min(status.since_ms, oldest.get(status.topic, status.since_ms))
+        return encoding.tally(self._sums.items(), oldest, now_ms)
 
     async def publish(self, figures: bytes) -> None:
         self._check()
         self._published = figures
-        oldest = seen.oldest_slice(self._now_ms())
+        oldest = encoding.oldest_slice(self._now_ms())
         self._sums = Counter(
             {count: n for count, n in self._sums.items() if count[0] != "slice" or int(count[2]) >= oldest}
         )
@@ -64,8 +64,8 @@ class MemoryStatusStore:
             del self._cases[case_id]
         return len(gone)
 
-    def _standings(self) -> list[CaseStatus]:
-        return [standing for case in self._cases.values() for standing in case.standings()]
+    def _statuses(self) -> list[CaseStatus]:
+        return [status for case in self._cases.values() for status in case.statuses()]
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

@@ -1,9 +1,9 @@
-"""Group commit on SQLite: what queues up during one transaction goes into the next.
+"""Group commit on SQLite: work that is queued during one transaction runs in the next.
 
-The transactions run on the event loop's own thread, the waiting for the disk in another. Not the other way round:
-sqlite3 gives up the interpreter's lock at every step of a statement, and a thread beside a busy loop gets it back late
-(measured: 0.4 to 1 s for the 30 steps of a claim of nine calls beside a saturated loop, 0.3 ms on it), with the file's
-write lock in hand, for which all the other processes wait.
+Transactions run on the event loop's thread; only the fsync runs in another thread. sqlite3 releases the GIL at every
+step of a statement, and a thread beside a busy loop gets it back late (measured: 0.4 to 1 s for the 30 steps of a claim
+of nine calls beside a saturated loop, 0.3 ms on it). Meanwhile it would hold the file's write lock, and all other
+processes would wait.
 """
 
 import asyncio
@@ -18,21 +18,20 @@ from typing import Any, TypeVar
 
 from services.core.errors import LedgerAway
 from services.ledger.sqlite import file
-from services.ledger.sqlite.file import connect_impatient, is_busy, translated
+from services.ledger.sqlite.file import connect_without_waiting, is_busy, translated
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection, float], T]
-"""What is done inside a transaction, given its time. Run again alone where another work of its batch fails."""
+"""Runs inside a transaction, with the transaction's time. Runs again alone if another work of its batch fails."""
 
 _BATCH = 32
-"""Works in one transaction at most: up to 10 ms, for which the loop and the other processes wait."""
+"""Most works in one transaction: up to 10 ms, during which the loop and other processes wait."""
 
 _POLL_S = (0.0005, 0.004)
-"""Between two tries for the write lock, which the others hold for a millisecond; at random, so that all get their turn.
-"""
+"""Seconds between two tries for the write lock, which others hold for a millisecond; random, for fairness."""
 
 _LONG_LOG = 16 * 2**20
-"""Bytes of write-ahead log that are worth folding into the file: index pages are then written once for many calls."""
+"""Bytes of write-ahead log before a checkpoint: index pages are then written once for many calls."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class _Result:
 
 
 class SqliteCommits:
-    """Runs works in transactions, in order. Made by `open`."""
+    """Runs works in transactions, in order. Create it with `open`."""
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self._path = path
@@ -62,7 +61,7 @@ class SqliteCommits:
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, clock: Callable[[], float]) -> "AsyncIterator[SqliteCommits]":
-        """Over a prepared file. At the end of the block, what has been asked for is finished first."""
+        """Open over a prepared file. The end of the block waits until all queued work has run."""
         commits = cls(path, clock)
         try:
             yield commits
@@ -73,10 +72,10 @@ class SqliteCommits:
             commits._disconnect()
 
     async def run(self, work: Work[T], *, durable: bool = False) -> T:
-        """Do the work in a transaction and return its value once that is committed. Cancelled, the work is still done.
+        """Run the work in a transaction and return its value after the commit. Cancellation does not undo the work.
 
-        Durable: on the disk, so that a power cut doesn't undo it. Else it survives only the death of processes. Raises
-        LedgerAway where the store fails: nothing is then known of the effect.
+        `durable`: the commit is on the disk and survives a power failure; otherwise it survives only the death of
+        processes. Raises LedgerAway if the store fails; the effect is then unknown.
         """
         if self._closed:
             raise RuntimeError("the ledger is closed")
@@ -97,10 +96,10 @@ class SqliteCommits:
             with translated(self._path):
                 values = await self._transaction(batch)
                 if any(job.durable for job in batch):
-                    await asyncio.to_thread(_to_disk, self._path)
+                    await asyncio.to_thread(_sync, self._path)
                 return [_Result(value) for value in values]
         except LedgerAway as error:
-            self._disconnect()  # the next batch opens it anew: whatever was wrong, it starts from a clean state
+            self._disconnect()  # the next batch reconnects, so it starts from a clean state
             return [_Result(error=_copy(error)) for _ in batch]
         except Exception as error:
             if len(batch) == 1:
@@ -108,10 +107,10 @@ class SqliteCommits:
             return [result for job in batch for result in await self._commit([job])]
 
     async def _transaction(self, batch: list[_Job]) -> list[Any]:
-        db = self._db = self._db or connect_impatient(self._path)
+        db = self._db = self._db or connect_without_waiting(self._path)
         await _begin(db)
         try:
-            now = self._clock()  # only now: the wait for the lock may have been long
+            now = self._clock()  # read after the lock is held: the wait may have been long
             values = [job.work(db, now) for job in batch]
             db.execute("COMMIT")
         finally:
@@ -126,7 +125,7 @@ class SqliteCommits:
 
 
 async def _begin(db: sqlite3.Connection) -> None:
-    """Take the file's write lock, and let the loop go on while another process has it."""
+    """Take the file's write lock without blocking the loop while another process has it."""
     loop = asyncio.get_running_loop()
     give_up = loop.time() + file.BUSY_S
     while True:
@@ -140,8 +139,8 @@ async def _begin(db: sqlite3.Connection) -> None:
         await asyncio.sleep(random.uniform(*_POLL_S))
 
 
-def _to_disk(path: Path) -> None:
-    """Wait until the disk has all that was committed, and keep the log short. Holds no lock meanwhile."""
+def _sync(path: Path) -> None:
+    """Fsync all commits, and keep the write-ahead log short. Holds no lock meanwhile."""
     log = os.open(f"{path}-wal", os.O_RDWR)
     try:
         os.fsync(log)
@@ -149,15 +148,15 @@ def _to_disk(path: Path) -> None:
     finally:
         os.close(log)
     if long:
-        with closing(connect_impatient(path)) as db:
-            # Most of it beside the others, and only what they added meanwhile with the write lock in hand; where an
-            # account still reads the log, not at all: the next commit tries again.
+        with closing(connect_without_waiting(path)) as db:
+            # The passive checkpoint copies most of the log without blocking writers; the second one takes the write
+            # lock for the rest. If a reader still uses the log, it stays, and the next commit tries again.
             db.execute("PRAGMA wal_checkpoint(PASSIVE)")
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _settle(future: asyncio.Future[Any], result: _Result) -> None:
-    if future.done():  # cancelled by who asked
+    if future.done():  # cancelled by the caller
         return
     if result.error is not None:
         future.set_exception(result.error)
@@ -166,7 +165,7 @@ def _settle(future: asyncio.Future[Any], result: _Result) -> None:
 
 
 def _copy(error: LedgerAway) -> LedgerAway:
-    """One for each that waits: an exception raised in many tasks would gather the tracebacks of all."""
+    """A copy per waiting caller: an exception raised in many tasks would collect the tracebacks of all."""
     copy = LedgerAway(str(error))
     copy.__cause__ = error.__cause__
     return copy

@@ -1,4 +1,4 @@
-"""The file of the SQLite ledger: its schema, its settings, and what its errors mean."""
+"""The SQLite ledger file: schema, settings, and the translation of SQLite errors."""
 
 import sqlite3
 import time
@@ -11,8 +11,8 @@ from services.core.errors import LedgerAway
 from services.ledger.errors import LedgerUnusable
 
 BUSY_S = 5.0
-"""How long to wait for the other processes' transactions. One takes a millisecond, but those that wait are served in no
-order, and some are unlucky under load."""
+"""How long to wait for other processes' transactions. One takes a millisecond, but waiting processes are served in no
+particular order, so under load a wait can be long."""
 
 SCHEMA = 1
 """PRAGMA user_version of the files that this code writes and reads."""
@@ -20,15 +20,15 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Kind:
-    """What a file is for: so that another program's database, or another kind of ours, is not taken for it."""
+    """The kind of a database file. It prevents the use of another program's database, or of another kind of ours."""
 
     application: int
     """PRAGMA application_id."""
     tables: str
-    """Statements, each ended by a semicolon and a line's end."""
+    """Statements, each ended by a semicolon and a newline."""
     later: str = ""
-    """Added where they are missing, without another SCHEMA: older workers leave them alone, and go on beside newer
-    ones."""
+    """Tables added if they are missing, without a new SCHEMA: older workers ignore them and can run beside newer
+    workers."""
 
 
 LEDGER = Kind(
@@ -96,28 +96,28 @@ _AWAY = _DAMAGED | {
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_INTERRUPT,
 }
-"""What the store can do to us. The rest (syntax, misuse, constraints) are mistakes of this code, and stay visible."""
+"""Errors of the store. All others (syntax, misuse, constraints) are defects of this code and are not translated."""
 
 
 def prepare(path: Path, kind: Kind = LEDGER) -> None:
-    """Make the file one of its kind where it is new; refuse it where it can't be one (LedgerUnusable)."""
+    """Create or check the database file. Raises LedgerUnusable if it is not of this kind, LedgerAway."""
     try:
         with translated(path), closing(_connect(path, "rwc")) as db:
             _prepare(db, path, kind)
     except LedgerAway as error:
         if _code(error.__cause__) in _DAMAGED:
-            raise LedgerUnusable(f"{path} is damaged or no SQLite file: restore it, or move it away") from error
+            raise LedgerUnusable(f"{path} is damaged or not a SQLite file: restore it, or move it away") from error
         raise
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection to a prepared file. It never makes a new one: an empty ledger would pay for every call again."""
+    """Connect to a prepared file. Never creates a file: with an empty ledger every call would be paid for again."""
     return _connect(path, "rw")
 
 
-def connect_impatient(path: Path) -> sqlite3.Connection:
-    """One that waits for no other, once it is open. A commit on it reaches the system, not the disk, and never folds
-    the log into the file: sqlite_commits sees to both."""
+def connect_without_waiting(path: Path) -> sqlite3.Connection:
+    """A connection that never waits for a lock once it is open. A commit on it reaches the operating system, not the
+    disk, and never checkpoints the write-ahead log: sqlite/commits.py does both."""
     db = connect(path)
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA wal_autocheckpoint = 0")
@@ -127,7 +127,7 @@ def connect_impatient(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """What the store does to us leaves this block as LedgerAway; a mistake of this code as what it is."""
+    """Raise errors of the store as LedgerAway; defects of this code leave the block unchanged."""
     try:
         yield
     except OSError as error:
@@ -139,7 +139,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def is_busy(error: sqlite3.Error) -> bool:
-    """Whether another connection has the lock that was asked for."""
+    """Whether another connection holds the requested lock."""
     return _code(error) == sqlite3.SQLITE_BUSY
 
 
@@ -148,7 +148,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _prepare(db: sqlite3.Connection, path: Path, kind: Kind) -> None:
-    _into_wal(db)
+    _enable_wal(db)
     db.execute("BEGIN IMMEDIATE")
     application, version = _pragma(db, "application_id"), _pragma(db, "user_version")
     tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
@@ -159,19 +159,21 @@ def _prepare(db: sqlite3.Connection, path: Path, kind: Kind) -> None:
     elif application != kind.application:
         raise LedgerUnusable(f"{path} is another program's database: give the ledger a file of its own")
     elif version != SCHEMA:
-        raise LedgerUnusable(f"{path} has schema {version}, this code knows {SCHEMA}: deploy the version that wrote it")
+        raise LedgerUnusable(
+            f"{path} has schema {version}, this version reads {SCHEMA}: deploy the version that wrote it"
+        )
     _execute(db, kind.later)
     db.execute("COMMIT")
 
 
 def _execute(db: sqlite3.Connection, statements: str) -> None:
-    """One by one: sqlite3's own executescript would commit first."""
+    """Execute one by one: sqlite3's own executescript would commit first."""
     for statement in statements.split(";\n"):
         db.execute(statement)
 
 
-def _into_wal(db: sqlite3.Connection) -> None:
-    """Switch a new file to its write-ahead log. SQLite doesn't wait here where several processes do it at once."""
+def _enable_wal(db: sqlite3.Connection) -> None:
+    """Switch a new file to write-ahead logging. SQLite's busy time-out does not cover concurrent switches."""
     give_up = time.monotonic() + BUSY_S
     while True:
         try:
@@ -197,9 +199,9 @@ def _code(error: BaseException | None) -> int:
 
 def _advice(code: int) -> str:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return f"another process held it for more than {BUSY_S:g} s: is one stopped, or the disk a network one?"
+        return f"another process held the lock for more than {BUSY_S:g} s: look for a paused process, or a network disk"
     if code == sqlite3.SQLITE_FULL:
-        return "the disk is full: free some space, and work goes on by itself"
+        return "the disk is full: free some space, and work resumes by itself"
     if code in _DAMAGED:
         return "the file is damaged: stop the services, then restore it or move it away"
-    return "is its folder there, and writable? Work goes on by itself once it is"
+    return "check that its folder exists and is writable; work then resumes by itself"

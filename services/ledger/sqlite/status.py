@@ -1,7 +1,7 @@
-"""The standings in a SQLite file of their own, beside the ledger's: whoever writes here keeps no claim waiting.
+"""The status store in a SQLite file of its own next to the ledger's, so that its writers delay no claim.
 
-Nothing here is money: the topics hold all of it. So nothing waits for the disk but the figures, once a second, which
-also keeps the log short. After a power cut the last events may be gone that the reader has acknowledged.
+All of its data can be rebuilt from the topics. So only the figures are written durably, once a second, which also keeps
+the write-ahead log short. A power failure may lose the last events, although the reader has acknowledged them.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from services.contracts.base import CaseId
-from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus
+from services.core.status.case_status import CaseEvent, CaseHistory, CaseStatus
 from services.core.status.store import Filter, Tally
-from services.ledger.encoding import case_status as seen
+from services.ledger.encoding import case_status as encoding
 from services.ledger.sqlite.commits import SqliteCommits
 from services.ledger.sqlite.file import Kind, connect, prepare, translated
 
@@ -36,11 +36,11 @@ CREATE TABLE figures (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL)
 )
 
 _PRUNED_AT_ONCE = 500
-"""Cases of one deleting transaction: some milliseconds."""
+"""Cases deleted in one transaction, which takes some milliseconds."""
 
 
 class SqliteStatusStore:
-    """The port over one file. Made by `open`."""
+    """The port over one file. Create it with `open`."""
 
     def __init__(self, path: Path, commits: SqliteCommits, clock: Callable[[], float]) -> None:
         self._path = path
@@ -50,7 +50,7 @@ class SqliteStatusStore:
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path, clock: Callable[[], float] = time.time) -> "AsyncIterator[SqliteStatusStore]":
-        """The standings in this file, made where there is none. Raises LedgerUnusable, LedgerAway."""
+        """Open the store in this file; a missing file is created. Raises LedgerUnusable, LedgerAway."""
         await asyncio.to_thread(prepare, path, KIND)
         async with SqliteCommits.open(path, clock) as commits:
             yield cls(path, commits, clock)
@@ -58,9 +58,9 @@ class SqliteStatusStore:
     async def observe(self, events: Sequence[CaseEvent]) -> None:
         await self._commits.run(partial(_observe, events=events))
 
-    async def case(self, case_id: CaseId) -> CaseSeen | None:
+    async def case(self, case_id: CaseId) -> CaseHistory | None:
         rows = await self._read("SELECT body FROM seen WHERE case_id = ?", (case_id,))
-        return seen.decode(case_id, rows[0][0]) if rows else None
+        return encoding.decode(case_id, rows[0][0]) if rows else None
 
     async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
         end = "" if which.end == "open" else which.end
@@ -73,16 +73,16 @@ class SqliteStatusStore:
             (*given.values(), limit),
         )
         return [
-            standing
+            status
             for case_id, work_id, body in rows
-            for standing in seen.decode(case_id, body).standings()
-            if standing.work_id == work_id
+            for status in encoding.decode(case_id, body).statuses()
+            if status.work_id == work_id
         ]
 
     async def tally(self, now_ms: int) -> Tally:
         rows = await self._read("SELECT kind, a, b, c, n FROM count")
         oldest = await self._read("SELECT topic, min(since_ms) FROM standing WHERE \"end\" = '' GROUP BY topic")
-        return seen.tally((((kind, a, b, c), n) for kind, a, b, c, n in rows), dict(oldest), now_ms)
+        return encoding.tally((((kind, a, b, c), n) for kind, a, b, c, n in rows), dict(oldest), now_ms)
 
     async def publish(self, figures: bytes) -> None:
         await self._commits.run(partial(_publish, figures=figures), durable=True)
@@ -108,23 +108,23 @@ class SqliteStatusStore:
 
 
 def _observe(db: sqlite3.Connection, now: float, events: Iterable[CaseEvent]) -> None:
-    for case_id, new in seen.by_case(events).items():
+    for case_id, new in encoding.by_case(events).items():
         row = db.execute("SELECT body FROM seen WHERE case_id = ?", (case_id,)).fetchone()
-        before = seen.decode(case_id, row[0] if row else None)
+        before = encoding.decode(case_id, row[0] if row else None)
         after, delta = before.with_(new)
         if after == before:
             continue
-        db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", (case_id, seen.encode(after)))
+        db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?)", (case_id, encoding.encode(after)))
         _replace(db, before, after)
-        for count, n in seen.counts(delta, int(now * 1000)).items():
+        for count, n in encoding.counts(delta, int(now * 1000)).items():
             db.execute(
                 "INSERT INTO count VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", (*count, n)
             )
 
 
-def _replace(db: sqlite3.Connection, before: CaseSeen, after: CaseSeen) -> None:
-    rows = {_row(standing) for standing in after.standings()}
-    had = {_row(standing) for standing in before.standings()}
+def _replace(db: sqlite3.Connection, before: CaseHistory, after: CaseHistory) -> None:
+    rows = {_row(status) for status in after.statuses()}
+    had = {_row(status) for status in before.statuses()}
     works = {row[:2] for row in rows}
     db.executemany(
         "DELETE FROM standing WHERE case_id = ? AND work_id = ?", [row[:2] for row in had if row[:2] not in works]
@@ -132,14 +132,14 @@ def _replace(db: sqlite3.Connection, before: CaseSeen, after: CaseSeen) -> None:
     db.executemany("INSERT OR REPLACE INTO standing VALUES (?, ?, ?, ?, ?, ?, ?)", rows - had)
 
 
-def _row(standing: CaseStatus) -> tuple[str, str, str, int, str, str, str]:
-    work = standing.case_id, standing.work_id, standing.topic, standing.since_ms
-    return *work, standing.end or "", standing.difficulty or "", standing.source
+def _row(status: CaseStatus) -> tuple[str, str, str, int, str, str, str]:
+    work = status.case_id, status.work_id, status.topic, status.since_ms
+    return *work, status.end or "", status.difficulty or "", status.source
 
 
 def _publish(db: sqlite3.Connection, now: float, figures: bytes) -> None:
     db.execute("INSERT OR REPLACE INTO figures VALUES (1, ?)", (figures,))
-    oldest = seen.oldest_slice(int(now * 1000))
+    oldest = encoding.oldest_slice(int(now * 1000))
     db.execute("DELETE FROM count WHERE kind = 'slice' AND CAST(b AS INTEGER) < ?", (oldest,))
 
 

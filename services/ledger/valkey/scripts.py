@@ -1,4 +1,4 @@
-"""The ledger's keys on the server, and its scripts with their clock."""
+"""The ledger's keys on the server, and its scripts with a clock."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,14 +13,14 @@ KEYS: Final = [
         *("spending", "budget", "reservations", "open_of", "settled"),  # the last five: budgets.lua
     )
 ]
-"""In the order in which lua/prelude.lua and lua/budgets.lua unpack them. Those two describe the values."""
+"""In the order in which lua/prelude.lua and lua/budgets.lua unpack them. Those files describe the values."""
 CALLS, LEASES, HISTORY, ADMISSIONS, DUPLICATES, ATTEMPTS, _NUMBERS, REFUSALS, KNOWN, BANDS = KEYS[:10]
 SPENDING, BUDGET, RESERVATIONS = KEYS[10:13]
 CIRCUITS: Final = "reasonmed{ledger}:circuits"
 
 
 class Scripts:
-    """A server, and the time by which its scripts run."""
+    """A server, and the clock of its scripts; without a clock the server's own."""
 
     def __init__(self, server: ValkeyServer, clock: Callable[[], float] | None) -> None:
         self._server = server
@@ -41,10 +41,10 @@ class Scripts:
 
 
 def microseconds(seconds: float) -> int:
-    """As the scripts count."""
+    """Convert to the scripts' unit."""
     return round(seconds * 1e6)
 
 
 def seconds(microseconds: str) -> float:
-    """As the ports count."""
+    """Convert to the ports' unit."""
     return int(microseconds) / 1e6

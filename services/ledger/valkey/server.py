@@ -1,4 +1,4 @@
-"""The way to a Valkey or Redis server: its connections, its scripts, and what its errors mean."""
+"""Access to a Valkey or Redis server: connections, scripts, and the translation of errors."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -15,23 +15,23 @@ from services.core.errors import LedgerAway
 from services.ledger.errors import LedgerUnusable
 
 TIMEOUT_S = 2.0
-"""For a whole request: a free connection, the way there, the script (microseconds), the way back."""
+"""Time-out of a whole request: waiting for a connection, round trip, script (microseconds)."""
 
 CONNECTIONS = 16
-"""Requests under way at once. The server runs one script at a time; more would only wait there."""
+"""Most requests in flight. The server runs one script at a time; more would only queue there."""
 
 _LUA = Path(__file__).parent / "lua"
 _SCRIPTS: Final = ("claim", "renew", "release", "admit", "open_attempt", "close_attempt", "observe")
 _WITH_BUDGETS: Final = ("complete", "reserve", "settle", "prune")
-"""Those that include budgets.lua."""
+"""Scripts that include budgets.lua."""
 
 _AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.OutOfMemoryError, exceptions.ReadOnlyError)
 _AWAY_CODES: Final = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "UNKILLABLE")
-"""Error codes of a server that can't serve now, for which the client has no class of its own."""
+"""Error codes of a temporarily unavailable server for which the client has no exception class."""
 
 
 class ValkeyServer:
-    """A server, and the ledger's scripts on it. Made by `open`; lives on over the server's restarts."""
+    """A server with the ledger's scripts. Create it with `open`; it survives restarts of the server."""
 
     def __init__(self, url: str, client: Valkey) -> None:
         self._where = url.rpartition("@")[2].partition("?")[0]  # without a password
@@ -49,15 +49,15 @@ class ValkeyServer:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> "AsyncIterator[ValkeyServer]":
-        """Connect, and refuse a server that would evict keys. Raises LedgerUnusable, LedgerAway."""
+        """Connect, and reject a server that would evict keys. Raises LedgerUnusable, LedgerAway."""
         try:
-            # No time-outs of the client's own: its wait_for can swallow a cancellation that comes with the answer
-            # (seen: a caller held for 5 s more). `_reached` sets the bound for all.
+            # The client's own time-outs are disabled: its wait_for can swallow a cancellation that arrives with the
+            # response (seen: a caller waited 5 s longer). `_reached` sets the time-out instead.
             pool = ConnectionPool.from_url(
                 url, retry=Retry(NoBackoff(), 0), socket_timeout=None, socket_connect_timeout=None
             )
         except ValueError as error:
-            raise LedgerUnusable(f"no address of a Valkey or Redis server: {error}") from error
+            raise LedgerUnusable(f"not an address of a Valkey or Redis server: {error}") from error
         client = Valkey(connection_pool=pool)
         try:
             server = cls(url, client)
@@ -68,7 +68,7 @@ class ValkeyServer:
             await pool.aclose()
 
     async def script(self, name: str, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """Run a script: all of it or nothing. Raises LedgerAway."""
+        """Run a script atomically. Raises LedgerAway."""
         async with self._reached():
             return await self._scripts[name](keys=keys, args=args)
 
@@ -83,19 +83,19 @@ class ValkeyServer:
         return int(seconds) + int(micros) / 1e6
 
     async def check_policy(self) -> None:
-        """Refuse a server that drops keys when its memory is full: each dropped call would be paid for again."""
+        """Reject a server that evicts keys when its memory is full: each evicted call would be paid for again."""
         async with self._reached():
             try:
                 answer = await self._execute("CONFIG", "GET", "maxmemory-policy")
             except exceptions.ResponseError:
-                return  # CONFIG isn't permitted here, as with most hosted servers: theirs to see to
+                return  # CONFIG is not permitted, as on most hosted servers; their operator sets the policy
         if answer[1:] != [b"noeviction"]:
             raise LedgerUnusable(f"{self._where} evicts keys ({answer}): set maxmemory-policy noeviction")
 
     @asynccontextmanager
     async def _reached(self) -> AsyncIterator[None]:
         try:
-            # A request that is broken off, by the bound or by its caller, closes its connection.
+            # A request that is cancelled, by the time-out or by its caller, closes its connection.
             async with asyncio.timeout(TIMEOUT_S), self._free:
                 yield
         except TimeoutError as error:
@@ -103,7 +103,7 @@ class ValkeyServer:
         except (exceptions.ValkeyError, OSError) as error:
             if not _is_away(error):
                 raise
-            raise LedgerAway(f"call ledger {self._where}: {error}; work goes on once it is back") from error
+            raise LedgerAway(f"call ledger {self._where}: {error}; work resumes once it is back") from error
 
 
 def _is_away(error: Exception) -> bool:

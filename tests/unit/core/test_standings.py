@@ -17,19 +17,19 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
     RECORD_COMPLETED,
 )
-from services.core.status.case_status import CaseEvent, CaseSeen, CaseStatus, Delta
+from services.core.status.case_status import CaseEvent, CaseHistory, CaseStatus, Delta
 from services.ledger.encoding import case_status as seen
 from tests.sightings import BEGUN_MS, record, sighting, sightings
 
 
 def whole(*found: CaseEvent) -> CaseStatus:
     """The one standing that these come to."""
-    (standing,) = CaseSeen("case-1").with_(found)[0].standings()
+    (standing,) = CaseHistory("case-1").with_(found)[0].statuses()
     return standing
 
 
-def one_by_one(batches: list[list[CaseEvent]]) -> tuple[CaseSeen, Counter[seen.Count]]:
-    case, sums = CaseSeen("case-1"), Counter[seen.Count]()
+def one_by_one(batches: list[list[CaseEvent]]) -> tuple[CaseHistory, Counter[seen.Count]]:
+    case, sums = CaseHistory("case-1"), Counter[seen.Count]()
     for batch in batches:
         case, delta = case.with_(batch)
         sums.update(seen.counts(delta, BEGUN_MS))
@@ -46,16 +46,16 @@ def test_any_order_any_repetition_and_any_split_come_to_the_same(found: list[Cas
     case, sums = one_by_one(batches)
     at_once, sums_at_once = one_by_one([found])
     assert case.events == at_once.events
-    assert case.standings() == at_once.standings()
+    assert case.statuses() == at_once.statuses()
     assert sums == sums_at_once
     assert all(n > 0 for n in sums.values())
-    assert sum(n for (kind, *_), n in sums.items() if kind == "standing") == len(case.standings())
+    assert sum(n for (kind, *_), n in sums.items() if kind == "standing") == len(case.statuses())
     assert sum(n for (kind, *_), n in sums.items() if kind == "seen") == len(case.events)
 
 
 @given(st.lists(sightings(), max_size=8))
 def test_what_is_known_changes_nothing_and_is_read_back_as_it_was(found: list[CaseEvent]) -> None:
-    case, _ = CaseSeen("case-1").with_(found)
+    case, _ = CaseHistory("case-1").with_(found)
     again, delta = case.with_(found)
     assert again == case
     assert seen.counts(delta, BEGUN_MS) == {}
@@ -97,9 +97,9 @@ def test_a_round_s_verified_paths_come_after_the_round_s_generated_ones_and_afte
         sighting(PATHS_VERIFIED, round=1, difficulty="medium"),
     ]
     for count in range(1, len(way) + 1):
-        case, _ = CaseSeen("case-1").with_(reversed(way[:count]))
-        assert (case.standings()[0].topic, case.standings()[0].round) == (way[count - 1].topic, way[count - 1].round)
-        assert case.way("work-1") == way[:count]
+        case, _ = CaseHistory("case-1").with_(reversed(way[:count]))
+        assert (case.statuses()[0].topic, case.statuses()[0].round) == (way[count - 1].topic, way[count - 1].round)
+        assert case.timeline("work-1") == way[:count]
 
 
 def test_a_question_is_its_own_standing_until_there_is_a_case_whenever_it_is_seen() -> None:
@@ -111,7 +111,7 @@ def test_a_question_is_its_own_standing_until_there_is_a_case_whenever_it_is_see
 
 
 def test_a_case_moves_from_bucket_to_bucket_and_is_in_one() -> None:
-    case, _ = CaseSeen("case-1").with_([sighting(QUESTION_SUBMITTED, "")])
+    case, _ = CaseHistory("case-1").with_([sighting(QUESTION_SUBMITTED, "")])
     case, delta = case.with_([sighting(QUESTION_ADMITTED)])
     assert +delta.standing == Counter({(QUESTION_ADMITTED, ""): 1})
     assert -delta.standing == Counter({(QUESTION_SUBMITTED, ""): 1})
@@ -120,7 +120,7 @@ def test_a_case_moves_from_bucket_to_bucket_and_is_in_one() -> None:
 
 
 def test_a_record_that_was_written_twice_is_paid_and_counted_once() -> None:
-    case, first = CaseSeen("case-1").with_([record(0, offset=7)])
+    case, first = CaseHistory("case-1").with_([record(0, offset=7)])
     assert first.records == {
         ("easy", "qwen", "n"): 1,
         ("easy", "qwen", "nano_usd"): 250_000_000,
@@ -132,7 +132,7 @@ def test_a_record_that_was_written_twice_is_paid_and_counted_once() -> None:
 
 
 def test_a_case_is_forgotten_only_when_all_its_works_ended_long_ago() -> None:
-    ended, _ = CaseSeen("case-1").with_([record(0, of=1)])
+    ended, _ = CaseHistory("case-1").with_([record(0, of=1)])
     assert ended.ended_before(BEGUN_MS + 1)
     assert not ended.ended_before(BEGUN_MS)
     more, _ = ended.with_([sighting(QUESTION_ADMITTED, "work-2")])

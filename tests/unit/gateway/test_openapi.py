@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from schemathesis.config import SchemathesisConfig
 
 from services.core.messages import ConsumedRecord, OutgoingRecord, Position
-from services.core.status.case_status import CaseEvent, CaseSeen
+from services.core.status.case_status import CaseEvent, CaseHistory
 from services.core.status.figures import Ends, Figures
 from services.gateway.app import Outside, create_app
 from services.ledger.memory.status import MemoryStatusStore
@@ -51,10 +51,10 @@ class OneCase(MemoryStatusStore):
         nothing = Figures(at=1, behind_s=0, topics=(), open=0, ends=Ends(), routes={}, records=())
         return nothing.model_dump_json().encode()
 
-    async def case(self, case_id: str) -> CaseSeen | None:
+    async def case(self, case_id: str) -> CaseHistory | None:
         accepted = Position("case-accepted", 0, 0)
         seen = CaseEvent(case_id=case_id, work_id="work-" + "0" * 32, position=accepted, written_ms=1, end="dead")
-        return CaseSeen(case_id, {seen.key: seen})
+        return CaseHistory(case_id, {seen.key: seen})
 
 
 def schema_of(*keys: SecretStr) -> schemathesis.BaseSchema:

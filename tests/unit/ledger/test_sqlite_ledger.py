@@ -53,7 +53,7 @@ async def open_and_close(path: Path) -> None:
 
 async def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     spoil(path, 0, b"not a database at all, " * 400)
-    with pytest.raises(LedgerUnusable, match="damaged or no SQLite file"):
+    with pytest.raises(LedgerUnusable, match="damaged or not a SQLite file"):
         await open_and_close(path)
 
 
@@ -67,7 +67,7 @@ async def test_a_file_with_a_broken_first_page_is_refused(path: Path) -> None:
 async def test_a_newer_schema_is_refused_and_left_as_it_is(path: Path) -> None:
     await open_and_close(path)
     run_sql(path, "PRAGMA user_version = 2")
-    with pytest.raises(LedgerUnusable, match="schema 2, this code knows 1"):
+    with pytest.raises(LedgerUnusable, match="schema 2, this version reads 1"):
         await open_and_close(path)
     run_sql(path, "PRAGMA user_version = 1")
     await open_and_close(path)
@@ -110,7 +110,7 @@ async def test_a_file_that_another_holds_too_long(path: Path, monkeypatch: pytes
             asked = (ledger.calls.claim([f"call-{n}"], owner=A, lease_s=5) for n in range(5))
             answers = await asyncio.gather(*asked, return_exceptions=True)
             assert {type(answer) for answer in answers} == {LedgerAway}
-            assert "another process held it" in str(answers[0])
+            assert "another process held the lock" in str(answers[0])
             assert await ledger.books.claims() == []
             other.execute("ROLLBACK")
         assert await ledger.calls.claim(["call-0"], owner=B, lease_s=5) == [Mine(5)]
@@ -121,11 +121,11 @@ async def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pages = 40
 
     def connect_to_small_disk(path: Path) -> sqlite3.Connection:
-        db = file.connect_impatient(path)
+        db = file.connect_without_waiting(path)
         db.execute(f"PRAGMA max_page_count = {pages}")
         return db
 
-    monkeypatch.setattr(commits, "connect_impatient", connect_to_small_disk)
+    monkeypatch.setattr(commits, "connect_without_waiting", connect_to_small_disk)
     large = Failure("x" * 500_000)
     async with open_sqlite(path) as ledger:
         await ledger.calls.claim(["call-1"], owner=A, lease_s=60)

@@ -31,10 +31,10 @@ def test_a_recipe_that_asks_for_nothing_special_keeps_its_id(recipe: str, recipe
 @pytest.mark.parametrize(
     ("stage", "prompt", "said"),
     [
-        ("generate", "{questoin}", "{questoin} is no placeholder of this stage (did you mean question?)"),
-        ("generate", "{question} {gold}", "{gold} is no placeholder of this stage"),
+        ("generate", "{questoin}", "{questoin} is not a placeholder of this stage (did you mean question?)"),
+        ("generate", "{question} {gold}", "{gold} is not a placeholder of this stage"),
         ("verify", "{question} {gold}", "verify.prompt: {path} is missing"),
-        ("summarize", "{path} {gold}", "{gold} is no placeholder"),
+        ("summarize", "{path} {gold}", "{gold} is not a placeholder"),
     ],
 )
 def test_a_prompt_that_does_not_fit_its_stage(stage: str, prompt: str, said: str) -> None:
@@ -77,7 +77,7 @@ def test_extra_body_does_not_override_a_field_of_its_own() -> None:
     recipe = load("default")
     models = {**recipe.models, "qwen": recipe.models["qwen"].with_(extra_body={"temperature": 0, "top_k": 20})}
     assert problems(changed(models=models)) == [
-        "models.qwen.extra_body.temperature: has a field of its own in the recipe, use that"
+        "models.qwen.extra_body.temperature: has a field of its own in the recipe; use that field"
     ]
 
 

@@ -61,7 +61,7 @@ def test_a_recipe_may_stand_anywhere(file: Path) -> None:
     [
         ({"generate": None}, "generate: "),
         ({"models": {}}, "models: "),
-        ({"models": {"qwen": {"served": "x"}}}, "no model is given for alias deepseek, huatuo"),
+        ({"models": {"qwen": {"served": "x"}}}, "no model is defined for alias deepseek, huatuo"),
         ({"routing": {"easy": 10}}, "routing.easy exceeds the number of planned paths"),
         ({"routing": {"easy": 2, "medium": 3}}, "medium must not exceed easy"),
         ({"max_asks": 0}, "max_asks: "),

@@ -1,6 +1,6 @@
--- submission, position, recipe id, refusal or '', and of a newcomer: case id, bytes of a number, numbers of the whole, how
--- many of them make it too like, how many of the options' must be equal for that, signature, what is shown, bands...
--- -> verdict, the recipe given, the refusal kept or ''
+-- submission, position, recipe id, refusal or ''; for a candidate also: case id, bytes per signature value, values of the
+-- whole question, equal values that make a near-duplicate, equal values required of the options, signature, shown text,
+-- bands... -> verdict, recipe id, stored refusal or ''
 local submission, position, recipe_id, refusal = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
 local function equal(one, other, from, to, width)
@@ -11,7 +11,7 @@ local function equal(one, other, from, to, width)
   return count
 end
 
--- The known questions that share a band; and each band's as they are written.
+-- The known questions that share a band, and the stored value of each band.
 local function candidates(keys)
   local found, written = {}, {}
   for _, key in ipairs(keys) do
@@ -24,17 +24,18 @@ local function candidates(keys)
   return found, written
 end
 
--- Remember a newcomer, unless a known one is too like it: then why it is refused, as services/ledger/encoding/refusals.py reads it.
-local function let_in(case_id, width, whole, too_like, options_alike, signature, shown, keys)
+-- Store a candidate and return '', unless it is a near-duplicate: then return its refusal, as read by
+-- services/ledger/encoding/refusals.py.
+local function admit_candidate(case_id, width, whole, threshold, options_threshold, signature, shown, keys)
   if redis.call('HEXISTS', known, case_id) == 1 then return '' end
   local found, written = candidates(keys)
-  local best, most, best_shown = nil, too_like - 1, nil
+  local best, most, best_shown = nil, threshold - 1, nil
   for other in pairs(found) do
     local value = redis.call('HGET', known, other)
     if value then
       local from = string.find(value, ' ', 1, true) + 1
       local theirs = string.sub(value, from, from + #signature - 1)
-      if equal(signature, theirs, whole * width + 1, #signature, width) >= options_alike then
+      if equal(signature, theirs, whole * width + 1, #signature, width) >= options_threshold then
         local count = equal(signature, theirs, 1, whole * width, width)
         if count > most or (best and count == most and other < best) then
           best, most, best_shown = other, count, string.sub(value, from + #signature)
@@ -64,11 +65,11 @@ if value then
   return {'duplicate', given, ''}
 end
 if refusal == '' and #ARGV > 5 then
-  refusal = let_in(ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11],
+  refusal = admit_candidate(ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11],
     ARGV[12], {unpack(ARGV, 13)})
 end
 redis.call('HSET', admissions, submission, int(now) .. ' ' .. position .. ' ' .. recipe_id)
-redis.call('HDEL', duplicates, submission .. position) -- left from a first that was pruned
+redis.call('HDEL', duplicates, submission .. position) -- left over from a pruned first submission
 redis.call('HDEL', refusals, submission) -- likewise
 if refusal ~= '' then redis.call('HSET', refusals, submission, int(now) .. ' ' .. refusal) end
 return {'first', recipe_id, refusal}

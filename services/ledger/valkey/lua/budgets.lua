@@ -1,4 +1,4 @@
--- Put after the prelude of every script that changes spending or reservations. The last five of KEYS:
+-- Included after the prelude in every script that changes spending or reservations. The last five of KEYS:
 --
 -- spending      hash  ALIAS \n STAGE \n calls, prompt, completion, cached or nano_usd -> sum
 -- budget        hash  limit (absent: none), waiting, reserved, open, spent: nano-USD and counts
@@ -24,10 +24,10 @@ local function put_reservation(work, r)
   redis.call('HSET', reservations, work, table.concat(value, ' '))
 end
 
--- Lua's -0 is written as '-0', which is no integer to the server.
+-- Lua formats -0 as '-0', which the server rejects as an integer; adding 0 avoids it.
 local function add(name, by) redis.call('HINCRBY', budget, name, int(by + 0)) end
 
--- A call as `ALIAS \n STAGE \n CASE \n PROMPT \n COMPLETION \n CACHED \n NANO_USD`; '' for one without a price.
+-- A call is `ALIAS \n STAGE \n CASE \n PROMPT \n COMPLETION \n CACHED \n NANO_USD`; '' for one without a price.
 local function charge(call)
   local alias, stage, case, prompt, completion, cached, cost =
     string.match(call, '^(.-)\n(.-)\n(.-)\n(%d+)\n(%d+)\n(%d+)\n(%d+)$')

@@ -1,4 +1,4 @@
--- owner, then call id, outcome and its charge (budgets.lua), in turn -> for each: the earlier finished call | nil: this one was written
+-- owner, then call id, outcome and charge (budgets.lua) of each call -> for each: the call finished earlier | nil: written
 local owner = ARGV[2]
 
 local function complete(call_id, outcome, cost)

@@ -1,4 +1,4 @@
--- message, owner -> how many attempts of others are open
+-- message, owner -> number of open attempts of other owners
 local message, owner = ARGV[2], ARGV[3]
 local opened = attempts_of(message)
 opened[owner] = int(now)

@@ -1,18 +1,19 @@
--- Put before every script. ARGV[1] is the time in microseconds, or '' for the server's own; scripts count from ARGV[2].
+-- Prepended to every script. ARGV[1] is the time in microseconds, or '' for the server's clock; a script's own arguments
+-- start at ARGV[2].
 --
 -- calls       hash  call id -> AT OWNER \n OUTCOME          finished calls
--- leases      hash  call id -> UNTIL SINCE NUMBER OWNER     the latest lease of a call, until somebody ends it
--- history     hash  NUMBER -> UNTIL SINCE ENDED CALL_ID OWNER   leases that were ended or taken over
--- admissions  hash  submission -> AT POSITION RECIPE_ID     who was first
+-- leases      hash  call id -> UNTIL SINCE NUMBER OWNER     the latest lease of a call, until it is ended
+-- history     hash  NUMBER -> UNTIL SINCE ENDED CALL_ID OWNER   leases that ended or were taken over
+-- admissions  hash  submission -> AT POSITION RECIPE_ID     the first submission
 -- duplicates  hash  submission and position -> AT
 -- attempts    hash  service and position -> LATEST {owner: AT}
--- numbers     the number of the last lease given
--- refusals    hash  submission -> AT JSON                   why it was refused when it came first
--- known       hash  case id -> AT SIGNATURE JSON            questions that were let in, for newcomers to be held against
--- bands       hash  band -> LATEST CASE_ID CASE_ID...       the known ones that share it; some may be pruned already
+-- numbers     the number of the last lease
+-- refusals    hash  submission -> AT JSON                   the first refusal
+-- known       hash  case id -> AT SIGNATURE JSON            admitted questions, compared with candidates
+-- bands       hash  band -> LATEST CASE_ID CASE_ID...       known questions that share it; some may be pruned already
 --
--- Each value begins with the moment by which prune goes. Times are written as integers: Lua's own notation of a
--- number keeps 14 digits, microseconds need 16. KEYS all share a hash tag, for a cluster's sake.
+-- Each value begins with the time that prune compares. Times are formatted as integers: Lua's default number format
+-- keeps 14 digits, microseconds need 16. All KEYS share a hash tag, as a cluster requires.
 
 local calls, leases, history, admissions, duplicates, attempts, numbers, refusals, known, bands = unpack(KEYS)
 
@@ -43,18 +44,18 @@ local function new_lease(call_id, owner, lease_us)
   put_lease(call_id, {ends = now + lease_us, since = int(now), number = number, owner = owner})
 end
 
-local function into_history(call_id, lease, ended)
+local function add_to_history(call_id, lease, ended)
   local value = {int(lease.ends), lease.since, ended, call_id, lease.owner}
   redis.call('HSET', history, lease.number, table.concat(value, ' '))
 end
 
 local function end_lease(call_id, lease, ended)
   lease.ends = math.min(lease.ends, now)
-  into_history(call_id, lease, ended)
+  add_to_history(call_id, lease, ended)
   redis.call('HDEL', leases, call_id)
 end
 
--- Extend the lease if it lives and is the owner's.
+-- Extend the lease if it has not expired and belongs to the owner.
 local function extend(call_id, lease, owner, lease_us)
   if not lease or lease.owner ~= owner or lease.ends <= now then return false end
   lease.ends = math.max(lease.ends, now + lease_us)
@@ -68,7 +69,7 @@ local function attempts_of(message)
   return cjson.decode(string.match(value, '^%d+ (.*)$'))
 end
 
--- Write the attempts of a message, or drop it where there is none; how many there are.
+-- Write the attempts of a message, or delete the entry if there are none; returns their number.
 local function put_attempts(message, opened)
   local latest, count = 0, 0
   for _, at in pairs(opened) do

@@ -1,4 +1,4 @@
--- number of the key, microseconds, cursor -> the next cursor ('0' at the end), how many were dropped
+-- index of the key, age in microseconds, cursor -> the next cursor ('0' at the end), number of dropped entries
 local key, oldest, cursor = KEYS[tonumber(ARGV[2])], now - tonumber(ARGV[3]), ARGV[4]
 local page = redis.call('HSCAN', key, cursor, 'COUNT', 200)
 local dropped = 0

@@ -1,4 +1,4 @@
--- owner, microseconds of the lease, call ids... -> for each: 1 | 0
+-- owner, lease in microseconds, call ids... -> for each: 1: renewed | 0: lost
 local owner, lease_us = ARGV[2], tonumber(ARGV[3])
 local answers = {}
 for i = 4, #ARGV do

@@ -1,4 +1,4 @@
--- work and life, case id, recipe id, prior, how many settled cases are enough -> 1: reserved, or has been | 0: wait
+-- work and life, case id, recipe id, prior, settled cases needed for a mean -> 1: reserved, now or before | 0: wait
 local work, case, recipe = ARGV[2], ARGV[3], ARGV[4]
 if reservation_of(work) then return 1 end
 local cases = tonumber(redis.call('HGET', settled, recipe .. '\ncases') or '0')
