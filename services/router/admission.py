@@ -12,7 +12,7 @@ from services.contracts.refused import Refused
 from services.contracts.topics import QUESTION_ADMITTED, QUESTION_REFUSED
 from services.core.case import ids
 from services.core.errors import BudgetSpent, Dead
-from services.core.ledger.case_costs import prior
+from services.core.ledger.budget_bound import prior
 from services.core.ledger.ports import Admissions, Budgets, Refusal
 from services.core.messages import ConsumedRecord, Emit
 from services.router.checks import NONE, Checks

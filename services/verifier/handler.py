@@ -13,7 +13,8 @@ from services.core.ledger.calls import Reply, Request
 from services.core.messages import Emit
 from services.core.models import Models
 from services.verifier import checks, replies
-from services.verifier.replies import BOTH_SCHEMA, SCORE_SCHEMA, VERDICT_SCHEMA, Judged, Scored
+from services.verifier.replies import Judged, Scored
+from services.verifier.verdict_schema import BOTH_SCHEMA, SCORE_SCHEMA, VERDICT_SCHEMA
 
 
 async def verify(case: Case, recipe: Recipe, models: Models) -> list[Emit]:

@@ -3,20 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from services.core.case.replies import fields, prose, schema, whole, word
+from services.core.case.replies import fields, prose, whole, word
 from services.core.ledger.calls import Reply
-
-VERDICT = {"verdict": {"type": "string", "enum": ["Correct", "Error"]}, "reason": {"type": "string", "maxLength": 1000}}
-SCORE = {
-    "score": {"type": "integer", "minimum": 0, "maximum": 5},
-    "justification": {"type": "string", "maxLength": 1000},
-}
-
-
-VERDICT_SCHEMA = schema("verdict", VERDICT)
-SCORE_SCHEMA = schema("score", SCORE)
-BOTH_SCHEMA = schema("verdict_and_score", VERDICT, SCORE)
-
 
 Outcome = Literal["correct", "error"]
 _OUTCOMES: dict[str, Outcome] = {"correct": "correct", "error": "error"}

@@ -8,7 +8,7 @@ import pytest
 from services.contracts.codec import encode
 from services.contracts.recipe import Recipe
 from services.contracts.topics import QUESTION_ADMITTED, dead_topic
-from services.core.ledger.case_costs import ceiling, prior
+from services.core.ledger.budget_bound import ceiling, prior
 from services.core.ledger.spending import BudgetState
 from services.ledger import Ledger, open_ledger
 from tests.chaos.questions import questions

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from services.contracts.case import Usage
 from services.contracts.recipe import Recipe
+from services.core.ledger.budget_bound import ceiling, prior
 from services.core.ledger.calls import Reply
-from services.core.ledger.case_costs import ceiling, prior
 from services.core.ledger.spending import SETTLED_ENOUGH, Price, estimate
 from services.ledger.memory.ledger import memory_ledger
 from services.recipes import load
