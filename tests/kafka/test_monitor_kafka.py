@@ -88,9 +88,10 @@ async def test_a_case_s_way_has_all_its_steps_and_their_bodies_are_where_it_says
     bodies = await read_at(stream.client, [sighting.position for sighting in way])
     assert [body.topic for body in bodies] == topics
     assert {(body.topic, body.value) for body in bodies} == messages
-    exported = await stream.metrics("monitor-1")
+    await stream.until_ready("monitor-1")
+    lag = re.compile(r'reasonmed_lag_offsets\{partition="\d",service="monitor",topic="[a-z-]+"\} 0')
+    exported = await ask_until(lambda: stream.metrics("monitor-1"), lag.search)
     assert "reasonmed_stream_cases_ended" in exported
-    assert re.search(r'reasonmed_lag_offsets\{partition="\d",service="monitor",topic="[a-z-]+"\} 0', exported)
 
 
 async def published(standings: StatusStore) -> Figures | None:
