@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from services.contracts.case import Usage
 from services.core.ledger.calls import Reply
-from services.verifier.replies import BOTH_SCHEMA, SCORE_SCHEMA, VERDICT_SCHEMA, Judged, Scored, score, verdict
+from services.verifier.replies import Judged, Scored, score, verdict
+from services.verifier.verdict_schema import BOTH_SCHEMA, SCORE_SCHEMA, VERDICT_SCHEMA
 from tests.strategies import json_values, names
 
 words = st.sampled_from(["Correct", "Error"])
