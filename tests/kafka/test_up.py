@@ -46,7 +46,7 @@ class Reasonmed:
 
 
 @pytest.fixture
-def reasonmed(tmp_path: Path) -> Reasonmed:
+def reasonmed(tmp_path: Path, gateway_port_taken: None) -> Reasonmed:
     return Reasonmed(tmp_path / "up")
 
 
