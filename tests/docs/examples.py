@@ -27,9 +27,9 @@ BLOCK = re.compile(
 )
 GATEWAY = "localhost:8080"
 """As the docs write it: where it is taken, `up` has the gateway on another port."""
-READY_S = 120
-UNTIL_S = 90
-BLOCK_S = 60
+READY_S = 300
+UNTIL_S = 180
+BLOCK_S = 180
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Reader:
         """Ctrl-C in the other terminal; the exit codes there."""
         for process in self.running:
             os.killpg(process.pid, signal.SIGINT)
-        return [process.wait(60) for process in self.running]
+        return [process.wait(180) for process in self.running]
 
     def kill(self) -> None:
         """Where something went wrong: what still runs ends now."""

@@ -22,7 +22,7 @@ def reader(tmp_path: Path, gateway_port_taken: None) -> Iterator[Reader]:
     made.kill()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1200)
 def test_the_examples_of_every_page_do_what_the_page_says(reader: Reader) -> None:
     wrong = [said for page in PAGES for each in examples(DOCS / f"{page}.md") if (said := reader.follow(each))]
     assert not wrong, "\n\n".join(wrong)

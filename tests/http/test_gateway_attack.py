@@ -22,7 +22,7 @@ from services.gateway.read.cases import LISTENERS
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process, until
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PROJECT = Path(__file__).parents[2]
 KEYS = ["the-first-key-of-two", "the-second+key/of~two=="]

@@ -16,7 +16,7 @@ from services.runtime.kafka.bodies import read_at
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import follow_topic, read_topic
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NAMES = (f"taps-since-{number}" for number in itertools.count())
 NOON = int(time.time() * 1000) - 600_000

@@ -1,6 +1,5 @@
 """The three stores of the call ledger, each behind the same small handle, and a real Valkey server."""
 
-import asyncio
 import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -185,5 +184,5 @@ def clock() -> FakeClock:
 @pytest.fixture
 async def ledger(store: Store, clock: FakeClock) -> AsyncIterator[Ledger]:
     """A ledger whose time the test moves."""
-    async with asyncio.timeout(60), store.ledger(clock) as opened:
+    async with store.ledger(clock) as opened:
         yield opened

@@ -43,7 +43,7 @@ class Worker:
 
     def finish(self) -> int:
         """Wait for its end; its exit code."""
-        out, err = self._process.communicate(timeout=60)
+        out, err = self._process.communicate()
         self._lines += out.splitlines()
         assert "Traceback" not in err, err
         return self._process.returncode

@@ -52,7 +52,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> 
 
 @pytest.fixture
 async def standings(opened: Open) -> AsyncIterator[StatusStore]:
-    async with asyncio.timeout(60), opened() as store:
+    async with opened() as store:
         yield store
 
 
