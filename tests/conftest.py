@@ -1,8 +1,11 @@
 """For all tests. `--shuffle SEED` takes the files in a random order, the same for a seed: no file may need another."""
 
+import contextlib
 import os
 import random
 import signal
+import socket
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -10,6 +13,8 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from services.local.processes import ports
 
 # A busy machine is no failure: pytest's own time-out bounds a test.
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -23,6 +28,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A shell's own settings are not the tests'. Where Kafka's jars are is.
 for name in [name for name in os.environ if name.startswith(("REASONMED_", "OTEL_")) and name != "REASONMED_CACHE"]:
     del os.environ[name]
+
+# One worker of xdist draws no port that another has given out: until a child binds it, it looks free.
+workers, worker = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)), os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+ports._left = [port for port in ports._left if port % workers == int(worker.removeprefix("gw"))]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,6 +49,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         files = sorted({item.path for item in items})
         random.Random(seed).shuffle(files)
         items.sort(key=lambda item: files.index(item.path))
+
+
+@pytest.fixture(scope="session")
+def gateway_port_taken() -> Iterator[None]:
+    """`up` takes port 8080 where it is free: of two that start at once, each would find it so."""
+    with socket.socket() as held:
+        with contextlib.suppress(OSError):  # by another worker, or whatever runs here
+            held.bind((ports.LOOPBACK, 8080))
+        yield
 
 
 @pytest.fixture

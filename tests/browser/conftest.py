@@ -6,12 +6,15 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.browser import CHROMIUM, chromium
 from tests.browser.world import World, serving
 
 Open = Callable[..., Awaitable[Page]]
+WITHIN_MS = 60_000
+"""The bound of a wait for the page: no promise."""
+expect.set_options(timeout=WITHIN_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,7 +48,7 @@ async def open_page(browser: Browser) -> AsyncIterator[Open]:
         context = await browser.new_context(**options)
         contexts.append(context)
         page = await context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(WITHIN_MS)
         host = urlsplit(url).netloc
 
         def complain(what: str) -> None:

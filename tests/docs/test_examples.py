@@ -16,7 +16,7 @@ NOT_RUN = 17
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
+def reader(tmp_path: Path, gateway_port_taken: None) -> Iterator[Reader]:
     made = Reader(tmp_path)
     yield made
     made.kill()

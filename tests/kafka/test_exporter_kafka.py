@@ -31,7 +31,7 @@ from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
 from tests.unit.exporter.world import record
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PROJECT = Path(__file__).parents[2]
 PARTITIONS = 4
@@ -80,9 +80,9 @@ class Stand:
         """How many messages the table accounts for."""
         return sum(Dataset.open(self.folder).watermark().values())
 
-    async def until_exported(self, *, within_s: float = 60) -> None:
+    async def until_exported(self) -> None:
         total = len(await self.messages())
-        await until(lambda: self.offset() == total, within_s=within_s)
+        await until(lambda: self.offset() == total)
 
     async def assert_exact(self) -> None:
         """The dataset is just what the topic says: each record once, by partition and offset; each offset accounted
@@ -164,6 +164,12 @@ async def test_killed_at_any_moment_each_record_is_there_once(stand: Stand) -> N
     assert await last.wait() == 0, last.log_tail()
     await stand.assert_exact()
     await _assert_dead_letters(stand, bad)
+
+
+async def until_closed(exporter: Process, parts: int) -> None:
+    """Until it has closed so many parts, or begun to write, or ended: looked at often, to kill it between two steps."""
+    event = "closed" if parts else "writing"
+    await until(lambda: not exporter.running or len(logged(exporter, event)) >= parts, every_s=0.002)
 
 
 async def _assert_dead_letters(stand: Stand, bad: Sequence[bytes]) -> None:

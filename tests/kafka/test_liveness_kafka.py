@@ -27,7 +27,7 @@ from services.recipes import load
 from services.runtime.kafka.admin import committed, held
 from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SESSION_S = 2
 NUMBERS = itertools.count()
@@ -67,20 +67,20 @@ def questions(count: int) -> Sequence[Question]:
     return [Question(question=f"Which of {number} is it?", options=options, answer="C") for number in numbers]
 
 
-async def until_through(stream: Stream, asked: Sequence[Question], within_s: float = 150.0) -> None:
+async def until_through(stream: Stream, asked: Sequence[Question]) -> None:
     """Wait until each question has passed the router and the generator, and both have committed all they have read."""
     wanted = case_ids(asked)
 
     def left() -> set[str]:
         return wanted - {(message.key or b"").decode() for message in stream.tap.messages[PATHS_GENERATED]}
 
-    await stream.tap.until(lambda: not left(), within_s, lambda: f"{len(left())} of {len(wanted)} are missing")
-    await ask_until(lambda: all_committed(stream), bool, within_s)
+    await stream.tap.until(lambda: not left(), lambda: f"{len(left())} of {len(wanted)} are missing")
+    await ask_until(lambda: all_committed(stream), bool)
 
 
 async def until_some_are_under_way(stream: Stream, asked: Sequence[Question]) -> None:
     some = ids.case_id(asked[len(asked) // 10])
-    await stream.tap.until(lambda: bool(stream.tap.values(QUESTION_ADMITTED, some)), 60, str)
+    await stream.tap.until(lambda: bool(stream.tap.values(QUESTION_ADMITTED, some)), str)
 
 
 async def until_unassigned(stream: Stream, name: str) -> None:
@@ -139,7 +139,7 @@ async def test_a_broker_killed_while_groups_join(stream: Stream) -> None:
         asked = questions(20)
         await stream.submit(asked)
         await until_through(stream, asked)
-        await asyncio.gather(*(stream.until_ready(name, 150) for name in workers))
+        await asyncio.gather(*(stream.until_ready(name) for name in workers))
 
 
 async def test_workers_that_stood_still_past_their_session_come_back(stream: Stream) -> None:
@@ -155,7 +155,7 @@ async def test_workers_that_stood_still_past_their_session_come_back(stream: Str
             stream.worker(name).resume()
         for name in others:
             await stream.until_ready(name)
-            assert await stream.worker(name).terminate(30.0) == 0
+            assert await stream.worker(name).terminate(60.0) == 0
         asked = questions(20)
         await stream.submit(asked)
         await until_through(stream, asked)
@@ -178,7 +178,7 @@ async def test_a_broker_that_stands_still_past_every_time_out(stream: Stream) ->
 async def test_workers_started_while_the_broker_is_away_wait_for_it(stream: Stream) -> None:
     names = WORKERS
     for name in names:
-        assert await stream.worker(name).terminate(30.0) == 0
+        assert await stream.worker(name).terminate(60.0) == 0
     await stream.kafka.stop_broker(0)
     pids = [(await stream.begin(name)).pid for name in names]
     for name in names:

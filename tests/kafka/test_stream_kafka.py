@@ -30,7 +30,7 @@ from services.llm.scripted import known
 from services.recipes import load
 from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CALL_S = 20
 """Seconds of a call of the slow model."""
@@ -89,9 +89,11 @@ async def test_a_second_generator_joins_while_calls_are_under_way(stream: Stream
     mine = questions(0, 6)
     await stream.submit(mine, SLOW)
     await stream.until_under_way(mine, 18)
-    begun = stream.under_way(mine)
+    begun, server = stream.under_way(mine), stream.servers["slow"].process
+    server.pause()  # however long the start takes, no call ends before it
     await stream.start("generator-2")  # ready: it has partitions
     assert stream.under_way(mine) == begun, "the calls are still under way"
+    server.resume()
     await stream.until_ended(mine)
     assert stream.repeated(mine) == set()
     assert await stream.defects() == {}
@@ -142,7 +144,7 @@ async def test_the_same_question_fifty_times_at_once(stream: Stream) -> None:
         await stream.submit([mine.with_(source=f"source {number}") for number in range(50)])
         await stream.until_ended([mine])
         await stream.tap.until(
-            lambda: len(stream.tap.values(QUESTION_SUBMITTED, ids.case_id(mine))) == 50, 20, lambda: "50 submissions"
+            lambda: len(stream.tap.values(QUESTION_SUBMITTED, ids.case_id(mine))) == 50, lambda: "50 submissions"
         )
         after = await ask_until(ledger.books.admitted, lambda counts: counts["duplicate"] == before["duplicate"] + 49)
     assert after["first"] == before["first"] + 1
@@ -189,7 +191,6 @@ async def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(stream:
         wanted = sorted((kind, message.value) for kind, message in messages)
         await stream.tap.until(
             lambda service=service, wanted=wanted: sorted(stream.dead(service)) == wanted,
-            20,
             lambda service=service: [(kind, value[:40]) for kind, value in stream.dead(service)],
         )
     assert await stream.defects() == {}

@@ -16,7 +16,7 @@ from services.llm.scripted import known
 from tests.kafka.stream import running
 from tests.kafka.test_stream_kafka import QUICK
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.asyncio
 
 WORKERS = [
     *("gateway-1", "router-1", "generator-1", "verifier-1", "refiner-medium-1", "refiner-difficult-1"),
@@ -55,7 +55,7 @@ class Collector:
         return web.Response(content_type="application/x-protobuf")
 
     async def until(self, holds: Callable[[Told], bool]) -> None:
-        async with asyncio.timeout(90), self._news:
+        async with self._news:
             await self._news.wait_for(lambda: any(holds(span) for span in self.spans))
 
 

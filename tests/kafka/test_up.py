@@ -15,7 +15,7 @@ import pytest
 from services.datasets.dataset import read_dataset
 from services.local.demo import SAMPLES
 
-READY_S = 150
+READY_S = 300
 """Seconds for Kafka and nine services, on cores that other tests share."""
 QUESTIONS = 4
 
@@ -46,7 +46,7 @@ class Reasonmed:
 
 
 @pytest.fixture
-def reasonmed(tmp_path: Path) -> Reasonmed:
+def reasonmed(tmp_path: Path, gateway_port_taken: None) -> Reasonmed:
     return Reasonmed(tmp_path / "up")
 
 
@@ -63,7 +63,6 @@ async def running(reasonmed: Reasonmed) -> AsyncIterator[asyncio.subprocess.Proc
         await process.communicate()
 
 
-@pytest.mark.timeout(300)
 async def test_questions_go_in_and_records_come_out_and_sigterm_drains(
     reasonmed: Reasonmed, running: asyncio.subprocess.Process
 ) -> None:
@@ -117,7 +116,6 @@ async def test_questions_go_in_and_records_come_out_and_sigterm_drains(
     assert read_dataset(reasonmed.folder / "dataset").num_rows == account["records"]
 
 
-@pytest.mark.timeout(300)
 async def test_ctrl_c_drains_the_next_goes_on_there_and_a_kill_leaves_no_process_behind(
     reasonmed: Reasonmed, running: asyncio.subprocess.Process
 ) -> None:
@@ -137,14 +135,14 @@ async def test_ctrl_c_drains_the_next_goes_on_there_and_a_kill_leaves_no_process
     children = psutil.Process(again.pid).children(recursive=True)
     again.kill()
     await again.communicate()
-    gone, alive = await asyncio.to_thread(psutil.wait_procs, children, 10)
+    gone, alive = await asyncio.to_thread(psutil.wait_procs, children, 60)
     assert len(gone) >= 10
     assert alive == []
 
 
 async def _until_ended(reasonmed: Reasonmed, count: int) -> Any:
     """The status once so many questions have ended."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while True:
             status = await reasonmed.json("status")  # the monitor is ready with the rest, and publishes each second
             if sum(status["ends"].values()) == count and status["open"] == 0:

@@ -27,7 +27,6 @@ for module in pkgutil.walk_packages(services.__path__, "services."):
 """
 
 pytestmark = [
-    pytest.mark.timeout(300),
     pytest.mark.skipif(UV is None, reason="there is no uv: `make install` installs it"),
 ]
 

@@ -16,19 +16,22 @@ _RANGE = range(20_000, 32_000)
 """Below the ports that the kernel gives outgoing connections (Linux from 32768, macOS from 49152): the port of
 a broker that is down for a while is not taken by some client, and still free when the broker comes back."""
 
+_left = random.Random().sample(_RANGE, len(_RANGE))
+"""Ports that this process has not given out: a child binds its port seconds later, or again after a restart."""
+
 
 def free_ports(count: int) -> list[int]:
     """`count` different ports, free on the loopback now, chosen at random so that runs side by side differ.
 
-    Raises OSError when there are not so many.
+    A process gets each port once. Raises OSError when there are not so many.
     """
     found: list[int] = []
-    for port in random.sample(_RANGE, len(_RANGE)):
-        if len(found) == count:
-            return found
-        if is_free(port):
+    while len(found) < count:
+        if not _left:
+            raise OSError(f"no {count} free ports between {_RANGE.start} and {_RANGE.stop}")
+        if is_free(port := _left.pop()):
             found.append(port)
-    raise OSError(f"no {count} free ports between {_RANGE.start} and {_RANGE.stop}")
+    return found
 
 
 class PortInUse(Exception):

@@ -17,12 +17,14 @@ from services.ledger.memory.status import MemoryStatusStore
 KEY = SecretStr("a-key-of-the-deployment")
 
 CONFIG = {
+    # A call brings the key itself: a case that was made without one is good then, and is not to be refused.
+    "generation": {"with-security-parameters": False},
     "checks": {
         # A broken rule may also make a question too large: that is seen first. Of an array each item is refused: 207.
         "negative_data_rejection": {"expected-statuses": [207, 401, 405, 413, 415, 422]},
         # The schema doesn't say that options follow one another and that the answer is one of them: such is a 422.
         "positive_data_acceptance": {"enabled": False},
-    }
+    },
 }
 
 
