@@ -23,6 +23,7 @@ from services.ledger.sqlite.ledger import open_sqlite
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process
 from services.local.servers.kafka import KafkaCluster
+from services.runtime.engine.offset_ranges import decode as decode_ranges
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.declare import TopicSpec, declare
 from services.runtime.kafka.reader import read_topic

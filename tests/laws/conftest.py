@@ -1,5 +1,6 @@
 """The three ledger stores behind a common interface, and a real Valkey server."""
 
+import asyncio
 import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
