@@ -60,7 +60,7 @@ def ask(served, chat_app, chat, request_of):
             return web.Response(status=400, body=orjson.dumps({"error": {"message": why, "code": "unsupported"}}))
 
         async with served(chat_app(handler)) as base_url, ChatClient({"writer": Endpoint(base_url)}) as client:
-            return (await client.send(request_of(model=model, **changes), owner="test")).text
+            return (await client.send(request_of(model=model, **changes), owner="test", attempt="test.1")).text
 
     return one
 
@@ -123,7 +123,7 @@ async def test_azure_wants_a_version_in_the_query_and_its_own_key_header(served,
         }
         endpoints = TypeAdapter(dict[str, Endpoint]).validate_python({"writer": azure})
         async with ChatClient(endpoints) as client:
-            assert (await client.send(request_of(), owner="test")).text == "Yes."
+            assert (await client.send(request_of(), owner="test", attempt="test.1")).text == "Yes."
 
 
 async def test_a_proxy_is_used(served, chat, request_of) -> None:
@@ -136,7 +136,9 @@ async def test_a_proxy_is_used(served, chat, request_of) -> None:
     async with served(app) as base_url:
         endpoint = Endpoint("http://model.invalid/v1", proxy=base_url.removesuffix("/v1"))
         async with ChatClient({"writer": endpoint}) as client:
-            assert (await client.send(request_of(), owner="test")).text == "by the proxy for model.invalid"
+            assert (
+                await client.send(request_of(), owner="test", attempt="test.1")
+            ).text == "by the proxy for model.invalid"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_the_chat_endpoint_below_a_base_url(base_url: str, url: str) -> None:
 class Picky:
     """Takes no schema, and knows no model but o1-mini."""
 
-    async def send(self, request, *, owner: str) -> Any:
+    async def send(self, request, *, owner: str, attempt: str, address: str | None = None) -> Any:
         if request.schema is not None:
             raise Reject("HTTP 400: the server refuses this request")
         if request.model.served != "o1-mini":

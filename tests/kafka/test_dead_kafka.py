@@ -91,8 +91,8 @@ async def test_dead_letters_are_redriven_once_and_end_in_their_new_life(tmp_path
         ]  # fmt: skip
         assert not any(each["redriven"] for each in listed["letters"])
         shown = next(each for each in listed["letters"] if each["kind"] == "too_many_unknown")
-        place = (str(shown["partition"]), str(shown["offset"]))
-        whole = await reasonmed(stream, "dead", "show", "router", *place, "--raw", str(tmp_path / "raw"))
+        place = f"{shown['partition']}/{shown['offset']}"
+        whole = await reasonmed(stream, "dead", "show", "router", place, "--raw", str(tmp_path / "raw"))
         assert (tmp_path / "raw").read_bytes() == encode(dead)
         assert "4 of 9 paths are unknown" in whole["error"]
 

@@ -37,7 +37,7 @@ from services.generator.handler import generate
 from services.ledger import open_ledger
 from services.llm.fake import ScriptedModels
 from services.local.processes.process import Process
-from services.refiner.handler import reason_anew, refine
+from services.refiner.handler import reason_again, refine
 from services.summarizer.handler import summarize
 from services.verifier.handler import verify
 from services.worker.handling import CaseHandler
@@ -72,7 +72,7 @@ CALLERS: Mapping[str, CaseHandler] = {
     QUESTION_ADMITTED: generate,
     PATHS_GENERATED: verify,
     CASE_MEDIUM: refine,
-    CASE_DIFFICULT: reason_anew,
+    CASE_DIFFICULT: reason_again,
     CASE_ACCEPTED: summarize,
 }
 """Who asks models, by the topic that it reads."""
