@@ -8,6 +8,7 @@ from typing import Any, Self
 import duckdb
 import orjson
 import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.dataset as pads  # type: ignore[import-untyped]
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
@@ -65,13 +66,12 @@ class Dataset:
         elif is_local(self.uri):
             connection.read_parquet(self.files, union_by_name=True).create_view(name)
         else:
-            assert self._table is not None  # it has files
-            connection.register(name, self._table.to_pyarrow_dataset())
+            connection.register(name, self._rows())
 
     def batches(self, columns: Sequence[str], *, size: int = 1_024) -> Iterator[pa.RecordBatch]:
         """Some columns of every record, in no order."""
         if self._table is not None:
-            yield from self._table.to_pyarrow_dataset().to_batches(
+            yield from self._rows().to_batches(
                 columns=list(columns), batch_size=size, batch_readahead=2, fragment_readahead=1
             )
 
@@ -79,8 +79,16 @@ class Dataset:
         """All records in memory, by partition and offset."""
         if self._table is None:
             return SCHEMA.empty_table()
-        found = self._table.to_pyarrow_dataset().to_table()
+        found = self._rows().to_table()
         return found.sort_by([("kafka_partition", "ascending"), ("kafka_offset", "ascending")])
+
+    def _rows(self) -> pads.Dataset:
+        """The records as pyarrow reads them. A local file is read by pyarrow itself: threads that read through
+        deltalake's file system, which is in Python, can abort the process at its exit."""
+        assert self._table is not None, "a table without files has no rows"
+        if is_local(self.uri):
+            return pads.dataset(self.files, schema=self.schema(), format="parquet")
+        return self._table.to_pyarrow_dataset()
 
     def commits(self) -> list[dict[str, Any]]:
         """The exporters' notes, newest first: `partition`, `offsets`, `dropped`."""
