@@ -9,7 +9,7 @@ FAULTS ?= 160
 BROKERS ?= 3
 LEDGER ?= valkey
 
-.PHONY: help install demo test test-quick chromium screenshots check fix contract bench replay chaos docs lock clean
+.PHONY: help install demo test test-quick debian screenshots check fix contract bench replay chaos docs lock clean
 
 help:  ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,22 +29,24 @@ install: .venv/installed  ## Everything into .venv, Kafka's jars into .cache.
 demo: install  ## Questions in, a dataset out: 3 on a small real model, 30 on the scripted server, on Apache Kafka.
 	@$(BIN)/reasonmed demo
 
-test: install chromium  ## Every test: unit, contract, laws, pipeline, then real Kafka, SQLite, Valkey, and a browser.
+test: install debian  ## Every test: unit, contract, laws, pipeline, then real Kafka, SQLite, Valkey, and a browser.
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-quick: install  ## The tests that need no server.
 	@$(BIN)/python -m pytest tests/unit tests/contract tests/pipeline
 
-chromium:  ## Debian's chromium for the dashboard's tests, where it is missing and can be installed.
-	@command -v chromium >/dev/null && exit 0; \
+debian:  ## Debian's chromium and promtool for some tests, where they are missing and can be installed.
+	@command -v chromium >/dev/null && command -v promtool >/dev/null && exit 0; \
 	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-		echo "chromium: installing it for the dashboard's tests"; \
+		echo "installing Debian's chromium and prometheus for the tests"; \
 		apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+			apt-get install -y -qq --no-install-recommends chromium prometheus >/dev/null; \
 	fi; \
-	command -v chromium >/dev/null || echo "chromium: neither here nor to be had; the browser tests are skipped"
+	for name in chromium promtool; do \
+		command -v $$name >/dev/null || echo "$$name: not installed and not installable; its tests are skipped"; \
+	done
 
-screenshots: install chromium  ## The dashboard's pictures in docs/images, from its tests' fixtures.
+screenshots: install debian  ## The dashboard's pictures in docs/images, from its tests' fixtures.
 	@$(BIN)/python -m tests.browser.screenshots
 
 check: install  ## Types, lint, layers, the generated contract. Edits nothing.

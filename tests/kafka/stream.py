@@ -260,7 +260,7 @@ class Stream:
 
 
 @asynccontextmanager
-async def running(
+async def running(  # noqa: PLR0913 -- the parts of a stream, each by name
     folder: Path,
     *,
     recipes: Sequence[Recipe],

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from services.datasets.summary import Request, Summary
 
 
-def export(
+def export(  # noqa: PLR0913 -- Typer makes an option of each argument
     form: Annotated[Form, typer.Option(help="The trainer's form of a row.")],
     to: Annotated[Path, typer.Option("--out", help="The dataset's folder: new, empty, or an earlier export's.")],
     dataset: Annotated[str | None, typer.Argument(help="A folder or URL; else dataset/ in --folder.")] = None,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STDIN = "-"
 
 
-def submit(
+def submit(  # noqa: PLR0913 -- Typer makes an option of each argument
     files: Annotated[
         list[str] | None, typer.Argument(help="Files, folders, s3:// or gs:// addresses, or - for standard input.")
     ] = None,

@@ -98,7 +98,7 @@ def show(
 
 
 @app.command("redrive")
-def redrive(
+def redrive(  # noqa: PLR0913 -- Typer makes an option of each argument
     service: Service = None,
     kind: Kind = None,
     case: OfCase = None,

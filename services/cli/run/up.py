@@ -30,7 +30,7 @@ GATEWAY_PORT = 8080
 """The default; where another process has it, any free port is used."""
 
 
-def up(
+def up(  # noqa: PLR0913 -- Typer makes an option of each argument
     recipe: Annotated[
         str | None,
         typer.Option(

@@ -20,7 +20,7 @@ from services.taps.lines import Wanted, rendered
 from services.taps.lines import tap as lines_of
 
 
-def tap(
+def tap(  # noqa: PLR0913 -- Typer makes an option of each argument
     topic: Annotated[str, typer.Argument(help="paths-verified, record-completed …: see `reasonmed topics describe`.")],
     since: Annotated[
         str | None, typer.Option(help="Start there: 15m (s, h, d), 2026-05-17, 2026-05-17T09:30+02:00 (else UTC).")

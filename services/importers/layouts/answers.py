@@ -67,6 +67,24 @@ def _plain_letter(said: Sequence[tuple[str, Kind, Any]], choices: Choices) -> st
 
 
 def _agreed(said: Sequence[tuple[str, Kind, Any]], choices: Choices) -> str:
+    """The letter that all fields agree on. Raises Unfit."""
+    letters, numbers = _stated(said, choices)
+    if not letters:
+        field = next(iter(numbers), "answer")
+        raise Unfit(field, NUMBERING if numbers else NONE)
+    first, *others = letters.items()
+    for field, letter in others:
+        if letter != first[1]:
+            raise Unfit(field, f"is option {letter}, and {first[0]} is option {first[1]}")
+    place = list(choices.texts).index(first[1])
+    for field, number in numbers.items():
+        if number not in (place, place + 1):
+            raise Unfit(field, f"is {number}, and {first[0]} is option {first[1]}")
+    return first[1]
+
+
+def _stated(said: Sequence[tuple[str, Kind, Any]], choices: Choices) -> tuple[dict[str, str], dict[str, int]]:
+    """Letters, and numbers of unknown base, by field. Raises Unfit where several options are marked."""
     letters: dict[str, str] = {}
     numbers: dict[str, int] = {}
     for field, kind, value in said:
@@ -81,18 +99,7 @@ def _agreed(said: Sequence[tuple[str, Kind, Any]], choices: Choices) -> str:
         raise Unfit("options", SEVERAL)
     if choices.right:
         letters["options"] = choices.right[0]
-    if not letters:
-        field = next(iter(numbers), "answer")
-        raise Unfit(field, NUMBERING if numbers else NONE)
-    first, *others = letters.items()
-    for field, letter in others:
-        if letter != first[1]:
-            raise Unfit(field, f"is option {letter}, and {first[0]} is option {first[1]}")
-    place = list(choices.texts).index(first[1])
-    for field, number in numbers.items():
-        if number not in (place, place + 1):
-            raise Unfit(field, f"is {number}, and {first[0]} is option {first[1]}")
-    return first[1]
+    return letters, numbers
 
 
 def missing(value: Any) -> bool:

@@ -51,7 +51,7 @@ class Engine:
     `counters` and `state()` may be read at any time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the ports and policies of a worker, each by name
         self,
         *,
         service: str,
