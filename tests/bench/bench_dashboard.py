@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=20)
     asked = parser.parse_args()
     if CHROMIUM is None:
-        print(json.dumps({"skipped": "no chromium: `make chromium` installs it"}))
+        print(json.dumps({"skipped": "no chromium: `make debian` installs it"}))
         return
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # on a disk: /tmp may be memory
         print(json.dumps(asyncio.run(bench(asked.times, Path(folder))), indent=2))

@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """No chromium, no tests of it. All of them on one loop, where the browser is."""
     for item in items:
         if item.path.parent.name == "browser":
-            item.add_marker(pytest.mark.skipif(CHROMIUM is None, reason="no chromium: `make chromium` installs it"))
+            item.add_marker(pytest.mark.skipif(CHROMIUM is None, reason="no chromium: `make debian` installs it"))
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
