@@ -1,7 +1,8 @@
 """Degenerate repetition: a model that says the same line, words or characters hundreds of times on end. Linear."""
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, islice
+from operator import eq
 
 TIMES = 100
 """Repeats from which on a text is degenerate: a table or list of the real texts has a line or word some ten times."""
@@ -12,13 +13,18 @@ _RULE_TIMES = 400
 _KEY = 16
 """Characters at the end whose last earlier occurrence gives the period: none of prose, as a rule."""
 
+_BLOCK = 100
+"""Characters: TIMES words of one letter and a blank fill at least one such block, wherever blocks begin."""
+
 
 def repeats(text: str) -> bool:
     """Whether a line or word occurs TIMES on end, or the text ends in a pattern that does."""
     text = text.rstrip()
     if len(text) < TIMES:
         return False
-    return _ends_in_a_loop(text) or _runs(text.split()) or _runs(list(filter(None, map(str.strip, text.splitlines()))))
+    if _ends_in_a_loop(text) or _runs(list(filter(None, map(str.strip, text.splitlines())))):
+        return True
+    return _has_short_period(text) and _runs(text.split())
 
 
 def _ends_in_a_loop(text: str) -> bool:
@@ -31,9 +37,15 @@ def _ends_in_a_loop(text: str) -> bool:
     return period * times <= len(text) and text.endswith(pattern * times)
 
 
+def _has_short_period(text: str) -> bool:
+    """Whether TIMES equal words on end are possible: they fill a block, which then repeats itself. A tenth of the cost
+    of looking at each word."""
+    return any(text.find(text[at : at + _KEY], at + 1, at + _BLOCK) > 0 for at in range(0, len(text), _BLOCK))
+
+
 def _runs(items: Sequence[str]) -> bool:
-    """Whether an item occurs often enough in a row. Looked at only where one occurs so often at all."""
-    if len(items) < TIMES or len(items) - len(set(items)) < TIMES - 1:
+    """Whether an item occurs often enough in a row. Runs are counted only where as many items equal the one before."""
+    if len(items) < TIMES or sum(map(eq, items, islice(items, 1, None))) < TIMES - 1:
         return False
     return any(sum(1 for _ in run) >= _times(item) for item, run in groupby(items))
 
