@@ -52,7 +52,7 @@ from services.recipes import load
 from services.refiner.handler import reason_again, refine
 from services.router.rules import route
 from services.summarizer.handler import summarize
-from services.verifier import replies
+from services.verifier import replies, verdict_schema
 from services.verifier.handler import verify
 
 QUESTIONS = known.questions(known.SAMPLES)
@@ -155,7 +155,11 @@ async def test_what_becomes_of_a_chain_of_thought(playing, request_of):
 
 @pytest.mark.parametrize(
     ("stage", "schema"),
-    [("verify", replies.VERDICT_SCHEMA), ("verify", replies.BOTH_SCHEMA), ("score", replies.SCORE_SCHEMA)],
+    [
+        ("verify", verdict_schema.VERDICT_SCHEMA),
+        ("verify", verdict_schema.BOTH_SCHEMA),
+        ("score", verdict_schema.SCORE_SCHEMA),
+    ],
 )
 async def test_what_becomes_of_a_judgement(playing, request_of, stage, schema):
     """Above all: the verifier reads just the verdict and the score that the log says were sent."""

@@ -43,7 +43,7 @@ async def until_admitted(stream: Stream, wanted: list[Question]) -> None:
     def left() -> set[str]:
         return case_ids(wanted) - {(message.key or b"").decode() for message in stream.tap.messages[QUESTION_ADMITTED]}
 
-    await stream.tap.until(lambda: not left(), 120, lambda: f"{len(left())} are not admitted")
+    await stream.tap.until(lambda: not left(), lambda: f"{len(left())} are not admitted")
 
 
 async def test_with_500_submissions_held_by_a_budget_verified_cases_are_routed(stream: Stream) -> None:
@@ -55,7 +55,7 @@ async def test_with_500_submissions_held_by_a_budget_verified_cases_are_routed(s
         await stream.sink.publish(verified.messages[60:])  # its verified cases
         expected = {topic: values for topic, values in verified.expected.items() if topic in ROUTED}
         await stream.tap.until(
-            lambda: all(values <= set(stream.tap.values(topic)) for topic, values in expected.items()), 60, str
+            lambda: all(values <= set(stream.tap.values(topic)) for topic, values in expected.items()), str
         )
         assert stream.tap.messages[QUESTION_ADMITTED] == []
         assert [await stream.why_not_ready(name) for name in WORKERS] == ["", ""]
