@@ -6,15 +6,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page
 
 from tests.browser.browser import CHROMIUM, chromium
 from tests.browser.world import World, serving
 
 Open = Callable[..., Awaitable[Page]]
-WITHIN_MS = 60_000
-"""The bound of a wait for the page: no promise."""
-expect.set_options(timeout=WITHIN_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,7 +45,7 @@ async def open_page(browser: Browser) -> AsyncIterator[Open]:
         context = await browser.new_context(**options)
         contexts.append(context)
         page = await context.new_page()
-        page.set_default_timeout(WITHIN_MS)
+        page.set_default_timeout(10_000)
         host = urlsplit(url).netloc
 
         def complain(what: str) -> None:

@@ -118,7 +118,7 @@ class Reader:
         """Press Ctrl-C in the second terminal; returns its exit codes."""
         for process in self.running:
             os.killpg(process.pid, signal.SIGINT)
-        return [process.wait(180) for process in self.running]
+        return [process.wait(60) for process in self.running]
 
     def kill(self) -> None:
         """Kill processes that are still running after a failure."""

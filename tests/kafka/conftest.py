@@ -8,13 +8,6 @@ import pytest_asyncio
 from services.local.servers.kafka import KafkaCluster
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Longer than any wait: whole stacks start here, and brokers and workers come and go."""
-    for item in items:
-        if item.path.parent.name == "kafka":
-            item.add_marker(pytest.mark.timeout(600))
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def kafka(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[KafkaCluster]:
     """Tests that use it run on the module's loop: `pytest.mark.asyncio(loop_scope="module")`."""

@@ -43,8 +43,6 @@ from services.worker.publishing import publish_recipe
 
 PROJECT = Path(__file__).parents[2]
 PARTITIONS = 4
-WITHIN_S = 180.0
-"""The bound of every wait, beyond what a busy machine takes: what is promised in less is asserted by a test."""
 ASK_S = 0.05
 """Between two looks at what tells of no change by itself: a log, a health page."""
 DEFECTS = (
@@ -87,12 +85,12 @@ class Tap:
         finally:
             await consumer.stop()
 
-    async def until(self, holds: Callable[[], bool], what: Callable[[], object]) -> None:
+    async def until(self, holds: Callable[[], bool], what: Callable[[], object], *, within_s: float = 60.0) -> None:
         try:
-            async with asyncio.timeout(WITHIN_S), self._news:
+            async with asyncio.timeout(within_s), self._news:
                 await self._news.wait_for(holds)
         except TimeoutError:
-            raise AssertionError(f"not within {WITHIN_S:g} s: {what()}") from None
+            raise AssertionError(f"not within {within_s:g} s: {what()}") from None
 
     def values(self, topic: str, case_id: str | None = None) -> list[bytes]:
         key = case_id.encode() if case_id else None
@@ -165,8 +163,8 @@ class Stream:
         await self._workers[name].start()
         return self._workers[name]
 
-    async def until_ready(self, name: str) -> None:
-        await ask_until(lambda: self.why_not_ready(name), lambda why: not why)
+    async def until_ready(self, name: str, *, within_s: float = 60.0) -> None:
+        await ask_until(lambda: self.why_not_ready(name), lambda why: not why, within_s=within_s)
 
     async def why_not_ready(self, name: str) -> str:
         """What keeps a worker from being ready; nothing, if it is."""
@@ -197,6 +195,7 @@ class Stream:
         await self.tap.until(
             lambda: wanted <= self.tap.seen.ended_questions(),
             lambda: f"{len(wanted - self.tap.seen.ended_questions())} of {len(wanted)} have not ended",
+            within_s=90.0,
         )
 
     def log(self, questions: Collection[Question] | None = None) -> list[LogLine]:
@@ -314,15 +313,15 @@ def case_ids(questions: Collection[Question]) -> set[str]:
     return {ids.case_id(question) for question in questions}
 
 
-async def ask_until(ask: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
+async def ask_until(ask: Callable[[], Any], holds: Callable[[Any], bool], *, within_s: float = 60.0) -> Any:
     """Ask until it holds: another process has no event to await."""
     answer = None
     try:
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(within_s):
             while not holds(answer := await ask()):  # noqa: ASYNC110
                 await asyncio.sleep(ASK_S)
     except TimeoutError:
-        raise AssertionError(f"not within {WITHIN_S:g} s; the last answer: {answer}") from None
+        raise AssertionError(f"not within {within_s:g} s; the last answer: {answer}") from None
     return answer
 
 

@@ -20,7 +20,7 @@ from services.runtime.kafka.admin import committed, held
 from tests.kafka.stream import Stream, ask_until, case_ids, running
 from tests.strategies import recipe
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(150)]
 
 WORKER = str(Path(__file__).with_name("router_worker.py"))
 GROUPS, ALIKE, IN_TESTS = 40, 3, 20
@@ -125,7 +125,7 @@ async def test_a_question_of_an_evaluation_set_is_refused(stream: Stream) -> Non
 async def test_a_refused_question_that_comes_again_is_a_duplicate(stream: Stream) -> None:
     before = len(stream.tap.messages[QUESTION_REFUSED])
     await stream.submit(TESTED)
-    await ask_until(lambda: all_committed(stream), bool)
+    await ask_until(lambda: all_committed(stream), bool, within_s=30)
     assert len(stream.tap.messages[QUESTION_REFUSED]) == before
 
 

@@ -58,7 +58,7 @@ async def test_admission_stops_at_the_budget_and_goes_on_once_it_is_raised(tmp_p
         assert await stream.why_not_ready("router-1") == "", "who waits for money is not ill"
 
         # A router that is told to go does not wait for money, and the next one goes on where it was.
-        assert await stream.worker("router-1").terminate(60.0) == 0
+        assert await stream.worker("router-1").terminate(30.0) == 0
         await stream.start("router-1")
         await ledger.budgets.set_limit(100 * one)
         await stream.until_ended(asked)

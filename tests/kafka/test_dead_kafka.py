@@ -21,7 +21,7 @@ from services.worker.publishing import publish_recipe
 from tests.kafka.stream import PROJECT, Stream, ask_until, running, submission
 from tests.strategies import case, correct, failed, path
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 
 SAMPLES = list(known.questions(known.SAMPLES).values())
 
@@ -105,7 +105,9 @@ async def test_dead_letters_are_redriven_once_and_end_in_their_new_life(tmp_path
         assert [each["kind"] for each in sent["stuck"]] == ["poison"]
 
         new_lives = {(dead.work_id, 1), (named_work, 1)}
-        await stream.tap.until(lambda: new_lives <= set(stream.tap.seen.ends()), lambda: stream.tap.seen.ends())
+        await stream.tap.until(
+            lambda: new_lives <= set(stream.tap.seen.ends()), lambda: stream.tap.seen.ends(), within_s=90
+        )
         assert stream.tap.seen.ends()[dead.work_id, 0] == {"dead"}
         assert stream.tap.seen.ends()[dead.work_id, 1] == {"accepted"}
         assert (named_work, 0) not in stream.tap.seen.ends(), "its first life never began"

@@ -29,7 +29,7 @@ from services.runtime.kafka.declare import TopicSpec, declare
 from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(90)]
 
 PROJECT = Path(__file__).parents[2]
 NAMES = (f"t{number}" for number in itertools.count())
@@ -139,10 +139,11 @@ async def stage(kafka: KafkaCluster, tmp_path: Path) -> AsyncIterator[Stage]:
         yield Stage(kafka, tmp_path, stack)
 
 
-async def until(ask: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
-    """Ask until it holds; bounded by the test's own time."""
-    while not holds(answer := await ask()):  # noqa: ASYNC110 -- another process's doing
-        await asyncio.sleep(0.2)
+async def until(ask: Callable[[], Any], holds: Callable[[Any], bool], *, within_s: float = 40) -> Any:
+    """Ask until it holds."""
+    async with asyncio.timeout(within_s):
+        while not holds(answer := await ask()):  # noqa: ASYNC110 -- another process's doing
+            await asyncio.sleep(0.2)
     return answer
 
 
@@ -257,7 +258,7 @@ async def test_a_message_that_kills_its_process(stage: Stage) -> None:
     for _ in range(8):
         worker = await stage.worker()
         ended = asyncio.create_task(worker.wait())
-        dead = asyncio.create_task(until(lambda: stage.read("dead"), bool))
+        dead = asyncio.create_task(until(lambda: stage.read("dead"), bool, within_s=80))
         await asyncio.wait({ended, dead}, return_when=asyncio.FIRST_COMPLETED)
         over = dead.done()
         ended.cancel()

@@ -31,7 +31,7 @@ from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
 from tests.unit.exporter.world import record
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 PROJECT = Path(__file__).parents[2]
 PARTITIONS = 4
@@ -133,7 +133,7 @@ def _record_id(message: ConsumedRecord) -> str | None:
 async def until(true: Callable[[], bool], *, within_s: float = 60) -> None:
     async with asyncio.timeout(within_s):
         while not true():  # noqa: ASYNC110 - what happens in another process can't be awaited, only looked at
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.002)
 
 
 def logged(process: Process, event: str) -> list[dict[str, object]]:

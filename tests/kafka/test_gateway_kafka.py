@@ -31,7 +31,7 @@ from services.runtime.kafka.declare import TopicSpec, declare
 from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
 PROJECT = Path(__file__).parents[2]
 NDJSON = {"content-type": "application/x-ndjson"}

@@ -27,7 +27,7 @@ from services.recipes import load
 from services.runtime.kafka.admin import committed, held
 from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 SESSION_S = 2
 NUMBERS = itertools.count()
@@ -74,8 +74,8 @@ async def until_through(stream: Stream, asked: Sequence[Question]) -> None:
     def left() -> set[str]:
         return wanted - {(message.key or b"").decode() for message in stream.tap.messages[PATHS_GENERATED]}
 
-    await stream.tap.until(lambda: not left(), lambda: f"{len(left())} of {len(wanted)} are missing")
-    await ask_until(lambda: all_committed(stream), bool)
+    await stream.tap.until(lambda: not left(), lambda: f"{len(left())} of {len(wanted)} are missing", within_s=150)
+    await ask_until(lambda: all_committed(stream), bool, within_s=150)
 
 
 async def until_some_are_under_way(stream: Stream, asked: Sequence[Question]) -> None:
@@ -141,7 +141,7 @@ async def test_a_broker_killed_while_groups_join(stream: Stream) -> None:
         asked = questions(20)
         await stream.submit(asked)
         await until_through(stream, asked)
-        await asyncio.gather(*(stream.until_ready(name) for name in workers))
+        await asyncio.gather(*(stream.until_ready(name, within_s=150) for name in workers))
 
 
 async def test_workers_that_stood_still_past_their_session_come_back(stream: Stream) -> None:
@@ -157,7 +157,7 @@ async def test_workers_that_stood_still_past_their_session_come_back(stream: Str
             stream.worker(name).resume()
         for name in others:
             await stream.until_ready(name)
-            assert await stream.worker(name).terminate(60.0) == 0
+            assert await stream.worker(name).terminate(30.0) == 0
         asked = questions(20)
         await stream.submit(asked)
         await until_through(stream, asked)
@@ -180,7 +180,7 @@ async def test_a_broker_that_stands_still_past_every_time_out(stream: Stream) ->
 async def test_workers_started_while_the_broker_is_away_wait_for_it(stream: Stream) -> None:
     names = WORKERS
     for name in names:
-        assert await stream.worker(name).terminate(60.0) == 0
+        assert await stream.worker(name).terminate(30.0) == 0
     await stream.kafka.stop_broker(0)
     pids = [(await stream.begin(name)).pid for name in names]
     for name in names:

@@ -24,7 +24,7 @@ from services.runtime.kafka.reader import read_at
 from tests.kafka.stream import Stream, ask_until, running
 from tests.kafka.test_stream_kafka import OTHERS, QUICK, SAMPLES
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

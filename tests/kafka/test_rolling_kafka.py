@@ -45,7 +45,7 @@ from tests.chaos.questions import questions
 from tests.kafka.rolling import CAMPAIGN, DRAIN_S, FIRST, RECIPES, SECOND, WAVE, Deploy
 from tests.kafka.stream import PROJECT, running
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 OLDER = "c9a5cb3ad6eb3085a8031431d9176bb8f35b35a6"
 """What runs somewhere while this commit comes: to be moved on, with the reason, when the two are not to work together

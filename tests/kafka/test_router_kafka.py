@@ -40,7 +40,7 @@ from services.runtime.kafka.admin import committed, held
 from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
 from tests.strategies import case, correct, path, recipe, wrong
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(150)]
 
 RECIPE = recipe()
 WORKER = str(Path(__file__).with_name("router_worker.py"))
@@ -81,14 +81,14 @@ class Work:
             emit = route(verified_case, recipe.routing)
             self.expected[emit.topic].add(encode(emit.message))
 
-    async def until_done(self, stream: Stream) -> None:
+    async def until_done(self, stream: Stream, *, within_s: float = 60.0) -> None:
         """Wait until all that must come is there."""
 
         def missing() -> dict[str, int]:
             left = {topic: len(values - set(stream.tap.values(topic))) for topic, values in self.expected.items()}
             return {topic: count for topic, count in left.items() if count}
 
-        await stream.tap.until(lambda: not missing(), missing)
+        await stream.tap.until(lambda: not missing(), missing, within_s=within_s)
 
     def check(self, stream: Stream) -> int:
         """Nothing but what must come is there; how many messages are repeats (all equal, then)."""
@@ -114,14 +114,14 @@ async def test_nothing_is_lost_under_kills_joins_and_sigterms(tmp_path: Path) ->
         codes = await chaos
         await handing_in
         await work.until_done(stream)
-        await ask_until(lambda: all_committed(stream), bool)
+        await ask_until(lambda: all_committed(stream), bool, within_s=30)
         repeats = work.check(stream)
         async with open_ledger(stream.ledger) as ledger:
             assert await ledger.books.admitted() == {"first": 200, "duplicate": 0}
         assert not stream.dead("router")
         assert set(codes) == {0}, "who is asked to go, goes in order"
         await asyncio.gather(*(stream.until_ready(f"router-{n}") for n in (1, 2)))
-        codes = await asyncio.gather(*(stream.worker(f"router-{n}").terminate(60.0) for n in (1, 2)))
+        codes = await asyncio.gather(*(stream.worker(f"router-{n}").terminate(20.0) for n in (1, 2)))
         assert codes == [0, 0]
         assert repeats < 200, "what a fault repeats is what was finished within a commit interval"
 
@@ -148,7 +148,7 @@ async def disturb(stream: Stream, seeded: random.Random) -> list[int | None]:
         if seeded.random() < 0.5 or not await stream.answers(worker.name):
             await worker.kill()
         else:
-            codes.append(await worker.terminate(60.0))
+            codes.append(await worker.terminate(20.0))
         if worker.name == "router-3":
             workers.remove(worker)
         else:
@@ -174,7 +174,7 @@ async def test_what_comes_while_partitions_are_handed_out(tmp_path: Path, faust_
         await stream.until_ready("router-2")
         await stream.sink.publish(work.messages[60:])
         await work.until_done(stream)
-        await ask_until(lambda: all_committed(stream), bool)
+        await ask_until(lambda: all_committed(stream), bool, within_s=30)
         work.check(stream)
         found_missing = [worker.log.read_text().count("skipped") for worker in (stream.worker("router-1"), second)]
         assert any(found_missing) == faust_seeks, "it was dropped; by our own consumer it was fetched again"
@@ -217,7 +217,7 @@ async def test_a_ledger_that_is_away_is_waited_for(stream: Stream, valkey: Valke
     assert not stream.dead("router")
     await valkey.start()
     await work.until_done(stream)
-    await ask_until(lambda: all_committed(stream), bool)
+    await ask_until(lambda: all_committed(stream), bool, within_s=30)
     assert work.expected[QUESTION_ADMITTED] <= set(stream.tap.values(QUESTION_ADMITTED))
     assert not stream.dead("router")
     assert pids == [stream.worker(f"router-{n}").pid for n in (1, 2)], "it went on by itself"
@@ -240,11 +240,11 @@ async def test_sigterm_with_a_backlog_and_the_ledger_away(stream: Stream, valkey
     await valkey.stop()
     await stream.sink.publish(work.messages)
     await ask_until(lambda: holding(stream, work), bool)
-    assert await stream.worker("router-1").terminate(60.0) == 0
+    assert await stream.worker("router-1").terminate(40.0) == 0
     await valkey.start()
     await stream.start("router-1")
     await work.until_done(stream)
-    await ask_until(lambda: all_committed(stream), bool)
+    await ask_until(lambda: all_committed(stream), bool, within_s=30)
 
 
 async def test_a_broker_that_is_away_for_a_while(stream: Stream) -> None:
@@ -253,17 +253,19 @@ async def test_a_broker_that_is_away_for_a_while(stream: Stream) -> None:
     await stream.kafka.stop_broker(0)
     await asyncio.sleep(3.0)  # a while
     await stream.kafka.start_broker(0)
+    began = asyncio.get_running_loop().time()
     await stream.sink.publish(after.messages)
-    await before.until_done(stream)
-    await after.until_done(stream)
-    await ask_until(lambda: all_committed(stream), bool)
+    await before.until_done(stream, within_s=30)
+    await after.until_done(stream, within_s=30)
+    await ask_until(lambda: all_committed(stream), bool, within_s=30)
+    assert asyncio.get_running_loop().time() - began < 30
     assert [stream.worker(f"router-{n}").running for n in (1, 2)] == [True, True]
     assert not stream.dead("router")
 
 
 async def test_sigterm_while_the_broker_is_away(stream: Stream) -> None:
     await stream.kafka.kill_broker(0)
-    assert await stream.worker("router-1").terminate(60.0) == 0, "it has waited for the broker, but not for ever"
+    assert await stream.worker("router-1").terminate(40.0) == 0, "it has waited for the broker, but not for ever"
     await stream.kafka.start_broker(0)
     work = Work(6_000, 10)
     await stream.start("router-1")
@@ -286,7 +288,7 @@ async def test_a_defect_of_a_handler(stream: Stream) -> None:
             assert done.get(TopicPartition(place.topic, place.partition), 0) <= place.offset
     assert stream.dead("router") == [("defect", bad.value)]
     await work.until_done(stream)
-    await ask_until(lambda: all_committed(stream), bool)
+    await ask_until(lambda: all_committed(stream), bool, within_s=30)
     assert case_ids([question(999)]).isdisjoint(
         (message.key or b"").decode() for message in stream.tap.messages[QUESTION_ADMITTED]
     )

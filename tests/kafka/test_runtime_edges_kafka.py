@@ -24,7 +24,7 @@ from services.runtime.kafka.reader import follow_topic, read_topic
 from services.runtime.kafka.sink import KafkaSink
 from services.runtime.kafka.source import KafkaSource
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
 NAMES = (f"edge-{number}" for number in itertools.count())
 
@@ -96,12 +96,13 @@ async def test_an_outage_does_not_multiply_messages(client: KafkaClient, kafka: 
             with pytest.raises(BrokerAway):
                 await sink.publish([message, other, other])
         await kafka.start_broker(0)
-        while True:
-            try:
-                await sink.publish([message, other, other])
-                break
-            except BrokerAway:
-                continue
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    await sink.publish([message, other, other])
+                    break
+                except BrokerAway:
+                    continue
     assert await values(client, topic) == [b"before", b"once", b"twice", b"twice"]
 
 
@@ -150,10 +151,11 @@ async def test_a_follower_catches_up_and_goes_on(client: KafkaClient) -> None:
                 found.append(message.value)
 
         following = asyncio.create_task(follow())
-        await caught_up.wait()
-        assert found == [b"old"]
-        await sink.publish([OutgoingRecord(topic, b"k", b"new", {})])
-        await until(lambda: len(found) == 2)
+        async with asyncio.timeout(20):
+            await caught_up.wait()
+            assert found == [b"old"]
+            await sink.publish([OutgoingRecord(topic, b"k", b"new", {})])
+            await until(lambda: len(found) == 2)
         following.cancel()
         await asyncio.wait({following})
     assert found == [b"old", b"new"]
@@ -216,9 +218,10 @@ async def test_two_topics_in_one_group_and_one_declared_late(client: KafkaClient
         )
         running = asyncio.create_task(engine.run(stop))
         await sink.publish([OutgoingRecord(early, b"k", b"early", {})])
-        await until(lambda: seen == [b"early"])
-        await declare(client, [TopicSpec(name=late, partitions=1, replication=1)])
-        await sink.publish([OutgoingRecord(late, b"k", b"late", {})])
-        await until(lambda: seen == [b"early", b"late"])
+        async with asyncio.timeout(30):
+            await until(lambda: seen == [b"early"])
+            await declare(client, [TopicSpec(name=late, partitions=1, replication=1)])
+            await sink.publish([OutgoingRecord(late, b"k", b"late", {})])
+            await until(lambda: seen == [b"early", b"late"])
         stop.set()
         await running

@@ -30,7 +30,7 @@ from services.llm.scripted import known
 from services.recipes import load
 from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 CALL_S = 20
 """Seconds of a call of the slow model."""

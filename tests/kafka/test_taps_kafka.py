@@ -15,7 +15,7 @@ from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.declare import TopicSpec, declare
 from services.runtime.kafka.reader import follow_topic, read_at, read_topic
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
 NAMES = (f"taps-since-{number}" for number in itertools.count())
 NOON = int(time.time() * 1000) - 600_000

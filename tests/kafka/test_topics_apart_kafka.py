@@ -43,7 +43,7 @@ async def until_admitted(stream: Stream, wanted: list[Question]) -> None:
     def left() -> set[str]:
         return case_ids(wanted) - {(message.key or b"").decode() for message in stream.tap.messages[QUESTION_ADMITTED]}
 
-    await stream.tap.until(lambda: not left(), lambda: f"{len(left())} are not admitted")
+    await stream.tap.until(lambda: not left(), lambda: f"{len(left())} are not admitted", within_s=120)
 
 
 async def test_with_500_submissions_held_by_a_budget_verified_cases_are_routed(stream: Stream) -> None:

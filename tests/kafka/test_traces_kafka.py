@@ -16,7 +16,7 @@ from services.llm.scripted import known
 from tests.kafka.stream import running
 from tests.kafka.test_stream_kafka import QUICK
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 
 WORKERS = [
     *("gateway-1", "router-1", "generator-1", "verifier-1", "refiner-medium-1", "refiner-difficult-1"),
@@ -45,7 +45,7 @@ class Collector:
 
     async def take(self, request: web.Request) -> web.Response:
         posted = ExportTraceServiceRequest.FromString(await request.read())
-        async with self._news:
+        async with asyncio.timeout(90), self._news:
             for of in posted.resource_spans:
                 service = _plain(of.resource.attributes)["service.name"]
                 for span in (span for scope in of.scope_spans for span in scope.spans):

@@ -16,7 +16,7 @@ from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.declare import TopicSpec, declare
 from tests.laws.source_places import NAMES, PARTITIONS, Heard, Memory, Place, Real
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
 Client = Callable[[], Awaitable[KafkaClient]]
 
@@ -58,8 +58,9 @@ class Member:
 
     async def __aenter__(self) -> "Member":
         await self.source.start(self.heard)
-        while not self.heard.commits:
-            assert await self.source.poll((), limit=1, timeout_s=0.1) == []
+        async with asyncio.timeout(30):
+            while not self.heard.commits:
+                assert await self.source.poll((), limit=1, timeout_s=0.1) == []
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -67,8 +68,9 @@ class Member:
 
     async def take(self, count: int, wanted: Collection[TopicPartition] | None = None) -> list[ConsumedRecord]:
         taken: list[ConsumedRecord] = []
-        while len(taken) < count:
-            taken += await self.source.poll(wanted or self.all, limit=count - len(taken), timeout_s=0.5)
+        async with asyncio.timeout(30):
+            while len(taken) < count:
+                taken += await self.source.poll(wanted or self.all, limit=count - len(taken), timeout_s=0.5)
         return taken
 
 
@@ -113,11 +115,12 @@ async def test_a_group_without_a_commit_begins_at_the_earliest(place: Place) -> 
     await source.start(heard)
     everything = [TopicPartition(place.topic, number) for number in range(PARTITIONS)]
     taken: list[ConsumedRecord] = []
-    while len(taken) < 30:
-        found = await source.poll(everything, limit=7, timeout_s=0.2)
-        assert len(found) <= 7
-        assert heard.commits or not found, "told before any message"
-        taken += found
+    async with asyncio.timeout(30):
+        while len(taken) < 30:
+            found = await source.poll(everything, limit=7, timeout_s=0.2)
+            assert len(found) <= 7
+            assert heard.commits or not found, "told before any message"
+            taken += found
     await source.stop()
     assert heard.commits == dict.fromkeys(everything)
     assert values(taken) == list(range(30))
@@ -187,14 +190,16 @@ async def test_a_revocation_is_the_last_moment_for_a_commit(place: Place) -> Non
         heard.source, heard.last = member.source, {partition: Committed(5, "rm1:AgE")}
         before = member.all
         await place.disturb(member.source)
-        while heard.late is None:  # noqa: ASYNC110 -- in aiokafka's own task
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            while heard.late is None:  # noqa: ASYNC110 -- in aiokafka's own task
+                await asyncio.sleep(0.01)
         assert heard.revoked_partitions == set(before), "eager: everything"
         assert heard.last_taken is True
         assert await heard.late is False, "between revocation and assignment nothing is ours"
         heard.commits = {}
-        while not heard.commits:
-            await member.source.poll((), limit=1, timeout_s=0.1)
+        async with asyncio.timeout(30):
+            while not heard.commits:
+                await member.source.poll((), limit=1, timeout_s=0.1)
         assert heard.commits.get(partition, Committed(5, "rm1:AgE")) == Committed(5, "rm1:AgE")
 
 

@@ -18,7 +18,7 @@ VALUE_BYTES = 4_000
 ERROR_CHARACTERS = 100
 """Of an error in the table."""
 
-TODO: dict[DeadKind, str] = {
+REMEDIES: dict[DeadKind, str] = {
     "poison": "Malformed: find its writer by the key and the bytes, and repair that. It can't be redriven.",
     "not_yet": "Publish the recipe that the error names, or deploy a service that reads this version; then redrive.",
     "too_many_unknown": "Repair the model or judge in the error; then redrive: unknown paths are generated again.",
@@ -88,7 +88,7 @@ def whole(message: ConsumedRecord) -> dict[str, Any]:
         return {"unreadable": f"not a dead letter: {error}", **original}
     letter = plain(row)
     del letter["redriven"]  # known only from all letters
-    return {**letter, "what_to_do": TODO[row.reason.kind], **original}
+    return {**letter, "what_to_do": REMEDIES[row.reason.kind], **original}
 
 
 def show_whole(letter: dict[str, Any]) -> None:

@@ -21,6 +21,8 @@ _LETTER = re.compile(
     rf"\s{{0,3}}(?P<close>[)\]）】」\"'”]?)(?P<rest>(?![\w'’/]).*)",
     re.IGNORECASE | re.DOTALL,
 )
+_ASKED = re.compile(r"[\W_]{0,8}final answer[\W_]{0,4}[:：][\W_]{0,4}(?P<letter>[A-Z])[\s*_.。]{0,8}", re.IGNORECASE)
+"""The line that every prompt asks for, with the letter alone."""
 _AFTER_OPTION = re.compile(rf"\s{{0,3}}(?:{any_of(WORDS['after_option'])})\W{{0,5}}$", re.IGNORECASE)
 _NONE = frozenset(words(phrase) for phrase in WORDS["none_of_them"])
 _FIELDS = (
@@ -55,6 +57,8 @@ UNCLEAR = FinalAnswer()
 
 def final_answer(text: str, options: Options) -> FinalAnswer:
     """The final answer that the text states, among these options or outside of them."""
+    if (asked := _ASKED.fullmatch(text.rstrip().rpartition("\n")[2])) and asked["letter"] in options:
+        return FinalAnswer(option=asked["letter"])  # the letter, though an option's text be the letter of another
     end = ending(text)
     labelled = [_read(value, options) for value in end.labelled]
     if end.asked_form:

@@ -24,7 +24,7 @@ from tests.unit.cli.dead_letters import NOON, Broker, as_json, bury, run, undeci
 
 def test_every_kind_has_a_remedy() -> None:
     assert get_args(DeadKind) == dead.KINDS
-    assert set(dead_view.TODO) == set(get_args(DeadKind))
+    assert set(dead_view.REMEDIES) == set(get_args(DeadKind))
 
 
 def test_letters_are_counted_and_listed(broker: Broker, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +108,7 @@ def test_a_letter_is_shown_whole_without_control_sequences(
     assert "\x1b" not in shown
     assert "\x07" not in shown
     assert r"\x1b]0;owned\x07 [bold]\xff xxx" in shown
-    assert "what to do: " + dead_view.TODO["poison"] in shown
+    assert "what to do: " + dead_view.REMEDIES["poison"] in shown
     assert f"--raw FILE has all {len(value)} bytes" in shown
     as_data = as_json(capsys, "show", "router", "0/0")
     assert as_data["error"] == "no case: \x1b[31m not JSON"

@@ -188,7 +188,9 @@ def test_a_letter_that_is_not_offered_is_told_from_silence(text: str) -> None:
         ({"A": "< 5%", "B": "> 5%"}, "Final answer: > 5%", "B"),
         ({"A": "E. coli", "B": "S. aureus"}, "Final answer: E. coli", "A"),
         ({"A": "C. difficile", "B": "S. aureus"}, "Final answer: C. difficile", "A"),
-        ({"A": "AB", "B": "A", "C": "B", "D": "O"}, "Final answer: B", None),  # the letter, or the blood group?
+        ({"A": "AB", "B": "A", "C": "B", "D": "O"}, "Final answer: B", "B"),  # as the prompts ask: the letter alone
+        ({"A": "AB", "B": "A", "C": "B", "D": "O"}, "The answer is B.", None),  # the letter, or the blood group?
+        ({"A": "AB", "B": "A", "C": "B", "D": "O"}, r"\boxed{B}", None),
         ({"A": "AB", "B": "A", "C": "B", "D": "O"}, "Final answer: (C) B", "C"),
         ({"A": "yes", "B": "no", "C": "maybe"}, "Final answer: Maybe.", "C"),
         ({"A": "yes", "B": "yes"}, "Final answer: yes", None),

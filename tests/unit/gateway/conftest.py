@@ -66,6 +66,6 @@ def outside(kafka: FakeKafka, standings: MemoryStatusStore) -> Outside:
 
 @pytest.fixture
 async def client(outside: Outside) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(outside, bounds=Bounds(publish_within_s=1, under_way=2, batches=1, reads=1, listeners=1))
+    app = create_app(outside, bounds=Bounds(publish_within_s=0.05, under_way=2, batches=1, reads=1, listeners=1))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
         yield client

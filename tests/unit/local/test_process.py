@@ -38,7 +38,7 @@ async def never() -> None:
     await asyncio.Event().wait()
 
 
-def gone(pid: int, within: float = 60) -> bool:
+def gone(pid: int, within: float = 10) -> bool:
     """True when the process, not ours, has ended within so many seconds."""
     try:
         handle = os.pidfd_open(pid)

@@ -28,9 +28,10 @@ class Watched:
         return Command([sys.executable, "-c", code], self.folder / "worker.log")
 
     async def until(self, event: Event, times: int = 1) -> None:
-        while self.seen.count(event) < times:
-            self._news.clear()
-            await self._news.wait()
+        async with asyncio.timeout(10):
+            while self.seen.count(event) < times:
+                self._news.clear()
+                await self._news.wait()
 
     def _on_event(self, event: Event) -> None:
         self.seen.append(event)
@@ -138,8 +139,9 @@ async def test_all_are_told_to_stop_before_any_is_killed(tmp_path: Path) -> None
         deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); open({!r}, 'w').close(); time.sleep(600)"
         for name in ("a-1", "b-1"):
             await its.workers.start(name, its.command(deaf.format(str(tmp_path / name))))
-            while not (tmp_path / name).exists():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(10):
+                while not (tmp_path / name).exists():  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
     assert [event.state for event in its.seen[2:]] == [WorkerState.STOPPING] * 2 + [WorkerState.STOPPED] * 2
     assert {event.exit_code for event in its.seen[4:]} == {-signal.SIGKILL}
 

@@ -147,10 +147,11 @@ class Worker:
         self.running = None
 
 
-async def eventually(holds: Callable[[], Any]) -> None:
-    """Return once it holds; bounded by the test's own time."""
-    while not holds():  # noqa: ASYNC110 -- anything may make it hold
-        await asyncio.sleep(0.002)
+async def eventually(holds: Callable[[], Any], within_s: float = 5.0) -> None:
+    """Return once it holds."""
+    async with asyncio.timeout(within_s):
+        while not holds():  # noqa: ASYNC110 -- anything may make it hold
+            await asyncio.sleep(0.002)
 
 
 def names(count: int, start: int = 0) -> list[bytes]:

@@ -39,7 +39,7 @@ async def test_lag_and_nothing_fetched_ends_the_process(bench: Any, eventually: 
     worker.source.poll = nothing
     with pytest.raises(ExceptionGroup) as raised:
         async with worker:
-            await asyncio.wait({worker.running})
+            await asyncio.wait({worker.running}, timeout=5)
     assert raised.group_contains(Stalled, match="lag, and nothing fetched")
 
 
@@ -77,7 +77,7 @@ async def test_a_broker_that_others_reach_and_we_dont_ends_the_process(bench: An
     bench.broker.away = "our connection is wedged"
     with pytest.raises(ExceptionGroup) as raised:
         async with worker:
-            await asyncio.wait({worker.running})
+            await asyncio.wait({worker.running}, timeout=5)
     assert raised.group_contains(Stalled, match="the broker is there")
 
 
@@ -92,7 +92,7 @@ async def test_a_member_whose_commits_are_refused_for_good_ends_the_process(benc
     worker.source.commit = refused
     with pytest.raises(ExceptionGroup) as raised:
         async with worker:
-            await asyncio.wait({worker.running})
+            await asyncio.wait({worker.running}, timeout=5)
     assert raised.group_contains(Stalled, match="the generation has ended")
 
 
