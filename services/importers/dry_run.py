@@ -2,15 +2,14 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import chain, islice
 from typing import Any, Final, Literal
 
 from services.contracts.codec import decode
 from services.contracts.question import Submission
 from services.core.messages import OutgoingRecord
 from services.importers import quality
-from services.importers.formats import LOOK, Asked, Chosen, chosen, of_stream, stream_shape
-from services.importers.places import File, Stdin
+from services.importers.formats import Asked, Chosen, chosen, reading_stdin
+from services.importers.places import File
 from services.importers.readers import Reading, reading
 from services.importers.rows import Flag, Refused, Rejected, message
 
@@ -58,12 +57,8 @@ def preview_stdin(asked: Asked) -> Preview:
     """Read standard input to its end."""
     made = Preview("-")
     try:
-        stdin = Stdin()
-        shape = stream_shape(asked, stdin)
-        with reading(stdin, shape) as read:
-            head = list(islice(read.rows, LOOK))
-            how = of_stream("-", asked, shape, head)
-            _fill(made, how, Reading(chain(head, read.rows), read.fraction))
+        with reading_stdin(asked) as (how, read):
+            _fill(made, how, read)
     except Refused as refused:
         made.state, made.why = "refused", str(refused)
     return made

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, islice
 from typing import Literal
 
 from services.core.messages import OutgoingRecord, Sink
 from services.importers import positions, quality
-from services.importers.formats import LOOK, Asked, Chosen, chosen, of_stream, stream_shape
-from services.importers.places import File, Stdin
+from services.importers.formats import Asked, Chosen, chosen, reading_stdin
+from services.importers.places import File
 from services.importers.positions import Position
 from services.importers.readers import Reading, reading
 from services.importers.rejects import Rejects, beside
@@ -100,17 +99,10 @@ async def submit_stdin(asked: Asked, sink: Sink, rejects: Rejects, *, observer: 
         observer.flagged(flag)
 
     try:
-        stdin = Stdin()
-        shape = stream_shape(asked, stdin)
-        with reading(stdin, shape) as read:
-            head = list(islice(read.rows, LOOK))
-            how = of_stream("-", asked, shape, head)
+        with reading_stdin(asked) as (how, read):
             _opened(observer, "-", how, 0)
             counts = await submit(
-                (
-                    message(row, how.parse, asked.recipe_id, check=quality.check, flagged=flagged)
-                    for row in chain(head, read.rows)
-                ),
+                (message(row, how.parse, asked.recipe_id, check=quality.check, flagged=flagged) for row in read.rows),
                 sink,
                 on_rejected=rejects.take,
                 on_progress=lambda counts: observer.progress(None, counts),

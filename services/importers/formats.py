@@ -1,10 +1,10 @@
 """How a file is read: its container, its layout, its parser."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 from services.contracts.codec import Malformed
@@ -16,7 +16,7 @@ from services.importers.layouts.named import QUESTIONS, Named, norm
 from services.importers.layouts.ours import Ours
 from services.importers.names import AUTO, FROM, OURS, PLAIN, Format
 from services.importers.places import File, Place, Stdin
-from services.importers.readers import reading
+from services.importers.readers import Reading, reading
 from services.importers.readers.shape import Asked as AskedShape
 from services.importers.readers.shape import Container, Known, Shape, shape_of
 from services.importers.reading import AnyLayout, RowParser
@@ -187,3 +187,13 @@ def _loaded(rows: Iterable[Row]) -> Iterator[Any]:
     for row in rows:
         with suppress(Malformed, Unfit):
             yield loaded(row.value)
+
+
+@contextmanager
+def reading_stdin(asked: Asked) -> Iterator[tuple[Chosen, Reading]]:
+    """Standard input's format, told by its first rows, and all of its rows. Raises Refused."""
+    stdin = Stdin()
+    shape = stream_shape(asked, stdin)
+    with reading(stdin, shape) as read:
+        head = list(islice(read.rows, LOOK))
+        yield of_stream("-", asked, shape, head), Reading(chain(head, read.rows), read.fraction)

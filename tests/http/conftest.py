@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,6 +14,7 @@ from aiohttp import web
 
 from services.contracts.recipe import Model, Sampling
 from services.core.ledger.calls import Request
+from tests.http.faulty_server import faulty
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -72,3 +75,9 @@ def chat() -> Callable[..., bytes]:
         return orjson.dumps({"choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 2}, **more})
 
     return make
+
+
+@pytest.fixture
+def faulted_server(tmp_path: Path) -> Callable[..., Any]:
+    """Serve a scripted server with a share of faults; gives its address and log."""
+    return partial(faulty, serving, tmp_path)

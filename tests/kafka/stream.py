@@ -12,13 +12,12 @@ import asyncio
 import json
 import os
 import sys
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiokafka  # type: ignore[import-untyped]
 import httpx
 
 from services.contracts.codec import encode
@@ -27,23 +26,20 @@ from services.contracts.question import Question, Submission
 from services.contracts.recipe import Recipe
 from services.contracts.topics import QUESTION_SUBMITTED, topics
 from services.core.case import ids
-from services.core.messages import ConsumedRecord, OutgoingRecord
+from services.core.messages import OutgoingRecord
 from services.ledger import open_ledger
 from services.llm.scripted import known
 from services.local.audit.report import Ledger, account
-from services.local.audit.topic_counts import Topics
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process
 from services.local.servers.kafka import KafkaCluster
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.declare import declare, specs
-from services.runtime.kafka.records import consumed
 from services.runtime.kafka.sink import KafkaSink
 from services.worker.publishing import publish_recipe
+from tests.kafka.tap import PARTITIONS, Tap, ask_until
 
 PROJECT = Path(__file__).parents[2]
-PARTITIONS = 4
-ASK_S = 0.05
 """Between two looks at what tells of no change by itself: a log, a health page."""
 DEFECTS = (
     "missing",
@@ -57,48 +53,6 @@ DEFECTS = (
 """Of these, an account says 0, whatever was done to the processes."""
 
 LogLine = Mapping[str, Any]
-
-
-class Tap:
-    """Every message of every topic, as they come."""
-
-    def __init__(self) -> None:
-        self.seen = Topics()
-        self.messages: defaultdict[str, list[ConsumedRecord]] = defaultdict(list)
-        self._news = asyncio.Condition()
-
-    async def follow(self, client: KafkaClient, ready: asyncio.Event) -> None:
-        consumer = aiokafka.AIOKafkaConsumer(**client.arguments(), auto_offset_reset="earliest")
-        await consumer.start()
-        try:
-            consumer.assign(
-                [aiokafka.TopicPartition(topic, number) for topic in topics() for number in range(PARTITIONS)]
-            )
-            ready.set()
-            while True:
-                batches = await consumer.getmany(timeout_ms=500)
-                async with self._news:
-                    for batch in batches.values():
-                        for record in batch:
-                            self._take(consumed(record))
-                    self._news.notify_all()
-        finally:
-            await consumer.stop()
-
-    async def until(self, holds: Callable[[], bool], what: Callable[[], object], *, within_s: float = 60.0) -> None:
-        try:
-            async with asyncio.timeout(within_s), self._news:
-                await self._news.wait_for(holds)
-        except TimeoutError:
-            raise AssertionError(f"not within {within_s:g} s: {what()}") from None
-
-    def values(self, topic: str, case_id: str | None = None) -> list[bytes]:
-        key = case_id.encode() if case_id else None
-        return [message.value or b"" for message in self.messages[topic] if key in (None, message.key)]
-
-    def _take(self, message: ConsumedRecord) -> None:
-        self.seen.take(message)
-        self.messages[message.topic].append(message)
 
 
 class ModelServer:
@@ -311,18 +265,6 @@ def submission(question: Question, recipe: Recipe | None = None) -> OutgoingReco
 
 def case_ids(questions: Collection[Question]) -> set[str]:
     return {ids.case_id(question) for question in questions}
-
-
-async def ask_until(ask: Callable[[], Any], holds: Callable[[Any], bool], *, within_s: float = 60.0) -> Any:
-    """Ask until it holds: another process has no event to await."""
-    answer = None
-    try:
-        async with asyncio.timeout(within_s):
-            while not holds(answer := await ask()):  # noqa: ASYNC110
-                await asyncio.sleep(ASK_S)
-    except TimeoutError:
-        raise AssertionError(f"not within {within_s:g} s; the last answer: {answer}") from None
-    return answer
 
 
 async def _why_not(url: str) -> str:

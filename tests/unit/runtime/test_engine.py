@@ -4,11 +4,11 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from services.core.messages import OutgoingRecord, Position
+from services.core.messages import OutgoingRecord
 from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.window import Committed
 from services.runtime.kafka.memory import MemorySource
-from tests.unit.runtime.conftest import names, polled
+from tests.unit.runtime.conftest import names
 
 Eventually = Callable[..., Awaitable[None]]
 
@@ -150,72 +150,3 @@ async def test_polls_go_on_while_saturated_without_a_busy_loop(bench: Any, event
         assert worker.engine.state().in_flight == 2
         bench.let(*names(3))
         await eventually(lambda: bench.committed() == Committed(3))
-
-
-async def leave_open(bench: Any, offset: int, count: int) -> None:
-    for number in range(count):
-        await bench.ledger.open_attempt("toy", Position("in", 0, offset), owner=f"dead process {number}")
-
-
-async def test_a_message_that_may_kill_runs_alone(bench: Any, eventually: Eventually) -> None:
-    bench.send(*names(5))
-    bench.hold_back(b"0", b"1", b"2")
-    await leave_open(bench, 1, 3)
-    async with bench.worker(limits={"cases": 3}) as worker:
-        await eventually(lambda: bench.begun)
-        await polled(worker, eventually)
-        assert bench.inside == {b"0": 1}, "it waits until the other is done, and nothing new is begun"
-        assert await bench.left_open(1) == 3, "it is not counted while it waits"
-        assert await bench.left_open(2) == 0, "nor is who waits for it"
-        bench.let(b"0", b"2")
-        await eventually(lambda: bench.inside[b"1"] == 1)
-        await polled(worker, eventually)
-        assert bench.inside.total() == 1
-        assert await bench.left_open(1) == 4
-        bench.let(b"1")
-        await eventually(lambda: bench.committed() == Committed(5))
-        assert worker.counters.finished == 5
-    assert await bench.left_open(1) == 0
-
-
-async def test_a_message_that_killed_even_alone_is_dead(bench: Any, eventually: Eventually) -> None:
-    bench.send(*names(2))
-    await leave_open(bench, 0, 4)
-    async with bench.worker():
-        await eventually(lambda: bench.committed() == Committed(2))
-    [(reason, letter)] = bench.dead()
-    assert (reason.kind, reason.attempts, letter.value) == ("killer", 5, b"0")
-    assert reason.error.startswith("4 attempts at it were left open"), "who looks at it learns what was counted"
-    assert b"0" not in bench.begun
-
-
-async def test_a_killer_that_is_read_again_is_as_dead_as_before(bench: Any, eventually: Eventually) -> None:
-    """Its dead letter was confirmed, its offset's commit lost with the broker: it lived after all once, and its
-    case had two ends."""
-    bench.send(*names(2))
-    await leave_open(bench, 0, 4)
-    for _ in range(2):
-        async with bench.worker():
-            await eventually(lambda: bench.committed() == Committed(2))
-        bench.broker.commits.clear()
-    (_, first), (_, again) = bench.dead()
-    assert (again.key, again.value, again.headers) == (first.key, first.value, first.headers)
-    assert b"0" not in bench.begun
-
-
-async def test_two_that_may_kill_run_one_after_the_other(bench: Any, eventually: Eventually) -> None:
-    bench.send(*names(3))
-    for offset in range(3):
-        await leave_open(bench, offset, 3)
-    async with bench.worker():
-        await eventually(lambda: bench.committed() == Committed(3))
-    assert bench.most_inside == 1
-
-
-async def test_only_a_process_that_died_leaves_an_attempt(bench: Any, eventually: Eventually) -> None:
-    bench.send(b"0")
-    bench.hold_back(b"0")
-    async with bench.worker() as worker:
-        await eventually(lambda: bench.begun)
-        await worker.die()
-    assert await bench.left_open(0) == 1
