@@ -76,7 +76,7 @@ chaos: install  ## The stream under faults, nothing lost: CASES=, FAULTS=, SEED=
 docs: install  ## The documentation as a site, in build/site.
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
-lock: install  ## Compile requirements.lock anew from pyproject.toml.
+lock: install  ## Recompile requirements.lock from pyproject.toml.
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --override overrides.txt \
 		--extra local --extra dev --no-emit-index-url --no-header pyproject.toml -o requirements.lock
 

@@ -107,7 +107,7 @@ def settings_page() -> str:
     common = settings_of(Settings)
     parts = [
         "# Settings",
-        "Services are told about their deployment by their environment, and by nothing else; what decides a result is "
+        "Services read their deployment settings from the environment only; what decides a result is "
         "in the [recipe](../recipes.md). `python -m services.NAME --help` lists the same for one service. Where a "
         "setting is wrong, the process says which, never what its value was.",
         _settings_table("## Every service", common),

@@ -24,7 +24,7 @@ KEEP_HOURS = 168
 
 
 class MaintenanceFailed(Trouble):
-    """Nothing was changed, or only in part; the same command goes on from there."""
+    """Nothing was changed, or only in part; the same command resumes from there."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def carry_over(former: Path, where: str) -> Imported:
                 _append(table, rows, manifest["partition"], at, position)
                 records, at = records + len(rows), position
     except (DeltaError, OSError, pa.ArrowInvalid) as error:
-        raise MaintenanceFailed(f"can't import {former}: {error}. Run it again: it goes on from here") from error
+        raise MaintenanceFailed(f"can't import {former}: {error}. Run it again: it resumes from here") from error
     return Imported(records, len(manifests), already)
 
 

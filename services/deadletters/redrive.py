@@ -79,7 +79,7 @@ def redrive(letter: Letter) -> Redrive:
     """What follows from the letter. A case or submission begins a new life; a record, and what only a newer version
     reads, goes back as it was. Raises NotRedrivable."""
     if letter.reason.kind == "poison":
-        raise NotRedrivable("it was refused as unreadable, and would be again: mend its writer and have it sent anew")
+        raise NotRedrivable("it was refused as unreadable, and would be again: repair its writer, and send it again")
     topic = topics().get(letter.reason.topic)
     try:
         match topic.message if topic else None:
@@ -156,10 +156,10 @@ def _unchanged(letter: Letter) -> Redrive:
 
 
 def _onward(case: Case, topic: str) -> tuple[Case, str]:
-    """The case without the unknown paths that will be written anew, and the topic where that begins.
+    """The case without the unknown paths that will be generated again, and the topic where that begins.
 
     One unknown path beside others of its refining round stays, and so do the plan's once the route is known: nobody
-    would write them anew, and the router has its rule for them (a rewritten path's parent keeps its place).
+    would generate them again, and the router has its rule for them (a rewritten path's parent keeps its place).
     """
     if case.difficulty is None and any(path.standing == "unknown" for path in case.paths):
         return _without_unknown(case, case.paths), QUESTION_ADMITTED

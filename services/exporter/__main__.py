@@ -68,7 +68,7 @@ async def _run(settings: ExporterSettings, uri: str, *, once: bool) -> bool:
                 return True
             if await exporter.run_once(stop):
                 return True
-            log.error("stopped before the end of the topic: start it again, it goes on from the last commit")
+            log.error("stopped before the end of the topic: start it again, it resumes from the last commit")
     except* (Trouble, Stalled) as errors:
         for error in errors.exceptions:
             log.error("ended", error=str(error))

@@ -177,5 +177,5 @@ async def _to_the_end(action: Callable[[], T]) -> T:
 def _explained(error: Exception) -> TableTrouble:
     return TableTrouble(
         f"can't write the dataset: {error}. Make room (or make the folder or store writable) and start again: nothing "
-        "is lost, it goes on from the last commit"
+        "is lost, it resumes from the last commit"
     )

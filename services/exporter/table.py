@@ -93,10 +93,8 @@ class Table:
     def append(
         self, rows: Sequence[Row], partition: int, *, expected: int, next_offset: int, notes: Mapping[str, str]
     ) -> None:
-        """Commit rows with the partition's next offset, at once. `expected` is the offset that the writer goes on from.
-
-        Raises PartitionLost where the log has another one; DeltaError, OSError.
-        """
+        """Commit rows with the partition's next offset, at once. `expected` is the offset from which the writer
+        continues. Raises PartitionLost where the log has another one; DeltaError, OSError."""
         if self._committed(partition) != expected:
             raise PartitionLost(f"{self._topic}/{partition}")
         commit = CommitProperties(

@@ -1,4 +1,4 @@
-"""Every model call, behind the call ledger: each is made once, whoever asks, and none is lost.
+"""Every model call, behind the call ledger: each is made once, for all callers, and none is lost.
 
 A call is claimed in the ledger. Either the ledger holds its outcome, or another process makes it and is waited for, or
 this process makes it (services.llm.sender) and writes the outcome into the ledger. Everyone returns what the ledger

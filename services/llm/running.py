@@ -23,7 +23,7 @@ class Running:
         self.refusals = 0
         """Sends to servers that were full."""
         self.mishaps = 0
-        """Sends that failed, by whoever's trouble; those to a busy server don't count."""
+        """Sends that failed, by whose trouble it was; those to a busy server don't count."""
         self.failures = 0
         """Sends that failed by the call's own trouble."""
         self.ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()

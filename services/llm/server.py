@@ -44,7 +44,7 @@ class Circuit:
     until: float
     """No probe before this time."""
     probes: int = 0
-    """Probes that failed. Without any, the server is only in doubt: nobody is told."""
+    """Probes that failed. Without any, the server is only in doubt, and nothing is logged."""
 
 
 @dataclass(eq=False)

@@ -28,7 +28,7 @@ class Busy(ModelAway):
 
 
 class Refuses(ModelAway):
-    """The server refuses whoever asks, until an operator acts."""
+    """The server refuses every caller until an operator acts."""
 
     def __init__(self, error: str, reason: Reason, retry_after: float | None = None) -> None:
         super().__init__(error, retry_after)

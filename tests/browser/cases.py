@@ -50,7 +50,7 @@ def medium() -> list[Said]:
 
 
 def difficult() -> list[Said]:
-    """None holds, for gold is doubtful; reasoned anew twice, then rejected."""
+    """None holds, for gold is doubtful; reasoned again twice, then rejected."""
     options = {"A": "Radial nerve", "B": "Axillary nerve", "C": "Ulnar nerve", "D": "Musculocutaneous nerve"}
     case = case_of(question(NERVE, options, "A", "Anatomy"))
     other = "It states B, and gold is A."

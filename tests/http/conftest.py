@@ -1,4 +1,4 @@
-"""A model server on the loopback that misbehaves as it is told."""
+"""A model server on the loopback that misbehaves on demand."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -127,7 +127,7 @@ def test_after_ctrl_c_the_same_command_pays_only_for_the_rest(dataset: Path, ser
         process.send_signal(signal.SIGINT)
         _, said = process.communicate()
     assert process.returncode == 1
-    assert "the same command goes on from here" in said
+    assert "the same command resumes from here" in said
     broken_off = len(server.lines("start"))
 
     assert run(dataset, "--llm-url", server.url) == 0

@@ -49,7 +49,7 @@ async def who_does_not_read_its_answers(gateway: Gateway) -> None:
 
 
 async def test_a_line_without_end_is_not_kept(gateway: Gateway) -> None:
-    """40 MB without a newline, then a line; both are told of."""
+    """40 MB without a newline, then a line; both are reported."""
     assert gateway.process.pid is not None
     process = psutil.Process(gateway.process.pid)
     before = process.memory_info().rss
@@ -67,7 +67,7 @@ async def test_a_line_without_end_is_not_kept(gateway: Gateway) -> None:
 
 
 async def test_lines_that_are_all_wrong_end_where_the_answer_is_full(gateway: Gateway) -> None:
-    """It is told while it still sends: what it sends on is read and dropped, so that it can read the answer."""
+    """The response comes while it still sends: the rest is read and dropped, so that it can read the answer."""
 
     async def body() -> AsyncIterator[bytes]:
         for _ in range(100):

@@ -1,4 +1,4 @@
-"""A budget on Apache Kafka: admission stops at it, what is under way goes on, the rest comes in once it is raised."""
+"""A budget on Apache Kafka: admission stops at it, open cases continue, and the rest is admitted once it is raised."""
 
 from itertools import islice
 from pathlib import Path
@@ -57,7 +57,7 @@ async def test_admission_stops_at_the_budget_and_goes_on_once_it_is_raised(tmp_p
         assert len(stream.tap.messages[QUESTION_ADMITTED]) == 1
         assert await stream.why_not_ready("router-1") == "", "who waits for money is not ill"
 
-        # A router that is told to go does not wait for money, and the next one goes on where it was.
+        # A router that gets SIGTERM does not wait for the budget, and the next one resumes where it was.
         assert await stream.worker("router-1").terminate(30.0) == 0
         await stream.start("router-1")
         await ledger.budgets.set_limit(100 * one)

@@ -136,7 +136,7 @@ async def test_what_is_acknowledged_while_kafka_goes_is_held(gateway: Gateway, k
 
 
 async def test_of_lines_all_up_to_one_are_held_when_kafka_goes(gateway: Gateway, kafka: KafkaCluster) -> None:
-    """The client is told through which line it came; with the rest sent again, every question is there."""
+    """The response names the last line that was accepted; with the rest sent again, every question is there."""
     lines = [orjson.dumps(question(f"of line {number}")) + b"\n" for number in range(5_000)]
     sent, killed = asyncio.Event(), asyncio.Event()
 

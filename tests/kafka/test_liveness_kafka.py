@@ -1,5 +1,5 @@
-"""Rule 10 on Apache Kafka itself: whatever a broker, or the client in it, does to a worker, the worker goes on by
-itself, or ends with an error and goes on once it is started again, as a supervisor starts it here.
+"""Rule 10 on Apache Kafka itself: whatever a broker, or the client in it, does to a worker, the worker continues by
+itself, or ends with an error and continues once it is restarted, as a supervisor starts it here.
 
 The stalls that aiokafka and Faust are known for are provoked as nearly as they can be: brokers killed under commits and
 joins (aiokafka #703, #847), one that stands still past every request's time-out (#1037, #1017), a worker that does so

@@ -63,7 +63,7 @@ WRITERS: Sequence[Sequence[str]] = (
 )
 """Of each service one worker after the other, readers before writers: as docs/rolling-changes.md has it."""
 BACK: Sequence[Sequence[str]] = (("router-1", "verifier-1"), ("router-2", "verifier-2"))
-"""One service on Faust, one on the engine: an older one goes on from what a newer one has committed."""
+"""One service on Faust, one on the engine: an older one resumes from what a newer one has committed."""
 
 WAVES = len(READERS) + len(WRITERS) + len(BACK) + 3
 """One for each step; the others before the first, between deploy and rollback, and after the last."""

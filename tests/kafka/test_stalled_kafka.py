@@ -155,7 +155,7 @@ async def progress(stream: Stream, group: str) -> dict[TopicPartition, int]:
 
 
 async def test_a_member_that_was_put_out_and_does_not_notice_ends_the_process(stream: Stream) -> None:
-    """It sends no heartbeats and joins no more, but goes on fetching: only its commits are refused."""
+    """It sends no heartbeats and joins no more, but continues to fetch: only its commits are refused."""
     async with on_aiokafka(stream, "put-out") as (_, consumer, running):
 
         async def never(*_: object) -> None:

@@ -36,7 +36,7 @@ class Told(NamedTuple):
 
 
 class Collector:
-    """Keeps every span that it is told."""
+    """Keeps every span that it receives."""
 
     def __init__(self) -> None:
         self.spans: list[Told] = []
@@ -102,7 +102,7 @@ async def test_a_case_is_one_trace_from_post_to_record(tmp_path: Path) -> None:
             assert posted.status_code == 202
         await stream.until_ended([question])
         await collector.until(lambda span: span.service == "reasonmed-exporter")
-        for name in WORKERS:  # what is not told yet is told at the end
+        for name in WORKERS:  # spans that are not sent yet are sent at the end
             assert await stream.worker(name).terminate(60.0) == 0
         calls = {line["id"] for line in stream.log() if line["event"] == "start"}
 

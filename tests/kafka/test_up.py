@@ -70,7 +70,7 @@ async def test_questions_go_in_and_records_come_out_and_sigterm_drains(
     file = reasonmed.folder / "questions.jsonl"
     file.write_bytes(b"\n".join([*rows, b'{"question": "no options"}', rows[0]]))
 
-    # The good rows go in, twice; the bad one is told and kept.
+    # The good rows are submitted, twice; the bad one is reported and kept.
     submitted = await reasonmed.json("submit", str(file), code=1)
     assert (submitted["submitted"], submitted["rejected"]) == (QUESTIONS + 1, 1)
     (account,) = submitted["files"]

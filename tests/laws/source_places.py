@@ -32,7 +32,7 @@ class Place(Protocol):
     def source(self) -> Source: ...
     async def read(self) -> list[ConsumedRecord]: ...
     async def disturb(self, source: Source) -> None:
-        """Make a rebalance happen, whose revocation is over when this returns, or with a poll that goes on."""
+        """Make a rebalance happen, whose revocation is over when this returns, or with a poll in progress."""
 
 
 class Memory:
@@ -83,7 +83,7 @@ async def forever(source: Source) -> None:
 
 
 class Heard:
-    """A listener that keeps what it is told; `source` commits `last` when it is revoked."""
+    """A listener that records its calls; `source` commits `last` when it is revoked."""
 
     def __init__(self) -> None:
         self.commits: dict[TopicPartition, Committed | None] = {}

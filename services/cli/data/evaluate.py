@@ -62,7 +62,7 @@ def evaluate(
     try:
         judgements = asyncio.run(_evaluate(items, evaluation, endpoint, ledger(folder), quiet=json))
     except KeyboardInterrupt:
-        raise Failed("ended before it was done: the same command goes on from here, and pays nothing twice") from None
+        raise Failed("ended before it was done: the same command resumes from here, and pays nothing twice") from None
     report = _report(dataset, sample, seed, evaluation, judgements)
     to = to or dataset.absolute().parent / "evaluation.json"
     to.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))

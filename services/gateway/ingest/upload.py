@@ -1,7 +1,7 @@
 """Questions as lines of JSON, in a body of any length: each is decided on its own, and the answer comes at the end.
 
 Most clients send a whole body before they read a byte of its answer. Were each line answered while later ones come, the
-answer would fill the connection's buffers, and both sides would wait for each other. So what is told of lines is kept
+answer would fill the connection's buffers, and both sides would wait for each other. So the results of lines are kept
 until the body has ended: of refused ones always, of accepted ones where their ids are asked for. That is bounded: an
 answer that grows larger than ANSWER_BYTES ends the reading there. Whatever ends it, the answer says through which line
 everything is decided.

@@ -40,10 +40,10 @@ class WorkView(BaseModel):
     recipe_id: str
     life: int = Field(description="0; a redrive adds one.")
     round: int = Field(description="Refining rounds done.")
-    topic: str = Field(description="Where it was seen last: whoever reads that topic has it, or will.")
+    topic: str = Field(description="The topic of its latest message; the reader of that topic has it next.")
     since: datetime = Field(description="When it was written there.")
     begun: datetime = Field(description="When its first message was written.")
-    end: End | None = Field(description="How it ended; none: it goes on.")
+    end: End | None = Field(description="How it ended; null while it is open.")
     why: str = Field(description="Of a rejected, dead or refused one.")
     difficulty: Difficulty | None
     records: int = Field(description="Seen so far.")

@@ -11,7 +11,7 @@ const main = document.getElementById("main");
 let view = null;
 let shown = "";
 
-/** #/cases?end=dead → the view, and what it is asked for. The same view is told of new parameters, and stays. */
+/** #/cases?end=dead → the view, and what it is asked for. The same view receives new parameters, and stays. */
 function go() {
   const [, path = "/", query = ""] = /^#([^?]*)\??(.*)$/.exec(location.hash) ?? [];
   const parameters = new URLSearchParams(query);

@@ -202,7 +202,7 @@ def _said(field: str, kind: Kind, value: str, choices: Choices) -> str:
 def _letter_with_text(field: str, letter: str, text: str, choices: Choices) -> str:
     if letter in choices.texts and _by_text(text, choices) == letter:
         return letter
-    raise Unfit(field, f"begins with {letter}, and goes on with another text than that option's")
+    raise Unfit(field, f"begins with {letter}, and continues with another text than that option's")
 
 
 def _by_letter(text: str, choices: Choices) -> str | None:

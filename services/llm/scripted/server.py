@@ -66,7 +66,7 @@ class Load:
     full_status: Literal[429, 503] = 429
     """How they are refused: 503 as vLLM does, 429 as hosted APIs do."""
     refuse_share: float = 0.0
-    """Of the prompts, so many are refused by a content filter (403), whoever sends them and however often."""
+    """The share of prompts that a content filter refuses (403), for every caller and at every try."""
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ class Process:
         if self._child is None:
             return None
         self._child.send(signal.SIGTERM)
-        self._child.send(signal.SIGCONT)  # a paused process only takes SIGTERM when it goes on
+        self._child.send(signal.SIGCONT)  # a paused process only takes SIGTERM once it resumes
         try:
             async with asyncio.timeout(self.stop_within if deadline is None else deadline):
                 return await self._child.wait()

@@ -1,6 +1,6 @@
 """Keeps named worker processes running: what exits is started again, unless it was asked to stop.
 
-It knows commands, never Kafka. A worker is ready when it says so to whoever asks (its own /ready); here it runs.
+It knows commands, never Kafka. Readiness is the worker's own (/readyz); here a worker only runs.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Seconds before a restart: doubled at each, from `first` to `longest`, anew after `reset_after` seconds up."""
+    """Seconds before a restart: doubled at each, from `first` to `longest`, reset after `reset_after` seconds up."""
 
     first: float = 0.5
     longest: float = 10.0

@@ -1,4 +1,4 @@
-"""What a local broker is told: its server.properties, its Java options, its log's form. Pure."""
+"""The configuration of a local broker: its server.properties, its Java options, its log's form. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -122,7 +122,7 @@ def test_no_running_process_lets_go_of_a_call_because_the_ledger_is_away() -> No
 
 
 def late(at: float = 40.5, resumed: float = 40.0) -> Run:
-    """A is stopped at 2, before it sends the call that it has leased; B takes the call over; A goes on."""
+    """A is stopped at 2, before it sends the call that it has leased; B takes the call over; A resumes."""
     run = Run()
     run.lease(A, 0, 15)
     run.lease(B, 15, 60, "completed")
@@ -160,7 +160,7 @@ def test_and_nobody_had_claimed_the_call_yet() -> None:
 
 def test_the_others_are_judged_as_if_the_unfenced_were_not_there() -> None:
     run = late()
-    run.start(B, 59.5, 59.75)  # B's own, again: its first goes on
+    run.start(B, 59.5, 59.75)  # B's own, again: its first continues
     assert [repeat.cause for repeat in run.explain()] == [Cause.UNFENCED, Cause.UNEXPLAINED]
     run.log = [
         {**line, "end": 50.0, "status": 500, "withheld": True} if line.get("end") == 59 else line for line in run.log

@@ -1,4 +1,4 @@
-"""`reasonmed submit` without Kafka: what is refused before it starts, and what is told."""
+"""`reasonmed submit` without Kafka: what is refused before it starts, and what is reported."""
 
 import json
 import re

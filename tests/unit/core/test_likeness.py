@@ -1,4 +1,4 @@
-"""Sketches: what is alike is told, what isn't is not, and the same question gives the same sketch for ever."""
+"""MinHash: near-duplicates are found, others are not, and a question always gives the same MinHash."""
 
 import random
 from dataclasses import replace

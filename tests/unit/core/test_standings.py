@@ -38,7 +38,7 @@ def one_by_one(batches: list[list[CaseEvent]]) -> tuple[CaseHistory, Counter[see
 
 @given(st.lists(sightings(), max_size=12), st.data())
 def test_any_order_any_repetition_and_any_split_come_to_the_same(found: list[CaseEvent], data: st.DataObject) -> None:
-    # A position holds one message: no two different ones are told of it.
+    # A position holds one message: it never has two different ones.
     found = list({each.position: each for each in found}.values())
     again = data.draw(st.permutations(found + (data.draw(st.lists(st.sampled_from(found))) if found else [])))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(again)), max_size=4)))

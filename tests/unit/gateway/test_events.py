@@ -80,7 +80,7 @@ async def test_the_stream_ends_with_its_subject() -> None:
 
 
 class Listener:
-    """One GET that goes on: httpx's own transport waits for its end."""
+    """One GET that stays open: httpx's own transport waits for its end."""
 
     def __init__(self, app: Any, path: str) -> None:
         self.said: asyncio.Queue[bytes] = asyncio.Queue()

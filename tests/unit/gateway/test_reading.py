@@ -136,7 +136,7 @@ async def test_the_store_away_is_a_503(client: httpx.AsyncClient, standings: Mem
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     figures = (await client.get("/metrics")).text
     assert 'reasonmed_gateway_reads_refused_total{reason="store_away"} 1.0' in figures
-    assert (await client.post("/questions", json={})).status_code == 422  # goes on
+    assert (await client.post("/questions", json={})).status_code == 422  # still served
 
 
 @pytest.mark.parametrize("path", [f"/cases/{CASE}", f"/cases/{CASE}/story"])

@@ -124,7 +124,7 @@ async def test_a_file_that_is_in_is_left_alone_until_anything_changes(tmp_path: 
 
 async def test_where_no_position_can_be_kept_it_is_said_once_and_all_goes_in(tmp_path: Path) -> None:
     file = written(tmp_path / "q.jsonl", lines(numbered(2 * BATCH)))
-    positions.beside(file).mkdir()  # whoever runs the test may be allowed to write everywhere
+    positions.beside(file).mkdir()  # the user who runs the test may be allowed to write everywhere
     said: list[str] = []
     sink = ListSink()
     assert (await took(file, sink, observer=Observer(warned=said.append))).state == "done"

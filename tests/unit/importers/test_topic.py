@@ -1,4 +1,4 @@
-"""A topic of the user's own: its group goes on where it was; a batch is committed once it is in."""
+"""A topic of the user's own: its group resumes where it was; a batch is committed once Kafka has it."""
 
 import json
 from collections.abc import Sequence

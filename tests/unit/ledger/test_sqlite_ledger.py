@@ -101,7 +101,7 @@ async def test_a_path_with_odd_characters(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_another_holds_too_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """LedgerAway for all that wait; once it is free the same ledger goes on."""
+    """LedgerAway for all that wait; once it is free the same ledger continues."""
     monkeypatch.setattr(file, "BUSY_S", 0.05)
     async with open_sqlite(path) as ledger:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:

@@ -94,7 +94,7 @@ UNREADABLE = {"stated": "B", "gold": "B"}
         ([UNREADABLE, UNREADABLE, CORRECT], 0),
         ([UNREADABLE, ERROR], 1),
         ([UNREADABLE, UNREADABLE, UNREADABLE], 1),
-        ([ERROR, CORRECT], 0),  # asked anew in a later life
+        ([ERROR, CORRECT], 0),  # asked again in a later life
         ([CORRECT, ERROR], 1),
     ],
 )

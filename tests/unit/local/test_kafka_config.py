@@ -1,4 +1,4 @@
-"""What a broker is told, for one and for three."""
+"""A broker's configuration, for one and for three."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The refiner's two lanes: the best paths rewritten, or a case reasoned anew."""
+"""The refiner's two lanes: the best paths rewritten, or a case reasoned again."""
 
 import pytest
 

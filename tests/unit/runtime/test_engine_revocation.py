@@ -41,7 +41,7 @@ async def test_what_is_revoked_is_not_published_and_leaves_no_attempt(bench: Any
     async with bench.worker() as worker:
         await eventually(lambda: bench.begun)
         assert await bench.left_open(0) == 1
-        worker.engine._draining.set()  # so that it isn't begun anew
+        worker.engine._draining.set()  # so that it isn't begun again
         await worker.source.rebalance()
         await eventually(lambda: not worker.engine.state().in_flight)
         assert await bench.left_open(0) == 0
@@ -129,7 +129,7 @@ async def test_two_revocations_while_an_attempt_is_closed_leave_none_open(bench:
     bench.hold_back(b"0")
     async with bench.worker(attempts=Slow(), limits={"close_s": 60.0}) as worker:
         await eventually(lambda: bench.begun)
-        worker.engine._draining.set()  # so that it isn't begun anew
+        worker.engine._draining.set()  # so that it isn't begun again
         await worker.source.rebalance()
         await closing.wait()
         await eventually(lambda: worker.engine._poller.joined)
@@ -234,6 +234,6 @@ async def test_no_commit_begins_while_a_revocations_last_is_sent(bench: Any) -> 
     assert source.most == 1
     for _ in range(10):
         await asyncio.sleep(0)
-        assert source.under_way == 0, "nothing goes on past the revocation"
+        assert source.under_way == 0, "nothing continues past the revocation"
     running.cancel()
     await asyncio.wait({running})

@@ -61,7 +61,7 @@ async def test_a_recipe_is_had_once_it_is_published() -> None:
 
 
 async def test_the_current_recipe_is_the_last_named_however_often_the_topic_is_read() -> None:
-    """Read from the beginning, the topic names older ones first: nobody is told of them."""
+    """Read from the beginning, the topic names older ones first: they are not reported."""
     recipes = Recipes()
     asked = asyncio.create_task(recipes.current())
     for named in ("recipe-" + "0" * 32, RECIPE_ID):
@@ -71,7 +71,7 @@ async def test_the_current_recipe_is_the_last_named_however_often_the_topic_is_r
     recipes.caught_up.set()
     assert await asked == RECIPE_ID
 
-    recipes.caught_up.clear()  # read anew
+    recipes.caught_up.clear()  # read again
     recipes.take(recipe(canonical("recipe-" + "0" * 32), key="current"))
     asked = asyncio.create_task(recipes.current())
     await asyncio.sleep(0)

@@ -82,7 +82,7 @@ async def test_a_broker_that_others_reach_and_we_dont_ends_the_process(bench: An
 
 
 async def test_a_member_whose_commits_are_refused_for_good_ends_the_process(bench: Any, eventually: Eventually) -> None:
-    """It goes on fetching, and does not know that its partitions are others': nothing else would notice."""
+    """It continues to fetch, and does not know that its partitions are others': nothing else would notice."""
 
     async def refused(commits: Any) -> bool:
         return False

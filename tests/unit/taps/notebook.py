@@ -36,7 +36,7 @@ def _run(code: str, namespace: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Write the notebook anew."""
+    """Regenerate the notebook."""
     done = executed(json.loads(NOTEBOOK.read_text()))
     NOTEBOOK.write_text(json.dumps(done, indent=1, ensure_ascii=False) + "\n")
 
