@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import orjson
@@ -76,7 +75,7 @@ async def main() -> None:
         metrics = registry(EngineMetrics("toy", engine.counters, engine.state, holds))
         async with HealthServer(host="127.0.0.1", port=SETTINGS.get("port", 0), health=engine.health, registry=metrics):
             await engine.run(stop)
-        sys.stdout.write(json.dumps({**asdict(engine.counters), "draining": engine.state().draining}) + "\n")
+        sys.stdout.write(json.dumps({**vars(engine.counters), "draining": engine.state().draining}) + "\n")
 
 
 if __name__ == "__main__":
