@@ -154,7 +154,7 @@ def test_a_record_and_what_a_newer_version_wrote_go_back_as_they_were(value: byt
 @pytest.mark.parametrize(
     ("dead", "why"),
     [
-        (letter(encode(case()), kind="poison"), "mend its writer"),
+        (letter(encode(case()), kind="poison"), "repair its writer"),
         (letter(b"{", kind="killer"), "can't be read"),
         (letter(b"", kind="defect"), "can't be read"),
         (letter(encode(case()), topic="of-another-day"), "of-another-day"),
