@@ -16,6 +16,9 @@ _KEY = 16
 _BLOCK = 100
 """Characters: TIMES words of one letter and a blank fill at least one such block, wherever blocks begin."""
 
+_BLANKS = 4
+"""Between two words. More of them in a period are those of a sentence."""
+
 
 def repeats(text: str) -> bool:
     """Whether a line or word occurs TIMES on end, or the text ends in a pattern that does."""
@@ -38,14 +41,14 @@ def _ends_in_a_loop(text: str) -> bool:
 
 
 def _has_short_period(text: str) -> bool:
-    """Whether TIMES equal words on end are possible: they fill a block, which then repeats itself to its end. A tenth
+    """Whether TIMES equal words on end are possible: they fill a block, which then repeats one word to its end. A tenth
     of the cost of looking at each word."""
-    return any(_repeats_itself(text[at : at + _BLOCK]) for at in range(0, len(text), _BLOCK))
+    return any(_repeats_a_word(text[at : at + _BLOCK]) for at in range(0, len(text), _BLOCK))
 
 
-def _repeats_itself(block: str) -> bool:
+def _repeats_a_word(block: str) -> bool:
     period = block.find(block[:_KEY], 1)
-    return period > 0 and block.startswith(block[period:])
+    return period > 0 and block.count(" ", 0, period) <= _BLANKS and block.startswith(block[period:])
 
 
 def _runs(items: Sequence[str]) -> bool:
