@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, assert_never, get_args
 
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 import yaml
 
 from services.contracts.case import Difficulty

@@ -9,8 +9,8 @@ from typing import Literal
 
 import duckdb
 import orjson
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from services.core.errors import Trouble
 from services.datasets.card import card

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, assert_never
 
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from services.contracts.question import Question
 from services.core.case.chat import ChatMessage, chat_prompt, question_text

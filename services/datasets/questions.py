@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from services.contracts.question import Question
 from services.core.dedupe.evaluation_index import EvaluationIndex

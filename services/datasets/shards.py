@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import orjson
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 ROWS = 1_000
 """Of a row group: about 10 MB of records, which is what a reader that shuffles takes in at a time."""

@@ -10,7 +10,7 @@ counts (`usage`, `case_*_tokens`) are the whole case's, repeated in each of its 
 
 from typing import get_args
 
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from services.contracts.case import Stage
 

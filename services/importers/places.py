@@ -64,7 +64,7 @@ class Remote:
 
     def walk(self) -> Iterator["Remote"]:
         """The files within, at any depth. Raises OSError."""
-        from pyarrow import fs  # type: ignore[import-untyped]
+        from pyarrow import fs
 
         base = self.uri.rstrip("/")
         for info in self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=True)):

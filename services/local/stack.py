@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from services.contracts.base import RecipeId
 from services.contracts.recipe import Recipe
 from services.contracts.topics import topics
 from services.core.case import ids
@@ -93,7 +94,7 @@ class Stack:
     plan: Plan
     client: KafkaClient
     ledger: str
-    recipe_id: str
+    recipe_id: RecipeId
     model: serving.Server
     workers: Supervisor
     ports: Mapping[str, int]
@@ -205,7 +206,7 @@ async def _start_servers(kafka: KafkaCluster | None, model: serving.Server, ends
     await together(model.start(), *([kafka.start()] if kafka else []))
 
 
-async def _prepare(plan: Plan, client: KafkaClient) -> str:
+async def _prepare(plan: Plan, client: KafkaClient) -> RecipeId:
     replication = min(3, await brokers(client))
     wanted = specs(
         topics().values(),

@@ -9,7 +9,7 @@ models   a row a model alias of a recipe
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from services.contracts.case import Call, Case, Path
 from services.contracts.codec import Malformed, UnknownVersion, decode

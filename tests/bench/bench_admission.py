@@ -23,6 +23,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from services.contracts.base import CaseId, RecipeId
 from services.contracts.question import Question
 from services.core.case import ids
 from services.core.dedupe.evaluation_file import dump, load
@@ -92,13 +93,15 @@ async def admissions(asked: list[Question], threshold: float, known: int, seeded
         position = Position("question-submitted", 0, next(offset))
         case_id = ids.case_id(one)
         said = await ledger.admissions.admit(
-            case_id, named=None, current="r", life=0, position=position, candidate=told
+            case_id, named=None, current=RecipeId("r"), life=0, position=position, candidate=told
         )
         return said.refusal is not None
 
     async def fill(other: Candidate) -> None:
         position = Position("question-submitted", 0, next(offset))
-        await ledger.admissions.admit(other.id, named=None, current="r", life=0, position=position, candidate=other)
+        await ledger.admissions.admit(
+            CaseId(other.id), named=None, current=RecipeId("r"), life=0, position=position, candidate=other
+        )
 
     def prepared(some: Sequence[Question], likeness: bool) -> Callable[[Question], Awaitable[bool]]:
         told = {ids.case_id(one): candidate(ids.case_id(one), one, threshold) if likeness else None for one in some}

@@ -21,12 +21,14 @@ from pathlib import Path
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from services.contracts.base import CaseId
 from services.contracts.recipe import Model, Sampling
+from services.core.endpoint import Endpoint
 from services.core.holds import Holds
 from services.core.ledger.calls import Reply, Request
 from services.ledger.memory.ledger import memory_ledger
 from services.llm import wire
-from services.llm.client import ChatClient, Endpoint
+from services.llm.client import ChatClient
 from services.llm.dispatcher import Dispatcher
 from services.llm.scripted import known
 
@@ -39,7 +41,7 @@ PROMPT = "Work through the multiple-choice question below in writing. " * 40
 def requests(count: int, kind: str) -> list[Request]:
     sampling = Sampling(temperature=0.7, max_tokens=8_192)
     return [
-        Request(CASES[n % 30], "generate", "writer", Model(served="m"), f"{kind} {PROMPT}", sampling, n)
+        Request(CaseId(CASES[n % 30]), "generate", "writer", Model(served="m"), f"{kind} {PROMPT}", sampling, n)
         for n in range(count)
     ]
 
@@ -59,7 +61,7 @@ async def bare(base_url: str, work: list[Request], under_way: int) -> None:
     async with httpx.AsyncClient(transport=transport, timeout=60) as client:
 
         async def call(request: Request) -> None:
-            headers = wire.headers(request, owner="bench", authorization=None)
+            headers = wire.headers(request, owner="bench")
             response = await client.post(f"{base_url}/chat/completions", content=wire.body(request), headers=headers)
             assert response.status_code == 200
             assert response.content

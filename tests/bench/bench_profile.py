@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -155,7 +155,7 @@ async def _stop(task: "asyncio.Task[None]") -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-def _answers(url: str):  # type: ignore[no-untyped-def]
+def _answers(url: str) -> Callable[[], Awaitable[None]]:
     async def ready() -> None:
         async def yes() -> bool:
             async with httpx.AsyncClient() as client:

@@ -17,12 +17,13 @@ import re
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from services.contracts.case import Usage
+from services.contracts.case import Stage, Usage
 from services.contracts.question import Submission
+from services.contracts.recipe import Task
 from services.core.case import ids, prompts
 from services.core.case.requests import request
 from services.core.endpoint import Endpoint
@@ -59,9 +60,11 @@ def requests(count: int) -> list[tuple[Kind, Request]]:
     """Verdict and score in turn; question, the path's answer, temperature and length by a seeded choice."""
     recipe, choice = load("demo"), random.Random(1).choice
     questions = list(known.questions(known.SAMPLES).items())
-    asks = []
+    asks: list[tuple[Kind, Request]] = []
+    assert recipe.score
+    tasks: Sequence[tuple[Kind, Stage, Task]] = (("verdict", "verify", recipe.verify), ("score", "score", recipe.score))
     for n in range(count):
-        kind, stage, task = (("verdict", "verify", recipe.verify), ("score", "score", recipe.score))[n % 2]
+        kind, stage, task = tasks[n % 2]
         case_id, question = choice(questions)
         case = new_case(Submission(case_id=case_id, question=question), ids.recipe_id(recipe))
         path = texts.path(question, choice(list(question.options)), (n,), room=480)

@@ -110,8 +110,15 @@ def dead() -> list[Said]:
     options = {"A": "Gastrin", "B": "Secretin", "C": "Motilin", "D": "Ghrelin"}
     case = case_of(question("Which hormone makes the pancreas give bicarbonate?", options, "B", "Physiology"))
     why = "more than 2 of the plan's 9 paths are unknown: is the judge well?"
-    at = {"service": "router", "attempts": 1, "topic": "paths-verified", "partition": 0, "offset": 7}
-    letter = DeadLetter(kind="too_many_unknown", error=why, **at)  # type: ignore[arg-type]
+    letter = DeadLetter(
+        kind="too_many_unknown",
+        error=why,
+        service="router",
+        attempts=1,
+        topic="paths-verified",
+        partition=0,
+        offset=7,
+    )
     return [*begun(case), Said("paths-verified", case, 60), Said("router-dead", case, 60.2, letter)]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser import cases
+from tests.browser import cases, stories
 from tests.browser.browser import chromium
 from tests.browser.figures import figures
 from tests.browser.stories import Said
@@ -20,7 +20,7 @@ async def main() -> None:
     """Write them all."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     async with serving(World()) as world, chromium() as browser:
-        for age, story in enumerate((cases.medium(), cases.difficult(), cases.refused(), cases.way_of_easy())):
+        for age, story in enumerate((cases.medium(), cases.difficult(), stories.refused(), cases.way_of_easy())):
             await world.tell(story, now() - 900 + 150 * age)
         await world.tell(cases.under_way(), now() - 40)
         case = f"#/cases/{_id(cases.medium())}"

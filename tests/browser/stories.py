@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from services.contracts.base import Message
-from services.contracts.case import Call, Case, Path, Score, Stage, Usage, Verdict
+from services.contracts.base import Message, RecipeId
+from services.contracts.case import Call, Case, Origin, Path, Score, Stage, Usage, Verdict
 from services.contracts.dead import DeadLetter
 from services.contracts.question import Question, Submission
 from services.contracts.record import Record
@@ -12,7 +13,7 @@ from services.contracts.refused import Match, Refused
 from services.core.case import ids
 from tests.browser import texts
 
-RECIPE = ids.digest("recipe", "browser tests")
+RECIPE = RecipeId(ids.digest("recipe", "browser tests"))
 PLAN = [(alias, heat) for alias in ("qwen", "deepseek", "huatuo") for heat in (0.7, 0.9, 1.0)]
 
 
@@ -40,9 +41,9 @@ def case_of(asked: Question) -> Case:
 
 def path(case: Case, slot: int, text: str, *, round: int = 0, parents: Sequence[Path] = ()) -> Path:
     """A path with no verdict yet."""
-    origin = "generated" if round == 0 else "refined" if len(parents) == 1 else "regenerated"
+    origin: Origin = "generated" if round == 0 else "refined" if len(parents) == 1 else "regenerated"
     alias, heat = PLAN[slot] if round == 0 else ("deepseek" if origin == "regenerated" else "qwen", 0.8)
-    path_id = ids.path_id(case.work_id, origin, round, slot)  # type: ignore[arg-type]
+    path_id = ids.path_id(case.work_id, origin, round, slot)
     stage: Stage = "generate" if round == 0 else "refine" if origin == "refined" else "reason"
     return Path(
         path_id=path_id,
@@ -73,11 +74,16 @@ def correct(path: Path, reason: str, score: int | None, justification: str) -> P
     return path.with_(verdict=verdict, score=given, calls=(*path.calls, *judged))
 
 
-def wrong(path: Path, reason: str, by: str = "judge", judged: str | None = "error") -> Path:
+def wrong(
+    path: Path,
+    reason: str,
+    by: Literal["judge", "stated_answer", "cut_off"] = "judge",
+    judged: Literal["correct", "error"] | None = "error",
+) -> Path:
     """It doesn't."""
     stated = path.text[-1] if "Final answer: " in path.text else None
     return path.with_(
-        verdict=Verdict(outcome="error", reason=reason, by=by, judged=judged, stated=stated),  # type: ignore[arg-type]
+        verdict=Verdict(outcome="error", reason=reason, by=by, judged=judged, stated=stated),
         calls=(*path.calls, call("verify", "qwen", path.path_id, 900, 60)) if judged else path.calls,
     )
 

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from tests.browser import cases, texts
+from tests.browser import cases, stories, texts
 from tests.browser.conftest import Open
 from tests.browser.figures import figures
 from tests.browser.stories import Said
@@ -123,7 +123,7 @@ async def test_rejected_dead_and_refused_cases_say_why(told: World, open_page: O
     await expect(page.locator(".why")).to_contain_text("too_many_unknown: more than 2 of the plan's 9 paths")
     await expect(page.locator("main")).to_contain_text("reasonmed dead show router 0/0")
 
-    await page.goto(f"{told.url}#/cases/{case_id(cases.refused())}")
+    await page.goto(f"{told.url}#/cases/{case_id(stories.refused())}")
     await expect(page.locator("main")).to_contain_text("Too similar to an earlier question.")
     await page.get_by_role("link", name=re.compile("^case-")).click()
     await expect(page.locator("[data-key='round 0'] .path")).to_have_count(9)

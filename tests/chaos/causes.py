@@ -176,7 +176,7 @@ def by_cause(repeats: Iterable[Repeat]) -> dict[str, int]:
 
 
 def _against(starts: Iterable[Start], leases: Leases, calls: Iterable[CallRow]) -> list[Start]:
-    held_since = {call.call_id: call.at for call in calls}
+    held_since: dict[str, float] = {call.call_id: call.at for call in calls}
     return [
         start
         for start in starts

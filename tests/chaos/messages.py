@@ -6,6 +6,7 @@ from random import Random
 
 import orjson
 
+from services.contracts.base import RecipeId
 from services.contracts.case import Case
 from services.contracts.codec import encode
 from services.contracts.question import Submission
@@ -145,7 +146,7 @@ def _good(rig: Rig, topic: str) -> tuple[bytes, bytes]:
     return case.case_id.encode(), encode(case)
 
 
-def _admitted(rig: Rig, recipe_id: str) -> Case:
+def _admitted(rig: Rig, recipe_id: RecipeId) -> Case:
     question = rig.spare()
     case_id = ids.case_id(question)
     return Case(case_id=case_id, work_id=ids.work_id(case_id, recipe_id), recipe_id=recipe_id, question=question)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import httpx
 import orjson
-from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+from aiokafka.errors import KafkaError
 
 from services.contracts.question import Question
 from services.contracts.recipe import Recipe

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Literal
 
-import aiokafka  # type: ignore[import-untyped]
+import aiokafka
 import orjson
 
 from services import recipes

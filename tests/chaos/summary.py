@@ -32,6 +32,7 @@ from typing import Any
 
 import orjson
 
+from services.contracts.base import WorkId
 from services.contracts.codec import decode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, topics
@@ -182,7 +183,7 @@ def defects(summary: Mapping[str, Any]) -> dict[str, int]:
 
 def _still_dead(seen: Topics) -> set[str]:
     """Cases of which a work ended its last life as a dead letter."""
-    last: dict[str, int] = {}
+    last: dict[WorkId, int] = {}
     for work, life in seen.ends():
         last[work] = max(last.get(work, 0), life)
     return {seen.case_of[work][0] for work, life in last.items() if seen.ends()[work, life] == {"dead"}}

@@ -12,6 +12,7 @@ import orjson
 import pytest
 from aiohttp import web
 
+from services.contracts.base import CaseId
 from services.contracts.recipe import Model, Sampling
 from services.core.ledger.calls import Request
 from tests.http.faulty_server import faulty
@@ -53,7 +54,7 @@ def chat_app() -> Callable[[Handler], web.Application]:
 def request_of() -> Callable[..., Request]:
     def make(number: int = 0, **changes: Any) -> Request:
         request = Request(
-            case_id=f"case-{number:032x}",
+            case_id=CaseId(f"case-{number:032x}"),
             stage="generate",
             alias="writer",
             model=Model(served="some-model"),

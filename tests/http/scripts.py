@@ -1,7 +1,9 @@
 """Scripts of the scripted server, and prompts as the stages write them."""
 
 from pathlib import Path
+from typing import Any
 
+from services.contracts.base import CaseId
 from services.core.case import ids, prompts
 from services.llm.scripted import known
 from services.llm.scripted.asks import Ask
@@ -23,7 +25,7 @@ REFINE = (ROOT / "services/refiner/prompts/refine.md").read_text()
 QUESTIONS = known.questions(known.SAMPLES)
 
 
-VERDICT = {
+VERDICT: dict[str, Any] = {
     "title": "verdict",
     "type": "object",
     "properties": {"verdict": {"type": "string", "enum": ["Correct", "Error"]}, "reason": {"type": "string"}},
@@ -41,7 +43,7 @@ def script(seed: int = 1, **author) -> Script:
     return Script(QUESTIONS, ScriptedAuthor(QUESTIONS, seed=seed, **author), seed=seed)
 
 
-def ask(stage: str, case_id: str, *, round: int = 0, slot: int = 0, prompt: str = "p", schema=None) -> Ask:
+def ask(stage: str, case_id: CaseId, *, round: int = 0, slot: int = 0, prompt: str = "p", schema=None) -> Ask:
     return Ask(stage, case_id, prompt, ids.seed(case_id, stage, "any", round, slot), 8_192, schema)
 
 

@@ -13,9 +13,10 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from services.contracts.case import Usage
+from services.core.endpoint import Endpoint
 from services.core.errors import ModelAway, Reject, Retry, Trouble
 from services.llm import wire
-from services.llm.client import ChatClient, Endpoint
+from services.llm.client import ChatClient
 from services.llm.troubles import Busy, Refuses, TimedOut, TooLarge
 
 KEY = "sk-very-secret-1234"

@@ -4,7 +4,8 @@ import asyncio
 
 from aiohttp import web
 
-from services.llm.client import ChatClient, Endpoint
+from services.core.endpoint import Endpoint
+from services.llm.client import ChatClient
 
 
 async def test_aliases_of_one_base_url_share_its_connections(served, chat_app, request_of, chat):
@@ -12,6 +13,7 @@ async def test_aliases_of_one_base_url_share_its_connections(served, chat_app, r
 
     async def handler(request: web.Request) -> web.Response:
         nonlocal under_way, most
+        assert request.transport
         peers.add(request.transport.get_extra_info("peername"))
         under_way += 1
         most = max(most, under_way)

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any, cast
 
 import orjson
 import pytest
 
+from services.contracts.base import CaseId
 from services.core.case import prompts
 from services.core.case.answers import mentions_given_answer, stated
 from services.llm.scripted import recorded_author
@@ -13,8 +15,10 @@ from services.llm.scripted.script import Script
 from services.llm.scripted.seeded import text_digest
 from tests.http.scripts import BOTH, DATA, QUESTIONS, REFINE, VERDICT, ask, script, verify_prompt
 
+UNKNOWN = CaseId("case-unknown")
 
-def stands(playing: Script, case_id: str, question, path: str, *, round: int, slot: int) -> bool:
+
+def stands(playing: Script, case_id: CaseId, question, path: str, *, round: int, slot: int) -> bool:
     """As an account does it: by the log's notes alone."""
     judging = ask("verify", case_id, round=round, slot=slot, prompt=verify_prompt(question, path), schema=VERDICT)
     notes = playing.reply(judging).notes
@@ -22,7 +26,7 @@ def stands(playing: Script, case_id: str, question, path: str, *, round: int, sl
     return notes["verdict"] == "Correct" and notes["stated"] in (None, notes["gold"])
 
 
-def route(playing: Script, case_id: str, question) -> str:
+def route(playing: Script, case_id: CaseId, question) -> str:
     def standing(stage: str, round: int, slots: int) -> int:
         written = [playing.reply(ask(stage, case_id, round=round, slot=slot)).text for slot in range(slots)]
         return sum(
@@ -101,8 +105,8 @@ def test_replies_have_just_the_fields_of_their_schema():
     case_id, question = next(iter(QUESTIONS.items()))
     prompt = verify_prompt(question, f"A path.\n\nFinal answer: {question.answer}")
 
-    def fields(stage, schema=None) -> dict:
-        return orjson.loads(playing.reply(ask(stage, case_id, prompt=prompt, schema=schema)).text)
+    def fields(stage, schema=None) -> dict[str, Any]:
+        return cast(dict[str, Any], orjson.loads(playing.reply(ask(stage, case_id, prompt=prompt, schema=schema)).text))
 
     assert list(fields("verify", VERDICT)) == list(fields("verify")) == ["verdict", "reason"]
     assert list(fields("score")) == ["score", "justification"]
@@ -113,11 +117,11 @@ def test_replies_have_just_the_fields_of_their_schema():
 
 
 def test_an_unknown_question_gets_a_letter_and_a_chat_a_sentence():
-    said = script().reply(ask("generate", "case-unknown"))
+    said = script().reply(ask("generate", UNKNOWN))
     assert said.text.splitlines()[-1] in {f"Final answer: {letter}" for letter in "ABCD"}
     assert said.notes == {"stated": None, "gold": None}
-    assert script().reply(ask("", "")).text.startswith("Scripted text of a test server")
-    judged = script().reply(ask("verify", "case-unknown", prompt="<reasoning>x</reasoning>")).notes
+    assert script().reply(ask("", CaseId(""))).text.startswith("Scripted text of a test server")
+    judged = script().reply(ask("verify", UNKNOWN, prompt="<reasoning>x</reasoning>")).notes
     assert judged["verdict"] in ("Correct", "Error")
 
 

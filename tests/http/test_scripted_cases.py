@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 
+from services.contracts.base import CaseId
 from services.contracts.case import Case
 from services.contracts.codec import decode, encode
 from services.contracts.topics import (
@@ -50,7 +51,7 @@ HANDLERS = {
 }
 
 
-async def follow(case_id: str, models: Models, seen: Topics) -> str:
+async def follow(case_id: CaseId, models: Models, seen: Topics) -> str:
     """A question's whole way, each message through its bytes; the topic of its end, or the kind of its death."""
     recipe_id = ids.recipe_id(RECIPE)
     work_id = ids.work_id(case_id, recipe_id)

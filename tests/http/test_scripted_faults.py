@@ -91,7 +91,7 @@ async def test_what_becomes_of_a_judgement(faulted_server, request_of, stage, sc
 
 def read(reply: Reply) -> tuple[str | None, int | None]:
     verdict, score = replies.verdict(reply), replies.score(reply)
-    return verdict and verdict.outcome.capitalize(), None if score is None else score.value
+    return verdict.outcome.capitalize() if verdict else None, score.value if score else None
 
 
 def test_a_fault_follows_from_the_call_and_its_repeats_alone():

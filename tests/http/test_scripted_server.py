@@ -5,13 +5,15 @@ import os
 import signal
 import sys
 from collections import Counter
+from typing import Any
 
 import aiohttp
 import orjson
 import pytest
 
 from services.contracts.recipe import Sampling
-from services.llm.client import ChatClient, Endpoint
+from services.core.endpoint import Endpoint
+from services.llm.client import ChatClient
 from services.llm.scripted.log import Log
 from services.llm.scripted.seeded import text_digest
 from services.llm.scripted.server import Latency, Load, ScriptedServer
@@ -27,7 +29,7 @@ def playing(served, tmp_path):
         def __init__(self) -> None:
             self.file = tmp_path / "calls.jsonl"
 
-        async def run(self, load: Load, story, *, seed: int = 1) -> list[dict]:
+        async def run(self, load: Load, story, *, seed: int = 1) -> list[dict[str, Any]]:
             log = Log(self.file)
             server = ScriptedServer(script(seed), load, log, seed=seed)
             async with (

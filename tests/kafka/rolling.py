@@ -17,7 +17,8 @@ from services.local.processes.process import Process
 from services.recipes import load
 from services.router.admission import new_case
 from services.worker.publishing import publish_recipe
-from tests.kafka.stream import Stream, ask_until, submission
+from tests.kafka.stream import Stream, submission
+from tests.kafka.tap import ask_until
 
 WAVE = 14
 """Questions handed in before each step: ten of them through the gateway."""

@@ -6,12 +6,12 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
+from aiokafka.admin import AIOKafkaAdminClient
 
 from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.local.processes.process import Process
@@ -23,6 +23,8 @@ from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
 
 PROJECT = Path(__file__).parents[2]
+T = TypeVar("T")
+
 NAMES = (f"t{number}" for number in itertools.count())
 
 
@@ -124,7 +126,7 @@ class Stage:
 KINDS = ("in", "out", "dead")
 
 
-async def until(ask: Callable[[], Any], holds: Callable[[Any], bool], *, within_s: float = 40) -> Any:
+async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool], *, within_s: float = 40) -> T:
     """Ask until it holds."""
     async with asyncio.timeout(within_s):
         while not holds(answer := await ask()):  # noqa: ASYNC110 -- another process's doing

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-import aiokafka  # type: ignore[import-untyped]
+import aiokafka
 
 from services.contracts.topics import topics
 from services.core.messages import ConsumedRecord

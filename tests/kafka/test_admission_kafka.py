@@ -17,7 +17,8 @@ from services.core.dedupe.evaluation_file import dump
 from services.core.dedupe.evaluation_index import Entry, build
 from services.local.processes.process import Process
 from services.runtime.kafka.admin import committed, held
-from tests.kafka.stream import Stream, ask_until, case_ids, running
+from tests.kafka.stream import Stream, case_ids, running
+from tests.kafka.tap import ask_until
 from tests.strategies import recipe
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(150)]

@@ -11,7 +11,8 @@ from services.core.ledger.spending import BudgetState
 from services.ledger import Ledger, open_ledger
 from tests.chaos.questions import questions
 from tests.kafka.rolling import recipe
-from tests.kafka.stream import ask_until, running
+from tests.kafka.stream import running
+from tests.kafka.tap import ask_until
 
 WORKERS = (
     *("router-1", "generator-1", "verifier-1", "refiner-medium-1", "refiner-difficult-1", "summarizer-1"),

@@ -18,7 +18,8 @@ from services.core.messages import OutgoingRecord
 from services.llm.scripted import known
 from services.recipes import load
 from services.worker.publishing import publish_recipe
-from tests.kafka.stream import PROJECT, Stream, ask_until, running, submission
+from tests.kafka.stream import PROJECT, Stream, running, submission
+from tests.kafka.tap import ask_until
 from tests.strategies import case, correct, failed, path
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]

@@ -11,6 +11,7 @@ import random
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -145,18 +146,23 @@ def logged(process: Process, event: str) -> list[dict[str, object]]:
     return [line for line in said if line["event"] == event]
 
 
+def ended_or_logged(process: Process, event: str, times: int) -> bool:
+    return not process.running or len(logged(process, event)) >= times
+
+
 async def test_killed_at_any_moment_each_record_is_there_once(stand: Stand) -> None:
     chance = random.Random(20_240_607)
     first = records(1_500)
     repeated = chance.sample(first, 150)
     bad = [f"no record {number}".encode() for number in range(10)]
-    await stand.write([*chance.sample([*first, *bad], len(first) + len(bad)), *repeated])
+    mixed: list[Record | bytes] = [*first, *bad]
+    await stand.write([*chance.sample(mixed, len(mixed)), *repeated])
 
     for _ in range(8):
         exporter = await stand.exporter("--once")
         parts = chance.randint(0, 6)
         event = "committed" if parts else "writing"
-        await until(lambda e=exporter, n=parts, of=event: not e.running or len(logged(e, of)) >= n)
+        await until(partial(ended_or_logged, exporter, event, parts))
         await asyncio.sleep(chance.uniform(0, 0.02))  # anywhere between two steps of a part
         assert await exporter.kill() == -9, exporter.log_tail()
 
@@ -164,12 +170,6 @@ async def test_killed_at_any_moment_each_record_is_there_once(stand: Stand) -> N
     assert await last.wait() == 0, last.log_tail()
     await stand.assert_exact()
     await _assert_dead_letters(stand, bad)
-
-
-async def until_closed(exporter: Process, parts: int) -> None:
-    """Until it has closed so many parts, or begun to write, or ended: looked at often, to kill it between two steps."""
-    event = "closed" if parts else "writing"
-    await until(lambda: not exporter.running or len(logged(exporter, event)) >= parts, every_s=0.002)
 
 
 async def _assert_dead_letters(stand: Stand, bad: Sequence[bytes]) -> None:

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -244,8 +245,8 @@ async def test_as_the_readme_says_with_curl(gateway: Gateway, kafka: KafkaCluste
     async with open_status_store(f"sqlite://{tmp_path}/ledger.sqlite") as standings:
         async for message in read_topic(client, CASE_ACCEPTED, RECORD_COMPLETED):
             at = Position(message.topic, message.partition, message.offset)
-            told = {"case_id": case.case_id, "work_id": case.work_id, "written_ms": message.timestamp_ms}
-            await standings.observe([CaseEvent(**told, position=at, of=int(at.topic == RECORD_COMPLETED))])
+            seen = CaseEvent(case_id=case.case_id, work_id=case.work_id, position=at, written_ms=message.timestamp_ms)
+            await standings.observe([replace(seen, of=int(at.topic == RECORD_COMPLETED))])
     told_last = (await events).split(b"\n\n")[-2]
     assert told_last.startswith(b"event: end\ndata: {")
     assert b'"end":"accepted"' in told_last

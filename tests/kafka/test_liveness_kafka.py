@@ -15,9 +15,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
-from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
-from aiokafka.producer import message_accumulator, producer  # type: ignore[import-untyped]
-from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy  # type: ignore[import-untyped]
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer import message_accumulator, producer
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from services.contracts.question import Question
 from services.contracts.recipe import Generation, Model, Routing, Slot
@@ -25,7 +25,8 @@ from services.contracts.topics import PATHS_GENERATED, QUESTION_ADMITTED, QUESTI
 from services.core.case import ids
 from services.recipes import load
 from services.runtime.kafka.admin import committed, held
-from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
+from tests.kafka.stream import Stream, case_ids, running, submission
+from tests.kafka.tap import ask_until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 

@@ -21,7 +21,8 @@ from services.ledger import open_status_store
 from services.local.progress import Progress
 from services.monitor.events import FOLLOWED
 from services.runtime.kafka.reader import read_at
-from tests.kafka.stream import Stream, ask_until, running
+from tests.kafka.stream import Stream, running
+from tests.kafka.tap import ask_until
 from tests.kafka.test_stream_kafka import OTHERS, QUICK, SAMPLES
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
@@ -90,7 +91,7 @@ async def test_a_case_s_way_has_all_its_steps_and_their_bodies_are_where_it_says
     assert {(body.topic, body.value) for body in bodies} == messages
     await stream.until_ready("monitor-1")
     lag = re.compile(r'reasonmed_lag_offsets\{partition="\d",service="monitor",topic="[a-z-]+"\} 0')
-    exported = await ask_until(lambda: stream.metrics("monitor-1"), lag.search)
+    exported = await ask_until(lambda: stream.metrics("monitor-1"), lambda text: bool(lag.search(text)))
     assert "reasonmed_stream_cases_ended" in exported
 
 

@@ -37,7 +37,8 @@ from services.router.admission import new_case
 from services.router.rules import route
 from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.admin import committed, held
-from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
+from tests.kafka.stream import Stream, case_ids, running, submission
+from tests.kafka.tap import ask_until
 from tests.strategies import case, correct, path, recipe, wrong
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(150)]

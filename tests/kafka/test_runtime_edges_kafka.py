@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
-import aiokafka  # type: ignore[import-untyped]
+import aiokafka
 import pytest
 import pytest_asyncio
 
@@ -34,9 +34,11 @@ async def client(kafka: KafkaCluster) -> KafkaClient:
     return KafkaClient(bootstrap=kafka.bootstrap)
 
 
-async def a_topic(client: KafkaClient, partitions: int = 1, **config: str) -> str:
+async def a_topic(client: KafkaClient, partitions: int = 1, *, config: dict[str, str] | None = None) -> str:
     name = next(NAMES)
-    assert await declare(client, [TopicSpec(name=name, partitions=partitions, replication=1, config=config)]) == []
+    assert (
+        await declare(client, [TopicSpec(name=name, partitions=partitions, replication=1, config=config or {})]) == []
+    )
     return name
 
 
@@ -66,7 +68,7 @@ async def test_declared_by_two_at_once(client: KafkaClient) -> None:
 
 async def test_a_topic_that_refuses_a_message_takes_the_next(client: KafkaClient) -> None:
     """An idempotent producer has spent a sequence number on what was refused; a new one is needed."""
-    topic = await a_topic(client, **{"max.message.bytes": "10000"})
+    topic = await a_topic(client, config={"max.message.bytes": "10000"})
     async with KafkaSink(client) as sink:
         await sink.publish([OutgoingRecord(topic, b"k", b"one", {})])
         with pytest.raises(Dead, match=r"max\.message\.bytes"):
@@ -141,7 +143,7 @@ async def test_a_reader_reads_to_the_end_of_now(client: KafkaClient) -> None:
 
 
 async def test_a_follower_catches_up_and_goes_on(client: KafkaClient) -> None:
-    topic = await a_topic(client, **{"cleanup.policy": "compact"})
+    topic = await a_topic(client, config={"cleanup.policy": "compact"})
     caught_up, found = asyncio.Event(), []
     async with KafkaSink(client) as sink:
         await sink.publish([OutgoingRecord(topic, b"k", b"old", {})])

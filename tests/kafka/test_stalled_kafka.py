@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
+from aiokafka.admin import AIOKafkaAdminClient
 
 from services.contracts.topics import QUESTION_SUBMITTED, dead_topic
 from services.core.holds import Holds
@@ -24,7 +24,8 @@ from services.runtime.faust.source import FaustSource
 from services.runtime.kafka.admin import committed, held
 from services.runtime.kafka.membership import GroupTimes
 from services.runtime.kafka.source import KafkaSource
-from tests.kafka.stream import Stream, ask_until, running
+from tests.kafka.stream import Stream, running
+from tests.kafka.tap import ask_until
 from tests.kafka.test_liveness_kafka import RECIPE, SESSION_S, questions
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]

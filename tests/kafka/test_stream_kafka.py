@@ -28,7 +28,8 @@ from services.core.messages import OutgoingRecord
 from services.ledger import open_ledger
 from services.llm.scripted import known
 from services.recipes import load
-from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
+from tests.kafka.stream import Stream, case_ids, running, submission
+from tests.kafka.tap import ask_until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
@@ -128,7 +129,7 @@ async def test_sigterm_while_calls_are_under_way(stream: Stream) -> None:
     async with open_ledger(stream.ledger) as ledger:
         assert begun <= {call.call_id for call in await ledger.books.calls()}
         assert not [claim for claim in await ledger.books.claims() if claim.ended == "open" and claim.call_id in begun]
-    assert case_ids(mine).isdisjoint(message.key.decode() for message in stream.tap.messages[PATHS_GENERATED])
+    assert case_ids(mine).isdisjoint((message.key or b"").decode() for message in stream.tap.messages[PATHS_GENERATED])
     await stream.servers["away"].process.start()
     await stream.start("generator-1", "generator-2")
     await stream.until_ended(mine)
@@ -188,12 +189,15 @@ async def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(stream:
         "verifier": bad[PATHS_GENERATED],
     }
     for service, messages in expected.items():
-        wanted = sorted((kind, message.value) for kind, message in messages)
-        await stream.tap.until(
-            lambda service=service, wanted=wanted: sorted(stream.dead(service)) == wanted,
-            lambda service=service: [(kind, value[:40]) for kind, value in stream.dead(service)],
-        )
+        await _until_dead(stream, service, sorted((kind, message.value) for kind, message in messages))
     assert await stream.defects() == {}
+
+
+async def _until_dead(stream: Stream, service: str, wanted: list[tuple[str, bytes]]) -> None:
+    await stream.tap.until(
+        lambda: sorted(stream.dead(service)) == wanted,
+        lambda: [(kind, value[:40]) for kind, value in stream.dead(service)],
+    )
 
 
 async def test_the_account_of_it_all(stream: Stream) -> None:

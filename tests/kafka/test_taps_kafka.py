@@ -5,7 +5,7 @@ import itertools
 import time
 from contextlib import aclosing
 
-import aiokafka  # type: ignore[import-untyped]
+import aiokafka
 import pytest
 import pytest_asyncio
 

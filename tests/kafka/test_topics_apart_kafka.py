@@ -15,7 +15,8 @@ from services.core.ledger.budget_bound import prior
 from services.core.messages import OutgoingRecord
 from services.ledger import open_ledger
 from tests.chaos.questions import questions
-from tests.kafka.stream import Stream, ask_until, case_ids, running
+from tests.kafka.stream import Stream, case_ids, running
+from tests.kafka.tap import ask_until
 from tests.kafka.test_router_kafka import ROUTED, Work
 from tests.strategies import recipe
 

@@ -4,7 +4,7 @@ import asyncio
 import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -36,7 +36,7 @@ class FakeClock:
 class Store(Protocol):
     """A place that stores a ledger."""
 
-    def ledger(self, clock: Callable[[], float] | None = None) -> "asynccontextmanager[Ledger]":
+    def ledger(self, clock: Callable[[], float] | None = None) -> AbstractAsyncContextManager[Ledger]:
         """Open the ledger, like another process; without a clock it uses its own."""
         ...
 

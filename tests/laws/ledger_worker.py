@@ -8,6 +8,7 @@ import random
 import sys
 import time
 
+from services.contracts.base import CallId
 from services.contracts.case import Usage
 from services.core.ledger.calls import Reply
 from services.core.ledger.ports import Done, Mine
@@ -17,7 +18,7 @@ BATCH = 5
 
 
 async def main(url: str, owner: str, calls: int, lease_s: float, work_s: float) -> None:
-    left = [f"call-{number}" for number in range(calls)]
+    left = [CallId(f"call-{number}") for number in range(calls)]
     async with open_ledger(url) as ledger:
         while left:
             random.shuffle(left)
@@ -27,11 +28,11 @@ async def main(url: str, owner: str, calls: int, lease_s: float, work_s: float) 
                 await asyncio.sleep(0.05)
 
 
-def batches(call_ids: list[str]) -> list[list[str]]:
+def batches(call_ids: list[CallId]) -> list[list[CallId]]:
     return [call_ids[start : start + BATCH] for start in range(0, len(call_ids), BATCH)]
 
 
-async def take(ledger: Ledger, call_ids: list[str], owner: str, lease_s: float, work_s: float) -> set[str]:
+async def take(ledger: Ledger, call_ids: list[CallId], owner: str, lease_s: float, work_s: float) -> set[CallId]:
     """Claim calls and make the leased ones; returns the ids of finished calls."""
     asked = time.monotonic()
     claims = await ledger.calls.claim(call_ids, owner=owner, lease_s=lease_s)

@@ -27,8 +27,9 @@ class Place(Protocol):
     """Where the laws are to hold. Each test has a topic and a group of its own, both `topic`."""
 
     topic: str
-    sink: Sink
 
+    @property
+    def sink(self) -> Sink: ...
     def source(self) -> Source: ...
     async def read(self) -> list[ConsumedRecord]: ...
     async def disturb(self, source: Source) -> None:

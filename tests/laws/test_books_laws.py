@@ -5,12 +5,17 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from services.contracts.base import CallId, CaseId, RecipeId
 from services.contracts.case import Usage
 from services.core.ledger.calls import Reply
 from services.core.ledger.ports import Done, Elsewhere, Mine
 from services.core.messages import Position
 from services.ledger import Ledger
 from tests.laws.conftest import FakeClock
+
+RUNNING = CallId("running")
+CALL_1 = CallId("call-1")
+CALL_3 = CallId("call-3")
 
 A, B = "worker-a", "worker-b"
 REPLY = Reply("It is β-lactam.\nFinal answer: B", "stop", Usage(prompt=70, completion=9, cached=64), "hm\x00 ☤")
@@ -22,13 +27,15 @@ HERE, THERE = Position("question-submitted", 0, 7), Position("question-submitted
 async def old_and_new(ledger: Ledger, clock) -> Ledger:
     """A ledger with an 'old' one of each kind, which ended 100 s ago, and a 'new' one, which ended just now."""
     for name, position in (("old", HERE), ("new", THERE)):
-        await ledger.calls.claim([name, f"left-{name}"], owner=A, lease_s=1)
-        await ledger.calls.complete({name: REPLY}, owner=A)
+        await ledger.calls.claim([CallId(name), CallId(f"left-{name}")], owner=A, lease_s=1)
+        await ledger.calls.complete({CallId(name): REPLY}, owner=A)
         for place in (position, Position(name, 1, 1)):
-            await ledger.admissions.admit(f"case-{name}", named=None, current="recipe-1", life=0, position=place)
+            await ledger.admissions.admit(
+                CaseId(f"case-{name}"), named=None, current=RecipeId("recipe-1"), life=0, position=place
+            )
         await ledger.attempts.open_attempt("verifier", position, owner=A)
         if name == "old":
-            await ledger.calls.claim(["running"], owner=A, lease_s=1_000)
+            await ledger.calls.claim([RUNNING], owner=A, lease_s=1_000)
             clock.pass_(100)
     return ledger
 
@@ -46,19 +53,19 @@ async def test_pruning_drops_old_rows(old_and_new: Ledger, clock) -> None:
 async def test_pruning_keeps_new_rows_and_live_leases(old_and_new: Ledger, clock) -> None:
     """A young call is still done, a lease that runs still runs, a young attempt and admission still stand."""
     await old_and_new.books.prune(50)
-    assert await old_and_new.calls.claim(["new"], owner=B, lease_s=1) == [Done(REPLY)]
-    assert await old_and_new.calls.claim(["running"], owner=B, lease_s=1) == [Elsewhere(900)]
-    assert await old_and_new.calls.claim(["old", "left-old"], owner=B, lease_s=1) == [Mine(1), Mine(1)]
+    assert await old_and_new.calls.claim([CallId("new")], owner=B, lease_s=1) == [Done(REPLY)]
+    assert await old_and_new.calls.claim([RUNNING], owner=B, lease_s=1) == [Elsewhere(900)]
+    assert await old_and_new.calls.claim([CallId("old"), CallId("left-old")], owner=B, lease_s=1) == [Mine(1), Mine(1)]
     assert await old_and_new.attempts.open_attempt("verifier", THERE, owner=B) == 1
     assert (
-        await old_and_new.admissions.admit("case-new", named=None, current="", life=0, position=THERE)
+        await old_and_new.admissions.admit(CaseId("case-new"), named=None, current=RecipeId(""), life=0, position=THERE)
     ).verdict == "same"
 
 
 async def test_pruning_many_rows_takes_many_transactions_and_misses_none(ledger: Ledger, clock) -> None:
     """More rows than one step takes, of which some are young."""
     for batch in range(3):
-        calls = [f"call-{batch}-{n}" for n in range(700)]
+        calls = [CallId(f"call-{batch}-{n}") for n in range(700)]
         await ledger.calls.claim(calls, owner=A, lease_s=1)
         await ledger.calls.complete(dict.fromkeys(calls, OTHER), owner=A)
         clock.pass_(10)
@@ -68,10 +75,10 @@ async def test_pruning_many_rows_takes_many_transactions_and_misses_none(ledger:
 
 async def test_history_is_in_order_of_time(ledger: Ledger, clock) -> None:
     """Oldest first, whatever the ids."""
-    for name in ("z", "a", "m"):
+    for name in map(CallId, ("z", "a", "m")):
         clock.pass_(1)
         await ledger.calls.claim([name], owner=A, lease_s=60)
-    for name in ("m", "z", "a"):
+    for name in map(CallId, ("m", "z", "a")):
         clock.pass_(1)
         await ledger.calls.complete({name: REPLY}, owner=A)
     assert [row.call_id for row in await ledger.books.claims()] == ["z", "a", "m"]
@@ -90,12 +97,12 @@ async def test_closing_finishes_pending_requests(store) -> None:
 
 async def test_live_leases_are_counted_by_owner(ledger: Ledger, clock: FakeClock) -> None:
     assert await ledger.books.under_way() == {}
-    await ledger.calls.claim(["call-1", "call-2"], owner="a", lease_s=10)
-    await ledger.calls.claim(["call-3"], owner="b", lease_s=60)
+    await ledger.calls.claim([CALL_1, CallId("call-2")], owner="a", lease_s=10)
+    await ledger.calls.claim([CALL_3], owner="b", lease_s=60)
     assert await ledger.books.under_way() == {"a": 2, "b": 1}
-    await ledger.calls.release(["call-1"], owner="a")
+    await ledger.calls.release([CALL_1], owner="a")
     assert await ledger.books.under_way() == {"a": 1, "b": 1}
     clock.pass_(20)
     assert await ledger.books.under_way() == {"b": 1}
-    await ledger.calls.complete({"call-3": REPLY}, owner="b")
+    await ledger.calls.complete({CALL_3: REPLY}, owner="b")
     assert await ledger.books.under_way() == {}

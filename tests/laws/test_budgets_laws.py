@@ -3,39 +3,46 @@
 import asyncio
 from contextlib import AsyncExitStack
 
-from services.contracts.case import Usage
+from services.contracts.base import CallId, CaseId, RecipeId, WorkId
+from services.contracts.case import Stage, Usage
 from services.core.ledger.calls import Failure, Reply
 from services.core.ledger.spending import SETTLED_ENOUGH, BudgetState, Price, Spending
 from services.ledger import Ledger
 from tests.laws.conftest import FakeClock, Store
+
+CALL_1 = CallId("call-1")
+CALL_2 = CallId("call-2")
+WORK_1 = WorkId("work-1")
 
 REPLY = Reply("B", "stop", Usage(prompt=1_000, completion=500, cached=200))
 ONE = 2_000_000
 """Cost of REPLY by `price`, in nano-USD."""
 
 
-def price(case: str = "case-1", stage: str = "generate") -> Price:
-    return Price(case, "qwen", stage, price_in=1.0, price_out=2.0)
+def price(case: str = "case-1", stage: Stage = "generate") -> Price:
+    return Price(CaseId(case), "qwen", stage, price_in=1.0, price_out=2.0)
 
 
 async def reserve(ledger: Ledger, number: int, prior: int) -> bool:
-    return await ledger.budgets.reserve(f"case-{number}", f"work-{number}", 0, recipe_id="r", prior_nano_usd=prior)
+    return await ledger.budgets.reserve(
+        CaseId(f"case-{number}"), WorkId(f"work-{number}"), 0, recipe_id=RecipeId("r"), prior_nano_usd=prior
+    )
 
 
 async def pay(ledger: Ledger, number: int, calls: int, *, first: int = 0) -> None:
     """Complete calls of a case, each at ONE."""
     for call in range(first, first + calls):
-        call_id = f"call-{number}-{call}"
+        call_id = CallId(f"call-{number}-{call}")
         await ledger.calls.complete({call_id: REPLY}, owner="a", prices={call_id: price(f"case-{number}")})
 
 
 async def test_a_call_is_charged_once_also_if_two_owners_complete_it(ledger: Ledger) -> None:
     assert await ledger.budgets.spendings() == []
-    prices = {"call-1": price(), "call-2": price(stage="verify")}
+    prices = {CALL_1: price(), CALL_2: price(stage="verify")}
     failed = Failure("refused", Usage(prompt=10))
-    await ledger.calls.complete({"call-1": REPLY, "call-2": failed}, owner="a", prices=prices)
+    await ledger.calls.complete({CALL_1: REPLY, CALL_2: failed}, owner="a", prices=prices)
     for owner in ("a", "b"):
-        await ledger.calls.complete({"call-1": REPLY, "call-2": failed}, owner=owner, prices=prices)
+        await ledger.calls.complete({CALL_1: REPLY, CALL_2: failed}, owner=owner, prices=prices)
     assert await ledger.budgets.spendings() == [
         Spending("qwen", "generate", 1, REPLY.usage, ONE),
         Spending("qwen", "verify", 1, failed.usage, 10_000),
@@ -44,18 +51,18 @@ async def test_a_call_is_charged_once_also_if_two_owners_complete_it(ledger: Led
 
 
 async def test_a_call_without_a_price_is_not_charged(ledger: Ledger) -> None:
-    await ledger.calls.complete({"call-1": REPLY}, owner="an older worker")
+    await ledger.calls.complete({CALL_1: REPLY}, owner="an older worker")
     assert await ledger.budgets.spendings() == []
 
 
 async def test_pruning_does_not_change_spending_or_open_reservations(ledger: Ledger, clock: FakeClock) -> None:
     await pay(ledger, 1, 2)
     assert await reserve(ledger, 1, 9 * ONE)
-    await ledger.budgets.settle("work-2", 0)
+    await ledger.budgets.settle(WorkId("work-2"), 0)
     clock.pass_(1_000)
     assert await ledger.books.prune(10) == 2
     assert await ledger.budgets.state() == BudgetState(None, 2 * ONE, 9 * ONE, 1, waiting=False)
-    await ledger.budgets.settle("work-1", 0)
+    await ledger.budgets.settle(WORK_1, 0)
     assert (await ledger.budgets.state()).reserved_nano_usd == 0
 
 
@@ -87,8 +94,8 @@ async def test_a_case_spends_from_its_reservation(ledger: Ledger) -> None:
     assert await ledger.budgets.state() == BudgetState(None, 4 * ONE, 0, 1, waiting=False), (
         "it cost more than its estimate"
     )
-    await ledger.budgets.settle("work-1", 0)
-    await ledger.budgets.settle("work-1", 0)
+    await ledger.budgets.settle(WORK_1, 0)
+    await ledger.budgets.settle(WORK_1, 0)
     assert await ledger.budgets.state() == BudgetState(None, 4 * ONE, 0, 0, waiting=False)
 
 
@@ -97,13 +104,13 @@ async def test_settling_returns_the_rest_of_a_reservation(ledger: Ledger) -> Non
     await reserve(ledger, 1, 3 * ONE)
     await pay(ledger, 1, 1)
     assert not await reserve(ledger, 2, 2 * ONE)
-    await ledger.budgets.settle("work-1", 0)
+    await ledger.budgets.settle(WORK_1, 0)
     assert await reserve(ledger, 2, 2 * ONE)
 
 
 async def test_a_settled_case_reserves_nothing(ledger: Ledger) -> None:
     """Its end was consumed before its admission was redelivered."""
-    await ledger.budgets.settle("work-1", 0)
+    await ledger.budgets.settle(WORK_1, 0)
     await ledger.budgets.set_limit(0)
     assert await reserve(ledger, 1, ONE)
     assert (await ledger.budgets.state()).open == 0
@@ -114,17 +121,19 @@ async def test_the_estimate_is_the_mean_of_enough_settled_cases(ledger: Ledger) 
         await reserve(ledger, number, 100 * ONE)
         await pay(ledger, number, 1 + number % 2)
         assert (await ledger.budgets.state()).reserved_nano_usd == (100 - 1 - number % 2) * ONE
-        await ledger.budgets.settle(f"work-{number}", 0)
+        await ledger.budgets.settle(WorkId(f"work-{number}"), 0)
     await reserve(ledger, 99, 100 * ONE)
     assert (await ledger.budgets.state()).reserved_nano_usd == 3 * ONE // 2
-    await ledger.budgets.reserve("case-99", "work-other", 0, recipe_id="another", prior_nano_usd=100 * ONE)
+    await ledger.budgets.reserve(
+        CaseId("case-99"), WorkId("work-other"), 0, recipe_id=RecipeId("another"), prior_nano_usd=100 * ONE
+    )
     assert (await ledger.budgets.state()).reserved_nano_usd == 100 * ONE + 3 * ONE // 2
 
 
 async def test_concurrent_workers_reserve_no_more_than_the_limit(store: Store) -> None:
     """Four workers, each with its own connection, reserve and pay as fast as they can."""
     async with AsyncExitStack() as stack:
-        ledgers = [await stack.enter_async_context(store.ledger()) for _ in range(4)]
+        ledgers: list[Ledger] = [await stack.enter_async_context(store.ledger()) for _ in range(4)]
         await ledgers[0].budgets.set_limit(20 * ONE)
 
         async def work(ledger: Ledger, worker: int) -> int:

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from services.contracts.base import CallId
 from services.core.errors import LedgerAway
 from services.core.ledger.calls import Failure
 from services.core.ledger.ports import Done, Mine
@@ -13,6 +14,9 @@ from services.ledger import LedgerUnusable, open_ledger
 from services.ledger.memory.ledger import memory_ledger
 from services.ledger.memory.server import MemoryServer
 from services.ledger.valkey import server as valkey_server
+
+CALL_1 = CallId("call-1")
+CALL_2 = CallId("call-2")
 
 A, B = "worker-a", "worker-b"
 
@@ -22,16 +26,16 @@ async def test_a_valkey_server_that_restarts(own_valkey) -> None:
     scripts."""
     server = own_valkey("--appendfsync", "always")
     async with open_ledger(server.url) as ledger:
-        assert await ledger.calls.claim(["call-1", "call-2"], owner=A, lease_s=60) == [Mine(60), Mine(60)]
-        await ledger.calls.complete({"call-1": Failure("kept")}, owner=A)
+        assert await ledger.calls.claim([CALL_1, CALL_2], owner=A, lease_s=60) == [Mine(60), Mine(60)]
+        await ledger.calls.complete({CALL_1: Failure("kept")}, owner=A)
         server.stop()
         for _ in range(2):
             with pytest.raises(LedgerAway, match=server.url):
-                await ledger.calls.claim(["call-1"], owner=B, lease_s=60)
+                await ledger.calls.claim([CALL_1], owner=B, lease_s=60)
         server.start()
-        claims = await asyncio.gather(*(ledger.calls.claim(["call-1"], owner=B, lease_s=60) for _ in range(40)))
+        claims = await asyncio.gather(*(ledger.calls.claim([CALL_1], owner=B, lease_s=60) for _ in range(40)))
         assert claims == [[Done(Failure("kept"))]] * 40
-        assert await ledger.calls.renew(["call-2"], owner=A, lease_s=60) == [True]
+        assert await ledger.calls.renew([CALL_2], owner=A, lease_s=60) == [True]
 
 
 async def test_a_valkey_server_that_does_not_answer(own_valkey, monkeypatch) -> None:
@@ -41,12 +45,12 @@ async def test_a_valkey_server_that_does_not_answer(own_valkey, monkeypatch) -> 
     server = own_valkey()
     async with open_ledger(server.url) as ledger:
         os.kill(server.pid, signal.SIGSTOP)
-        asked = (ledger.calls.claim([f"call-{n}"], owner=A, lease_s=60) for n in range(40))
+        asked = (ledger.calls.claim([CallId(f"call-{n}")], owner=A, lease_s=60) for n in range(40))
         async with asyncio.timeout(4):  # sequentially they would take 12 s
             answers = await asyncio.gather(*asked, return_exceptions=True)
         os.kill(server.pid, signal.SIGCONT)
         assert {type(answer) for answer in answers} == {LedgerAway}
-        assert await ledger.calls.claim(["call-other"], owner=B, lease_s=60) == [Mine(60)]
+        assert await ledger.calls.claim([CallId("call-other")], owner=B, lease_s=60) == [Mine(60)]
 
 
 async def test_a_valkey_server_with_no_memory_left(own_valkey) -> None:
@@ -55,9 +59,9 @@ async def test_a_valkey_server_with_no_memory_left(own_valkey) -> None:
     async with open_ledger(server.url) as ledger:
         server.ask("CONFIG", "SET", "maxmemory", "1")
         with pytest.raises(LedgerAway, match="memory"):
-            await ledger.calls.complete({"call-1": Failure("x")}, owner=A)
+            await ledger.calls.complete({CALL_1: Failure("x")}, owner=A)
         server.ask("CONFIG", "SET", "maxmemory", "0")
-        assert await ledger.calls.complete({"call-1": Failure("x")}, owner=A) == [Failure("x")]
+        assert await ledger.calls.complete({CALL_1: Failure("x")}, owner=A) == [Failure("x")]
 
 
 async def test_a_valkey_server_that_evicts_is_refused(own_valkey) -> None:
@@ -68,7 +72,7 @@ async def test_a_valkey_server_that_evicts_is_refused(own_valkey) -> None:
             pass
     server.ask("ACL", "SETUSER", "default", "-config")
     async with open_ledger(server.url) as ledger:
-        assert await ledger.calls.claim(["call-1"], owner=A, lease_s=1) == [Mine(1)]
+        assert await ledger.calls.claim([CALL_1], owner=A, lease_s=1) == [Mine(1)]
 
 
 @pytest.mark.parametrize("url", ["valkey://127.0.0.1:1/0", "redis://:secret@127.0.0.1:1/0", "unix:///nowhere/s"])
@@ -97,7 +101,7 @@ async def test_memory_can_be_away_too() -> None:
     ledger = memory_ledger(server)
     server.away = "as set by the test"
     with pytest.raises(LedgerAway, match="as set by the test"):
-        await ledger.calls.claim(["call-1"], owner=A, lease_s=1)
+        await ledger.calls.claim([CALL_1], owner=A, lease_s=1)
     server.away = None
     async with open_ledger("memory://") as other:
         assert await other.books.claims() == await ledger.books.claims() == []

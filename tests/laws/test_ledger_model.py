@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from services.core.ledger.calls import Failure, Outcome
-from services.core.ledger.ports import Admission, Done, Elsewhere, Mine
+from services.core.ledger.ports import Done, Elsewhere, Mine
 from services.core.messages import Position
+from tests.laws.conftest import FakeClock, Store
 
 owners = st.sampled_from(["a", "b", "c c"])
 calls = st.lists(st.sampled_from(["call-1", "call-2", "call-3", "call-4"]), max_size=4)
@@ -59,7 +60,7 @@ class Model:
 class LedgerMachine(RuleBasedStateMachine):
     """Asks ledger and model the same, and compares."""
 
-    def __init__(self, store, clock) -> None:
+    def __init__(self, store: Store, clock: FakeClock) -> None:
         super().__init__()
         self.store, self.clock, self.model = store, clock, Model()
         self.runner, self.stack = asyncio.Runner(), AsyncExitStack()
@@ -149,7 +150,8 @@ class LedgerMachine(RuleBasedStateMachine):
         known = [it for it in self.model.submissions if it.key == key]
         first = next((it for it in known if it.first), None)
         verdict = "first" if first is None else "same" if first.position == at else "duplicate"
-        assert admission == Admission(verdict, first.recipe if first else named or current)
+        recipe_id = first.recipe if first else named or current
+        assert (admission.verdict, admission.recipe_id, admission.refusal) == (verdict, recipe_id, None)
         if first is None:
             self.model.submissions = [it for it in self.model.submissions if (it.key, it.position) != (key, at)]
         if first is None or at not in [it.position for it in known]:
@@ -180,7 +182,7 @@ class LedgerMachine(RuleBasedStateMachine):
         model.done = [it for it in model.done if it[0] >= cutoff]
         model.leases = [it for it in model.leases if it.until >= cutoff]
         model.submissions = [it for it in model.submissions if it.at >= cutoff]
-        latest = {}
+        latest: dict[tuple[str, Position], float] = {}
         for (service, at, _), opened in model.attempts.items():
             latest[service, at] = max(opened, latest.get((service, at), 0))
         model.attempts = {key: it for key, it in model.attempts.items() if latest[key[:2]] >= cutoff}
@@ -221,4 +223,9 @@ def test_any_sequence_of_requests_does_what_the_model_does(store, clock) -> None
     examples = settings(
         max_examples=50, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck), database=None
     )
-    run_state_machine_as_test(lambda: LedgerMachine(store, clock), settings=examples)
+
+    class Machine(LedgerMachine):
+        def __init__(self) -> None:
+            super().__init__(store, clock)
+
+    run_state_machine_as_test(Machine, settings=examples)

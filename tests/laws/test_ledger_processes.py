@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.core.ledger.calls import Reply
-from services.core.ledger.ports import ClaimRow
+from services.core.ledger.ports import CallRow, ClaimRow
 
 CALLS = 60
 LEASE_S = 3.0
@@ -66,7 +66,7 @@ class Run:
 
     begun: list[Begun]
     claims: list[ClaimRow]
-    calls: list
+    calls: list[CallRow]
     exits: dict[str, int]
 
     def leases(self, call_id: str) -> list[ClaimRow]:

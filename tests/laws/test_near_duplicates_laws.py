@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from services.contracts.base import RecipeId
 from services.contracts.question import Question
 from services.contracts.refused import Match
 from services.core.case import ids
@@ -37,14 +38,14 @@ async def admit(
     *,
     refusal: Refusal | None = None,
     threshold: float | None = 0.85,
-    named: str | None = None,
+    named: RecipeId | None = None,
     life: int = 0,
 ) -> Admission:
     case_id = ids.case_id(asked)
     return await ledger.admissions.admit(
         case_id,
         named=named,
-        current="recipe-1",
+        current=RecipeId("recipe-1"),
         life=life,
         position=Position("question-submitted", offset % 4, offset),
         refusal=refusal,
@@ -96,14 +97,14 @@ async def test_a_refused_question_is_not_compared_with_later_ones(ledger: Ledger
 async def test_a_question_is_not_compared_with_itself(ledger: Ledger) -> None:
     """Submitted again for another recipe, it is admitted."""
     await admit(ledger, ORIGINAL, 1)
-    again = await admit(ledger, ORIGINAL, 2, named="recipe-2")
+    again = await admit(ledger, ORIGINAL, 2, named=RecipeId("recipe-2"))
     assert (again.verdict, again.refusal) == ("first", None)
 
 
 async def test_a_redrive_is_admitted_and_compared_with_later_ones(ledger: Ledger) -> None:
     await admit(ledger, ORIGINAL, 1)
     assert (await admit(ledger, COPY, 2, life=1)).refusal is None
-    assert (await admit(ledger, COPY, 3, named="recipe-2")).refusal is None, "it was admitted before"
+    assert (await admit(ledger, COPY, 3, named=RecipeId("recipe-2"))).refusal is None, "it was admitted before"
 
 
 async def test_without_a_candidate_nothing_is_compared(ledger: Ledger) -> None:

@@ -14,6 +14,7 @@ import valkey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.contracts.base import CaseId
 from services.contracts.topics import CASE_ACCEPTED, QUESTION_ADMITTED, QUESTION_SUBMITTED, RECORD_COMPLETED
 from services.core.errors import LedgerAway
 from services.core.status.case_status import CaseEvent, CaseHistory
@@ -24,6 +25,8 @@ from services.ledger.sqlite.status import SqliteStatusStore
 from services.ledger.valkey.status import ValkeyStatusStore
 from tests.laws.conftest import FakeClock, ValkeyProcess
 from tests.sightings import BEGUN_MS, record, sighting, sightings
+
+CASE_1 = CaseId("case-1")
 
 Open = Callable[[], AbstractAsyncContextManager[StatusStore]]
 KINDS = ["memory", "sqlite", "valkey"]
@@ -60,7 +63,7 @@ async def store(opened: Open) -> AsyncIterator[StatusStore]:
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_store_agrees_with_the_pure_values(opened: Open, found: list[CaseEvent]) -> None:
     async with opened() as store:
-        known = {name: await store.case(name) or CaseHistory(name) for name in ("case-1", "case-2")}
+        known = {name: await store.case(name) or CaseHistory(name) for name in (CaseId("case-1"), CaseId("case-2"))}
         before = await store.tally(BEGUN_MS)
         for each in found:
             await store.observe([each])
@@ -85,7 +88,7 @@ async def test_the_store_agrees_with_the_pure_values(opened: Open, found: list[C
 
 
 async def test_a_new_store_is_empty(store: StatusStore) -> None:
-    assert await store.case("case-1") is None
+    assert await store.case(CASE_1) is None
     assert await store.published() is None
     assert await store.latest(Filter(), limit=5) == []
     tally = await store.tally(BEGUN_MS)
@@ -130,7 +133,7 @@ async def test_pruning_drops_old_ended_cases_and_keeps_counts(store: StatusStore
     assert await store.prune(101) == 0
     before = await store.tally(BEGUN_MS)
     assert await store.prune(99) == 1
-    assert await store.case("case-1") is None
+    assert await store.case(CASE_1) is None
     assert await store.tally(BEGUN_MS) == before
     assert [each.case_id for each in await store.latest(Filter(), limit=9)] == ["open"]
 
@@ -222,6 +225,6 @@ async def test_an_unavailable_store_raises_ledger_away(
 
 def test_a_repeat_in_another_slice_moves_the_rate() -> None:
     late = sighting(QUESTION_ADMITTED, written_ms=BEGUN_MS + 60_000, offset=1)
-    case, _ = CaseHistory("case-1").with_([late])
+    case, _ = CaseHistory(CASE_1).with_([late])
     _, delta = case.with_([replace(late, written_ms=BEGUN_MS)])
     assert sorted(delta.slices.values()) == [-1, 1]

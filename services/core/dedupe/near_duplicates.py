@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final
 
-from datasketch import MinHash  # type: ignore[import-untyped]
+from datasketch import MinHash
 
 from services.contracts.question import Question
 from services.core.dedupe.minhash import BYTES, OPTIONS, WHOLE, Candidate, Sketch

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Final, Literal, cast
 
-import ijson  # type: ignore[import-untyped]
-import pyarrow as pa  # type: ignore[import-untyped]
+import ijson
+import pyarrow as pa
 
 from services.core.case.sizes import QUESTION_BYTES
 from services.importers.rows import Row, Unfit

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from io import BufferedReader, BytesIO, RawIOBase
 from typing import IO, Any, Final, Literal, cast
 
-import ijson  # type: ignore[import-untyped]
+import ijson
 
 from services.importers.readers.finite import Finite
 from services.importers.rows import Refused, Row, Unfit

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from services.contracts.base import CaseId
 from services.contracts.case import FinishReason
 
 CHARACTERS_A_TOKEN = 4
@@ -21,7 +22,7 @@ class Ask:
 
     stage: str
     """The header X-Stage: what the call is for; empty: a plain chat."""
-    case_id: str
+    case_id: CaseId
     """The header X-Case-Id: which question it is about."""
     prompt: str
     seed: int

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from services.contracts.base import CaseId
 from services.contracts.question import Question
 from services.core.case.answers import stated
 from services.llm.scripted import known, texts
@@ -30,7 +31,9 @@ class Recording:
 class RecordedAuthor:
     """Draws among a question's recordings by the request's seed. What it has no recording of is in another's hands."""
 
-    def __init__(self, recordings: Mapping[str, Sequence[Recording]], questions: Mapping[str, Question], *, seed: int):
+    def __init__(
+        self, recordings: Mapping[str, Sequence[Recording]], questions: Mapping[CaseId, Question], *, seed: int
+    ):
         self._recordings = recordings
         self._questions = questions
         self._seed = seed
@@ -67,7 +70,7 @@ class RecordedAuthor:
         return right if right and fraction("right", *key) < PREFER_RIGHT else others
 
 
-def load(folder: Path, *, seed: int) -> tuple[dict[str, Question], RecordedAuthor]:
+def load(folder: Path, *, seed: int) -> tuple[dict[CaseId, Question], RecordedAuthor]:
     """Questions and recordings of a data folder (questions.jsonl.gz, recordings.jsonl.gz). Raises OSError,
     ValueError."""
     questions = known.questions(folder / "questions.jsonl.gz")

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from services.contracts.base import CaseId
 from services.contracts.case import FinishReason
 from services.contracts.question import Question
 from services.core.case.answers import stated
@@ -30,7 +31,7 @@ class Script:
     """What the server says to a request: a pure function of the request, the fault in its reply, and the server's
     seed. The notes say what the text truly holds."""
 
-    def __init__(self, questions: Mapping[str, Question], author: Author, *, seed: int) -> None:
+    def __init__(self, questions: Mapping[CaseId, Question], author: Author, *, seed: int) -> None:
         self._questions = questions
         self._author = author
         self._seed = seed

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from services.contracts.base import CaseId
 from services.contracts.question import Question
 from services.core.case.answers import stated
 from services.llm.scripted import texts
@@ -36,7 +37,7 @@ class ScriptedAuthor:
     """Writes by the script. Each known question has a difficulty: they are ranked by a seeded number and shared out, so
     that thirty questions hold some of each."""
 
-    def __init__(self, known: Mapping[str, Question], *, seed: int, reply_bytes: int = 0) -> None:
+    def __init__(self, known: Mapping[CaseId, Question], *, seed: int, reply_bytes: int = 0) -> None:
         self._known = known
         self._seed = seed
         self._reply_bytes = reply_bytes
@@ -67,7 +68,7 @@ class ScriptedAuthor:
         return pick([letter for letter in question.options if letter != question.answer], "wrong", *key)
 
 
-def _shared_out(known: Mapping[str, Question], seed: int) -> dict[str, Difficulty]:
+def _shared_out(known: Mapping[CaseId, Question], seed: int) -> dict[str, Difficulty]:
     ranked = sorted(known, key=lambda case_id: fraction(seed, "difficulty", case_id))
     return {case_id: _at((rank + 0.5) / len(ranked)) for rank, case_id in enumerate(ranked)}
 

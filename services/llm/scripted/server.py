@@ -12,6 +12,7 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
+from services.contracts.base import CaseId
 from services.contracts.codec import explain
 from services.llm.scripted import faults
 from services.llm.scripted.asks import CHARACTERS_A_TOKEN, JUDGED_BEGIN, JUDGES, Ask, Said
@@ -102,7 +103,7 @@ class ScriptedServer:
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         headers = request.headers
-        stage, case_id = headers.get("X-Stage", ""), headers.get("X-Case-Id", "")
+        stage, case_id = headers.get("X-Stage", ""), CaseId(headers.get("X-Case-Id", ""))
         call_id, _, attempt = headers.get("X-Request-Id", "").partition(".")
         if call_id == PROBE:
             stage = ""
@@ -118,7 +119,7 @@ class ScriptedServer:
         self._log.end(entry, answer.status, answer.notes)
         return response
 
-    async def _answer(self, data: bytes, stage: str, case_id: str, entry: Entry, fault: Fault | None) -> Answer:
+    async def _answer(self, data: bytes, stage: str, case_id: CaseId, entry: Entry, fault: Fault | None) -> Answer:
         try:
             chat = orjson.loads(data)
             ask = _ask(chat, stage, case_id)
@@ -174,7 +175,7 @@ class ScriptedServer:
         return web.Response()
 
 
-def _ask(chat: dict[str, Any], stage: str, case_id: str) -> Ask:
+def _ask(chat: dict[str, Any], stage: str, case_id: CaseId) -> Ask:
     if chat.get("stream") or not chat["messages"]:
         raise ValueError("streaming isn't scripted, nor is silence")
     form = chat.get("response_format") or {}

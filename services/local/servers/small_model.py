@@ -120,7 +120,7 @@ def weights() -> Path:
 
 def serve(*, port: int, slots: int, context: int, threads: int) -> None:
     """Serves in this process until SIGTERM or SIGINT."""
-    import xllamacpp  # type: ignore[import-untyped]  # only the child loads it
+    import xllamacpp  # only the child loads it
 
     ends = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before the server's threads: they inherit it

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import faust
-import faust._cython.streams  # type: ignore[import-not-found] # the pure one acknowledges stale events it skips
+import faust._cython.streams  # the pure one acknowledges stale events it skips
 from faust.transport.drivers import aiokafka as driver
 from pydantic import SecretStr
 

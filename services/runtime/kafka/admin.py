@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import aiokafka  # type: ignore[import-untyped]
-from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]
+import aiokafka
+from aiokafka.admin import AIOKafkaAdminClient
 
 from services.contracts.topics import topics
 from services.core.errors import BrokerAway

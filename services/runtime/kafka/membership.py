@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import aiokafka  # type: ignore[import-untyped]
+import aiokafka
 import structlog
-from aiokafka.errors import (  # type: ignore[import-untyped]
+from aiokafka.errors import (
     IllegalGenerationError,
     OffsetMetadataTooLargeError,
     RebalanceInProgressError,

@@ -10,13 +10,13 @@ read by the one in Python.
 from collections.abc import Iterator
 from typing import Any
 
-from aiokafka.consumer import fetcher  # type: ignore[import-untyped]
-from aiokafka.record import memory_records  # type: ignore[import-untyped]
-from aiokafka.record.default_records import (  # type: ignore[import-untyped]
+from aiokafka.consumer import fetcher
+from aiokafka.record import memory_records
+from aiokafka.record.default_records import (
     DefaultRecordBatch,
     _DefaultRecordBatchPy,
 )
-from aiokafka.record.util import decode_varint_py  # type: ignore[import-untyped]
+from aiokafka.record.util import decode_varint_py
 
 
 class _Bytes(bytearray):

@@ -10,9 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import aiokafka  # type: ignore[import-untyped]
+import aiokafka
 import structlog
-from aiokafka.abc import ConsumerRebalanceListener  # type: ignore[import-untyped]
+from aiokafka.abc import ConsumerRebalanceListener
 
 from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord

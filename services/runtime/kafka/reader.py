@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiokafka  # type: ignore[import-untyped]
+import aiokafka
 
 from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord, Position

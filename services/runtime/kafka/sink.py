@@ -7,10 +7,10 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-import aiokafka  # type: ignore[import-untyped]
+import aiokafka
 import structlog
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError  # type: ignore[import-untyped]
-from aiokafka.record import default_records  # type: ignore[import-untyped]
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.record import default_records
 
 from services.contracts.dead import DEAD_LETTER_HEADER
 from services.core.errors import BrokerAway, Dead

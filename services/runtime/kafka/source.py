@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-import aiokafka  # type: ignore[import-untyped]
+import aiokafka
 import structlog
-from aiokafka.abc import ConsumerRebalanceListener  # type: ignore[import-untyped]
-from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import KafkaError
 
 from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from services.contracts.base import CallId
 from services.contracts.case import Usage
 from services.core.ledger.calls import Reply
 from services.core.ledger.ports import CallRow, ClaimRow
@@ -11,7 +12,7 @@ from tests.chaos.causes import Cause, Life, Outage, Pause, Repeat, against_ledge
 LEASE_S = 15.0
 A, A_PID = "generator-1-generator-101-aaaa", 101
 B, B_PID = "generator-2-generator-202-bbbb", 202
-CALL = "call-1"
+CALL = CallId("call-1")
 OLD, NEW = 1, 2
 """Processes of the model server."""
 

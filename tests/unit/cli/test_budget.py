@@ -12,10 +12,13 @@ from services import recipes
 from services.cli.__main__ import app
 from services.cli.console import Failed
 from services.cli.watch import budget
+from services.contracts.base import CallId, CaseId, RecipeId, WorkId
 from services.contracts.case import Usage
 from services.core.ledger.calls import Reply
 from services.core.ledger.spending import Price
 from services.ledger import open_ledger
+
+CALL_1 = CallId("call-1")
 
 
 @pytest.fixture
@@ -54,10 +57,12 @@ def test_set_raise_clear(url: str) -> None:
 
 async def pay_and_wait(url: str) -> None:
     async with open_ledger(url) as ledger:
-        price = Price("case-1", "qwen", "generate", 1.0, 2.0)
+        price = Price(CaseId("case-1"), "qwen", "generate", 1.0, 2.0)
         reply = Reply("", "stop", Usage(prompt=1_000_000, completion=500_000, cached=10))
-        await ledger.calls.complete({"call-1": reply}, owner="a", prices={"call-1": price})
-        assert not await ledger.budgets.reserve("case-2", "work-2", 0, recipe_id="r", prior_nano_usd=1)
+        await ledger.calls.complete({CALL_1: reply}, owner="a", prices={CALL_1: price})
+        assert not await ledger.budgets.reserve(
+            CaseId("case-2"), WorkId("work-2"), 0, recipe_id=RecipeId("r"), prior_nano_usd=1
+        )
 
 
 def test_spending_and_waiting_questions_are_shown(url: str) -> None:

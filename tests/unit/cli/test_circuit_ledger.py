@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock
@@ -12,6 +13,7 @@ import pytest
 
 from services.cli.__main__ import main
 from services.cli.repair import circuit
+from services.contracts.base import CallId
 from services.contracts.case import Usage
 from services.contracts.topics import CASE_REJECTED, PATHS_GENERATED, topics
 from services.core.ledger.calls import Reply
@@ -108,8 +110,8 @@ class TestPrune:
             for days in (46, 44):
                 at = time.time() - days * DAY_S
                 path = Path(url.removeprefix("sqlite://"))
-                async with open_sqlite(path, clock=lambda at=at: at) as opened:
-                    await opened.calls.complete({f"call-{days}": Reply("text", "stop", Usage())}, owner="me")
+                async with open_sqlite(path, clock=partial(float, at)) as opened:
+                    await opened.calls.complete({CallId(f"call-{days}"): Reply("text", "stop", Usage())}, owner="me")
 
         asyncio.run(write())
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.question import Question
-from services.core.case.answers import mentions_given_answer, stated
+from services.core.case.answers import final_answer, mentions_given_answer, stated
 from tests.strategies import QUESTION, texts
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
@@ -113,10 +112,7 @@ def test_real_answers_are_read_right_or_not_at_all() -> None:
     """Against the recordings: of 22,531 with a known choice, no letter is read wrongly, and nearly all are read."""
     options = {row["id"]: row["options"] for row in lines("questions.jsonl.gz")}
     recordings = [row for row in lines("recordings.jsonl.gz") if row["choice"] is not None]
-    read = [
-        (stated(row["text"], Question.model_construct(options=options[row["question_id"]])), row["choice"])
-        for row in recordings
-    ]
+    read = [(final_answer(row["text"], options[row["question_id"]]).option, row["choice"]) for row in recordings]
     assert len(read) == 22_531
     assert [(letter, choice) for letter, choice in read if letter not in (None, choice)] == []
     assert sum(letter is not None for letter, _ in read) / len(read) > 0.98

@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from services.contracts.question import Question
-from services.core.case.answers import stated
+from services.core.case.answers import final_answer
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 LABELS = Path(__file__).parents[2] / "data" / "stated_answers.jsonl"
@@ -51,7 +50,7 @@ def raw(recordings: list[Row]) -> list[Row]:
 
 
 def read(text: str, options: dict[str, str]) -> str | None:
-    return stated(text, Question.model_construct(options=options))
+    return final_answer(text, options).option
 
 
 def in_answer_field(text: str, options: dict[str, str]) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.contracts.base import CaseId
 from services.contracts.case import Usage
 from services.contracts.recipe import Model, Sampling
 from services.core.case.asking import ask_until_read
@@ -14,7 +15,7 @@ from services.llm.fake import ScriptedModels
 
 def request(seed: int, life: int = 0) -> Request:
     return Request(
-        case_id="case-1",
+        case_id=CaseId("case-1"),
         stage="verify",
         alias="judge",
         model=Model(served="judge"),

@@ -5,6 +5,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.contracts.base import CallId, CaseId, RecipeId, WorkId
 from services.contracts.case import Usage
 from services.contracts.recipe import Recipe
 from services.core.ledger.budget_bound import ceiling, prior
@@ -63,14 +64,20 @@ async def test_what_is_spent_stays_within_the_stated_bound(
     async def pay(case: int, cost: int) -> None:
         nonlocal number
         number += 1
-        price = Price(f"case-{case}", "a", "generate", price_in=0, price_out=1_000_000 / 1e9)
+        price = Price(CaseId(f"case-{case}"), "a", "generate", price_in=0, price_out=1_000_000 / 1e9)
         reply = Reply("", "stop", Usage(completion=cost))
-        await ledger.calls.complete({f"call-{number}": reply}, owner="w", prices={f"call-{number}": price})
+        await ledger.calls.complete(
+            {CallId(f"call-{number}"): reply}, owner="w", prices={CallId(f"call-{number}"): price}
+        )
 
     for case in range(60):
         before = (await ledger.budgets.state()).reserved_nano_usd
         if len(open_) < open_at_once and await ledger.budgets.reserve(
-            f"case-{case}", f"work-{case}", 0, recipe_id="r", prior_nano_usd=min(expected, most)
+            CaseId(f"case-{case}"),
+            WorkId(f"work-{case}"),
+            0,
+            recipe_id=RecipeId("r"),
+            prior_nano_usd=min(expected, most),
         ):
             open_[case] = most
             estimates[case] = (await ledger.budgets.state()).reserved_nano_usd - before
@@ -81,7 +88,7 @@ async def test_what_is_spent_stays_within_the_stated_bound(
             open_[each] -= cost
             if random.random() < 0.4:
                 del open_[each]
-                await ledger.budgets.settle(f"work-{each}", 0)
+                await ledger.budgets.settle(WorkId(f"work-{each}"), 0)
         assert (await ledger.budgets.state()).spent_nano_usd <= bound
     for each, left in open_.items():
         await pay(each, left)

@@ -3,12 +3,14 @@
 import re
 import unicodedata
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.contracts.base import VERSION
+from services.contracts.base import VERSION, CaseId, WorkId
+from services.contracts.case import Origin
 from services.contracts.codec import decode, encode
 from services.contracts.question import Question
 from services.contracts.recipe import Model, Recipe, Sampling
@@ -17,7 +19,7 @@ from services.core.ledger.calls import Request
 from tests.strategies import QUESTION, questions, recipe
 
 REQUEST = Request(
-    case_id="case-0",
+    case_id=CaseId("case-0"),
     stage="generate",
     alias="one",
     model=Model(served="org/one", revision="r1"),
@@ -76,14 +78,9 @@ def test_digests_of_different_parts_differ(kind: str, parts: list[object], other
 
 
 def test_every_place_has_a_path_id_and_a_seed_of_its_own() -> None:
-    places = [
-        (origin, round, slot)
-        for origin in ("generated", "refined", "regenerated")
-        for round in range(3)
-        for slot in range(12)
-    ]
-    assert len({ids.path_id("work-1", *place) for place in places}) == len(places)
-    seeds = {ids.seed("case-1", "generate", *place) for place in places}
+    places = [(origin, round, slot) for origin in get_args(Origin) for round in range(3) for slot in range(12)]
+    assert len({ids.path_id(WorkId("work-1"), *place) for place in places}) == len(places)
+    seeds = {ids.seed(CaseId("case-1"), "generate", *place) for place in places}
     assert len(seeds) == len(places)
     assert all(0 <= seed < 2**31 for seed in seeds)
 

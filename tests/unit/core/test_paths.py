@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.contracts.base import CaseId
 from services.contracts.case import FinishReason, Path, Usage
 from services.contracts.recipe import Model, Sampling
 from services.core.case.paths import best, from_answers, of_round, planned, rank, reasons, why_no_text, wording
@@ -92,7 +93,9 @@ def test_a_path_from_a_reply_and_one_from_a_failure() -> None:
     ],
 )
 def test_a_reply_without_a_whole_text_is_an_unknown_path_that_says_why(reply: Reply, why: str) -> None:
-    request = Request("case", "generate", "one", Model(served="m"), "Write.", Sampling(temperature=1, max_tokens=9), 1)
+    request = Request(
+        CaseId("case"), "generate", "one", Model(served="m"), "Write.", Sampling(temperature=1, max_tokens=9), 1
+    )
     made = from_answers(CASE, [Answer(request, reply)] * 2, origin="generated", round=0, slot=0)
     assert (made.text, made.finish_reason, made.failure, made.standing) == ("", None, why, "unknown")
     assert len(made.calls) == 2, "every ask was paid for"

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.contracts.base import CaseId, WorkId
 from services.contracts.topics import (
     CASE_ACCEPTED,
     CASE_MEDIUM,
@@ -21,15 +22,17 @@ from services.core.status.case_status import CaseEvent, CaseHistory, CaseStatus,
 from services.ledger.encoding import case_status as seen
 from tests.sightings import BEGUN_MS, record, sighting, sightings
 
+CASE_1 = CaseId("case-1")
+
 
 def whole(*found: CaseEvent) -> CaseStatus:
     """The one standing that these come to."""
-    (standing,) = CaseHistory("case-1").with_(found)[0].statuses()
+    (standing,) = CaseHistory(CASE_1).with_(found)[0].statuses()
     return standing
 
 
 def one_by_one(batches: list[list[CaseEvent]]) -> tuple[CaseHistory, Counter[seen.Count]]:
-    case, sums = CaseHistory("case-1"), Counter[seen.Count]()
+    case, sums = CaseHistory(CASE_1), Counter[seen.Count]()
     for batch in batches:
         case, delta = case.with_(batch)
         sums.update(seen.counts(delta, BEGUN_MS))
@@ -55,11 +58,11 @@ def test_any_order_any_repetition_and_any_split_come_to_the_same(found: list[Cas
 
 @given(st.lists(sightings(), max_size=8))
 def test_what_is_known_changes_nothing_and_is_read_back_as_it_was(found: list[CaseEvent]) -> None:
-    case, _ = CaseHistory("case-1").with_(found)
+    case, _ = CaseHistory(CASE_1).with_(found)
     again, delta = case.with_(found)
     assert again == case
     assert seen.counts(delta, BEGUN_MS) == {}
-    assert seen.decode("case-1", seen.encode(case)) == case
+    assert seen.decode(CASE_1, seen.encode(case)) == case
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -97,9 +100,9 @@ def test_a_round_s_verified_paths_come_after_the_round_s_generated_ones_and_afte
         sighting(PATHS_VERIFIED, round=1, difficulty="medium"),
     ]
     for count in range(1, len(way) + 1):
-        case, _ = CaseHistory("case-1").with_(reversed(way[:count]))
+        case, _ = CaseHistory(CASE_1).with_(reversed(way[:count]))
         assert (case.statuses()[0].topic, case.statuses()[0].round) == (way[count - 1].topic, way[count - 1].round)
-        assert case.timeline("work-1") == way[:count]
+        assert case.timeline(WorkId("work-1")) == way[:count]
 
 
 def test_a_question_is_its_own_standing_until_there_is_a_case_whenever_it_is_seen() -> None:
@@ -111,7 +114,7 @@ def test_a_question_is_its_own_standing_until_there_is_a_case_whenever_it_is_see
 
 
 def test_a_case_moves_from_bucket_to_bucket_and_is_in_one() -> None:
-    case, _ = CaseHistory("case-1").with_([sighting(QUESTION_SUBMITTED, "")])
+    case, _ = CaseHistory(CASE_1).with_([sighting(QUESTION_SUBMITTED, "")])
     case, delta = case.with_([sighting(QUESTION_ADMITTED)])
     assert +delta.standing == Counter({(QUESTION_ADMITTED, ""): 1})
     assert -delta.standing == Counter({(QUESTION_SUBMITTED, ""): 1})
@@ -120,7 +123,7 @@ def test_a_case_moves_from_bucket_to_bucket_and_is_in_one() -> None:
 
 
 def test_a_record_that_was_written_twice_is_paid_and_counted_once() -> None:
-    case, first = CaseHistory("case-1").with_([record(0, offset=7)])
+    case, first = CaseHistory(CASE_1).with_([record(0, offset=7)])
     assert first.records == {
         ("easy", "qwen", "n"): 1,
         ("easy", "qwen", "nano_usd"): 250_000_000,
@@ -132,7 +135,7 @@ def test_a_record_that_was_written_twice_is_paid_and_counted_once() -> None:
 
 
 def test_a_case_is_forgotten_only_when_all_its_works_ended_long_ago() -> None:
-    ended, _ = CaseHistory("case-1").with_([record(0, of=1)])
+    ended, _ = CaseHistory(CASE_1).with_([record(0, of=1)])
     assert ended.ended_before(BEGUN_MS + 1)
     assert not ended.ended_before(BEGUN_MS)
     more, _ = ended.with_([sighting(QUESTION_ADMITTED, "work-2")])

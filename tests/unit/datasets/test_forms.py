@@ -59,7 +59,7 @@ def test_a_system_prompt_comes_first(form: Form, tmp_path: Path) -> None:
     elif form == "sharegpt":
         assert row["conversations"][0] == {"from": "system", "value": "Be exact."}
     else:
-        assert row.get("prompt", row.get("messages"))[:2] == [SYSTEM, USER]
+        assert (row.get("prompt") or row["messages"])[:2] == [SYSTEM, USER]
 
 
 def test_thinking_is_the_chain(tmp_path: Path) -> None:

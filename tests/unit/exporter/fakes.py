@@ -31,15 +31,14 @@ class FakeKafka:
         self.polls = 0
         self.now = 0.0
         self.on_poll = lambda: None
-        self.assign(*range(partitions))
+        self._assignment = Assignment(1, frozenset(range(partitions)))
 
     def write(self, *what: Record | bytes, partition: int = 0) -> None:
         for each in what:
             self.topic[partition].append(message(len(self.topic[partition]), each, partition))
 
     def assign(self, *partitions: int) -> None:
-        number = self._assignment.number + 1 if hasattr(self, "_assignment") else 1
-        self._assignment = Assignment(number, frozenset(partitions))
+        self._assignment = Assignment(self._assignment.number + 1, frozenset(partitions))
         self.positions.clear()
 
     def assignment(self) -> Assignment:

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from services.contracts.base import RecipeId
 from services.contracts.case import Call, Score, Usage, Verdict
 from services.contracts.codec import encode
 from services.contracts.question import Question
@@ -27,7 +28,7 @@ def record(number: int, **changes: Any) -> Record:
         id=str(number),
     )
     case_id = ids.case_id(question)
-    recipe_id = "recipe-" + "1" * 32
+    recipe_id = RecipeId("recipe-" + "1" * 32)
     work_id = ids.work_id(case_id, recipe_id)
     path_id = ids.path_id(work_id, "generated", 0, 0)
     call = Call(

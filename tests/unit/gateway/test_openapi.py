@@ -8,6 +8,7 @@ from hypothesis import settings
 from pydantic import SecretStr
 from schemathesis.config import SchemathesisConfig
 
+from services.contracts.base import CaseId, WorkId
 from services.core.messages import ConsumedRecord, OutgoingRecord, Position
 from services.core.status.case_status import CaseEvent, CaseHistory
 from services.core.status.figures import Ends, Figures
@@ -53,9 +54,11 @@ class OneCase(MemoryStatusStore):
         nothing = Figures(at=1, behind_s=0, topics=(), open=0, ends=Ends(), routes={}, records=())
         return nothing.model_dump_json().encode()
 
-    async def case(self, case_id: str) -> CaseHistory | None:
+    async def case(self, case_id: CaseId) -> CaseHistory | None:
         accepted = Position("case-accepted", 0, 0)
-        seen = CaseEvent(case_id=case_id, work_id="work-" + "0" * 32, position=accepted, written_ms=1, end="dead")
+        seen = CaseEvent(
+            case_id=case_id, work_id=WorkId("work-" + "0" * 32), position=accepted, written_ms=1, end="dead"
+        )
         return CaseHistory(case_id, {seen.key: seen})
 
 
@@ -72,11 +75,11 @@ anyone, holders = schema_of(), schema_of(KEY)
 
 @anyone.parametrize()
 @settings(max_examples=30)
-def test_it_does_what_its_openapi_says(case: schemathesis.Case) -> None:
+def test_it_does_what_its_openapi_says(case: schemathesis.Case[Any]) -> None:
     case.call_and_validate()
 
 
 @holders.parametrize()
 @settings(max_examples=30)
-def test_it_does_so_with_keys(case: schemathesis.Case) -> None:
+def test_it_does_so_with_keys(case: schemathesis.Case[Any]) -> None:
     case.call_and_validate(headers={"Authorization": f"Bearer {KEY.get_secret_value()}"})

@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 
+from services.contracts.base import CaseId
 from services.core.errors import LedgerAway
 from services.core.messages import Position
 from services.core.status.case_status import CaseEvent, Cost
@@ -19,7 +20,7 @@ from services.gateway.read.reading import Store
 from services.ledger.errors import LedgerUnusable
 from services.ledger.memory.status import MemoryStatusStore
 
-CASE, OTHER = "case-" + "a" * 32, "case-" + "b" * 32
+CASE, OTHER = CaseId("case-" + "a" * 32), CaseId("case-" + "b" * 32)
 WORK = "work-" + "a" * 32
 
 

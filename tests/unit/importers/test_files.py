@@ -17,6 +17,7 @@ from services.importers import positions
 from services.importers.files import Observer, Result, submit_file, submit_stdin
 from services.importers.folders import arrivals, complete, walk
 from services.importers.formats import Asked
+from services.importers.names import Format
 from services.importers.rejects import Rejects
 from services.importers.rows import Rejected
 from services.importers.submit import BATCH, PatientSink, Stop
@@ -43,6 +44,13 @@ def ids(sink: ListSink) -> list[str | None]:
 
 def kept_rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def kept(file: Path) -> Path:
+    """Where the position of a local file is kept."""
+    beside = positions.beside(file)
+    assert isinstance(beside, Path)
+    return beside
 
 
 async def test_good_rows_go_in_and_bad_ones_are_kept_with_the_reason(tmp_path: Path) -> None:
@@ -105,7 +113,7 @@ async def test_a_file_that_is_in_is_left_alone_until_anything_changes(tmp_path: 
         {"asked": Asked(format="questions")},
     ):
         sink = ListSink()
-        assert (await took(file, sink, **change)).state == "done"  # type: ignore[arg-type]
+        assert (await took(file, sink, **change)).state == "done"
         assert ids(sink) == ["1", "2"]
 
     os.utime(file, ns=(0, 0))
@@ -116,15 +124,15 @@ async def test_a_file_that_is_in_is_left_alone_until_anything_changes(tmp_path: 
     assert len(ids(sink)) == 4
     assert not (tmp_path / "q.jsonl.rejected.jsonl").exists()  # the new file has none
 
-    positions.beside(file).write_text("{")
+    kept(file).write_text("{")
     assert (await took(file, ListSink())).state == "done"
-    positions.beside(file).unlink()
+    kept(file).unlink()
     assert (await took(file, ListSink())).state == "done"
 
 
 async def test_where_no_position_can_be_kept_it_is_said_once_and_all_goes_in(tmp_path: Path) -> None:
     file = written(tmp_path / "q.jsonl", lines(numbered(2 * BATCH)))
-    positions.beside(file).mkdir()  # the user who runs the test may be allowed to write everywhere
+    kept(file).mkdir()  # the user who runs the test may be allowed to write everywhere
     said: list[str] = []
     sink = ListSink()
     assert (await took(file, sink, observer=Observer(warned=said.append))).state == "done"
@@ -139,7 +147,7 @@ async def test_a_file_that_cannot_be_told_is_refused_whole(tmp_path: Path) -> No
     assert (result.state, sink.batches) == ("refused", [])
     assert "medmcqa-from-1" in (result.why or "")
     assert said
-    assert not positions.beside(file).exists()
+    assert not kept(file).exists()
 
 
 async def test_ctrl_c_ends_after_the_batch_and_the_next_run_goes_on(tmp_path: Path) -> None:
@@ -169,7 +177,7 @@ async def test_progress_comes_batch_by_batch_up_to_all(tmp_path: Path) -> None:
      ("parquet", b"PAR1", None)],
 )  # fmt: skip
 async def test_standard_input(
-    format: str, data: bytes, count: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    format: Format, data: bytes, count: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with written(tmp_path / "in", data).open() as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
@@ -181,7 +189,7 @@ async def test_standard_input(
 
 class TestAFolderThatIsWatched:
     def test_a_file_is_complete_once_it_stays_as_it_is(self) -> None:
-        q = Path("q")
+        q = "q"
         assert complete({}, {q: (1, 1)}, {}) == []
         assert complete({q: (1, 1)}, {q: (2, 1)}, {}) == []
         assert complete({q: (2, 1)}, {q: (2, 1)}, {}) == [q]

@@ -1,5 +1,6 @@
 """Each layout reads its example; none recognises more than it parses; no answer is read by a guess."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from services.importers.formats import OURS_LAYOUT
 from services.importers.layouts import LAYOUTS
 from services.importers.layouts.layout import Layout
 from services.importers.layouts.named import Named
-from services.importers.reading import RowParser
+from services.importers.reading import AnyLayout, RowParser
 from services.importers.rows import Refused, Row, Unfit, message
 from tests.unit.importers import sources
 from tests.unit.importers.sources import OPTIONS, STEM, TEXTS, question, rejected
@@ -43,7 +44,8 @@ def test_what_is_recognised_is_parsed_whatever_a_field_holds(layout: Layout, dat
     row = layout.example
     if isinstance(row, dict):
         row = {**row, data.draw(st.sampled_from(sorted(row))): data.draw(anything)}
-    for one in (*LAYOUTS, OURS_LAYOUT, NAMED):
+    every: Sequence[AnyLayout] = (*LAYOUTS, OURS_LAYOUT, NAMED)
+    for one in every:
         if one.recognises(row):
             assert one.parse(row)
 

@@ -50,7 +50,7 @@ async def took(
     broker: MemoryBroker, folder: Path, *, source: MemorySource | None = None, sink: Any = None, **how: Any
 ) -> Result:
     rejects = Rejects(folder / "mine.rejected.jsonl", keep=None)
-    given = {"asked": Asked(), "observer": Observer(), "stop": Stop(), "follow": False} | how
+    given: dict[str, Any] = {"asked": Asked(), "observer": Observer(), "stop": Stop(), "follow": False} | how
     try:
         return await take_topic(
             TOPIC, source or member(broker), sink=sink or MemorySink(broker), rejects=rejects, **given

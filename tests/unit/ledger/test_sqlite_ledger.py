@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.contracts.base import CallId
 from services.core.errors import LedgerAway
 from services.core.ledger.calls import Failure
 from services.core.ledger.ports import Done, Mine
@@ -15,6 +16,8 @@ from services.ledger import LedgerUnusable, open_ledger
 from services.ledger.sqlite import commits, file
 from services.ledger.sqlite.commits import SqliteCommits, Work
 from services.ledger.sqlite.ledger import open_sqlite
+
+CALL_1 = CallId("call-1")
 
 A, B = "worker-a", "worker-b"
 
@@ -93,7 +96,7 @@ async def test_a_path_with_odd_characters(tmp_path: Path) -> None:
     folder = tmp_path / "50% of ? # it"
     folder.mkdir()
     async with open_sqlite(folder / "x y.db") as ledger:
-        await ledger.calls.claim(["call-1"], owner=A, lease_s=5)
+        await ledger.calls.claim([CALL_1], owner=A, lease_s=5)
     assert [it.name for it in folder.iterdir()] == ["x y.db"]
 
 
@@ -106,13 +109,13 @@ async def test_a_file_that_another_holds_too_long(path: Path, monkeypatch: pytes
     async with open_sqlite(path) as ledger:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            asked = (ledger.calls.claim([f"call-{n}"], owner=A, lease_s=5) for n in range(5))
+            asked = (ledger.calls.claim([CallId(f"call-{n}")], owner=A, lease_s=5) for n in range(5))
             answers = await asyncio.gather(*asked, return_exceptions=True)
             assert {type(answer) for answer in answers} == {LedgerAway}
             assert "another process held the lock" in str(answers[0])
             assert await ledger.books.claims() == []
             other.execute("ROLLBACK")
-        assert await ledger.calls.claim(["call-0"], owner=B, lease_s=5) == [Mine(5)]
+        assert await ledger.calls.claim([CallId("call-0")], owner=B, lease_s=5) == [Mine(5)]
 
 
 async def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,12 +130,12 @@ async def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commits, "connect_without_waiting", connect_to_small_disk)
     large = Failure("x" * 500_000)
     async with open_sqlite(path) as ledger:
-        await ledger.calls.claim(["call-1"], owner=A, lease_s=60)
+        await ledger.calls.claim([CALL_1], owner=A, lease_s=60)
         with pytest.raises(LedgerAway, match="full: free some"):
-            await ledger.calls.complete({"call-2": Failure("small"), "call-1": large}, owner=A)
+            await ledger.calls.complete({CallId("call-2"): Failure("small"), CALL_1: large}, owner=A)
         assert await ledger.books.calls() == []
         pages = 4_000
-        assert await ledger.calls.complete({"call-1": large}, owner=A) == [large]
+        assert await ledger.calls.complete({CALL_1: large}, owner=A) == [large]
         assert [row.ended for row in await ledger.books.claims()] == ["completed"]
 
 
@@ -173,7 +176,10 @@ async def test_a_mistake_in_one_work_undoes_that_work_alone(path: Path) -> None:
     file.prepare(path)
 
     def write(name: str) -> Work[None]:
-        return lambda db, now: db.execute("INSERT INTO circuit VALUES (?, 'why')", (name,)) and None
+        def work(db: sqlite3.Connection, now: float) -> None:
+            db.execute("INSERT INTO circuit VALUES (?, 'why')", (name,))
+
+        return work
 
     def wrong(db: sqlite3.Connection, now: float) -> None:
         db.execute("INSERT INTO circuit VALUES ('half', 'done')")
@@ -225,7 +231,7 @@ async def test_a_long_log_is_folded_into_the_file(path: Path, monkeypatch: pytes
     lengths = []
     async with open_sqlite(path) as ledger:
         for number in range(60):
-            await ledger.calls.complete({f"call-{number}": Failure("x" * 20_000)}, owner=A)
+            await ledger.calls.complete({CallId(f"call-{number}"): Failure("x" * 20_000)}, owner=A)
             lengths.append(path.with_name("ledger.db-wal").stat().st_size)
         assert len(await ledger.books.calls()) == 60
     assert max(lengths) < 400_000
@@ -233,8 +239,8 @@ async def test_a_long_log_is_folded_into_the_file(path: Path, monkeypatch: pytes
 
 async def test_a_closed_ledger_says_so(path: Path) -> None:
     async with open_sqlite(path) as ledger:
-        await ledger.calls.complete({"call-1": Failure("x")}, owner=A)
+        await ledger.calls.complete({CALL_1: Failure("x")}, owner=A)
     with pytest.raises(RuntimeError, match="closed"):
-        await ledger.calls.claim(["call-1"], owner=A, lease_s=1)
+        await ledger.calls.claim([CALL_1], owner=A, lease_s=1)
     async with open_sqlite(path) as ledger:
-        assert await ledger.calls.claim(["call-1"], owner=A, lease_s=1) == [Done(Failure("x"))]
+        assert await ledger.calls.claim([CALL_1], owner=A, lease_s=1) == [Done(Failure("x"))]

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from services.contracts.base import CaseId
 from services.contracts.case import Usage
 from services.contracts.recipe import Model, Sampling
 from services.core.ledger.calls import Reply, Request
@@ -61,7 +62,7 @@ def request_of() -> Callable[..., Request]:
 
     def make(number: int = 0, **changes: Any) -> Request:
         request = Request(
-            case_id=f"case-{number:032x}",
+            case_id=CaseId(f"case-{number:032x}"),
             stage="generate",
             alias="writer",
             model=Model(served="some-model"),

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -264,7 +265,7 @@ def test_two_processes_under_cancellations_make_each_call_once(living, client, r
 
         client.send = slow
 
-        async def ask_now_and_then(models: Dispatcher) -> list:
+        async def ask_now_and_then(models: Dispatcher) -> list[Any]:
             await asyncio.sleep(chance.uniform(0, 60))
             asking = asyncio.create_task(models.ask([request_of(n) for n in chance.sample(range(12), 4)]))
             await asyncio.wait((asking,), timeout=chance.choice([0, 1, 10, 1_000]))

@@ -8,6 +8,7 @@ import pytest
 from services.contracts.case import Usage
 from services.core.errors import Draining
 from services.core.ledger.calls import Reply
+from tests.unit.llm.conftest import reply_to
 from tests.unit.llm.world import World, cancelled, settled, started, texts
 
 
@@ -39,7 +40,7 @@ def test_a_reply_in_hand_is_kept_until_it_is_written(living, client, request_of)
             await asyncio.sleep(300)
             world.server.away = None
             await asyncio.sleep(6)
-            assert [row.outcome.text for row in await world.ledger.books.calls()] == ["dear"]
+            assert [row.outcome for row in await world.ledger.books.calls()] == [reply_to(request_of(1), "dear")]
             assert len(client.sent) == 1
 
     living(story)

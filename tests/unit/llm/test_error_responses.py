@@ -138,7 +138,9 @@ def test_every_status_has_a_kind(status, data):
 
 
 def test_a_wait_in_milliseconds_counts_first():
-    assert of(429, **{"retry-after-ms": "1500", "retry-after": "2"}).retry_after == 1.5
+    trouble = of(429, **{"retry-after-ms": "1500", "retry-after": "2"})
+    assert isinstance(trouble, Busy)
+    assert trouble.retry_after == 1.5
 
 
 def test_every_row_of_the_table_can_be_reached():

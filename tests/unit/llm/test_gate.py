@@ -2,11 +2,12 @@
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 
+from services.core.endpoint import Endpoint
 from services.core.errors import ModelAway, Reject, Retry
-from services.llm.client import Endpoint
 from services.llm.gate import PATIENCE_S, Gate
 from services.llm.pool import LOOK_UP_S, Pool
 from services.llm.troubles import Busy, TimedOut
@@ -78,8 +79,8 @@ def test_a_server_that_is_away_is_probed_one_token_at_a_time(gated, request_of):
         assert gate.waiting()[0] == "away"
         assert gate.down() is None, "in doubt, until a probe has failed"
         await asyncio.sleep(60)
-        assert gate.down().why == "HTTP 503"
-        assert gate.down().reason == "unreachable"
+        assert (down := gate.down())
+        assert (down.why, down.reason) == ("HTTP 503", "unreachable")
         assert not any(ticket.done() for ticket in tickets)
         assert 12 <= len(probes.sent) <= 30
         probes.answer = "works"
@@ -178,7 +179,8 @@ def test_a_pool_without_servers_says_so(gated, request_of):
     async def story(gate: Gate, _) -> None:
         waiting = gate.queue(request_of())
         await asyncio.sleep(5)
-        assert gate.down().reason == "unreachable"
+        assert (down := gate.down())
+        assert down.reason == "unreachable"
         assert gate.waiting()[0] == "away"
         gate.set_addresses(["a:80"])
         assert waiting.done()
@@ -189,7 +191,7 @@ def test_a_pool_without_servers_says_so(gated, request_of):
 def test_a_name_is_looked_up_every_five_seconds_and_a_failure_changes_nothing(virtually):
     async def main() -> None:
         found: list[list[str] | OSError] = [OSError("no such name"), ["a:80"], ["a:80"], OSError("away"), [], ["b:80"]]
-        changes = []
+        changes: list[Any] = []
 
         async def look_up(host, port):
             assert (host, port) == ("pool.models", 8_000)

@@ -6,13 +6,15 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
+from services.core.endpoint import Endpoint
 from services.core.errors import Reject, Retry
 from services.core.ledger.calls import Reply, Request
-from services.llm.client import Endpoint
 from services.llm.gate import Gate
+from services.llm.server import Server
 from services.llm.troubles import Busy, TimedOut
 from tests.unit.llm.conftest import reply_to
 
@@ -61,13 +63,16 @@ class Load:
         self.gate = Gate(
             Endpoint("http://m/v1", max_calls=max_calls, timeout_s=timeout_s),
             "writer",
-            probe=lambda request, server: servers[server.address].send(request),
+            probe=self._probe,
             jitter=random.Random(1),
             addresses=list(servers),
         )
         self.sent = Counter[str | None]()
         self.failed = 0
-        self._tasks: list[asyncio.Task] = []
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    async def _probe(self, request: Request, server: Server) -> None:
+        await self.servers[server.address].send(request)
 
     def run(self, callers: int, **request) -> None:
         self._tasks += [asyncio.create_task(self._caller(request)) for _ in range(callers)]
@@ -188,7 +193,7 @@ def test_a_server_that_bears_less_than_was_thought_is_found_and_kept_full(loaded
 
 def test_a_pool_of_servers_that_refuse_beyond_their_room_is_kept_full(loaded, request_of):
     async def story() -> None:
-        servers = {f"10.0.0.{n}:80": Simulated(32, 10, room=39) for n in range(4)}
+        servers: dict[str | None, Simulated] = {f"10.0.0.{n}:80": Simulated(32, 10, room=39) for n in range(4)}
         load = Load(servers, request_of, max_calls=128)
         load.run(4 * 128)
         began = now()
@@ -202,7 +207,7 @@ def test_a_pool_of_servers_that_refuse_beyond_their_room_is_kept_full(loaded, re
 
 def test_a_pool_grows_and_shrinks(loaded, request_of):
     async def story() -> None:
-        servers = {f"10.0.0.{n}:80": Simulated(32, 5) for n in range(4)}
+        servers: dict[str | None, Simulated] = {f"10.0.0.{n}:80": Simulated(32, 5) for n in range(4)}
         names = list(servers)
         load = Load(servers, request_of, max_calls=32)
         load.gate.set_addresses(names[:1])
@@ -230,7 +235,7 @@ def test_a_pool_grows_and_shrinks(loaded, request_of):
 def test_a_lost_server_costs_only_its_own_calls(loaded, request_of):
     async def story() -> None:
         lost = False
-        servers = {f"10.0.0.{n}:80": Simulated(8, 5) for n in range(4)}
+        servers: dict[str | None, Simulated] = {f"10.0.0.{n}:80": Simulated(8, 5) for n in range(4)}
         servers["10.0.0.3:80"].trouble = lambda _: Retry("HTTP 502") if lost else None
         load = Load(servers, request_of, max_calls=8)
         load.run(64)
@@ -250,9 +255,9 @@ def test_a_lost_server_costs_only_its_own_calls(loaded, request_of):
 
 def test_a_cases_judge_calls_meet_in_one_server_while_it_has_room(loaded, request_of):
     async def story() -> None:
-        servers = {f"10.0.0.{n}:80": Simulated(64, 5) for n in range(4)}
+        servers: dict[str | None, Simulated] = {f"10.0.0.{n}:80": Simulated(64, 5) for n in range(4)}
         load = Load(servers, request_of, max_calls=64)
-        met: dict[str, Counter] = {}
+        met: dict[str, Counter[str | None]] = {}
         for number in range(200):
             case_id = f"case-{number}"
             for slot in range(9):

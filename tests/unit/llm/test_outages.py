@@ -3,12 +3,12 @@
 import asyncio
 import random
 
+from services.core.endpoint import Endpoint
 from services.core.errors import Reject, Retry
 from services.core.holds import Holds
 from services.core.ledger.calls import Failure, Reply
 from services.ledger.memory.ledger import memory_ledger
 from services.ledger.memory.server import MemoryServer
-from services.llm.client import Endpoint
 from services.llm.dispatcher import Dispatcher
 from tests.unit.llm.conftest import reply_to
 

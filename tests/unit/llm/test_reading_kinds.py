@@ -128,7 +128,10 @@ def test_refusals(request_of: Any, message: Any, reason: str) -> None:
         *((name, "cut off") for name in ("length", "max_tokens", "MAX_TOKENS", "model_length", "max_output_tokens")),
         ({"type": "length", "length": 9}, "cut off"),
         *((name, "interrupted") for name in ("abort", "error", "content_filter", "insufficient_system_resource", None)),
-        *((name, "interrupted") for name in ("SAFETY", "RECITATION", "repetition", "null", "", 7, [], {}, "something")),
+        *((name, "interrupted") for name in ("SAFETY", "RECITATION", "repetition", "null", "", "something")),
+        (7, "interrupted"),
+        ([], "interrupted"),
+        ({}, "interrupted"),
     ],
 )
 def test_finish_reasons_mean_one_of_three(said: Any, means: str) -> None:

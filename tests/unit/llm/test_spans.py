@@ -1,14 +1,17 @@
 """A model call in its case's trace: a span for each request, and an event for what was remembered."""
 
+from typing import Any
+
 import pytest
 import structlog
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
+from services.core.endpoint import Endpoint
 from services.core.errors import Retry
 from services.core.holds import Holds
+from services.core.ledger.calls import Request
 from services.ledger.memory.ledger import memory_ledger
-from services.llm.client import Endpoint
 from services.llm.dispatcher import Dispatcher
 from services.llm.spans import _server
 
@@ -86,8 +89,13 @@ def test_each_try_is_a_span_and_an_error_is_named_by_its_type(asked, client, req
 
 
 def test_a_line_about_a_call_names_call_and_case(asked, client, request_of, reply_of):
-    bound = []
-    client.script = lambda request: bound.append(structlog.contextvars.get_contextvars()) or reply_of(request)
+    bound: list[dict[str, Any]] = []
+
+    def script(request: Request) -> Any:
+        bound.append(structlog.contextvars.get_contextvars())
+        return reply_of(request)
+
+    client.script = script
     request = request_of(1)
     asked(request)
     assert bound == [{"call_id": request.call_id, "case_id": request.case_id}]

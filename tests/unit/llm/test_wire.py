@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.contracts.base import CaseId
 from services.contracts.case import Usage
 from services.contracts.recipe import Model, Sampling
 from services.core.errors import Retry
@@ -135,7 +136,7 @@ def test_a_broken_reply_is_asked_for_again_and_not_quoted(request_of, data):
 
 @given(st.binary(max_size=200))
 def test_no_bytes_are_a_surprise(data):
-    request = Request("case", "verify", "a", Model(served="m"), "p", Sampling(temperature=0, max_tokens=9), 1)
+    request = Request(CaseId("case"), "verify", "a", Model(served="m"), "p", Sampling(temperature=0, max_tokens=9), 1)
     with pytest.raises(Retry):
         wire.reply(request, data)
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import random
+from typing import Any
 
+from services.core.endpoint import Endpoint
 from services.core.holds import Holds
 from services.ledger.memory.ledger import memory_ledger
 from services.ledger.memory.server import MemoryServer
-from services.llm.client import Endpoint
 from services.llm.dispatcher import Dispatcher
 from services.llm.pace import Pace
 
@@ -52,7 +53,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def cancelled(task: asyncio.Task) -> None:
+async def cancelled(task: asyncio.Task[Any]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await settled()
@@ -62,7 +63,7 @@ def texts(answers) -> list[str]:
     return [answer.outcome.text for answer in answers]
 
 
-async def started(models, *requests) -> asyncio.Task:
+async def started(models, *requests) -> asyncio.Task[Any]:
     task = asyncio.create_task(models.ask(list(requests)))
     await settled()
     return task

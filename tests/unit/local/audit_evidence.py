@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.contracts.base import Value
+from services.contracts.base import CallId, Value
 from services.contracts.codec import encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.question import Submission
@@ -43,7 +43,7 @@ DEFECTS = (
     "route_mismatches",
     "calls_against_ledger",
 )
-OTHER = "call-" + 32 * "f"
+OTHER = CallId("call-" + 32 * "f")
 NEVER = 1e12
 
 
@@ -61,7 +61,7 @@ class Evidence:
         value = message if isinstance(message, bytes) else encode(message)
         self.messages.append(ConsumedRecord(topic, 0, len(self.messages), key.encode(), value, headers or {}))
 
-    def call(self, call_id: str, stage: str, slot: int, at: float, **notes: Any) -> None:
+    def call(self, call_id: CallId, stage: str, slot: int, at: float, **notes: Any) -> None:
         """A call in order: claimed at, begun 1 s later, replied and completed after 2 s more."""
         self.reply(call_id, stage, slot, at, **notes)
         usage = next((call.usage for path in CASE.paths for call in path.calls if call.call_id == call_id), None)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.contracts.base import CallId
 from services.contracts.case import Case
 from services.contracts.codec import encode
 from services.contracts.question import Question, Submission
@@ -103,7 +104,7 @@ def test_the_last_readable_verdict_on_a_path_counts(run: Evidence, asks: list[An
     for slot, line in first_two_verdicts(run):
         run.log.remove(line)
         for number, notes in enumerate(asks):
-            run.call(f"call-{slot}-{number}", "verify", slot, 5_000.0 + number, **notes)
+            run.call(CallId(f"call-{slot}-{number}"), "verify", slot, 5_000.0 + number, **notes)
     assert run.count()["route_mismatches"] == mismatches
 
 
@@ -114,7 +115,7 @@ def test_of_a_call_made_twice_the_reply_that_the_ledger_took_counts(
 ) -> None:
     for slot, line in first_two_verdicts(run):
         run.log.remove(line)
-        run.call(f"call-{slot}", "verify", slot, 5_000.0, **taken)
+        run.call(CallId(f"call-{slot}"), "verify", slot, 5_000.0, **taken)
         del run.log[-2:]
         for notes in order:
             run.reply(f"call-{slot}", "verify", slot, 5_000.0, **notes)

@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from services import recipes
+from services.contracts.base import CallId, RecipeId
 from services.contracts.case import Usage
 from services.core.endpoint import Endpoint
 from services.core.ledger.calls import Reply
@@ -23,6 +24,9 @@ from services.local.servers import model_server as serving
 from services.local.stack import Plan, Stack
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.process.settings import Settings
+
+CALL_1 = CallId("call-1")
+CALL_2 = CallId("call-2")
 
 
 def test_the_settings_that_a_child_reads_are_those_that_were_meant(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,7 +48,7 @@ def test_what_admission_checks_reaches_the_router(tmp_path: Path) -> None:
     )
     server = serving.server(plan.model, tmp_path, {})
     client = KafkaClient(bootstrap="127.0.0.1:1")
-    stack = Stack(plan, client, "memory://", "recipe", server, Supervisor(stop_within=1), {}, None)
+    stack = Stack(plan, client, "memory://", RecipeId("recipe"), server, Supervisor(stop_within=1), {}, None)
     env = stack.command(("router",), "router").env or {}
     assert env["REASONMED_ADMISSION__NEAR_DUPLICATES"] == "0.85"
 
@@ -83,9 +87,9 @@ async def test_calls_are_counted_from_whole_lines_of_the_log(tmp_path: Path) -> 
 
 async def test_calls_are_counted_from_the_ledger_where_there_is_no_log() -> None:
     ledger = memory_ledger()
-    await ledger.calls.claim(["call-1", "call-2", "call-3"], owner="one", lease_s=60)
-    await ledger.calls.complete({"call-1": Reply("text", "stop", Usage())}, owner="one")
-    await ledger.calls.release(["call-2"], owner="one")
+    await ledger.calls.claim([CALL_1, CALL_2, CallId("call-3")], owner="one", lease_s=60)
+    await ledger.calls.complete({CALL_1: Reply("text", "stop", Usage())}, owner="one")
+    await ledger.calls.release([CALL_2], owner="one")
     assert await LedgerCounter(ledger.books).count() == Calls(2, 1)
 
 

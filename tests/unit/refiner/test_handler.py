@@ -1,11 +1,16 @@
 """The refiner's two lanes: the best paths rewritten, or a case reasoned again."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from services.contracts.case import Case, Path, Usage
+from services.contracts.recipe import Recipe
 from services.contracts.topics import PATHS_GENERATED
 from services.core.case.paths import of_round
 from services.core.ledger.calls import Failure, Outcome, Reply, Request
+from services.core.messages import Emit
+from services.core.models import Models
 from services.llm.fake import ScriptedModels
 from services.refiner.handler import reason_again, refine
 from tests.strategies import case, correct, failed, path, recipe, unjudged, wrong
@@ -47,11 +52,14 @@ def sections(request: Request) -> dict[str, str]:
     return {"path": rest.split("<path>")[1].split("</path>")[0], "own": own, "others": others, "head": rest}
 
 
-def message(emits: list[object]) -> Case:
+Lane = Callable[[Case, Recipe, Models], Awaitable[list[Emit]]]
+
+
+def message(emits: list[Emit]) -> Case:
     (emit,) = emits
-    assert emit.topic == PATHS_GENERATED  # type: ignore[attr-defined]
-    assert emit.key == NEW.case_id  # type: ignore[attr-defined]
-    found = emit.message  # type: ignore[attr-defined]
+    assert emit.topic == PATHS_GENERATED
+    assert emit.key == NEW.case_id
+    found = emit.message
     assert isinstance(found, Case)
     return found
 
@@ -105,9 +113,9 @@ async def test_a_second_round_is_told_of_the_first_and_asks_anew() -> None:
     [(refine, MEDIUM, "refined", "two"), (reason_again, DIFFICULT, "regenerated", "strong")],
 )
 async def test_what_is_written_is_unverified_and_all_that_was_there_stays(
-    lane: object, at: Case, origin: str, alias: str
+    lane: Lane, at: Case, origin: str, alias: str
 ) -> None:
-    done = message(list(await lane(at, RECIPE, ScriptedModels(written))))  # type: ignore[operator]
+    done = message(list(await lane(at, RECIPE, ScriptedModels(written))))
     assert done.paths[:9] == at.paths
     assert done.rounds == 1
     for made in done.paths[9:]:
@@ -123,17 +131,17 @@ async def test_a_second_round_is_a_new_call_even_where_it_has_nothing_new_to_tel
 
 
 @pytest.mark.parametrize(("lane", "at"), [(refine, MEDIUM), (reason_again, DIFFICULT)])
-async def test_another_life_asks_anew(lane: object, at: Case) -> None:
+async def test_another_life_asks_anew(lane: Lane, at: Case) -> None:
     models = ScriptedModels(written)
     for life in (0, 1):
-        await lane(at.with_(life=life), RECIPE, models)  # type: ignore[operator]
+        await lane(at.with_(life=life), RECIPE, models)
     assert len({request.call_id for request in models.asked}) == len(models.asked) == 4
 
 
 @pytest.mark.parametrize(("lane", "at"), [(refine, MEDIUM), (reason_again, DIFFICULT)])
-async def test_a_call_that_failed_for_good_is_an_unknown_path(lane: object, at: Case) -> None:
+async def test_a_call_that_failed_for_good_is_an_unknown_path(lane: Lane, at: Case) -> None:
     models = ScriptedModels(lambda request: Failure("refused"))
-    done = message(list(await lane(at, RECIPE, models)))  # type: ignore[operator]
+    done = message(await lane(at, RECIPE, models))
     assert [made.standing for made in of_round(done, 1)] == ["unknown", "unknown"]
 
 

@@ -104,7 +104,7 @@ async def test_an_answer_that_is_older_than_the_opening_does_not_close_it() -> N
             circuit.dead()
         return answer
 
-    ledger.circuit = burst_while_asking  # type: ignore[method-assign]
+    ledger.circuit = burst_while_asking
     await circuit.look()
     assert circuit.why
 

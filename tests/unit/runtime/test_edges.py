@@ -7,15 +7,15 @@ import sys
 from dataclasses import replace
 
 import aiohttp
-import aiokafka  # type: ignore[import-untyped]
+import aiokafka
 import pytest
 import structlog
-from aiokafka.consumer.group_coordinator import GroupCoordinator  # type: ignore[import-untyped]
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import (  # type: ignore[import-untyped]
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import (
     StickyPartitionAssignor,
 )
-from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment  # type: ignore[import-untyped]
-from aiokafka.producer.message_accumulator import MessageAccumulator  # type: ignore[import-untyped]
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from aiokafka.producer.message_accumulator import MessageAccumulator
 from prometheus_client.exposition import generate_latest
 from pydantic import SecretStr
 

@@ -12,6 +12,7 @@ from services.runtime.engine.counters import Counters
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.window import Committed, Window
+from services.runtime.kafka.memory import MemoryBroker, MemorySource
 from tests.unit.runtime.conftest import names, polled
 
 Eventually = Callable[..., Awaitable[None]]
@@ -172,9 +173,9 @@ async def test_a_commit_that_still_tries_is_stopped_by_the_revocation(bench: Any
             await asyncio.Event().wait()
             return True
 
-        worker.source.commit = hangs  # type: ignore[method-assign]
+        worker.source.commit = hangs
         await hanging.wait()
-        worker.source.commit = real  # type: ignore[method-assign]
+        worker.source.commit = real
         await asyncio.wait_for(worker.source.rebalance(), 1)
         assert bench.committed() == Committed(1)
 
@@ -188,7 +189,7 @@ async def test_a_broker_that_is_away_holds_no_revocation_up(bench: Any, eventual
             await asyncio.Event().wait()
             return True
 
-        worker.source.commit = hangs  # type: ignore[method-assign]
+        worker.source.commit = hangs
         await asyncio.wait_for(worker.source.rebalance(), 1)
         assert worker.counters.commits_failed == 1
 
@@ -207,7 +208,7 @@ async def test_a_commit_that_fails_as_it_never_should_ends_the_process(bench: An
 
 
 async def test_no_commit_begins_while_a_revocations_last_is_sent(bench: Any) -> None:
-    class Hangs:
+    class Hangs(MemorySource):
         under_way = most = 0
 
         async def commit(self, commits: Any) -> bool:
@@ -219,12 +220,13 @@ async def test_no_commit_begins_while_a_revocations_last_is_sent(bench: Any) -> 
                 self.under_way -= 1
             return True
 
-    source, windows = Hangs(), {TopicPartition("in", 0): Window(Committed(0))}
+    source = Hangs(MemoryBroker(), topics=["in"], group="group")
+    windows = {TopicPartition("in", 0): Window(Committed(0))}
     windows[TopicPartition("in", 0)].read(0)
     windows[TopicPartition("in", 0)].finish(0)
     limits = Limits(commit_s=0.001, revoke_s=0.2)
     counters = Counters()
-    committer = Committer(source=source, windows=windows, limits=limits, counters=counters)  # type: ignore[arg-type]
+    committer = Committer(source=source, windows=windows, limits=limits, counters=counters)
     running = asyncio.create_task(committer.run())
     while not source.under_way:  # noqa: ASYNC110
         await asyncio.sleep(0)

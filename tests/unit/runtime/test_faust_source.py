@@ -3,7 +3,7 @@ nothing is committed that has not been processed."""
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from unittest.mock import AsyncMock
@@ -57,7 +57,7 @@ class Router:
         await self.go.wait()
         return [OutgoingRecord("out", record.key or b"", record.value or b"", {})]
 
-    async def publish(self, messages: list[OutgoingRecord]) -> None:
+    async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
         self.published += [(message.topic, message.value) for message in messages]
 
     @property

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
-import aiokafka  # type: ignore[import-untyped]
+import aiokafka
 import pytest
-from aiokafka.consumer import fetcher as aiokafka_fetcher  # type: ignore[import-untyped]
-from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult, PartitionRecords  # type: ignore[import-untyped]
-from aiokafka.consumer.subscription_state import SubscriptionState  # type: ignore[import-untyped]
-from aiokafka.errors import TopicAuthorizationFailedError  # type: ignore[import-untyped]
-from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy  # type: ignore[import-untyped]
+from aiokafka.consumer import fetcher as aiokafka_fetcher
+from aiokafka.consumer.fetcher import Fetcher, FetchError, FetchResult, PartitionRecords
+from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from services.core.errors import BrokerAway
 from services.runtime.engine.source import TopicPartition

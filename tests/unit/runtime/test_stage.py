@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.contracts.base import VERSION, newer
+from services.contracts.base import VERSION, RecipeId, newer
 from services.contracts.case import Case
 from services.contracts.codec import canonical, decode, encode, loads
 from services.core.case import ids
@@ -93,7 +93,7 @@ async def test_without_a_current_recipe_the_worker_says_what_it_waits_for() -> N
 async def test_a_recipe_of_another_minor_keeps_the_id_that_its_writer_gave_it() -> None:
     """A newer reader's defaults are no part of it: here, a writer that knew fewer fields."""
     older = canonical({key: value for key, value in RECIPE.model_dump(mode="json").items() if key != "max_asks"})
-    key = ids.digest("recipe", loads(older))
+    key = RecipeId(ids.digest("recipe", loads(older)))
     recipes = Recipes()
     recipes.take(recipe(older, key=key))
     assert (await recipes.get(key)).max_asks == RECIPE.max_asks

@@ -127,7 +127,7 @@ async def test_ready_needs_an_assignment(bench: Any, eventually: Eventually) -> 
     async with bench.worker() as worker:
         assert "no assignment" in worker.engine.health().why
         await eventually(lambda: worker.engine.health().ready)
-        worker.engine._poller._source = None  # type: ignore[assignment] # no poll brings it back
+        worker.engine._poller._source = None  # no poll brings it back
         worker.running.cancel()
         await worker.engine.revoked([])
         assert "no assignment" in worker.engine.health().why

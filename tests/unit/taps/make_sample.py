@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from services.contracts.base import CaseId
 from services.contracts.case import Case, Usage
 from services.contracts.codec import decode, encode
 from services.contracts.question import Question, Submission
@@ -61,7 +62,7 @@ PARTITIONS = 3
 class Stubborn:
     """An author who can't be talked out of one wrong answer to the disputed questions."""
 
-    def __init__(self, author: Author, questions: dict[str, Question]) -> None:
+    def __init__(self, author: Author, questions: dict[CaseId, Question]) -> None:
         self._author = author
         self._letters = {
             case_id: next(letter for letter in question.options if letter != question.answer)
@@ -78,7 +79,7 @@ class Stubborn:
         return self._author.holds(ask, path)
 
 
-def models(questions: dict[str, Question]) -> ScriptedModels:
+def models(questions: dict[CaseId, Question]) -> ScriptedModels:
     script = Script(questions, Stubborn(ScriptedAuthor(questions, seed=SEED), questions), seed=SEED)
 
     def answer(request: Request) -> Outcome:
@@ -94,7 +95,7 @@ def models(questions: dict[str, Question]) -> ScriptedModels:
     return ScriptedModels(answer)
 
 
-async def stream(questions: dict[str, Question], recipe: Recipe) -> list[Emit]:
+async def stream(questions: dict[CaseId, Question], recipe: Recipe) -> list[Emit]:
     """Every message after admission, as the services would write them."""
     recipe_id, cast = ids.recipe_id(recipe), models(questions)
     written: list[Emit] = []

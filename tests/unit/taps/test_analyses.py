@@ -6,8 +6,8 @@ import pytest
 
 from services.contracts.case import Path, Verdict
 from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, PATHS_VERIFIED, RECORD_COMPLETED
-from services.protogen.examples import examples
 from services.taps.analyses import NAMES, about, sql
+from tests.examples import RECORD
 from tests.strategies import QUESTION, case, correct, failed, path, recipe, wrong
 from tests.unit.taps.streams import Said, ask, call, of, with_paths
 
@@ -64,7 +64,7 @@ def test_cost_by_difficulty() -> None:
     ]
     given_up = wrong(path(SECOND, 0, origin="regenerated", round=1)).with_(calls=(call(4, "reason", "strong"),))
     under_way = case(QUESTION.with_(question="Another?"))
-    record = examples()["record"].with_(
+    record = RECORD.with_(
         work_id=FIRST.work_id, case_id=FIRST.case_id, recipe_id=FIRST.recipe_id, calls=(call(5, "summarize"),)
     )
     kept = tuple(each.path_id for each in easy)

@@ -18,20 +18,18 @@ from services.cli.__main__ import main
 from services.cli.data import rows as printing
 from services.contracts.topics import CASE_ACCEPTED, PATHS_VERIFIED, RECORD_COMPLETED
 from services.core.messages import ConsumedRecord
-from services.protogen.examples import RECIPE, examples
+from services.protogen.examples import RECIPE
 from services.runtime.engine.source import TopicPartition
 from services.taps.database import Result
+from tests.examples import CASE, RECORD
 from tests.unit.taps.streams import message, of
-
-EXAMPLES = examples()
-CASE = EXAMPLES["case"]
 
 
 class PlayedKafka:
     """What the commands read: these messages, and what they asked for."""
 
     def __init__(self) -> None:
-        said = [of(RECIPE), (PATHS_VERIFIED, CASE), (CASE_ACCEPTED, CASE), (RECORD_COMPLETED, EXAMPLES["record"])]
+        said = [of(RECIPE), (PATHS_VERIFIED, CASE), (CASE_ACCEPTED, CASE), (RECORD_COMPLETED, RECORD)]
         self.messages = [message(*each, offset=offset) for offset, each in enumerate(said)]
         self.since_ms: list[int | None] = []
 
@@ -235,7 +233,7 @@ def test_no_heading_is_cut_off_however_narrow_the_terminal(
 ) -> None:
     columns = [f"heading_{number}" for number in range(9)]
     monkeypatch.setattr(printing, "out", Console(width=width))
-    printing.show(Result(columns, iter([[7_000 + row] * 9 for row in range(values)])))
+    printing.show(Result(columns, iter([(7_000 + row,) * 9 for row in range(values)])))
     text = capsys.readouterr().out
     assert all(name in text for name in columns)
     assert all(str(7_000 + row) in text for row in range(values))

@@ -10,15 +10,14 @@ from services.core.messages import ConsumedRecord
 from services.exporter.partition import Partition
 from services.exporter.schema import SCHEMA
 from services.exporter.table import Table
-from services.protogen.examples import RECIPE, examples
+from services.protogen.examples import RECIPE
 from services.taps import database as module
 from services.taps.database import BadQuery, add_records, database, query
 from services.taps.tables import COST, TABLES
+from tests.examples import CASE, RECORD
 from tests.strategies import case, correct, failed, path, recipe, wrong
 from tests.unit.taps.streams import Said, ask, call, message, of, tables, with_paths
 
-EXAMPLES = examples()
-CASE, RECORD = EXAMPLES["case"], EXAMPLES["record"]
 WHOLE: list[Said] = [of(RECIPE), (PATHS_VERIFIED, CASE), (CASE_ACCEPTED, CASE), (RECORD_COMPLETED, RECORD)]
 
 
