@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from services.exporter.partition import Part, Partition
-from services.runtime.process.metric_names import MetricName
+from services.runtime.metric_names import MetricName
 
 
 class Metrics:

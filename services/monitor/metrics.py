@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 
 from services.core.status.figures import Figures
 from services.monitor.handler import Seen
-from services.runtime.process.metric_names import MetricName
+from services.runtime.metric_names import MetricName
 
 Values = Mapping[tuple[str, ...], float | None]
 

@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter
 
-from services.runtime.process.metric_names import MetricName
+from services.runtime.metric_names import MetricName
 
 
 def refusals() -> Counter:

@@ -7,7 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from services.llm.dispatcher import Dispatcher
-from services.runtime.process.metric_names import MetricName
+from services.runtime.metric_names import MetricName
 
 L = TypeVar("L", bound=str)
 

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 import typer
 
 from services.cli.console import UP, Bootstrap, Folder, Json, out
-from services.cli.data.rows import piped, show, write_json
+from services.cli.data.rows import show, write_json
 from services.cli.data.sql import read_topics
+from services.cli.piped import piped
 
 
 def analyse(

@@ -1,17 +1,13 @@
-"""Rows on stdout: a table for people, JSON and CSV for machines; and stdout as a pipe."""
+"""Rows on stdout: a table for people, JSON and CSV for machines."""
 
 import csv
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import date
 from itertools import islice
 from typing import TYPE_CHECKING, Any
-
-import typer
 
 from services.cli.console import err, out
 
@@ -23,21 +19,6 @@ if TYPE_CHECKING:
 
 SHOWN = 1_000
 """Rows of a table for people. JSON and CSV have no limit."""
-
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as in shells."""
-
-
-@contextmanager
-def piped() -> Iterator[None]:
-    """Exit quietly when the reader of stdout closes it (`| head`), and at Ctrl-C."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at exit
-    except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
 
 
 def show(result: "Result") -> None:

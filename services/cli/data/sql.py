@@ -8,7 +8,8 @@ import typer
 
 from services.cli.console import UP, Bootstrap, Failed, Folder, Json, err
 from services.cli.data.dataset import dataset_of
-from services.cli.data.rows import piped, show, write_csv, write_json
+from services.cli.data.rows import show, write_csv, write_json
+from services.cli.piped import piped
 from services.cli.watch.tap import exist
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import typer
 
 from services.cli.console import UP, Bootstrap, Failed, Folder
 from services.cli.coordinates import client
-from services.cli.data.rows import piped
+from services.cli.piped import piped
 from services.cli.since import moment
 from services.contracts.topics import topics
 from services.runtime.kafka.admin import held

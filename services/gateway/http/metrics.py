@@ -4,7 +4,7 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.runtime.process.metric_names import MetricName
+from services.runtime.metric_names import MetricName
 
 Reason = Literal[
     "malformed",

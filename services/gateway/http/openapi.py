@@ -4,12 +4,12 @@ from typing import Any
 
 from services.contracts.question import Question
 from services.gateway.http.refusals import Refusal
-from services.gateway.read.events import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+EVENT_STREAM = "text/event-stream"
 
 EXAMPLE = {
     "question": "Which vitamin deficiency causes scurvy?",
@@ -155,4 +155,4 @@ def as_json(responses: Responses) -> Responses:
 
 def events(description: str, example: str) -> dict[str, Any]:
     """A 200 that is a stream of events, whose schema FastAPI adds."""
-    return {"description": description, "content": {MEDIA_TYPE: {"example": example}}}
+    return {"description": description, "content": {EVENT_STREAM: {"example": example}}}

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from services.gateway.http.cache import TtlCache
 from services.gateway.http.metrics import Metrics
-from services.gateway.read.cache import TtlCache
 
 KEEP_S = 1.0
 """Seconds that readiness is cached: calls of /readyz make one connection to Kafka a second at most."""

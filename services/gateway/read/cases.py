@@ -15,11 +15,11 @@ from services.core.errors import LedgerAway
 from services.core.status.figures import Figures
 from services.core.status.store import Filter
 from services.gateway.http.answers import JSON, SlotResponse, in_pieces
+from services.gateway.http.cache import TtlCache
 from services.gateway.http.metrics import Metrics
 from services.gateway.http.openapi import AWAY, NOT_UNDERSTOOD, UNKNOWN, Responses, as_json, events
 from services.gateway.http.refusals import away
 from services.gateway.http.slots import Slots
-from services.gateway.read.cache import TtlCache
 from services.gateway.read.events import TICK_S, Seen, changes
 from services.gateway.read.reading import Reading, store_away
 from services.gateway.read.views import CasesView, CaseView, StoryView, TopicView, standing_view, topic_view

@@ -14,8 +14,6 @@ TICK_S = 0.5
 RETRY_MS = 2_000
 """Milliseconds after which a browser reconnects."""
 
-MEDIA_TYPE = "text/event-stream"
-
 AWAY = "The status store does not answer; the stream continues when it does."
 
 

@@ -14,7 +14,7 @@ from services.runtime.engine.counters import Counters
 from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.state import EngineState
 from services.runtime.engine.watchdog import Health
-from services.runtime.process.metric_names import MetricName
+from services.runtime.metric_names import MetricName
 
 F = TypeVar("F", CounterMetricFamily, GaugeMetricFamily)
 

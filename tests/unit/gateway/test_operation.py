@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.gateway.read.cache import TtlCache
+from services.gateway.http.cache import TtlCache
 
 QUESTION = {"question": "Which one?", "options": {"A": "this", "B": "that"}, "answer": "B"}
 

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from services.cli.__main__ import main
 from services.cli.data import rows as printing
+from services.cli.piped import INTERRUPTED
 from services.contracts.topics import CASE_ACCEPTED, PATHS_VERIFIED, RECORD_COMPLETED
 from services.core.messages import ConsumedRecord
 from services.protogen.examples import RECIPE
@@ -222,7 +223,7 @@ def test_tap_prints_at_once_what_comes_and_ends_quietly_at_ctrl_c() -> None:
         assert tapping.stdout is not None
         assert tapping.stdout.readline().startswith(b'{"topic"'), "though nothing more comes"
         tapping.send_signal(signal.SIGINT)
-        assert tapping.wait() == printing.INTERRUPTED
+        assert tapping.wait() == INTERRUPTED
         assert tapping.stderr is not None
         assert tapping.stderr.read() == b""
 
