@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, assert_never
 
 from services.contracts.codec import decode
 from services.contracts.question import Submission
@@ -73,7 +73,8 @@ def _fill(made: Preview, how: Chosen, read: Reading) -> None:
         _list(made, {"line": flag.line, "flagged": flag.why})
 
     for row in read.rows:
-        match message(row, how.parse, check=quality.check, flagged=flagged):
+        made_of = message(row, how.parse, check=quality.check, flagged=flagged)
+        match made_of:
             case OutgoingRecord() as record:
                 made.accepted += 1
                 if made.first is None:
@@ -82,6 +83,8 @@ def _fill(made: Preview, how: Chosen, read: Reading) -> None:
                 made.rejected += 1
                 reasons[f"{rejected.field}: {rejected.why}"[:200]] += 1
                 _list(made, {"line": rejected.line, "field": rejected.field, "why": rejected.why})
+            case _:
+                assert_never(made_of)
     made.reasons = dict(reasons.most_common(50))
 
 

@@ -109,6 +109,8 @@ class Server:
                 self._busy(now, sent_at, trouble)
             case TimedOut():
                 self.limit = self.limit.time_out(now, sent_at=sent_at)
+            case _:
+                pass  # no other trouble says anything about the limit
         if self.circuit is None and self._is_in_doubt(trouble):
             self.open(now, request, trouble)
 

@@ -9,6 +9,7 @@ everything is decided.
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from typing import assert_never
 
 import orjson
 from pydantic import BaseModel, Field
@@ -139,8 +140,11 @@ class Upload:
         match became:
             case Refused(refusal=refusal):
                 self._told += orjson.dumps({"line": number, **refusal.model_dump()}) + b"\n"
-            case OutgoingRecord(key=case_id) if self._with_ids:
-                self._told += orjson.dumps({"line": number, "case_id": case_id.decode()}) + b"\n"
+            case OutgoingRecord(key=case_id):
+                if self._with_ids:
+                    self._told += orjson.dumps({"line": number, "case_id": case_id.decode()}) + b"\n"
+            case _:
+                assert_never(became)
 
 
 async def _next(body: AsyncGenerator[bytes, None]) -> bytes | None:

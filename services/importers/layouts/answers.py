@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, assert_never
 
 from services.contracts.question import LETTERS
 from services.core.dedupe.cleaning import cleaned
@@ -88,13 +88,16 @@ def _stated(said: Sequence[tuple[str, Kind, Any]], choices: Choices) -> tuple[di
     letters: dict[str, str] = {}
     numbers: dict[str, int] = {}
     for field, kind, value in said:
-        match _place(field, kind, value, choices):
+        place = _place(field, kind, value, choices)
+        match place:
             case None:
                 continue
             case int(number):
                 numbers[field] = number
             case str(letter):
                 letters[field] = letter
+            case _:
+                assert_never(place)
     if len(choices.right) > 1:
         raise Unfit("options", SEVERAL)
     if choices.right:
@@ -173,6 +176,8 @@ def _numbered(field: str, kind: Kind, value: str | float, choices: Choices) -> s
             if _by_text(text, choices) is not None and number <= len(letters):
                 raise Unfit(field, f"{text} may be a text or a number: say --columns answer_text or answer_index=0|1")
             return _by_text(text, choices) or number
+        case _:
+            assert_never(kind)
 
 
 def _said(field: str, kind: Kind, value: str, choices: Choices) -> str:

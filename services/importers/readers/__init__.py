@@ -6,7 +6,7 @@ What can't be read comes as a row that says so: its value is Unfit. So does the 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, assert_never
 
 from services.importers.places import Place, Stdin
 from services.importers.readers import columnar, documents, tables
@@ -38,6 +38,8 @@ def reading(file: Place, shape: Shape) -> Iterator[Reading]:
             size = max(1, file.stat().st_size)
             with file.open("rb") as raw, unpacked(raw, shape.packing) as data:
                 yield Reading(_rows(data, shape), _fraction(file, raw, size))
+        case _:
+            assert_never(shape.container)
 
 
 def _rows(data: IO[bytes], shape: Shape) -> Iterator[Row]:
@@ -48,8 +50,12 @@ def _rows(data: IO[bytes], shape: Shape) -> Iterator[Row]:
             return whole(lambda: tables.table(_text(data, shape), shape))
         case "cells":
             return whole(lambda: tables.cells(_text(data, shape), shape))
-        case _:
+        case "jsonl":
             return whole(lambda: _jsonl(_text(data, shape)))
+        case "parquet" | "json":
+            raise ValueError(f"{shape.container} is not read as a stream")
+        case _:
+            assert_never(shape.container)
 
 
 def _text(data: IO[bytes], shape: Shape) -> IO[bytes]:

@@ -8,7 +8,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any, Final, Literal, cast
+from typing import IO, Any, Final, Literal, assert_never, cast
 
 import ijson
 import pyarrow as pa
@@ -57,6 +57,8 @@ def unpacked(raw: IO[bytes], packing: Packing | None) -> Iterator[IO[bytes]]:
         case "zst":
             with pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd") as stream:
                 yield cast(IO[bytes], io.BufferedReader(_Stream(stream)))
+        case _:
+            assert_never(packing)
 
 
 class _Stream(io.RawIOBase):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from io import BufferedReader, BytesIO, RawIOBase
-from typing import IO, Any, Final, Literal, cast
+from typing import IO, Any, Final, Literal, assert_never, cast
 
 import ijson
 
@@ -77,6 +77,8 @@ def rows(open: Open, document: Document, *, again: bool) -> Iterator[Row]:
             yield from _columns(open)
         case "split":
             yield from _split(open)
+        case _:
+            assert_never(document.kind)
 
 
 def _beginning(head: bytes) -> tuple[Any, list[tuple[tuple[str, ...], dict[str, Any]]]]:

@@ -4,6 +4,8 @@ Not compressed: measured on English prose, zlib (level 1) and zstd halve the byt
 as much as the rest of a call's claim and completion together.
 """
 
+from typing import assert_never
+
 from services.contracts.case import Usage
 from services.contracts.codec import canonical, loads
 from services.core.ledger.calls import Failure, Outcome, Reply
@@ -24,6 +26,8 @@ def encode(outcome: Outcome) -> bytes:
             return canonical({"reply": kept})
         case Failure():
             return canonical({"failure": {"reason": outcome.reason, "usage": usage}})
+        case _:
+            assert_never(outcome)
 
 
 def decode(data: bytes) -> Outcome:

@@ -143,7 +143,8 @@ def body(kind: str, whole: bytes) -> bytes:
             chat = orjson.loads(whole)
             chat["choices"][0]["message"]["content"] = [chat["choices"][0]["message"]["content"]]
             return orjson.dumps(chat)
-    return whole
+        case _:
+            return whole
 
 
 def _opposite(reply: Mapping[str, Any]) -> dict[str, Any]:
