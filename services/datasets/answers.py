@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from typing import Literal, assert_never
+from typing import assert_never
 
 from services.contracts.question import Question
 from services.core.case.answers import stated
-
-Variant = Literal["CoTMed", "ResponseMed", "ReasonMed"]
+from services.datasets.names import Variant
 
 _LOOKS_LIKE_IT = re.compile(r"^\W*final answer\W*?[:：]", re.IGNORECASE)
 

@@ -7,8 +7,7 @@ import pyarrow as pa
 import yaml
 
 from services.contracts.case import Difficulty
-from services.datasets.answers import Variant
-from services.datasets.forms import Form
+from services.datasets.names import Form, Variant
 from services.datasets.shards import JSONL, PARQUET
 from services.datasets.summary import HeldOutSummary, Summary
 from services.exporter.schema import SCHEMA

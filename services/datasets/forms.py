@@ -1,20 +1,16 @@
 """The forms of a row: which columns it has, and what they hold."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, assert_never
+from typing import Any, assert_never
 
 import pyarrow as pa
 
 from services.contracts.question import Question
 from services.core.case.chat import ChatMessage, chat_prompt, question_text
-from services.datasets.answers import Variant, answer_text, think_text
+from services.datasets.answers import answer_text, think_text
+from services.datasets.names import Form, Variant
 from services.datasets.questions import question_of
 from services.exporter.schema import SCHEMA
-
-Form = Literal["messages", "prompt-completion", "sharegpt", "alpaca", "think", "rl"]
-
-WITH_VARIANT: tuple[Form, ...] = ("messages", "prompt-completion", "sharegpt", "alpaca")
-"""Forms whose answer is one of the three variants. The others have an answer of their own, or none."""
 
 LINEAGE = (
     "record_id",

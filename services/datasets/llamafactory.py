@@ -2,7 +2,7 @@
 
 from typing import Any, assert_never
 
-from services.datasets.forms import Form
+from services.datasets.names import Form
 from services.datasets.shards import PARQUET
 from services.datasets.summary import Summary
 

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from services.datasets.answers import Variant
-from services.datasets.forms import Form
+from services.datasets.names import Form, Variant
 from services.datasets.questions import HeldOut
 from services.datasets.records import Filters, Group
 from services.datasets.splits import Splits

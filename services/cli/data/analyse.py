@@ -4,10 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from services.cli.console import UP, Bootstrap, Folder, Json, out
-from services.cli.data.rows import show, write_json
-from services.cli.data.sql import read_topics
-from services.cli.piped import piped
+from services.cli.console import UP, Bootstrap, Folder, Json
 
 
 def analyse(
@@ -26,14 +23,6 @@ def analyse(
 
     Example:  reasonmed analyse verdicts
     """
-    from services.taps.analyses import about, sql
-    from services.taps.database import database, query
+    from services.cli.data import querying  # only when it runs: --help needs the options alone
 
-    with piped(), database() as db:
-        read_topics(db, bootstrap, folder)
-        result = query(db, sql(name))
-        if json:
-            write_json(result)
-            return
-        show(result)
-        out.print(about(name), highlight=False, markup=False)
+    querying.analyse(name, json=json, bootstrap=bootstrap, folder=folder)

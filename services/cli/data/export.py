@@ -1,21 +1,14 @@
 """`reasonmed export`: a dataset for trainers, from the exporter's records."""
 
-from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import Annotated, get_args
 
 import typer
 
-from services.cli.console import UP, Folder, Json, emit, err, out
+from services.cli.console import UP, Folder, Json, emit, out
 from services.cli.data.dataset import dataset_of
-from services.datasets.answers import Variant
-from services.datasets.forms import WITH_VARIANT, Form
-
-if TYPE_CHECKING:
-    from services.contracts.case import Difficulty
-    from services.datasets.questions import HeldOut
-    from services.datasets.splits import Splits
-    from services.datasets.summary import Request, Summary
+from services.datasets.names import WITH_VARIANT, Form, Variant
 
 
 def export(  # noqa: PLR0913 -- Typer makes an option of each argument
@@ -59,34 +52,34 @@ def export(  # noqa: PLR0913 -- Typer makes an option of each argument
 
     Example:  reasonmed export --variant ReasonMed --form messages --out build/reasonmed
     """
+    # Only when it runs: --help needs the options alone.
+    from services.cli.data import exporting
     from services.datasets.records import Filters
     from services.datasets.summary import Request
 
     _check_variant(form, variant)
-    recipes = [_recipe(given) for given in recipe or ()]
+    recipes = [exporting.recipe(given) for given in recipe or ()]
     request = Request(
         variant=variant,
         form=form,
         system=system,
-        splits=_splits(split, seed),
+        splits=exporting.splits(split, seed),
         filters=Filters(
-            difficulties=tuple(map(_difficulty, difficulty or ())),
+            difficulties=tuple(map(exporting.difficulty, difficulty or ())),
             sources=tuple(source or ()),
             recipes=tuple(recipe_id for recipe_id, _ in recipes),
             min_score=min_score,
             disputed=disputed,
         ),
         lineage=lineage,
-        licences=_licences(licences),
-        recipe_names=_names([*_shipped(), *recipes]),
+        licences=exporting.licences(licences),
+        recipe_names=exporting.names([*exporting.shipped(), *recipes]),
         language=language,
-        held_out=None if held_out is None else _index(held_out),
+        held_out=None if held_out is None else exporting.held_out_index(held_out),
     )
     dataset = dataset or str(dataset_of(folder))
-    summary = _run(request, dataset, to)
+    summary = exporting.run(request, dataset, to)
     if json:
-        from dataclasses import asdict
-
         emit({"dataset": dataset, "out": str(to), **asdict(summary)})
         return
     counts = ", ".join(f"{name} {one.records}" for name, one in summary.splits.items())
@@ -100,71 +93,3 @@ def _check_variant(form: Form, variant: Variant | None) -> None:
         raise typer.BadParameter(f"{form} needs one of {', '.join(get_args(Variant))}", param_hint="--variant")
     if form not in WITH_VARIANT and variant is not None:
         raise typer.BadParameter(f"{form} takes none: its answer is its own", param_hint="--variant")
-
-
-def _index(path: Path) -> "HeldOut":
-    from hashlib import sha256
-
-    from services.core.dedupe.evaluation_file import read
-    from services.datasets.questions import HeldOut
-
-    index = read(path)
-    return HeldOut(path.name, sha256(path.read_bytes()).hexdigest(), index)
-
-
-def _run(request: "Request", dataset: str, to: Path) -> "Summary":
-    from rich.progress import Progress
-
-    from services.datasets.export import export as write
-
-    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task("exporting", total=None)
-        return write(
-            request, dataset, to, on_progress=lambda done, total: bar.update(task, completed=done, total=total)
-        )
-
-
-def _difficulty(given: str) -> "Difficulty":
-    from services.contracts.case import Difficulty
-
-    for known in get_args(Difficulty):
-        if given == known:
-            return cast("Difficulty", known)
-    raise typer.BadParameter(f"{given}: one of {', '.join(get_args(Difficulty))}", param_hint="--difficulty")
-
-
-def _splits(text: str, seed: str) -> "Splits":
-    from services.datasets.splits import BadSplit, Splits
-
-    try:
-        return Splits.parse(text, seed)
-    except BadSplit as error:
-        raise typer.BadParameter(str(error), param_hint="--split") from None
-
-
-def _licences(text: str) -> dict[str, str]:
-    pairs = [part.strip().rpartition("=") for part in text.split(",") if part.strip()]
-    if any(not (source and licence) for source, _, licence in pairs):
-        raise typer.BadParameter("SOURCE=LICENCE, comma-separated, as in medqa=MIT", param_hint="--licences")
-    return {source: licence for source, _, licence in pairs}
-
-
-def _recipe(given: str) -> tuple[str, str]:
-    """Id and name; a bare id has none."""
-    if given.startswith("recipe-"):
-        return given, ""
-    from services import recipes
-    from services.core.case import ids
-
-    loaded = recipes.load(given)
-    return ids.recipe_id(loaded), loaded.name
-
-
-def _shipped() -> list[tuple[str, str]]:
-    from services import recipes
-
-    return [_recipe(path.stem) for path in sorted(recipes.FOLDER.glob("*.yaml"))]
-
-
-def _names(recipes: Iterable[tuple[str, str]]) -> dict[str, str]:
-    return {recipe_id: name for recipe_id, name in recipes if name}

@@ -7,21 +7,22 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import orjson
+from rich.console import RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
 
 from services.cli.console import err, out
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.table import Table
-
-    from services.taps.database import Result
+from services.taps.database import Result
 
 SHOWN = 1_000
 """Rows of a table for people. JSON and CSV have no limit."""
 
 
-def show(result: "Result") -> None:
+def show(result: Result) -> None:
     """A table of the first rows. Where it is wider than the terminal: its columns as rows, or one table a row."""
     rows = [["–" if cell is None else str(cell) for cell in row] for row in islice(result.rows, SHOWN)]
     for part in _laid_out(result.columns, rows):
@@ -30,7 +31,7 @@ def show(result: "Result") -> None:
         err.print(f"The first {SHOWN:,} rows: --json or --csv prints them all.")
 
 
-def _laid_out(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Iterator[RenderableType]":
+def _laid_out(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[RenderableType]:
     """Tables that fit the terminal's width: no heading is cut off."""
     whole = _table(columns, rows)
     if _fits(whole):
@@ -44,10 +45,7 @@ def _laid_out(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Iterato
         yield _table(None, list(zip(columns, row, strict=True)))
 
 
-def _table(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
+def _table(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> Table:
     table = Table(show_header=columns is not None)
     for name in columns or ():
         table.add_column(Text(name))
@@ -56,13 +54,11 @@ def _table(columns: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> "Tab
     return table
 
 
-def _fits(table: "Table") -> bool:
-    from rich.measure import Measurement
-
+def _fits(table: Table) -> bool:
     return Measurement.get(out, out.options.update(max_width=1_000_000), table).maximum <= out.width
 
 
-def write_json(result: "Result") -> None:
+def write_json(result: Result) -> None:
     """An array with an object a row."""
     before = "[\n"
     for row in result.rows:
@@ -71,7 +67,7 @@ def write_json(result: "Result") -> None:
     sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
 
 
-def write_csv(result: "Result") -> None:
+def write_csv(result: Result) -> None:
     """A heading, then a line a row, with LF; null is empty, and a list, struct or map is JSON."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(result.columns)
@@ -84,8 +80,6 @@ def _cell(value: Any) -> Any:
 
 def _json(value: Any) -> str:
     """JSON of any value that DuckDB returns. A number of more than 64 bits stays a number."""
-    import orjson
-
     try:
         return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # orjson refuses large integers, and keys of some types

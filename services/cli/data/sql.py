@@ -1,21 +1,10 @@
 """`reasonmed sql`: SQL over records and topics."""
 
-import asyncio
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from services.cli.console import UP, Bootstrap, Failed, Folder, Json, err
-from services.cli.data.dataset import dataset_of
-from services.cli.data.rows import show, write_csv, write_json
-from services.cli.piped import piped
-from services.cli.watch.tap import exist
-
-if TYPE_CHECKING:
-    import duckdb
-
-    from services.runtime.kafka.client import KafkaClient
+from services.cli.console import UP, Bootstrap, Folder, Json
 
 
 def sql(
@@ -37,37 +26,8 @@ def sql(
 
     Example:  reasonmed sql "SELECT difficulty, count(*), sum(cost_usd) FROM records GROUP BY ALL"
     """
-    from services.taps.database import add_records, database
-    from services.taps.database import query as run
+    from services.cli.data import querying  # only when it runs: --help needs the options alone
 
     if csv and json:
         raise typer.BadParameter("give one of them", param_hint="--csv, --json")
-    if dataset is None and not topics:
-        dataset = str(dataset_of(folder))
-    elif dataset is None and (folder / "dataset").is_dir():
-        dataset = str(folder / "dataset")
-    elif dataset is not None and "://" not in dataset and not Path(dataset).is_dir():
-        raise Failed(f"there is no dataset in {dataset}: name its folder with --dataset")
-    with piped(), database() as db:
-        if dataset is not None:
-            add_records(db, dataset)
-        if topics:
-            read_topics(db, bootstrap, folder)
-        result = run(db, query)
-        (write_json if json else write_csv if csv else show)(result)
-
-
-def read_topics(db: "duckdb.DuckDBPyConnection", bootstrap: str | None, folder: Path) -> None:
-    """Load the topics of a cluster. Raises BrokerAway, Failed."""
-    from services.cli.coordinates import client
-
-    with err.status("reading topics"):
-        asyncio.run(_read(db, client(bootstrap, folder)))
-
-
-async def _read(db: "duckdb.DuckDBPyConnection", kafka: "KafkaClient") -> None:
-    from services.taps.load import load
-    from services.taps.tables import TOPICS
-
-    await exist(kafka, TOPICS)
-    await load(db, kafka)
+    querying.run(query, topics=topics, dataset=dataset, csv=csv, json=json, bootstrap=bootstrap, folder=folder)

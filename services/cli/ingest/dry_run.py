@@ -2,23 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 from services.cli.console import emit, out
 from services.cli.ingest.progress import SHOWN, say, say_passed_over
-
-if TYPE_CHECKING:
-    from services.importers.dry_run import Preview
-    from services.importers.folders import PassedOver
-    from services.importers.formats import Asked
-    from services.importers.places import File
+from services.importers.dry_run import Preview, preview, preview_stdin
+from services.importers.folders import PassedOver, walk
+from services.importers.formats import Asked
+from services.importers.places import File
 
 
-def dry_run(paths: "Sequence[File]", asked: "Asked", *, json: bool) -> int:
+def dry_run(paths: Sequence[File], asked: Asked, *, json: bool) -> int:
     """Read files and folders, or standard input where there are none; print what they come to. Returns the exit code
     that submitting them would have."""
-    from services.importers.dry_run import preview, preview_stdin
-    from services.importers.folders import walk
 
     previews: list[Preview] = [] if paths else [preview_stdin(asked)]
     passed_over: list[PassedOver] = []
@@ -37,7 +32,7 @@ def dry_run(paths: "Sequence[File]", asked: "Asked", *, json: bool) -> int:
     return 1 if refused or not any(one.accepted for one in previews) else 0
 
 
-def _report(previews: "Sequence[Preview]", passed_over: "Sequence[PassedOver]") -> dict[str, object]:
+def _report(previews: Sequence[Preview], passed_over: Sequence[PassedOver]) -> dict[str, object]:
     return {
         "dry_run": True,
         "accepted": sum(one.accepted for one in previews),
@@ -48,7 +43,7 @@ def _report(previews: "Sequence[Preview]", passed_over: "Sequence[PassedOver]") 
     }
 
 
-def _print(previews: "Sequence[Preview]", passed_over: "list[PassedOver]") -> None:
+def _print(previews: Sequence[Preview], passed_over: list[PassedOver]) -> None:
     say_passed_over(passed_over)
     for one in previews:
         if one.state == "refused":

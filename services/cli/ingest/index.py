@@ -1,19 +1,12 @@
 """`reasonmed index`: an index of evaluation sets, for admission to refuse their questions."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from services.cli.console import Failed, Json, emit, out
+from services.cli.console import Json
 from services.cli.ingest.options import Columns, Delimiter, Encoding, FormatOption
-from services.cli.ingest.options import asked as as_asked
-from services.cli.ingest.progress import observed, say, say_passed_over
-
-if TYPE_CHECKING:
-    from services.importers.evaluation import Indexed
-    from services.importers.folders import PassedOver
-    from services.importers.places import File
 
 OUT = Path("evaluation.index")
 
@@ -39,72 +32,9 @@ def index(
 
     Example:  reasonmed index medqa/test.jsonl mmlu/ --out evaluation.index
     """
-    from services.core.dedupe.evaluation_file import dump
-    from services.importers.evaluation import index as indexed
-    from services.importers.rows import Refused
+    # Only when it runs: --help needs the options alone.
+    from services.cli.ingest import indexing
+    from services.cli.ingest.asked import asked as as_asked
 
     asked = as_asked(format, columns, source=None, delimiter=delimiter, encoding=encoding)
-    found, passed_over = _files(files)
-    try:
-        with observed(lambda counts: f"{counts.submitted:,} questions", more="") as observer:
-            made = indexed(found, asked, observer=observer)
-    except Refused as refused:
-        raise Failed(str(refused)) from None
-    if empty := [name for name, counts in made.files.items() if not counts.submitted]:
-        raise Failed(f"{empty[0]} holds no question: leave it out, or say how it is read")
-    if not made.index.entries:
-        raise Failed("these files hold no question: there is nothing to index")
-    size = _replace(out_file, dump(made.index))
-    emit(_report(made, passed_over, out_file, size)) if json else _print(made, out_file, size)
-    if any(counts.rejected for counts in made.files.values()):
-        raise typer.Exit(1)
-
-
-def _files(given: list[str]) -> "tuple[list[File], list[PassedOver]]":
-    from services.importers.folders import walk
-    from services.importers.places import place
-
-    files: list[File] = []
-    passed_over: list[PassedOver] = []
-    for name in given:
-        path = place(name)
-        path.stat()  # a missing one is named
-        if not path.is_dir():
-            files.append(path)
-            continue
-        walked = walk(path)
-        files += walked.files
-        passed_over += walked.passed_over
-    say_passed_over(passed_over)
-    return files, passed_over
-
-
-def _replace(path: Path, data: bytes) -> int:
-    """Write all of it or nothing: a router may begin to read at any moment."""
-    beside = path.with_name(path.name + ".new")
-    beside.write_bytes(data)
-    beside.replace(path)
-    return len(data)
-
-
-def _report(made: "Indexed", passed_over: "list[PassedOver]", path: Path, size: int) -> dict[str, object]:
-    files = [
-        {"name": name, "questions": counts.submitted, "rejected": counts.rejected}
-        for name, counts in made.files.items()
-    ]
-    skipped = [{"name": one.name, "why": one.why} for one in passed_over]
-    return {
-        "index": str(path),
-        "bytes": size,
-        "questions": len(made.index.entries),
-        "files": files,
-        "passed_over": skipped,
-    }
-
-
-def _print(made: "Indexed", path: Path, size: int) -> None:
-    for name, counts in made.files.items():
-        if counts.rejected:
-            say(f"{name}: {counts.rejected} rows are no questions, and not in the index")
-    total = f"{len(made.index.entries):,} questions of {len(made.files)} files are in {path} ({size / 2**20:.1f} MiB)."
-    out.print(total, highlight=False, soft_wrap=True)
+    indexing.run(files, asked, out_file, json=json)

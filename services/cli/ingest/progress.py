@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from services.cli.console import err
-
-if TYPE_CHECKING:
-    from services.importers.files import Observer
-    from services.importers.folders import PassedOver
-    from services.importers.rows import Flag, Rejected
-    from services.importers.submit import Counts
+from services.importers.files import Observer
+from services.importers.folders import PassedOver
+from services.importers.rows import Flag, Rejected
+from services.importers.submit import Counts
 
 SHOWN = 20
 """Rejected or flagged rows of a file that are printed on stderr."""
@@ -34,7 +33,7 @@ class Listing:
         """The rows that follow are of this file."""
         self._name, self._rejected, self._flagged = name, 0, 0
 
-    def reject(self, row: "Rejected") -> None:
+    def reject(self, row: Rejected) -> None:
         """A row that is no question."""
         self._rejected += 1
         self._row(self._rejected, f"line {row.line}: {row.field}: {row.why}", self._more)
@@ -52,12 +51,8 @@ class Listing:
 
 
 @contextmanager
-def observed(unit: Callable[["Counts"], str], *, more: str = ", see its .rejected.jsonl") -> "Iterator[Observer]":
+def observed(unit: Callable[[Counts], str], *, more: str = ", see its .rejected.jsonl") -> Iterator[Observer]:
     """An observer that prints while a run lasts; `unit` says how far it is."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-    from services.importers.files import Observer
-
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[counts]}"))
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task, listing = bar.add_task("", total=None, counts=""), Listing(more=more)
@@ -67,13 +62,13 @@ def observed(unit: Callable[["Counts"], str], *, more: str = ", see its .rejecte
             bar.reset(task, total=None, description=name, counts="")
             say(f"{name}: detected format: {format}" + (f", resumes after line {line}" if line else ""))
 
-        def progress(fraction: float | None, counts: "Counts") -> None:
+        def progress(fraction: float | None, counts: Counts) -> None:
             bar.update(task, total=None if fraction is None else 1, completed=fraction, counts=unit(counts))
 
         yield Observer(opened=opened, progress=progress, rejected=listing.reject, flagged=listing.flag, warned=say)
 
 
-def say_passed_over(passed_over: "list[PassedOver]") -> None:
+def say_passed_over(passed_over: list[PassedOver]) -> None:
     """Name the files that aren't read."""
     for one in passed_over:
         say(f"{one.name}: passed over: {one.why}")

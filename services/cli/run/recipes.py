@@ -1,17 +1,13 @@
 """`reasonmed recipes`: what decides a result, shipped and published."""
 
 import asyncio
-from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
 from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, out
-
-if TYPE_CHECKING:
-    from services.contracts.recipe import Recipe
-    from services.llm.check import Checked
-    from services.runtime.kafka.client import KafkaClient
+from services.cli.coordinates import client
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -27,9 +23,9 @@ def list_(bootstrap: Bootstrap = None, folder: Folder = UP, json: Json = False) 
 
     Example:  reasonmed recipes list
     """
-    from services.cli.coordinates import client
+    from services.cli.run import recipe_store  # only when it runs: --help needs the options alone
 
-    published, current = asyncio.run(_published(client(bootstrap, folder)))
+    published, current = asyncio.run(recipe_store.published(client(bootstrap, folder)))
     rows = [{"id": key, "name": recipe.name, "current": key == current} for key, recipe in published.items()]
     if json:
         emit(rows)
@@ -50,19 +46,15 @@ def show(
 
     Example:  reasonmed recipes show default
     """
-    from services.cli.coordinates import client
+    from services.cli.run import recipe_store  # only when it runs: --help needs the options alone
 
     if recipe.startswith("recipe-"):
-        published, _ = asyncio.run(_published(client(bootstrap, folder)))
+        published, _ = asyncio.run(recipe_store.published(client(bootstrap, folder)))
         if recipe not in published:
             raise Failed(f"{recipe} is not published: see `reasonmed recipes list`")
-        emit(_plain(recipe, published[recipe]))
+        emit(recipe_store.plain(recipe, published[recipe]))
         return
-    from services import recipes
-    from services.core.case import ids
-
-    loaded = recipes.load(recipe)
-    emit(_plain(ids.recipe_id(loaded), loaded))
+    emit(recipe_store.plain(*recipe_store.load(recipe)))
 
 
 @app.command("publish")
@@ -77,11 +69,10 @@ def publish(
 
     Example:  reasonmed recipes publish my-recipe.yaml --current
     """
-    from services import recipes
-    from services.cli.coordinates import client
+    from services.cli.run import recipe_store  # only when it runs: --help needs the options alone
 
-    loaded = recipes.load(recipe)
-    recipe_id = asyncio.run(_publish(client(bootstrap, folder), loaded, current))
+    _, loaded = recipe_store.load(recipe)
+    recipe_id = asyncio.run(recipe_store.publish(client(bootstrap, folder), loaded, current))
     if json:
         emit({"id": recipe_id, "name": loaded.name, "current": current})
         return
@@ -102,11 +93,10 @@ def check(
 
     Example:  reasonmed recipes check my-recipe.yaml --llm-url http://localhost:8000/v1
     """
-    from dataclasses import asdict
+    from services.cli.run import recipe_check, recipe_store  # only when it runs: --help needs the options alone
 
-    from services import recipes
-
-    checked = asyncio.run(_check(recipes.load(recipe), llm_url))
+    _, loaded = recipe_store.load(recipe)
+    checked = asyncio.run(recipe_check.check(loaded, llm_url))
     if json:
         emit([asdict(row) | {"works": row.trouble is None} for row in checked])
     else:
@@ -118,53 +108,3 @@ def check(
             )
     if any(row.trouble is not None for row in checked):
         raise typer.Exit(1)
-
-
-async def _check(recipe: "Recipe", llm_url: str | None) -> "list[Checked]":
-    from services.cli.coordinates import environment_settings
-    from services.core.endpoint import Endpoint
-    from services.llm.check import check as check_models
-    from services.llm.client import ChatClient
-
-    settings = environment_settings()
-    endpoints = settings.models if llm_url is None else dict.fromkeys(recipe.models, Endpoint(llm_url))
-    async with ChatClient(endpoints) as client:
-        return await check_models(recipe, endpoints, client, owner="recipes-check")
-
-
-async def _publish(kafka: "KafkaClient", recipe: "Recipe", current: bool) -> str:
-    from services.contracts.topics import RECIPES
-    from services.runtime.kafka.admin import held
-    from services.runtime.kafka.sink import KafkaSink
-    from services.worker.publishing import publish_recipe
-
-    if not await held(kafka, [RECIPES]):
-        raise Failed(f"Kafka at {kafka.bootstrap} has no topic {RECIPES}: run `reasonmed topics declare`")
-    async with KafkaSink(kafka) as sink:
-        return await publish_recipe(sink, recipe, current=current, max_message_bytes=kafka.max_message_bytes)
-
-
-async def _published(kafka: "KafkaClient") -> tuple[dict[str, "Recipe"], str | None]:
-    """Every published recipe by id, and the current one's id."""
-    from services.contracts.codec import Malformed, UnknownVersion, decode, loads
-    from services.contracts.recipe import Recipe
-    from services.contracts.topics import CURRENT, RECIPES
-    from services.runtime.kafka.admin import held
-    from services.runtime.kafka.reader import read_topic
-
-    await held(kafka, [RECIPES])  # says clearly where there is no Kafka
-    found: dict[str, Recipe] = {}
-    current: str | None = None
-    async with aclosing(read_topic(kafka, RECIPES)) as messages:
-        async for message in messages:
-            key = (message.key or b"").decode(errors="replace")
-            with suppress(Malformed, UnknownVersion):  # a newer recipe is for newer readers
-                if key == CURRENT:
-                    current = str(loads(message.value or b""))
-                else:
-                    found[key] = decode(Recipe, message.value or b"")
-    return found, current
-
-
-def _plain(recipe_id: str, recipe: "Recipe") -> dict[str, Any]:
-    return {"id": recipe_id, **recipe.model_dump(mode="json")}

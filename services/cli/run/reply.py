@@ -4,17 +4,22 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
+import orjson
 import typer
 
 from services.cli.console import Failed, Json, emit, out
-
-if TYPE_CHECKING:
-    from services.cli.run.reply_fields import Asked
-    from services.core.case.answers import Options
-    from services.core.errors import Trouble
-    from services.core.ledger.calls import Reply, Request
+from services.cli.run import http_file, reply_fields
+from services.cli.run.question_file import options_and_gold
+from services.cli.run.reply_fields import Asked
+from services.contracts.base import CaseId
+from services.contracts.question import LETTERS
+from services.contracts.recipe import Model, Sampling
+from services.core.case.answers import Options
+from services.core.errors import Retry, Trouble
+from services.core.ledger.calls import Reply, Request
+from services.llm import reading, wire
 
 As = Literal["generate", "verify", "score", "evaluate"]
 
@@ -58,8 +63,6 @@ def reply(
 
     Example:  reasonmed reply answer.http --as verify --json
     """
-    from services.cli.run import reply_fields
-
     asked = _asked(question, gold)
     found = read(_bytes(file), purpose, as_text=text)
     shown = reply_fields.fields(purpose, found, asked)
@@ -76,12 +79,8 @@ def _bytes(file: str) -> bytes:
         raise Failed(f"{file} is a folder: name a file that holds one reply") from None
 
 
-def _asked(file: Path | None, gold: str | None) -> "Asked":
+def _asked(file: Path | None, gold: str | None) -> Asked:
     """Options and gold answer, as far as they are known."""
-    from services.cli.run.question_file import options_and_gold
-    from services.cli.run.reply_fields import Asked
-    from services.contracts.question import LETTERS
-
     options: Options
     options, answer = (dict.fromkeys(LETTERS), None) if file is None else options_and_gold(file)
     letter = (gold or answer or "").strip().upper()
@@ -90,11 +89,7 @@ def _asked(file: Path | None, gold: str | None) -> "Asked":
     return Asked(options, letter or None)
 
 
-def read(raw: bytes, purpose: As, *, as_text: bool) -> "Reply | Trouble":
-    from services.cli.run import http_file
-    from services.core.errors import Retry, Trouble
-    from services.llm import reading, wire
-
+def read(raw: bytes, purpose: As, *, as_text: bool) -> Reply | Trouble:
     request = _request(purpose)
     if as_text:
         return _message(request, raw)
@@ -109,13 +104,8 @@ def read(raw: bytes, purpose: As, *, as_text: bool) -> "Reply | Trouble":
         return trouble
 
 
-def _message(request: "Request", raw: bytes) -> "Reply | Trouble":
+def _message(request: Request, raw: bytes) -> Reply | Trouble:
     """The reply whose message has this text."""
-    import orjson
-
-    from services.core.errors import Trouble
-    from services.llm import wire
-
     text = raw.decode("utf-8-sig", "replace")
     try:
         return wire.reply(request, orjson.dumps({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]}))
@@ -123,12 +113,8 @@ def _message(request: "Request", raw: bytes) -> "Reply | Trouble":
         return trouble
 
 
-def _request(purpose: As) -> "Request":
+def _request(purpose: As) -> Request:
     """Any request of this stage: nothing of it but its bounds and its form matters."""
-    from services.contracts.base import CaseId
-    from services.contracts.recipe import Model, Sampling
-    from services.core.ledger.calls import Request
-
     sampling = Sampling(temperature=0, max_tokens=MAX_TOKENS)
     schema = None if purpose == "generate" else {"title": purpose, "type": "object"}
     return Request(CaseId("case"), purpose, "alias", Model(served="model"), "prompt", sampling, 0, schema=schema)

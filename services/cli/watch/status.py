@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
+from services.cli import coordinates
 from services.cli.console import UP, Bootstrap, Folder, Json, Wide, emit
+from services.cli.watch import count as counting
+from services.cli.watch import live
 
 LIMIT = 100_000
 """Messages read with --count, at most: some seconds."""
@@ -31,11 +34,6 @@ def status(
 
     Example:  reasonmed status --json | jq .ends
     """
-    # Imported here, and in no other command: this one's --help and completion are the ones that people wait for.
-    from services.cli import coordinates
-    from services.cli.watch import count as counting
-    from services.cli.watch import live
-
     if not count:
         asyncio.run(live.print_figures(coordinates.ledger(folder), watch=watch, json=json, wide=wide))
         return

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from services.cli.__main__ import main
-from services.cli.ingest import progress, submit
+from services.cli.ingest import progress, submitting
 from services.core.messages import Sink
 from services.importers.files import Observer, Result
 from services.importers.folders import PassedOver
@@ -68,7 +68,7 @@ class TestFilesAndFolders:
     async def taken(self, paths: Sequence[Path], sink: Sink, *, watch: bool = False, stop: Stop) -> list[Result]:
         observer = Observer(opened=lambda name, format, line: self.opened.append(Path(name).name))
         self.passed_over: list[PassedOver] = []
-        return await submit.submit_paths(
+        return await submitting.submit_paths(
             paths, Asked(), "c", sink, observer=observer, stop=stop, watch=watch, passed_over=self.passed_over
         )
 
@@ -131,10 +131,10 @@ def test_the_account_counts_this_run(capsys: pytest.CaptureFixture[str]) -> None
         Result("b.jsonl", "already", after_line=9),
         Result("c.jsonl", "stopped", format="questions", submitted=2),
     ]
-    account = submit._report(results)
+    account = submitting.report(results)
     assert (account["submitted"], account["rejected"]) == (5, 1)
     assert json.loads(json.dumps(account))["files"][0]["format"] == "medqa"
-    submit._print(results, "here:1")
+    submitting.show(results, "here:1")
     said = capsys.readouterr()
     assert "5 questions are in Kafka (here:1)" in said.out
     assert "a.jsonl: 1 rows are no questions: see a.jsonl.rejected.jsonl" in said.err
@@ -181,9 +181,9 @@ class TestDryRun:
 
 
 def test_a_run_that_submitted_nothing_fails() -> None:
-    assert submit._exit_code([], watch=False) == 1
-    assert submit._exit_code([Result("a", "done")], watch=False) == 1
-    assert submit._exit_code([Result("a", "already"), Result("b", "done")], watch=False) == 0
-    assert submit._exit_code([Result("a", "done", submitted=1)], watch=False) == 0
-    assert submit._exit_code([Result("a", "done", submitted=1, rejected=1)], watch=False) == 1
-    assert submit._exit_code([], watch=True) == 0
+    assert submitting.exit_code([], watch=False) == 1
+    assert submitting.exit_code([Result("a", "done")], watch=False) == 1
+    assert submitting.exit_code([Result("a", "already"), Result("b", "done")], watch=False) == 0
+    assert submitting.exit_code([Result("a", "done", submitted=1)], watch=False) == 0
+    assert submitting.exit_code([Result("a", "done", submitted=1, rejected=1)], watch=False) == 1
+    assert submitting.exit_code([], watch=True) == 0

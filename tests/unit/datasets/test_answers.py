@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from services.contracts.question import Question
 from services.core.case.answers import stated
-from services.datasets.answers import Variant, answer_text, chain_text, think_text, without_answer
+from services.datasets.answers import answer_text, chain_text, think_text, without_answer
+from services.datasets.names import Variant
 from tests.strategies import questions
 
 QUESTION = Question(question="Which one?", options={"A": "this", "B": "that"}, answer="B")

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from services.contracts.question import Question
 from services.core.case import ids
 from services.core.case.prompts import question_block
-from services.datasets.answers import Variant
 from services.datasets.export import export
-from services.datasets.forms import LINEAGE, WITH_VARIANT, Form
+from services.datasets.forms import LINEAGE
+from services.datasets.names import WITH_VARIANT, Form, Variant
 from services.datasets.splits import Splits
 from services.exporter.schema import SCHEMA
 from tests.strategies import questions

@@ -12,7 +12,7 @@ import yaml
 from services.contracts.case import Score
 from services.contracts.record import Record
 from services.datasets.export import export
-from services.datasets.forms import WITH_VARIANT, Form
+from services.datasets.names import WITH_VARIANT, Form
 from services.datasets.shards import ROWS
 from services.exporter.schema import SCHEMA
 from tests.unit.datasets.world import in_json, records, request, rows_of, write_parts
