@@ -1,12 +1,9 @@
 """`reasonmed-exporter`: record-completed into a Delta table, until SIGTERM or, with --once, up to the present end."""
 
 import asyncio
-import os
-import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -25,10 +22,11 @@ from services.exporter.table import Table, check_conditional_writes, is_local, t
 from services.exporter.watch import Watch
 from services.runtime.engine.stall import Stalled
 from services.runtime.kafka.admin import reachable
+from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.positioned import PositionedConsumer
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.process import logs, tracing
 from services.runtime.process.health import HealthServer
+from services.runtime.process.running import process, run
 from services.runtime.process.settings_help import usage
 
 log = structlog.get_logger(__name__)
@@ -47,22 +45,17 @@ def command(
 ) -> None:
     """Write the topic record-completed into a Delta table, each record once."""
     settings = ExporterSettings()
-    owner = settings.name or f"{SERVICE}-{os.getpid()}"
-    logs.configure(service=SERVICE, owner=owner)
-    uri = table_uri(out or settings.export.out)
-    with tracing.traced(service=SERVICE, owner=owner):
-        ended_well = asyncio.run(_run(settings, uri, once=once))
+    with process(SERVICE, settings) as own:
+        uri = table_uri(out or settings.export.out)
+        ended_well = run(partial(_work, settings, own.client, uri, once))
     if not ended_well:
         raise typer.Exit(1)
 
 
-async def _run(settings: ExporterSettings, uri: str, *, once: bool) -> bool:
+async def _work(settings: ExporterSettings, client: KafkaClient, uri: str, once: bool, stop: asyncio.Event) -> bool:
     """Whether it ended well."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        async with _open(settings, uri, group=None if once else SERVICE) as exporter:
+        async with _open(settings, client, uri, group=None if once else SERVICE) as exporter:
             if not once:
                 await exporter.run(stop)
                 return True
@@ -76,9 +69,10 @@ async def _run(settings: ExporterSettings, uri: str, *, once: bool) -> bool:
 
 
 @asynccontextmanager
-async def _open(settings: ExporterSettings, uri: str, *, group: str | None) -> AsyncIterator[Exporter]:
+async def _open(
+    settings: ExporterSettings, client: KafkaClient, uri: str, *, group: str | None
+) -> AsyncIterator[Exporter]:
     """The exporter and its dependencies; the last opened is closed first. A watch that raises cancels the body."""
-    client = replace(settings.kafka, name=SERVICE)
     limits, metrics, clock = settings.export.limits, Metrics(), time.monotonic
     if is_local(uri):
         metrics.watch_disk(Path(uri))

@@ -1,10 +1,8 @@
 """`reasonmed-gateway`: serve until SIGTERM, and answer the requests in flight first."""
 
 import asyncio
-import os
 import signal
 import socket
-from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -18,9 +16,10 @@ from services.gateway.read.reading import Store
 from services.gateway.settings import GatewaySettings
 from services.ledger import open_status_store
 from services.runtime.kafka.admin import reachable
+from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import read_at
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.process import logs, tracing
+from services.runtime.process.running import process
 from services.runtime.process.settings_help import exit_on_help
 
 SERVICE = "gateway"
@@ -38,16 +37,13 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     settings = GatewaySettings()
-    owner = settings.name or f"{SERVICE}-{os.getpid()}"
-    logs.configure(service=SERVICE, owner=owner)
-    with tracing.traced(service=SERVICE, owner=owner):
-        asyncio.run(serve(settings))
+    with process(SERVICE, settings) as own:
+        asyncio.run(serve(settings, own.client))
 
 
-async def serve(settings: GatewaySettings) -> None:
+async def serve(settings: GatewaySettings, client: KafkaClient) -> None:
     """Serve until a signal. Without Kafka the gateway starts, is not ready, and answers 503. Without the store it
     accepts questions, and has no cases to show."""
-    client = replace(settings.kafka, name=SERVICE)
     port = PORT if settings.port is None else settings.port
     log.info("starting", host=settings.host, port=port, keys=len(settings.gateway.keys))
     if not settings.gateway.keys:

@@ -1,10 +1,6 @@
 """`ProcessContext`: what every worker process is made of, in one `async with`: closed in the reverse order."""
 
 import asyncio
-import os
-import secrets
-import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +12,6 @@ from prometheus_client.registry import Collector
 from services.contracts.topics import RECIPES, dead_topic
 from services.core.errors import BrokerAway
 from services.core.holds import Holds
-from services.core.owner import Owner
 from services.ledger import Ledger, open_ledger
 from services.runtime.engine.engine import Engine
 from services.runtime.engine.handler import Handle
@@ -28,8 +23,8 @@ from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.membership import GroupTimes
 from services.runtime.kafka.reader import follow_topic
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.process import logs, tracing
 from services.runtime.process.health import HealthServer
+from services.runtime.process.running import process, run
 from services.runtime.process.settings import Settings
 from services.runtime.process.settings_help import exit_on_help
 from services.worker.recipes import Recipes
@@ -105,49 +100,26 @@ class ProcessContext:
             await engine.run(stop)
 
 
-def own_name(service: str, name: str | None) -> Owner:
-    """A new name for this process: `name` (else the host's), service, pid, and random digits."""
-    return Owner(name or socket.gethostname(), service, os.getpid(), secrets.token_hex(4))
-
-
 @asynccontextmanager
 async def process_context(service: str, settings: Settings) -> AsyncIterator[ProcessContext]:
     """A worker's context, connected as far as necessary, and closed in order."""
-    owner = f"{settings.name or socket.gethostname()}-{service}-{os.getpid()}-{secrets.token_hex(4)}"
-    client = replace(settings.kafka, name=f"reasonmed-{service}")
-    logs.configure(service=service, owner=owner)
-    with tracing.traced(service=service, owner=owner):
+    with process(service, settings) as own:
         async with (
             open_ledger(settings.ledger.get_secret_value()) as ledger,
-            KafkaSink(client) as sink,
+            KafkaSink(own.client) as sink,
             asyncio.TaskGroup() as group,
         ):
             holds = Holds()
             recipes = Recipes(holds)
-            following = group.create_task(_follow(client, recipes))
-            yield ProcessContext(service, owner, settings, client, holds, ledger, sink, recipes)
+            following = group.create_task(_follow(own.client, recipes))
+            yield ProcessContext(service, str(own.owner), settings, own.client, holds, ledger, sink, recipes)
             following.cancel()
 
 
-def run_service(
-    service: str, settings: type[Settings], main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
-) -> None:
+def run_service(service: str, settings: type[Settings], main: Main) -> None:
     """A service's entry point: print --help, or run `main` until SIGTERM or Ctrl-C."""
     exit_on_help(service, settings)
     run(main)
-
-
-def run(main: Main) -> None:
-    """Run a worker until SIGTERM or Ctrl-C sets its event and it has drained: exit 0. Anything else is a traceback in
-    the log and exit 1: the supervisor starts it again."""
-
-    async def until_signalled() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await main(stop)
-
-    asyncio.run(until_signalled())
 
 
 async def _follow(client: KafkaClient, recipes: Recipes) -> None:

@@ -26,7 +26,8 @@ from services.runtime.faust.client import Consumer, build
 from services.runtime.faust.source import FaustSource
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.membership import GroupTimes
-from services.worker.context import process_context, run
+from services.runtime.process.running import run
+from services.worker.context import process_context
 from services.worker.handling import by_topic
 
 TOLD = json.loads(sys.argv[1])

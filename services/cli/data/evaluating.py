@@ -26,7 +26,7 @@ from services.llm.client import ChatClient
 from services.llm.dispatcher import Dispatcher
 from services.llm.pace import Pace
 from services.local.processes.process import sigterm_cancels
-from services.worker.context import own_name
+from services.runtime.process.running import own_name
 
 LOOK_S = 1.0
 """Seconds between two looks at whether the model takes calls."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.owner import Owner
-from services.worker.context import own_name
+from services.runtime.process.running import own_name
 
 parts = st.text("abc019.", min_size=1, max_size=8)
 hosts = st.lists(parts, min_size=1, max_size=4).map("-".join)
