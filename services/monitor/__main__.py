@@ -30,7 +30,7 @@ async def work(stop: asyncio.Event) -> None:
         recorder = CaseRecorder(statuses, context.ledger.budgets.settle)
         publisher = FiguresPublisher(
             statuses,
-            attempts=context.ledger.attempts,
+            circuits=context.ledger.circuits,
             budgets=context.ledger.budgets,
             books=context.ledger.books,
             lags=LagWatch(context.client),

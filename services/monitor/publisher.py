@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from services.core.errors import Away
-from services.core.ledger.ports import Attempts, Books, Budgets
+from services.core.ledger.ports import Books, Budgets, Circuits
 from services.core.status.figures import Figures
 from services.core.status.store import StatusStore
 from services.monitor.figures import FiguresInputs, TokenRate, build_figures
@@ -31,7 +31,7 @@ class FiguresPublisher:
         self,
         standings: StatusStore,
         *,
-        attempts: Attempts,
+        circuits: Circuits,
         budgets: Budgets,
         books: Books,
         lags: LagWatch,
@@ -40,7 +40,7 @@ class FiguresPublisher:
     ) -> None:
         self.figures: Figures | None = None
         self._standings = standings
-        self._attempts = attempts
+        self._circuits = circuits
         self._budgets = budgets
         self._books = books
         self._lags = lags
@@ -84,7 +84,7 @@ class FiguresPublisher:
 
     async def _look_at_ledger(self) -> None:
         groups = sorted({group for groups in readers().values() for group in groups} - {"exporter"})
-        whys = {group: await self._attempts.circuit(group) for group in groups}
+        whys = {group: await self._circuits.why(group) for group in groups}
         self._inputs.circuits = {group: why for group, why in whys.items() if why is not None}
         self._inputs.under_way = await self._books.under_way()
         self._inputs.spendings = await self._budgets.spendings()

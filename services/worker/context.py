@@ -74,6 +74,7 @@ class ProcessContext:
             sink=self.sink,
             handle=handle,
             attempts=self.ledger.attempts,
+            circuits=self.ledger.circuits,
             holds=self.holds,
             dead_topic=dead_topic(self.service),
             limits=Limits(cases=self.settings.cases, drain_s=self.settings.drain_s, in_order=in_order),

@@ -154,7 +154,7 @@ def _admitted(rig: Rig, recipe_id: RecipeId) -> Case:
 
 async def _until_circuit(rig: Rig, group: str, *, is_open: bool) -> None:
     async def is_so() -> bool:
-        return (await rig.ledger.attempts.circuit(group) is not None) == is_open
+        return (await rig.ledger.circuits.why(group) is not None) == is_open
 
     async with asyncio.timeout(CIRCUIT_WITHIN_S):
         await until(is_so, every=0.5)

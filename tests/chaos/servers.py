@@ -134,7 +134,7 @@ async def ledger_disk_full(rig: Rig, chance: Random) -> str:
 async def _refuses(rig: Rig) -> bool:
     """Whether the ledger rejects writes."""
     try:
-        await rig.ledger.attempts.set_circuit("chaos", "is the disk full?")
+        await rig.ledger.circuits.set("chaos", "is the disk full?")
     except LedgerAway:
         return True
     return False

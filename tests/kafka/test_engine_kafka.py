@@ -171,7 +171,7 @@ async def test_a_burst_of_dead_letters_opens_the_circuit_until_told(stage: Stage
     await asyncio.sleep(0.5)
     assert len(await stage.read("dead")) == dead, "it is kept over a restart"
     async with open_sqlite(Path(stage.settings["ledger"])) as ledger:
-        await ledger.attempts.set_circuit(stage.name, None)
+        await ledger.circuits.set(stage.name, None)
     await until(lambda: stage.read("dead"), lambda letters: len(letters) >= dead + 20)
     await again.terminate()
 

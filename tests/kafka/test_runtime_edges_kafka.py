@@ -13,6 +13,7 @@ from services.core.errors import BrokerAway, Dead
 from services.core.holds import Holds
 from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.ledger.memory.attempts import MemoryAttempts
+from services.ledger.memory.circuits import MemoryCircuits
 from services.ledger.memory.server import MemoryServer
 from services.local.servers.kafka import KafkaCluster
 from services.runtime.engine.engine import Engine
@@ -184,6 +185,7 @@ async def test_an_engine_passes_transactions_markers_and_aborted_messages(client
             sink=sink,
             handle=copy,
             attempts=MemoryAttempts(MemoryServer()),
+            circuits=MemoryCircuits(MemoryServer()),
             holds=Holds(),
             dead_topic="none",
             limits=Limits(watch_s=0.1),
@@ -215,6 +217,7 @@ async def test_two_topics_in_one_group_and_one_declared_late(client: KafkaClient
             sink=sink,
             handle=note,
             attempts=MemoryAttempts(MemoryServer()),
+            circuits=MemoryCircuits(MemoryServer()),
             holds=Holds(),
             dead_topic="none",
         )

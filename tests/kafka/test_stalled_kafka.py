@@ -13,6 +13,7 @@ from services.contracts.topics import QUESTION_SUBMITTED, dead_topic
 from services.core.holds import Holds
 from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.ledger.memory.attempts import MemoryAttempts
+from services.ledger.memory.circuits import MemoryCircuits
 from services.ledger.memory.server import MemoryServer
 from services.runtime.engine.engine import Engine
 from services.runtime.engine.handler import Handle
@@ -57,6 +58,7 @@ def engine(stream: Stream, group: str, source: Source, handle: Handle) -> Engine
         sink=stream.sink,
         handle=handle,
         attempts=MemoryAttempts(MemoryServer()),
+        circuits=MemoryCircuits(MemoryServer()),
         holds=Holds(),
         dead_topic=dead_topic("router"),
         limits=LIMITS,

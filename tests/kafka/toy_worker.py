@@ -67,6 +67,7 @@ async def main() -> None:
             sink=sink,
             handle=handle,
             attempts=ledger.attempts,
+            circuits=ledger.circuits,
             holds=holds,
             dead_topic=SETTINGS["dead"],
             limits=Limits(**SETTINGS.get("limits", {})),

@@ -32,17 +32,3 @@ async def test_a_finished_message_s_attempts_are_forgotten(ledger: Ledger) -> No
         await ledger.attempts.forget_attempts("verifier", HERE)
     assert await ledger.attempts.open_attempt("verifier", HERE, owner="c") == 0
     assert await ledger.attempts.open_attempt("verifier", THERE, owner="c") == 2
-
-
-async def test_a_circuit_stays_open_until_it_is_closed(store) -> None:
-    """By service, with the latest reason, across restarts."""
-    async with store.ledger() as ledger:
-        assert await ledger.attempts.circuit("verifier") is None
-        await ledger.attempts.set_circuit("verifier", "12 dead letters in a minute")
-        await ledger.attempts.set_circuit("verifier", "20 dead letters: Ω")
-    async with store.ledger() as ledger:
-        assert await ledger.attempts.circuit("verifier") == "20 dead letters: Ω"
-        assert await ledger.attempts.circuit("refiner") is None
-        for _ in range(2):
-            await ledger.attempts.set_circuit("verifier", None)
-        assert await ledger.attempts.circuit("verifier") is None

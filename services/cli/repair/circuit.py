@@ -57,13 +57,13 @@ def services() -> list[str]:
 
 async def _reasons(url: str) -> dict[str, str | None]:
     async with open_ledger(url) as ledger:
-        return {service: await ledger.attempts.circuit(service) for service in services()}
+        return {service: await ledger.circuits.why(service) for service in services()}
 
 
 async def _close(url: str, service: str) -> str | None:
     """Why it was open; None where it was closed."""
     async with open_ledger(url) as ledger:
-        why = await ledger.attempts.circuit(service)
+        why = await ledger.circuits.why(service)
         if why is not None:
-            await ledger.attempts.set_circuit(service, None)
+            await ledger.circuits.set(service, None)
         return why

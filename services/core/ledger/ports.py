@@ -128,7 +128,7 @@ class Admissions(Protocol):
 
 
 class Attempts(Protocol):
-    """How often a message was in the hands of a process that died; and the services' circuit breakers."""
+    """How often a message was in the hands of a process that died."""
 
     async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:
         """Record that processing begins. Returns the number of OTHER owners with an open attempt: processes that died,
@@ -143,11 +143,15 @@ class Attempts(Protocol):
         """Drop all attempts at the message: it is finished."""
         ...
 
-    async def circuit(self, service: str) -> str | None:
+
+class Circuits(Protocol):
+    """The services' circuit breakers."""
+
+    async def why(self, service: str) -> str | None:
         """Why the service's circuit is open; None while it is closed."""
         ...
 
-    async def set_circuit(self, service: str, why: str | None) -> None:
+    async def set(self, service: str, why: str | None) -> None:
         """Open the circuit with a reason, or close it with None. Survives restarts."""
         ...
 
@@ -238,5 +242,6 @@ class Ledger:
     calls: Calls
     admissions: Admissions
     attempts: Attempts
+    circuits: Circuits
     budgets: Budgets
     books: Books

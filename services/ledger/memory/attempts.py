@@ -1,4 +1,4 @@
-"""Attempts and circuit breakers in memory."""
+"""Attempts in memory."""
 
 from services.core.messages import Position
 from services.ledger.memory.server import MemoryServer
@@ -10,7 +10,6 @@ class MemoryAttempts:
     def __init__(self, server: MemoryServer) -> None:
         self._server = server
         self._attempts: dict[tuple[str, Position], dict[str, float]] = {}
-        self._circuits: dict[str, str] = {}
 
     async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:
         now = self._server.now()
@@ -25,17 +24,6 @@ class MemoryAttempts:
     async def forget_attempts(self, service: str, position: Position) -> None:
         self._server.now()
         self._attempts.pop((service, position), None)
-
-    async def circuit(self, service: str) -> str | None:
-        self._server.now()
-        return self._circuits.get(service)
-
-    async def set_circuit(self, service: str, why: str | None) -> None:
-        self._server.now()
-        if why is None:
-            self._circuits.pop(service, None)
-        else:
-            self._circuits[service] = why
 
     def prune(self, cutoff: float) -> None:
         """Drop messages whose latest attempt is older."""

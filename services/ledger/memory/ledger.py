@@ -6,6 +6,7 @@ from services.ledger.memory.attempts import MemoryAttempts
 from services.ledger.memory.books import MemoryBooks
 from services.ledger.memory.budgets import MemoryBudgets
 from services.ledger.memory.calls import MemoryCalls
+from services.ledger.memory.circuits import MemoryCircuits
 from services.ledger.memory.server import MemoryServer
 
 
@@ -16,4 +17,11 @@ def memory_ledger(server: MemoryServer | None = None) -> Ledger:
     calls = MemoryCalls(server, budgets)
     admissions, attempts = MemoryAdmissions(server), MemoryAttempts(server)
     books = MemoryBooks(server, calls=calls, admissions=admissions, attempts=attempts, budgets=budgets)
-    return Ledger(calls=calls, admissions=admissions, attempts=attempts, budgets=budgets, books=books)
+    return Ledger(
+        calls=calls,
+        admissions=admissions,
+        attempts=attempts,
+        circuits=MemoryCircuits(server),
+        budgets=budgets,
+        books=books,
+    )

@@ -1,4 +1,4 @@
-"""Attempts and circuit breakers in SQLite."""
+"""Attempts in SQLite."""
 
 import sqlite3
 from functools import partial
@@ -35,12 +35,6 @@ class SqliteAttempts:
     async def forget_attempts(self, service: str, position: Position) -> None:
         await self._commits.run(partial(_forget, message=_message(service, position)))
 
-    async def circuit(self, service: str) -> str | None:
-        return await self._commits.run(partial(_circuit, service=service))
-
-    async def set_circuit(self, service: str, why: str | None) -> None:
-        await self._commits.run(partial(_set_circuit, service=service, why=why), durable=True)
-
 
 def _open(db: sqlite3.Connection, now: float, *, message: _Message, owner: str) -> int:
     db.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?, ?, ?)", (*message, owner, now))
@@ -54,17 +48,6 @@ def _close(db: sqlite3.Connection, _now: float, *, message: _Message, owner: str
 
 def _forget(db: sqlite3.Connection, _now: float, *, message: _Message) -> None:
     db.execute(_DELETE_ALL, message)
-
-
-def _circuit(db: sqlite3.Connection, _now: float, *, service: str) -> str | None:
-    row = db.execute("SELECT why FROM circuit WHERE service = ?", (service,)).fetchone()
-    return row[0] if row else None
-
-
-def _set_circuit(db: sqlite3.Connection, _now: float, *, service: str, why: str | None) -> None:
-    db.execute("DELETE FROM circuit WHERE service = ?", (service,))
-    if why is not None:
-        db.execute("INSERT INTO circuit VALUES (?, ?)", (service, why))
 
 
 def _message(service: str, position: Position) -> _Message:

@@ -19,6 +19,7 @@ from services.ledger.sqlite.attempts import SqliteAttempts
 from services.ledger.sqlite.books import SqliteBooks
 from services.ledger.sqlite.budgets import SqliteBudgets
 from services.ledger.sqlite.calls import SqliteCalls
+from services.ledger.sqlite.circuits import SqliteCircuits
 from services.ledger.sqlite.commits import SqliteCommits
 from services.ledger.sqlite.file import prepare
 
@@ -32,6 +33,7 @@ async def open_sqlite(path: Path, clock: Callable[[], float] = time.time) -> Asy
             calls=SqliteCalls(commits),
             admissions=SqliteAdmissions(commits),
             attempts=SqliteAttempts(commits),
+            circuits=SqliteCircuits(commits),
             budgets=SqliteBudgets(commits),
             books=SqliteBooks(path, commits),
         )

@@ -1,8 +1,8 @@
-"""Attempts and circuit breakers in Valkey."""
+"""Attempts in Valkey."""
 
 from services.contracts.codec import canonical
 from services.core.messages import Position
-from services.ledger.valkey.scripts import ATTEMPTS, CIRCUITS, Scripts
+from services.ledger.valkey.scripts import ATTEMPTS, Scripts
 
 
 class ValkeyAttempts:
@@ -20,16 +20,6 @@ class ValkeyAttempts:
 
     async def forget_attempts(self, service: str, position: Position) -> None:
         await self._scripts.command("HDEL", ATTEMPTS, _message(service, position))
-
-    async def circuit(self, service: str) -> str | None:
-        why: bytes | None = await self._scripts.command("HGET", CIRCUITS, service)
-        return None if why is None else why.decode()
-
-    async def set_circuit(self, service: str, why: str | None) -> None:
-        if why is None:
-            await self._scripts.command("HDEL", CIRCUITS, service)
-        else:
-            await self._scripts.command("HSET", CIRCUITS, service, why)
 
 
 def _message(service: str, position: Position) -> bytes:

@@ -16,6 +16,7 @@ from services.ledger.valkey.attempts import ValkeyAttempts
 from services.ledger.valkey.books import ValkeyBooks
 from services.ledger.valkey.budgets import ValkeyBudgets
 from services.ledger.valkey.calls import ValkeyCalls
+from services.ledger.valkey.circuits import ValkeyCircuits
 from services.ledger.valkey.scripts import Scripts
 from services.ledger.valkey.server import ValkeyServer
 
@@ -29,6 +30,7 @@ async def open_valkey(url: str, clock: Callable[[], float] | None = None) -> Asy
             calls=ValkeyCalls(scripts),
             admissions=ValkeyAdmissions(scripts),
             attempts=ValkeyAttempts(scripts),
+            circuits=ValkeyCircuits(scripts),
             budgets=ValkeyBudgets(scripts),
             books=ValkeyBooks(scripts),
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from services.core.ledger.ports import Attempts
+from services.core.ledger.ports import Circuits
 
 log = structlog.get_logger(__name__)
 
@@ -29,9 +29,9 @@ class CircuitPolicy:
 class Circuit:
     """One service's circuit, as this process knows it; the ledger keeps it over restarts."""
 
-    def __init__(self, service: str, *, attempts: Attempts, policy: CircuitPolicy, clock: Callable[[], float]) -> None:
+    def __init__(self, service: str, *, circuits: Circuits, policy: CircuitPolicy, clock: Callable[[], float]) -> None:
         self._service = service
-        self._attempts = attempts
+        self._circuits = circuits
         self._policy = policy
         self._clock = clock
         self._why: str | None = None
@@ -78,11 +78,11 @@ class Circuit:
         changes = self._changes
         self._decided.clear()
         if self._unwritten:
-            await self._attempts.set_circuit(self._service, self._why)
+            await self._circuits.set(self._service, self._why)
             if changes == self._changes:
                 self._unwritten = False
             return
-        why = await self._attempts.circuit(self._service)
+        why = await self._circuits.why(self._service)
         if changes == self._changes:
             self._set(why)
         self._known = True

@@ -23,7 +23,7 @@ from collections.abc import Callable, Collection, Mapping
 import structlog
 
 from services.core.holds import Holds
-from services.core.ledger.ports import Attempts
+from services.core.ledger.ports import Attempts, Circuits
 from services.core.messages import ConsumedRecord, Sink
 from services.runtime.engine.attempt import AttemptLog
 from services.runtime.engine.circuit import Circuit, CircuitPolicy
@@ -60,6 +60,7 @@ class Engine:
         sink: Sink,
         handle: Handle,
         attempts: Attempts,
+        circuits: Circuits,
         holds: Holds,
         dead_topic: str,
         limits: Limits | None = None,
@@ -81,7 +82,7 @@ class Engine:
         self._group: asyncio.TaskGroup | None = None
         self._gate = Gate()
         self._retry = RetryPolicy(holds=holds, counters=self.counters, longest_s=self._limits.away_s)
-        self._circuit = Circuit(service, attempts=attempts, policy=policy or CircuitPolicy(), clock=clock)
+        self._circuit = Circuit(service, circuits=circuits, policy=policy or CircuitPolicy(), clock=clock)
         self._in_flight = InFlight(on_end=lambda: self._poller.changed())
         self._processor = RecordProcessor(
             service=service,

@@ -43,7 +43,7 @@ def run(*arguments: str) -> int:
 def why(url: str, service: str) -> str | None:
     async def ask() -> str | None:
         async with open_ledger(url) as opened:
-            return await opened.attempts.circuit(service)
+            return await opened.circuits.why(service)
 
     return asyncio.run(ask())
 
@@ -51,7 +51,7 @@ def why(url: str, service: str) -> str | None:
 def open_circuit(url: str, service: str) -> None:
     async def set_it() -> None:
         async with open_ledger(url) as opened:
-            await opened.attempts.set_circuit(service, "20 dead letters within 3 s")
+            await opened.circuits.set(service, "20 dead letters within 3 s")
 
     asyncio.run(set_it())
 

@@ -132,14 +132,14 @@ async def test_figures_are_published_and_go_on_while_the_ledger_and_kafka_are_aw
     noting = CaseRecorder(standings, Settled(), clock=lambda: at[0])
     looking = FiguresPublisher(
         standings,
-        attempts=ledger.attempts,
+        circuits=ledger.circuits,
         budgets=ledger.budgets,
         books=ledger.books,
         lags=LagWatch(KafkaClient(bootstrap="127.0.0.1:1")),
         seen=noting.seen,
         clock=lambda: at[0],
     )
-    await ledger.attempts.set_circuit("router", "a burst")
+    await ledger.circuits.set("router", "a burst")
     await noting(message(CASE_ACCEPTED, encode(CASE)))
     await looking.once()
     server.away = "gone"

@@ -12,6 +12,7 @@ from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.core.holds import Holds
 from services.core.messages import ConsumedRecord, OutgoingRecord, Position
 from services.ledger.memory.attempts import MemoryAttempts
+from services.ledger.memory.circuits import MemoryCircuits
 from services.ledger.memory.server import MemoryServer
 from services.runtime.engine.engine import Engine
 from services.runtime.engine.limits import Limits
@@ -38,6 +39,7 @@ class Bench:
         self.broker = MemoryBroker(partitions)
         self.server = MemoryServer()
         self.ledger = MemoryAttempts(self.server)
+        self.circuits = MemoryCircuits(self.server)
         self.holds = Holds()
         self.begun: list[bytes] = []
         self.inside: Counter[bytes] = Counter()
@@ -115,6 +117,7 @@ class Worker:
                 "sink": MemorySink(bench.broker),
                 "handle": bench.handle,
                 "attempts": bench.ledger,
+                "circuits": bench.circuits,
                 "holds": bench.holds,
                 "dead_topic": "toy-dead",
                 "limits": limits,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.core.errors import Dead, LedgerAway
-from services.ledger.memory.attempts import MemoryAttempts
+from services.ledger.memory.circuits import MemoryCircuits
 from services.ledger.memory.server import MemoryServer
 from services.runtime.engine.circuit import Circuit, CircuitPolicy
 
@@ -22,12 +22,12 @@ class Clock:
         return self.now
 
 
-def a_circuit(ledger: MemoryAttempts, clock: Clock) -> Circuit:
-    return Circuit("toy", attempts=ledger, policy=POLICY, clock=clock)
+def a_circuit(ledger: MemoryCircuits, clock: Clock) -> Circuit:
+    return Circuit("toy", circuits=ledger, policy=POLICY, clock=clock)
 
 
 async def test_only_a_burst_opens_it() -> None:
-    ledger, clock = MemoryAttempts(MemoryServer()), Clock()
+    ledger, clock = MemoryCircuits(MemoryServer()), Clock()
     circuit = a_circuit(ledger, clock)
     await circuit.look()
     for _ in range(10):
@@ -39,27 +39,27 @@ async def test_only_a_burst_opens_it() -> None:
     circuit.dead()
     circuit.dead()
     assert circuit.why == "3 dead letters within 41 s"
-    assert await ledger.circuit("toy") is None
+    assert await ledger.why("toy") is None
     await circuit.look()
-    assert await ledger.circuit("toy") == circuit.why
+    assert await ledger.why("toy") == circuit.why
 
 
 async def test_it_is_kept_over_a_restart_and_shared() -> None:
-    ledger, clock = MemoryAttempts(MemoryServer()), Clock()
-    await ledger.set_circuit("toy", "a bad deploy")
+    ledger, clock = MemoryCircuits(MemoryServer()), Clock()
+    await ledger.set("toy", "a bad deploy")
     circuit = a_circuit(ledger, clock)
     assert not circuit.known
     await circuit.look()
     assert circuit.known
     assert circuit.why == "a bad deploy"
-    await ledger.set_circuit("toy", None)
+    await ledger.set("toy", None)
     await circuit.look()
     assert circuit.why is None
 
 
 async def test_it_is_tried_now_and_then() -> None:
-    ledger, clock = MemoryAttempts(MemoryServer()), Clock()
-    await ledger.set_circuit("toy", "a bad deploy")
+    ledger, clock = MemoryCircuits(MemoryServer()), Clock()
+    await ledger.set("toy", "a bad deploy")
     circuit = a_circuit(ledger, clock)
     await circuit.look()
     assert not circuit.probe_due()
@@ -72,12 +72,12 @@ async def test_it_is_tried_now_and_then() -> None:
     circuit.probe_succeeded()
     assert circuit.why is None
     await circuit.look()
-    assert await ledger.circuit("toy") is None
+    assert await ledger.why("toy") is None
 
 
 async def test_what_was_decided_here_outlives_a_ledger_that_is_away() -> None:
     server, clock = MemoryServer(), Clock()
-    ledger = MemoryAttempts(server)
+    ledger = MemoryCircuits(server)
     circuit = a_circuit(ledger, clock)
     await circuit.look()
     server.away = "locked"
@@ -90,13 +90,13 @@ async def test_what_was_decided_here_outlives_a_ledger_that_is_away() -> None:
     await circuit.look()
     await circuit.look()
     assert circuit.why
-    assert await ledger.circuit("toy") == circuit.why
+    assert await ledger.why("toy") == circuit.why
 
 
 async def test_an_answer_that_is_older_than_the_opening_does_not_close_it() -> None:
-    ledger, clock = MemoryAttempts(MemoryServer()), Clock()
+    ledger, clock = MemoryCircuits(MemoryServer()), Clock()
     circuit = a_circuit(ledger, clock)
-    asked = ledger.circuit
+    asked = ledger.why
 
     async def burst_while_asking(service: str) -> str | None:
         answer = await asked(service)
@@ -104,7 +104,7 @@ async def test_an_answer_that_is_older_than_the_opening_does_not_close_it() -> N
             circuit.dead()
         return answer
 
-    ledger.circuit = burst_while_asking
+    ledger.why = burst_while_asking
     await circuit.look()
     assert circuit.why
 
@@ -134,19 +134,19 @@ async def test_the_engine_stops_probes_and_goes_on(bench: Any, eventually: Event
 
 
 async def test_a_command_closes_it(bench: Any, eventually: Eventually) -> None:
-    await bench.ledger.set_circuit("toy", "by hand")
+    await bench.circuits.set("toy", "by hand")
     bench.send(b"0")
     async with bench.worker(policy=POLICY) as worker:
         await eventually(lambda: worker.engine.state().circuit_open)
         assert not bench.begun
-        await bench.ledger.set_circuit("toy", None)
+        await bench.circuits.set("toy", None)
         await eventually(lambda: bench.outputs())
 
 
 async def test_an_opening_is_written_at_once() -> None:
     """Not at the next look: the process may be told to go before that, and its successor must know."""
-    clock, ledger = Clock(), MemoryAttempts(MemoryServer())
-    circuit = Circuit("toy", attempts=ledger, policy=CircuitPolicy(burst=2, look_s=3_600), clock=clock)
+    clock, ledger = Clock(), MemoryCircuits(MemoryServer())
+    circuit = Circuit("toy", circuits=ledger, policy=CircuitPolicy(burst=2, look_s=3_600), clock=clock)
     await circuit.look()
     looking = asyncio.create_task(circuit.time_to_look())
     await asyncio.sleep(0)
@@ -155,4 +155,4 @@ async def test_an_opening_is_written_at_once() -> None:
     circuit.dead()
     await looking
     await circuit.look()
-    assert await ledger.circuit("toy") is not None
+    assert await ledger.why("toy") is not None

@@ -100,13 +100,15 @@ async def test_a_message_that_leads_to_nothing_is_finished(bench: Any, eventuall
         await eventually(lambda: bench.committed() == Committed(1))
 
 
-async def test_a_defect_of_our_own_ends_the_process(bench: Any) -> None:
+@pytest.mark.parametrize("port", ["attempts", "circuits"])
+async def test_a_defect_of_our_own_ends_the_process(bench: Any, port: str) -> None:
     class Broken:
         def __getattr__(self, name: str) -> Any:
             raise RuntimeError("a bug")
 
+    bench.send(b"0")
     with pytest.raises(ExceptionGroup) as raised:
-        async with bench.worker(attempts=Broken()) as worker:
+        async with bench.worker(**{port: Broken()}) as worker:
             await asyncio.wait({worker.running}, timeout=5)
     assert raised.group_contains(RuntimeError, match="a bug")
 

@@ -13,6 +13,7 @@ import pytest
 from services.core.holds import Holds
 from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.ledger.memory.attempts import MemoryAttempts
+from services.ledger.memory.circuits import MemoryCircuits
 from services.ledger.memory.server import MemoryServer
 from services.runtime.engine.engine import Engine
 from services.runtime.engine.limits import Limits
@@ -46,6 +47,7 @@ class Router:
             sink=self,
             handle=self.handle,
             attempts=self.ledger,
+            circuits=MemoryCircuits(MemoryServer()),
             holds=Holds(),
             dead_topic="router-dead",
             limits=Limits(**{**QUICK, "in_order": True, **limits}),

@@ -1,0 +1,30 @@
+"""Circuit breakers in SQLite."""
+
+import sqlite3
+from functools import partial
+
+from services.ledger.sqlite.commits import SqliteCommits
+
+
+class SqliteCircuits:
+    """The port Circuits."""
+
+    def __init__(self, commits: SqliteCommits) -> None:
+        self._commits = commits
+
+    async def why(self, service: str) -> str | None:
+        return await self._commits.run(partial(_why, service=service))
+
+    async def set(self, service: str, why: str | None) -> None:
+        await self._commits.run(partial(_set, service=service, why=why), durable=True)
+
+
+def _why(db: sqlite3.Connection, _now: float, *, service: str) -> str | None:
+    row = db.execute("SELECT why FROM circuit WHERE service = ?", (service,)).fetchone()
+    return row[0] if row else None
+
+
+def _set(db: sqlite3.Connection, _now: float, *, service: str, why: str | None) -> None:
+    db.execute("DELETE FROM circuit WHERE service = ?", (service,))
+    if why is not None:
+        db.execute("INSERT INTO circuit VALUES (?, ?)", (service, why))
