@@ -64,7 +64,7 @@ class Remote:
 
     def walk(self) -> Iterator["Remote"]:
         """The files within, at any depth. Raises OSError."""
-        from pyarrow import fs
+        from pyarrow import fs  # only for addresses
 
         base = self.uri.rstrip("/")
         for info in self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=True)):
@@ -80,7 +80,7 @@ def place(name: str) -> File:
     """The file or folder of this name or address. Raises OSError."""
     if not name.startswith(SCHEMES):
         return Path(name)
-    from pyarrow import ArrowException, fs
+    from pyarrow import ArrowException, fs  # only for addresses
 
     try:
         filesystem, path = fs.FileSystem.from_uri(name)

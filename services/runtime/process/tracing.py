@@ -23,7 +23,7 @@ def traced(*, service: str, owner: str, settings: TraceSettings | None = None) -
     if (settings or TraceSettings()).collector is None:
         yield
         return
-    from services.runtime.process.collector import provider
+    from services.runtime.process.collector import provider  # the SDK and its exporter: only where one is set
 
     made = provider(service=service, owner=owner)
     trace.set_tracer_provider(made)
