@@ -154,14 +154,14 @@ def test_a_record_and_what_a_newer_version_wrote_go_back_as_they_were(value: byt
 @pytest.mark.parametrize(
     ("dead", "why"),
     [
-        (letter(encode(case()), kind="poison"), "repair its writer"),
-        (letter(b"{", kind="killer"), "can't be read"),
-        (letter(b"", kind="defect"), "can't be read"),
+        (letter(encode(case()), kind="poison"), "fix its producer"),
+        (letter(b"{", kind="killer"), "cannot be decoded"),
+        (letter(b"", kind="defect"), "cannot be decoded"),
         (letter(encode(case()), topic="of-another-day"), "of-another-day"),
         (letter(encode(case()), topic="router-dead"), "router-dead"),
     ],
 )
-def test_what_can_not_be_redriven_says_why(dead: Letter, why: str) -> None:
+def test_letters_that_cannot_be_redriven_have_a_reason(dead: Letter, why: str) -> None:
     with pytest.raises(NotRedrivable, match=why):
         redrive(dead)
 
@@ -190,30 +190,30 @@ class TestLives:
         one, equal = of(case()), of(case(), offset=8)
         lives = Lives()
         assert not lives.begun(redrive(one).begins)
-        lives.take_note(noted(one))
+        lives.add_note(noted(one))
         assert lives.begun(redrive(one).begins)
         assert lives.begun(redrive(equal).begins)
 
     def test_a_later_life_that_died_can_be_redriven_and_an_earlier_one_not(self) -> None:
         first, second = of(case()), of(case(life=1), offset=9)
         lives = Lives()
-        lives.take(redrive(first).begins)
+        lives.add_letter(redrive(first).begins)
         assert not lives.begun(redrive(first).begins)
-        lives.take(redrive(second).begins)
+        lives.add_letter(redrive(second).begins)
         assert lives.begun(redrive(first).begins), "there is a second life, with or without a note"
         assert not lives.begun(redrive(second).begins)
 
     def test_what_went_back_unchanged_may_die_again_elsewhere(self) -> None:
         first, again = letter(b"{}", RECORD_COMPLETED), letter(b"{}", RECORD_COMPLETED, offset=70)
         lives = Lives()
-        lives.take_note(noted(first))
+        lives.add_note(noted(first))
         assert lives.begun(redrive(first).begins)
         assert not lives.begun(redrive(again).begins)
 
     def test_what_went_back_unchanged_stays_redriven_for_a_command_that_can_read_it(self) -> None:
         dead = of(case())
         lives = Lives()
-        lives.take_note(noted(letter(b'{"version": "2.0"}')))
+        lives.add_note(noted(letter(b'{"version": "2.0"}')))
         assert lives.begun(redrive(dead).begins)
 
     @given(dead=st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=8))
@@ -221,7 +221,7 @@ class TestLives:
         lives = Lives()
         for life, is_noted in dead:
             one = of(case(life=life), offset=life)
-            lives.take_note(noted(one)) if is_noted else lives.take(redrive(one).begins)
+            lives.add_note(noted(one)) if is_noted else lives.add_letter(redrive(one).begins)
         latest = max((life + is_noted for life, is_noted in dead), default=0)
         for life in range(5):
             one = of(case(life=life), offset=life)
