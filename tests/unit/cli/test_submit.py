@@ -131,9 +131,9 @@ def test_the_account_counts_this_run(capsys: pytest.CaptureFixture[str]) -> None
         Result("b.jsonl", "already", after_line=9),
         Result("c.jsonl", "stopped", format="questions", submitted=2),
     ]
-    account = submit._report(results)
-    assert (account["submitted"], account["rejected"]) == (5, 1)
-    assert json.loads(json.dumps(account))["files"][0]["format"] == "medqa"
+    report = submit._report(results)
+    assert (report["submitted"], report["rejected"]) == (5, 1)
+    assert json.loads(json.dumps(report))["files"][0]["format"] == "medqa"
     submit._print(results, "here:1")
     said = capsys.readouterr()
     assert "5 questions are in Kafka (here:1)" in said.out

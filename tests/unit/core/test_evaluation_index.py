@@ -92,7 +92,7 @@ def test_an_error_names_the_file(tmp_path) -> None:
         read(tmp_path / "no-such")
     foreign = tmp_path / "questions.jsonl"
     foreign.write_text("{}")
-    with pytest.raises(BadIndex, match=r"questions\.jsonl is no evaluation index"):
+    with pytest.raises(BadIndex, match=r"questions\.jsonl is not an evaluation index"):
         read(foreign)
     other = tmp_path / "newer"
     other.write_bytes(MAGIC + b"\x09\x00" + 32 * b"x")

@@ -149,7 +149,7 @@ def test_the_example_is_what_these_tests_take_it_for() -> None:
 
 
 def test_a_refused_question_has_ended_and_cost_nothing(run: Evidence) -> None:
-    """Also one that named its recipe: it never becomes a work. Its account is in order."""
+    """Also one that named its recipe: it never becomes a work. Its audit report has no defect."""
     question = CASE.question.with_(question="Another one?")
     refused: Any = EXAMPLES["refused"]
     refused = refused.with_(case_id=ids.case_id(question), question=question)

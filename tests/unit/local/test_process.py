@@ -135,7 +135,7 @@ async def test_signals_to_an_ended_child_do_nothing(tmp_path: Path) -> None:
     await child.start()
     await child.succeed()
     assert await child.kill() == await child.terminate() == 0
-    with pytest.raises(ProcessError, match="does not run"):
+    with pytest.raises(ProcessError, match="is not running"):
         child.pause()
 
 
