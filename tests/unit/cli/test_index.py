@@ -64,7 +64,7 @@ def test_a_row_that_is_no_question_is_told_and_the_rest_indexed(
     [
         (b"", "holds no question"),
         (b'{"stem": 1}\n', "its format is not recognised"),
-        (b"\x89PNG", "neither JSON lines"),
+        (b"\x89PNG", "not recognised as JSON lines"),
     ],
 )
 def test_what_cannot_be_read_as_questions_makes_no_index(
@@ -81,7 +81,7 @@ def test_what_cannot_be_read_as_questions_makes_no_index(
 def test_up_refuses_a_bad_index_before_it_starts_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = written(tmp_path / "questions.jsonl", lines([ROW]))
     assert run("up", "--scripted", "--folder", str(tmp_path / "up"), "--evaluation-index", str(file)) == 1
-    assert "is no evaluation index: make one with `reasonmed index" in re.sub(r"\s+", " ", capsys.readouterr().err)
+    assert "is not an evaluation index: make one with `reasonmed index" in re.sub(r"\s+", " ", capsys.readouterr().err)
 
 
 SETS = Path(__file__).parents[2] / "data" / "question_files" / "evalsets"

@@ -153,7 +153,7 @@ class TestDryRun:
         (file,) = said["files"]
         assert (file["format"], file["first"]["answer"]) == ("frenchmedmcqa", "C")
         assert file["rows"] == [
-            {"line": 2, "field": "correct_answers", "why": "several answers: a question here has exactly one"}
+            {"line": 2, "field": "correct_answers", "why": "has several answers: a question must have exactly one"}
         ]
         assert run(str(FILES / "hubrepo"), "--dry-run", "--source", "mine") == 0
         shown = capsys.readouterr()

@@ -107,15 +107,15 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("name", "data", "why"),
         [
-            ("q.txt", b"once upon a time", "neither JSON lines nor CSV nor Parquet"),
-            ("q.parquet", b"no parquet", "neither JSON lines"),
-            ("q.parquet", b"PAR1no parquet", "is no Parquet"),
-            ("q.json", b"[1, 2]", "holds no objects"),
-            ("q.json.gz", b"not packed", "can't be unpacked"),
+            ("q.txt", b"once upon a time", "not recognised as JSON lines, CSV, Parquet"),
+            ("q.parquet", b"no parquet", "not recognised as JSON lines"),
+            ("q.parquet", b"PAR1no parquet", "is not Parquet"),
+            ("q.json", b"[1, 2]", "has no objects"),
+            ("q.json.gz", b"not packed", "cannot be decompressed"),
             ("q.jsonl", lines([{"stem": "?", "label": "A"}]), r"not recognised \(stem, label\)"),
             ("q.csv", table([["stem", "label"], ["?", "A"]]), r"not recognised \(stem, label\)"),
-            ("q.csv", table([["question", "question"], ["?", "A"]]), "each once"),
-            ("q.jsonl", lines([sources.medmcqa(2)]), "nothing says from which"),
+            ("q.csv", table([["question", "question"], ["?", "A"]]), "name of each column, once"),
+            ("q.jsonl", lines([sources.medmcqa(2)]), "may count from 0 or 1"),
             ("q.jsonl", lines([sources.medmcqa(0), sources.medmcqa(4)]), "two forms"),
         ],
     )
@@ -152,7 +152,7 @@ def test_named_columns_in_each_table(tmp_path: Path) -> None:
             assert found == format
             assert isinstance(made, OutgoingRecord)
             assert b"since y" not in made.value
-    with pytest.raises(Refused, match="no column third; there are stem, first"):
+    with pytest.raises(Refused, match="no column third; the columns are stem, first"):
         took(tmp_path / "q.csv", "csv", {**names, "C": "third"})
 
 

@@ -85,9 +85,9 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ("answer", "why"),
         [
-            (2, "nothing says"),
-            ("2", "nothing says"),
-            (2.0, "nothing says"),
+            (2, "base is unknown"),
+            ("2", "base is unknown"),
+            (2.0, "base is unknown"),
             (None, "no answer"),
             ("", "no answer"),
             (["A", "C"], "several"),
@@ -96,10 +96,10 @@ class TestAnswers:
             ("A and C", "several"),
             ("['A', 'C']", "several"),
             ([1, 0, 1, 0], "several"),
-            ("E", "no option"),
-            ("Vitamin K", "no option"),
-            ("C. Vitamin D", "another text"),
-            (True, "no option"),
+            ("E", "is not an option"),
+            ("Vitamin K", "is not an option"),
+            ("C. Vitamin D", "text other than"),
+            (True, "is not an option"),
             ({"a": 1}, "a letter or the text"),
         ],
     )
@@ -107,7 +107,7 @@ class TestAnswers:
         assert why in rejected(PARSE, {"question": STEM, "options": TEXTS, "answer": answer}).why
 
     def test_a_letter_that_is_also_another_options_text_is_nobodys(self) -> None:
-        assert "say --columns" in rejected(PARSE, {"question": STEM, "options": ["B", "A", "O"], "answer": "A"}).why
+        assert "set --columns" in rejected(PARSE, {"question": STEM, "options": ["B", "A", "O"], "answer": "A"}).why
         kept = {"question": STEM, "options": {"A": "B", "B": "A", "C": "O"}, "answer": "A"}
         assert question(PARSE, kept).answer == "A"  # the set itself gives the letters
 
@@ -181,7 +181,7 @@ class TestOptions:
     def test_a_column_each_in_numbers_names_the_answer_by_its_column(self, first: int) -> None:
         row = {f"option{number}": text for number, text in enumerate(TEXTS, start=first)}
         assert question(PARSE, {"question": STEM, **row, "answer": f"option{2 + first}"}).answer == "C"
-        assert "nothing says" in rejected(PARSE, {"question": STEM, **row, "answer": 2}).why
+        assert "base is unknown" in rejected(PARSE, {"question": STEM, **row, "answer": 2}).why
 
     @pytest.mark.parametrize("options", [["x", "", "z"], ["x", None, "z"], {"A": "x", "B": " ", "C": "z"}])
     def test_a_gap_moves_no_letter(self, options: Any) -> None:
@@ -228,7 +228,7 @@ class TestColumns:
         assert "since A" not in made.model_dump_json()
 
     def test_a_table_without_the_columns_says_which_there_are(self) -> None:
-        with pytest.raises(Refused, match="no column stem; there are question, label"):
+        with pytest.raises(Refused, match="no column stem; the columns are question, label"):
             columns.check({"question": 1, "label": 2}, {"question": "stem"})
 
 

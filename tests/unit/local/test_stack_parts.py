@@ -119,7 +119,7 @@ class TestReplay:
         assert drawn != replay.sample(data, 6, seed=2)
 
     def test_too_few_questions_are_told(self, data: Path) -> None:
-        with pytest.raises(replay.NoData, match="10 different questions"):
+        with pytest.raises(replay.NoData, match="10 distinct questions"):
             replay.sample(data, 11, seed=1)
         with pytest.raises(replay.NoData, match=r"there is no .*questions.jsonl.gz"):
             replay.sample(data / "elsewhere", 1, seed=1)
