@@ -174,7 +174,7 @@ async def test_a_model_server_that_is_away_for_a_while(stream: Stream) -> None:
     assert (await stream.audit())["dead_letters"] == 0
 
 
-async def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(stream: Stream) -> None:
+async def test_malformed_messages_are_dead_lettered_and_the_stream_continues(stream: Stream) -> None:
     mine, unsubmitted = questions(23, 3), questions(26, 2)
     bad = {
         topic: [(kind, OutgoingRecord(topic, key, value, {})) for kind, key, value in unreadable(topic, *unsubmitted)]

@@ -116,7 +116,7 @@ async def test_questions_go_in_and_records_come_out_and_sigterm_drains(
     assert read_dataset(reasonmed.folder / "dataset").num_rows == report["records"]
 
 
-async def test_ctrl_c_drains_the_next_goes_on_there_and_a_kill_leaves_no_process_behind(
+async def test_ctrl_c_drains_a_restart_resumes_and_a_kill_leaves_no_process(
     reasonmed: Reasonmed, running: asyncio.subprocess.Process
 ) -> None:
     rows = SAMPLES.read_bytes().splitlines()[:QUESTIONS]

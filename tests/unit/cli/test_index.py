@@ -47,9 +47,7 @@ def test_every_format_goes_into_one_index(tmp_path: Path, capsys: pytest.Capture
     assert out.read_bytes() == first
 
 
-def test_a_row_that_is_no_question_is_told_and_the_rest_indexed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rejected_rows_are_reported_and_the_rest_is_indexed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = written(tmp_path / "mixed.jsonl", lines([ROW, {**ROW, "options": {"A": "x"}}]))
     out = tmp_path / "evaluation.index"
     assert run("index", str(file), "--out", str(out)) == 1
@@ -67,7 +65,7 @@ def test_a_row_that_is_no_question_is_told_and_the_rest_indexed(
         (b"\x89PNG", "not recognised as JSON lines"),
     ],
 )
-def test_what_cannot_be_read_as_questions_makes_no_index(
+def test_unreadable_files_produce_no_index(
     content: bytes, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good, bad = written(tmp_path / "good.jsonl", lines([ROW] if b"stem" in content else [])), tmp_path / "bad"

@@ -54,7 +54,7 @@ def test_any_order_any_repetition_and_any_split_come_to_the_same(found: list[Cas
 
 
 @given(st.lists(sightings(), max_size=8))
-def test_what_is_known_changes_nothing_and_is_read_back_as_it_was(found: list[CaseEvent]) -> None:
+def test_known_events_change_nothing_and_are_read_back(found: list[CaseEvent]) -> None:
     case, _ = CaseHistory("case-1").with_(found)
     again, delta = case.with_(found)
     assert again == case

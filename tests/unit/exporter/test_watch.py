@@ -41,7 +41,7 @@ async def test_lag_without_a_step_ends_the_process(tmp_path: Path) -> None:
     running.holding.release()
 
 
-async def test_the_lag_of_a_partition_that_went_to_another_is_told_no_more(tmp_path: Path) -> None:
+async def test_the_lag_of_a_lost_partition_is_no_longer_exported(tmp_path: Path) -> None:
     kafka = FakeKafka()
     kafka.write(record(0))
     running = Running(kafka, tmp_path)

@@ -51,7 +51,7 @@ async def ended(standings: MemoryStatusStore, kafka: Any) -> None:
         kafka.held[seen.position] = orjson.dumps({"of": seen.topic, "index": seen.index})
 
 
-async def test_where_a_case_stands_and_its_records(client: httpx.AsyncClient, ended: None) -> None:
+async def test_status_and_records_of_a_case(client: httpx.AsyncClient, ended: None) -> None:
     answer = (await client.get(f"/cases/{CASE}")).json()
 
     assert (answer["case_id"], answer["title"], answer["source"]) == (CASE, "Which one?", "bank")
@@ -68,7 +68,7 @@ async def test_where_a_case_stands_and_its_records(client: httpx.AsyncClient, en
     assert [record["index"] for record in answer["records"]] == [0, 1]
 
 
-async def test_a_case_that_goes_on_shows_no_record_and_asks_kafka_nothing(
+async def test_an_open_case_has_no_records_and_needs_no_kafka(
     client: httpx.AsyncClient, standings: MemoryStatusStore, kafka: Any
 ) -> None:
     await standings.observe([VERIFIED, ACCEPTED, RECORDS[0]])
@@ -117,13 +117,13 @@ async def test_the_latest_cases(client: httpx.AsyncClient, ended: None) -> None:
         ("/cases/case-1/events", "path.case_id"),
     ],
 )
-async def test_what_is_not_understood_says_so(client: httpx.AsyncClient, path: str, field: str) -> None:
+async def test_invalid_parameters_are_reported(client: httpx.AsyncClient, path: str, field: str) -> None:
     answer = await client.get(path)
     assert (answer.status_code, answer.json()["fields"][0]["field"]) == (422, field)
 
 
 @pytest.mark.parametrize("path", [f"/cases/{CASE}", f"/cases/{CASE}/story"])
-async def test_a_case_that_nobody_has_seen(client: httpx.AsyncClient, path: str) -> None:
+async def test_an_unknown_case(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.status_code == 404
     assert "not have been seen yet" in answer.json()["error"]

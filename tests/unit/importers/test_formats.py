@@ -68,7 +68,7 @@ FILES: dict[str, tuple[str, bytes | str]] = {
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
 @pytest.mark.parametrize("name", FILES)
-def test_each_source_is_recognised_and_all_its_rows_go_in(name: str, packed: bool, tmp_path: Path) -> None:
+def test_each_source_is_recognised_and_all_its_rows_are_submitted(name: str, packed: bool, tmp_path: Path) -> None:
     expected, data = FILES[name]
     data = data.encode() if isinstance(data, str) else data
     file = written(tmp_path / (name + ".gz" * packed), gzip.compress(data) if packed else data)
@@ -119,11 +119,11 @@ class TestWhatIsRefused:
             ("q.jsonl", lines([sources.medmcqa(0), sources.medmcqa(4)]), "two forms"),
         ],
     )
-    def test_a_file_that_nobody_can_be_sure_of(self, name: str, data: bytes, why: str, tmp_path: Path) -> None:
+    def test_an_ambiguous_file_is_refused(self, name: str, data: bytes, why: str, tmp_path: Path) -> None:
         with pytest.raises(Refused, match=why):
             took(written(tmp_path / name, data))
 
-    def test_a_form_that_is_named_is_believed(self, tmp_path: Path) -> None:
+    def test_an_explicit_format_is_used(self, tmp_path: Path) -> None:
         file = written(tmp_path / "q.jsonl", lines([sources.medmcqa(2)]))
         (one,), (other,) = took(file, "medmcqa-from-0")[1], took(file, "medmcqa-from-1")[1]
         assert isinstance(one, OutgoingRecord)
@@ -131,7 +131,7 @@ class TestWhatIsRefused:
         assert b'"answer":"C"' in one.value
         assert b'"answer":"B"' in other.value
 
-    def test_a_stream_of_medmcqa_that_does_not_say_which(self) -> None:
+    def test_a_stream_of_medmcqa_with_an_unknown_base(self) -> None:
         head = [Row(1, json.dumps(row).encode()) for row in MEDMCQA]
         with pytest.raises(Refused, match="medmcqa-from-1"):
             of_stream("mine", Asked(), Shape("jsonl"), head)

@@ -39,7 +39,7 @@ FIELDS = sorted({field for layout in LAYOUTS if isinstance(layout.example, dict)
 
 
 @given(st.sampled_from(LAYOUTS), st.data())
-def test_what_is_recognised_is_parsed_whatever_a_field_holds(layout: Layout, data: st.DataObject) -> None:
+def test_recognised_rows_are_parsed_with_any_field_values(layout: Layout, data: st.DataObject) -> None:
     row = layout.example
     if isinstance(row, dict):
         row = {**row, data.draw(st.sampled_from(sorted(row))): data.draw(anything)}
@@ -103,15 +103,15 @@ class TestAnswers:
             ({"a": 1}, "a letter or the text"),
         ],
     )
-    def test_what_says_no_one_option_is_rejected(self, answer: Any, why: str) -> None:
+    def test_an_ambiguous_answer_is_rejected(self, answer: Any, why: str) -> None:
         assert why in rejected(PARSE, {"question": STEM, "options": TEXTS, "answer": answer}).why
 
-    def test_a_letter_that_is_also_another_options_text_is_nobodys(self) -> None:
+    def test_a_letter_that_is_also_another_options_text_is_ambiguous(self) -> None:
         assert "set --columns" in rejected(PARSE, {"question": STEM, "options": ["B", "A", "O"], "answer": "A"}).why
         kept = {"question": STEM, "options": {"A": "B", "B": "A", "C": "O"}, "answer": "A"}
         assert question(PARSE, kept).answer == "A"  # the set itself gives the letters
 
-    def test_numbers_that_are_options_texts_are_nobodys(self) -> None:
+    def test_numbers_that_are_also_option_texts_are_ambiguous(self) -> None:
         row = {"question": "How many?", "options": ["1", "2", "3"], "answer": "2"}
         assert "answer_text or answer_index" in rejected(PARSE, row).why
         assert question(columns.named("", {"answer_text": ""}).parse, row).answer == "B"
@@ -127,7 +127,7 @@ class TestAnswers:
         else:
             assert rejected(layout.parse, row).field == "answer"
 
-    def test_fields_that_disagree_are_nobodys(self) -> None:
+    def test_contradictory_answer_fields_are_rejected(self) -> None:
         for row in (
             sources.medqa(answer_idx="B"),
             sources.medqa(answer_idx=0),

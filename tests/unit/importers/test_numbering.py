@@ -46,7 +46,7 @@ class TestMedMCQA:
             ([True, False], "test split"),
         ],
     )
-    def test_what_cannot_be_told_is_refused(self, cops: list[Any], why: str) -> None:
+    def test_an_unknown_base_is_refused(self, cops: list[Any], why: str) -> None:
         with pytest.raises(Refused, match=why):
             medmcqa.counts_from([sources.medmcqa(cop) for cop in cops])
 

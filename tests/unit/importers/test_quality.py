@@ -27,7 +27,7 @@ def question(stem: str = "Which?", a: str = "x", b: str = "y", c: str = "z", ans
         (question(stem="a\0b"), "NUL"),
     ],
 )
-def test_what_would_only_cost_money_is_refused(asked: Question, why: str) -> None:
+def test_unusable_questions_are_rejected(asked: Question, why: str) -> None:
     with pytest.raises(Unfit, match=why):
         check(asked)
 
@@ -40,7 +40,7 @@ def test_what_would_only_cost_money_is_refused(asked: Question, why: str) -> Non
         (question(stem="What does Figure A show?"), "mentions an image"),
     ],
 )
-def test_what_looks_odd_is_flagged(asked: Question, why: str) -> None:
+def test_suspicious_questions_are_flagged(asked: Question, why: str) -> None:
     assert why in (check(asked) or "")
 
 

@@ -174,7 +174,7 @@ def test_texts_come_without_the_marks_of_their_list() -> None:
     assert first["question"] == "Déficit en vitamine?"
 
 
-def test_what_a_folder_passes_over_is_named() -> None:
+def test_skipped_files_of_a_folder_are_listed() -> None:
     found = walk(FILES / "saved_to_disk")
     assert found.files == []
     assert [(Path(one.name).name, one.why) for one in found.passed_over] == [

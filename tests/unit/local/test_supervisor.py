@@ -96,7 +96,7 @@ async def test_worker_that_waits_for_its_restart_can_be_stopped(tmp_path: Path) 
         assert its.workers.histories()["router-1"].state is WorkerState.STOPPED
 
 
-async def test_name_is_used_once_at_a_time_and_its_account_goes_on(tmp_path: Path) -> None:
+async def test_a_name_runs_once_and_keeps_its_history(tmp_path: Path) -> None:
     async with watched(tmp_path) as its:
         await its.workers.start("router-1", its.command(SLEEPS))
         with pytest.raises(ValueError, match="router-1 is already running"):
@@ -133,7 +133,7 @@ async def test_scale_adds_and_removes_of_its_prefix_only(tmp_path: Path) -> None
         assert running() == ["generator-1", "generator-2", "verifier-1"]
 
 
-async def test_all_are_told_to_stop_before_any_is_killed(tmp_path: Path) -> None:
+async def test_all_get_sigterm_before_any_is_killed(tmp_path: Path) -> None:
     its = Watched(tmp_path, stop_within=0.3)
     async with its.workers:
         deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); open({!r}, 'w').close(); time.sleep(600)"
@@ -146,7 +146,7 @@ async def test_all_are_told_to_stop_before_any_is_killed(tmp_path: Path) -> None
     assert {event.exit_code for event in its.seen[4:]} == {-signal.SIGKILL}
 
 
-def test_backoff_doubles_to_its_limit_and_starts_anew_after_a_long_life() -> None:
+def test_backoff_doubles_to_its_limit_and_resets_after_a_long_uptime() -> None:
     backoff = Backoff()
     delays = [delay := backoff.first]
     while delay < backoff.longest:

@@ -78,7 +78,7 @@ def test_a_record_tells_its_cost_and_its_share_of_the_usage() -> None:
     assert seen.cost.completion == sum(usage.completion for usage in RECORD.usage.values()) // RECORD.of
 
 
-def test_ends_are_told_with_why_and_a_dead_record_is_none() -> None:
+def test_ends_have_a_reason_and_a_dead_record_is_not_an_end() -> None:
     rejected = sighting(message(CASE_REJECTED, encode(CASE.with_(rejected="no way"))))
     assert (rejected.end, rejected.why) == ("rejected", "no way")
     refused = sighting(message(QUESTION_REFUSED, encode(REFUSED)))
@@ -105,7 +105,7 @@ def test_ends_are_told_with_why_and_a_dead_record_is_none() -> None:
     ],
     ids=["no JSON", "nothing", "no object", "no key", "newer", "another kind", "no reason"],
 )
-async def test_what_tells_of_no_case_is_passed_over_and_counted(bad: ConsumedRecord) -> None:
+async def test_records_without_an_event_are_skipped_and_counted(bad: ConsumedRecord) -> None:
     with pytest.raises(Unreadable):
         sighting(bad)
     noting = CaseRecorder(MemoryStatusStore(), Settled())
