@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 def main() -> None:
-    """Exit 0 at the end (SIGTERM included), 1 on an error that needs a person: the log's last line says what to do."""
+    """Exit 0 at the end and after SIGTERM, 1 on an error that needs an operator; the last log line has the remedy."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(epilog="\b\n" + usage(SERVICE, ExporterSettings).replace("\n\n", "\n\n\b\n"))(command)
     app()
@@ -57,7 +57,7 @@ def command(
 
 
 async def _run(settings: ExporterSettings, uri: str, *, once: bool) -> bool:
-    """Whether it ended well."""
+    """Returns whether it ended without an error."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

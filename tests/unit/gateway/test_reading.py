@@ -23,7 +23,7 @@ CASE, OTHER = "case-" + "a" * 32, "case-" + "b" * 32
 WORK = "work-" + "a" * 32
 
 
-def sighting(topic: str, at: int, **changes: Any) -> CaseEvent:
+def case_event(topic: str, at: int, **changes: Any) -> CaseEvent:
     fields: dict[str, Any] = {
         "case_id": CASE,
         "work_id": WORK,
@@ -34,13 +34,16 @@ def sighting(topic: str, at: int, **changes: Any) -> CaseEvent:
     return CaseEvent(**{**fields, **changes})
 
 
-SUBMITTED = sighting("question-submitted", 0, work_id="", recipe_id="")
-VERIFIED = sighting("paths-verified", 2, paths={"correct": 5, "error": 4})
-ACCEPTED = sighting("case-accepted", 3, difficulty="easy", paths={"correct": 5, "error": 4})
+SUBMITTED = case_event("question-submitted", 0, work_id="", recipe_id="")
+VERIFIED = case_event("paths-verified", 2, paths={"correct": 5, "error": 4})
+ACCEPTED = case_event("case-accepted", 3, difficulty="easy", paths={"correct": 5, "error": 4})
 RECORDS = [
-    sighting("record-completed", 4 + n, index=n, of=2, difficulty="easy", cost=Cost("qwen", 0.1, 1, 1)) for n in (0, 1)
+    case_event("record-completed", 4 + n, index=n, of=2, difficulty="easy", cost=Cost("qwen", 0.1, 1, 1))
+    for n in (0, 1)
 ]
-REFUSED = sighting("question-refused", 9, case_id=OTHER, work_id="", recipe_id="", end="refused", why="near_duplicate")
+REFUSED = case_event(
+    "question-refused", 9, case_id=OTHER, work_id="", recipe_id="", end="refused", why="near_duplicate"
+)
 
 
 @pytest.fixture
@@ -126,7 +129,7 @@ async def test_invalid_parameters_are_reported(client: httpx.AsyncClient, path: 
 async def test_an_unknown_case(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.status_code == 404
-    assert "not have been seen yet" in answer.json()["error"]
+    assert "may appear in a second" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("path", [f"/cases/{CASE}", f"/cases/{CASE}/story", "/cases", "/figures"])
