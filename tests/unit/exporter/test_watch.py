@@ -24,7 +24,7 @@ async def test_ready_means_partitions_in_hand_and_an_answer(tmp_path: Path) -> N
     kafka.away = True
     await running.watch.look()
     health = running.watch.health()
-    assert (health.live, health.ready, health.why) == (True, False, ["Kafka doesn't answer"])
+    assert (health.live, health.ready, health.why) == (True, False, ["Kafka does not answer"])
     running.holding.release()
 
 
