@@ -14,7 +14,7 @@ LEDGER ?= valkey
 help:  ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-install: .venv/installed  ## Everything into .venv, Kafka's jars into .cache.
+install: .venv/installed  ## Install everything into .venv, and Kafka's jars into .cache.
 
 .venv/installed: requirements.lock pyproject.toml services/local/servers/kafka-jars.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
@@ -35,7 +35,7 @@ test: install debian  ## Every test: unit, contract, laws, pipeline, then real K
 test-quick: install  ## The tests that need no server.
 	@$(BIN)/python -m pytest tests/unit tests/contract tests/pipeline
 
-debian:  ## Debian's chromium and promtool for some tests, where they are missing and can be installed.
+debian:  ## Install Debian's chromium and promtool for some tests, if possible.
 	@command -v chromium >/dev/null && command -v promtool >/dev/null && exit 0; \
 	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 		echo "installing Debian's chromium and prometheus for the tests"; \
@@ -56,7 +56,7 @@ check: install  ## Types, lint, layers, the generated contract. Edits nothing.
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m services.protogen.generate --check
 
-fix: install  ## What can be mended by itself.
+fix: install  ## Fix lint and format where ruff can.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 

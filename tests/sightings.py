@@ -33,7 +33,7 @@ OF_CASES = (
 )
 
 
-def sighting(topic: str, work_id: str = "work-1", **changes: Any) -> CaseEvent:
+def case_event(topic: str, work_id: str = "work-1", **changes: Any) -> CaseEvent:
     """A message of a topic, as the monitor tells of it."""
     fields: dict[str, Any] = {
         "case_id": "case-1",
@@ -50,7 +50,7 @@ def sighting(topic: str, work_id: str = "work-1", **changes: Any) -> CaseEvent:
 def record(index: int, of: int = 2, work_id: str = "work-1", **changes: Any) -> CaseEvent:
     """A record, of so many."""
     fields = {"difficulty": "easy", "cost": Cost("qwen", 0.25, 100, 10), "offset": index, **changes}
-    return sighting(RECORD_COMPLETED, work_id, index=index, of=of, **fields)
+    return case_event(RECORD_COMPLETED, work_id, index=index, of=of, **fields)
 
 
 @st.composite
@@ -66,12 +66,12 @@ def sightings(draw: st.DrawFn, case_id: str = "case-1") -> CaseEvent:
     work_id = draw(st.sampled_from(["work-1", "work-2"]))
     match kind:
         case "question":
-            return sighting(draw(st.sampled_from(OF_QUESTIONS)), "", **common)
+            return case_event(draw(st.sampled_from(OF_QUESTIONS)), "", **common)
         case "case":
             round_ = draw(st.integers(0, 1))
             difficulty = draw(st.sampled_from([None, "medium"])) if round_ == 0 else "medium"
-            return sighting(draw(st.sampled_from(OF_CASES)), work_id, round=round_, difficulty=difficulty, **common)
+            return case_event(draw(st.sampled_from(OF_CASES)), work_id, round=round_, difficulty=difficulty, **common)
         case "record":
             return record(draw(st.integers(0, 1)), work_id=work_id, **common)
         case _:
-            return sighting("exporter-dead", work_id, index=draw(st.integers(0, 1)), **common)
+            return case_event("exporter-dead", work_id, index=draw(st.integers(0, 1)), **common)

@@ -1,4 +1,4 @@
-"""From records to a dataset that trainers read: one form, split by question.
+"""Exports records as a dataset for trainers: in one form, split by question.
 
     out/
       README.md                    the card: counts, recipes, costs, licences; its YAML is for `datasets.load_dataset`
@@ -7,5 +7,6 @@
       data/train/00000.parquet     rows in the order of their record ids, 1,000 a row group
       jsonl/train/00000.jsonl      the same rows of the same shard, one JSON object a line
 
-Same records and same request, same bytes, on any number of threads. DuckDB reads, filters and counts; pyarrow writes.
+Deterministic: the same records and request give the same bytes, with any number of threads. DuckDB reads, filters and
+counts; pyarrow writes.
 """

@@ -1,4 +1,4 @@
-"""The text that a row trains on: its last line states the answer, and no other line does."""
+"""The training text of a row: its last line states the answer, and no other line does."""
 
 import re
 from collections.abc import Iterator
@@ -33,18 +33,17 @@ def think_text(chain: str, summary: str, question: Question) -> str:
 
 
 def chain_text(chain: str, question: Question, letter: str | None) -> str:
-    """A chain of thought that may be wrong. Ends with the line of the letter that it states; with none where it states
-    none."""
+    """A chain of thought that may be wrong. Ends with the line of the letter that it states, if any."""
     return _joined([without_answer(chain, question), "" if letter is None else final_line(letter)])
 
 
 def final_line(letter: str) -> str:
-    """The line itself."""
+    """The final line."""
     return f"Final answer: {letter}"
 
 
 def without_answer(text: str, question: Question) -> str:
-    """The text without lines that state an answer: those that the reader reads, and a last line of that form."""
+    """The text without lines that state an answer."""
     lines = text.strip().splitlines()
     if lines and _LOOKS_LIKE_IT.match(lines[-1]):
         lines.pop()

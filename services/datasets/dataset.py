@@ -1,4 +1,4 @@
-"""The dataset as its readers see it: the one way in for export, SQL, evaluation, audit and tests."""
+"""Read access to the dataset, for export, SQL, evaluation, audit and tests."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ from services.exporter.table import is_local, table_uri
 
 
 class BadDataset(Trouble):
-    """The dataset can't be read; the message says why."""
+    """The dataset cannot be read. The text has the reason."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A version of the table, which writers may go on changing. Delta keeps its files for a week after a compaction."""
+    """A version of the table. Writers may continue; Delta keeps its files for a week after a compaction."""
 
     uri: str
     _table: DeltaTable | None
 
     @classmethod
     def open(cls, where: str | Path) -> Self:
-        """The dataset as it is now; an empty one where there is no table yet. Raises BadDataset."""
+        """Open the current version; an empty dataset if there is no table yet. Raises BadDataset."""
         uri = table_uri(where)
         try:
             return cls(uri, DeltaTable(uri))
@@ -69,7 +69,7 @@ class Dataset:
             connection.register(name, self._rows())
 
     def batches(self, columns: Sequence[str], *, size: int = 1_024) -> Iterator[pa.RecordBatch]:
-        """Some columns of every record, in no order."""
+        """These columns of every record, in no particular order."""
         if self._table is not None:
             yield from self._rows().to_batches(
                 columns=list(columns), batch_size=size, batch_readahead=2, fragment_readahead=1
@@ -83,15 +83,15 @@ class Dataset:
         return found.sort_by([("kafka_partition", "ascending"), ("kafka_offset", "ascending")])
 
     def _rows(self) -> pads.Dataset:
-        """The records as pyarrow reads them. A local file is read by pyarrow itself: threads that read through
-        deltalake's file system, which is in Python, can abort the process at its exit."""
+        """The records as pyarrow reads them. A local file is read by pyarrow itself: threads in
+        deltalake's Python file system can abort the process at its exit."""
         assert self._table is not None, "a table without files has no rows"
         if is_local(self.uri):
             return pads.dataset(self.files, schema=self.schema(), format="parquet")
         return self._table.to_pyarrow_dataset()
 
     def commits(self) -> list[dict[str, Any]]:
-        """The exporters' notes, newest first: `partition`, `offsets`, `dropped`."""
+        """The exporters' commit notes, newest first: `partition`, `offsets`, `dropped`."""
         history = [] if self._table is None else self._table.history()
         return [
             {

@@ -1,4 +1,4 @@
-"""An export from beginning to end: whole, or not at all."""
+"""Runs an export, atomically."""
 
 import tempfile
 from collections.abc import Callable
@@ -23,14 +23,14 @@ from services.datasets.staging import BATCH, stage, staged
 from services.datasets.summary import Counts, Request, Summary, summarize
 
 MARK = "export.json"
-"""The summary; a folder that has it was written by us, and is replaced."""
+"""The summary file; a folder with it is an export, and may be replaced."""
 
 Progress = Callable[[int, int], None]
 """Called with the steps done, and the total."""
 
 
 class ExportFailed(Trouble):
-    """The records can't be read, or the folder can't be written. What was there before is unchanged."""
+    """The records cannot be read, or the folder cannot be written. An existing export is unchanged."""
 
 
 def export(

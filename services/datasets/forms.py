@@ -36,14 +36,14 @@ LINEAGE = (
     "verdict_reason",
     "cost_usd",
 )
-"""The records' flat columns that say where a row comes from and how good it was found. What is nested (calls, tokens
-and costs by stage) stays in the records, under the same record id."""
+"""The flat columns of records with lineage and quality. Nested ones (calls, tokens and costs by stage) are only in the
+records, under the same record id."""
 
 QUESTION_LINEAGE = ("case_id", "source", "source_question_id", "subject")
-"""Those that are of the question alone."""
+"""The lineage columns of the question."""
 
 READ = ("question", "options", "context", "answer", "source", "case_id", "chain", "summary")
-"""The records' columns that rows are made of."""
+"""The columns of records from which rows are built."""
 
 _TEXT = pa.string()
 _CHAT = pa.list_(pa.struct([("role", _TEXT), ("content", _TEXT)]))
@@ -86,8 +86,8 @@ def lineage_columns(form: Form) -> pa.Schema:
 
 
 def untyped_columns(schema: pa.Schema) -> set[str]:
-    """Columns of lineage that may be null or empty. JSON has no types: a reader of JSON lines learns the type of a
-    column from its first values, and fails where those are null and a later one isn't."""
+    """Lineage columns that may be null or empty. Readers of JSON lines infer a column's type from its first values, and
+    fail if these are null and a later one is not."""
     names = [name for name in schema.names if name in LINEAGE]
     return {name for name in names if SCHEMA.field(name).nullable or pa.types.is_list(SCHEMA.field(name).type)}
 
@@ -95,7 +95,7 @@ def untyped_columns(schema: pa.Schema) -> set[str]:
 def shaped(
     batches: Iterable[pa.RecordBatch], form: Form, variant: Variant | None, *, system: str | None, lineage: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of the records in each batch. Columns `key` and `split` come first, and are no part of a row."""
+    """The rows of the records in each batch, after the columns `key` and `split`, which are not part of a row."""
     columns = trainer_columns(form, system=system)
     for batch in batches:
         made = [_row(form, variant, record, system) for record in batch.select(["split", *READ]).to_pylist()]

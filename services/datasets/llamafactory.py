@@ -1,4 +1,4 @@
-"""dataset_info.json: how LLaMA-Factory reads the folder, a dataset a split."""
+"""dataset_info.json for LLaMA-Factory, with one dataset per split."""
 
 from typing import Any, assert_never
 

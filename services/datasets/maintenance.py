@@ -1,4 +1,4 @@
-"""The upkeep of a dataset: small files into large ones, repeats out; and the format before this one carried over."""
+"""Maintains a dataset: merges small files, removes repeats, imports the former format."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ from services.datasets.dataset import Dataset
 from services.exporter.table import FORMER, WRITER, Table, table_uri
 
 FILE_BYTES = 256 * 2**20
-"""Of a compacted file: a million records make about ten."""
+"""Bytes of a compacted file: a million records make about ten."""
 KEEP_HOURS = 168
-"""Files that no version names any more stay for a week: a reader may have opened an older version."""
+"""Hours that replaced files are kept, one week, for readers of older versions."""
 
 
 class MaintenanceFailed(Trouble):
-    """Nothing was changed, or only in part; the same command resumes from there."""
+    """Nothing or only a part was changed; the same command resumes."""
 
 
 @dataclass(frozen=True)
 class Compacted:
-    """What a compaction did."""
+    """The result of a compaction."""
 
     files_before: int
     files_after: int
@@ -39,18 +39,18 @@ class Compacted:
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did."""
+    """The result of an import."""
 
     records: int
     partitions: int
     already_there: int
-    """Parts that an earlier run of the import had carried over."""
+    """Parts that an earlier run had imported."""
 
 
 def compact(where: str, *, target_bytes: int = FILE_BYTES) -> Compacted:
-    """Remove records that are there twice, merge small files, delete files that were replaced a week ago.
+    """Remove repeated records, merge small files, delete files that were replaced a week ago.
 
-    Exporters and readers may go on meanwhile. Raises MaintenanceFailed, also where another compaction runs.
+    Safe while exporters and readers run. Raises MaintenanceFailed, also if another compaction is running.
     """
     uri = table_uri(where)
     try:
@@ -74,7 +74,7 @@ def carry_over(former: Path, where: str) -> Imported:
     """
     manifests = [orjson.loads(path.read_bytes()) for path in sorted(former.glob(FORMER))]
     if not manifests:
-        raise MaintenanceFailed(f"{former} has no manifest-*.json: it is no dataset of the former format")
+        raise MaintenanceFailed(f"{former} has no manifest-*.json: it is not a dataset of the former format")
     table = Table.create(table_uri(where), RECORD_COMPLETED)
     records = already = 0
     try:
@@ -93,7 +93,7 @@ def carry_over(former: Path, where: str) -> Imported:
 
 
 def _parts(former: Path, manifest: dict[str, Any]) -> Iterator[tuple[int, Path | None]]:
-    """The position after each part, and its file; then the manifest's position, past offsets that became no row."""
+    """The position after each part, with its file; then the manifest's position, which covers offsets without a row."""
     for part in manifest["parts"]:
         yield part["last"] + 1, former / part["name"]
     if not manifest["parts"] or manifest["next_offset"] > manifest["parts"][-1]["last"] + 1:
@@ -101,7 +101,7 @@ def _parts(former: Path, manifest: dict[str, Any]) -> Iterator[tuple[int, Path |
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    """A part's rows. Columns that came later are null."""
+    """A part's rows. Newer columns are null."""
     found = pq.read_table(path)
     contract = (found.schema.metadata or {}).get(b"reasonmed.contract")
     rows: list[dict[str, Any]] = found.to_pylist()
@@ -129,7 +129,7 @@ _REPEATS = """
 
 
 def _remove_repeats(uri: str) -> int:
-    """Delete all but the first of records with one id."""
+    """Delete all but the first of the records with the same id."""
     with duckdb.connect(config={"memory_limit": "1GB", "autoinstall_known_extensions": False}) as connection:
         Dataset.open(uri).create_view(connection, "records")
         repeats = connection.execute(_REPEATS).fetchall()

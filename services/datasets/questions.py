@@ -1,4 +1,4 @@
-"""The questions of the records, each once: its split, and the evaluation set that it is held out for."""
+"""The distinct questions of the records, with split and matching evaluation set."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from services.core.dedupe.evaluation_index import EvaluationIndex
 from services.datasets.splits import Splits, split_key
 
 BATCH = 4_096
-"""Questions at a time, about 8 MB."""
+"""Questions per batch, about 8 MB."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class HeldOut:
 
     name: str
     sha256: str
-    """Of the index file: by this a benchmark knows which sets a model has not been trained on."""
+    """SHA-256 of the index file, which identifies for a benchmark the sets that a model was not trained on."""
     index: EvaluationIndex
 
 
@@ -37,8 +37,8 @@ _EMPTY = pa.schema([("case_id", pa.string()), ("split", pa.string()), ("held_out
 
 
 def place_questions(connection: duckdb.DuckDBPyConnection, splits: Splits, held_out: HeldOut | None) -> None:
-    """Create the table `questions` (case_id, split, held_out) from `records`. `held_out` is the evaluation file that
-    has the question; null where none does. Raises duckdb.Error."""
+    """Create the table `questions` (case_id, split, held_out) from `records`. `held_out` is the evaluation file with
+    the question, or null. Raises duckdb.Error."""
     connection.execute(_FIRSTS)
     _insert(connection, "CREATE TABLE questions AS FROM batch", _EMPTY.empty_table())
     reading = connection.cursor()
@@ -49,7 +49,7 @@ def place_questions(connection: duckdb.DuckDBPyConnection, splits: Splits, held_
 
 
 def question_of(row: dict[str, Any]) -> Question:
-    """The question of a row of records, which was checked when it came in."""
+    """The question of a row, which was validated at submission."""
     return Question.model_construct(
         question=row["question"],
         options=options_of(row["options"]),

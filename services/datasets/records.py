@@ -1,4 +1,4 @@
-"""The records as DuckDB sees them: each once, placed in a split, filtered."""
+"""The records in DuckDB: without repeats, with their split, filtered."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,30 +17,30 @@ from services.datasets.splits import Splits
 from services.exporter.schema import STAGES
 
 MEMORY = "1GB"
-"""DuckDB's own limit. A scan of a million records stays far below; the ids in it are looked through for repeats."""
+"""DuckDB's memory limit. Scanning a million records and finding repeated ids needs far less."""
 THREADS = 2
-"""Each holds a row group, 1,000 records. More of them gain little: the writer has one thread."""
+"""DuckDB's threads. Each holds a row group of 1,000 records; more gain little, as the writer has one thread."""
 
 
 class NothingToExport(Trouble):
-    """There are no such records; the message says what there is."""
+    """No records match. The text lists what exists."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """Which records: those that pass every filter. An empty tuple or None lets all pass."""
+    """Filters of records, all of which must match. An empty tuple or None matches all."""
 
     difficulties: tuple[Difficulty, ...] = ()
     sources: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
     min_score: int | None = None
-    """Records without a score don't pass."""
+    """Records without a score do not match."""
     disputed: bool | None = None
-    """Whether every path that states an answer states the same other one than gold."""
+    """Whether all paths that state an answer state the same one, which differs from gold."""
 
 
 class Group(NamedTuple):
-    """Some of the chosen records, counted."""
+    """Counts of a group of the chosen records."""
 
     split: str
     difficulty: Difficulty
@@ -50,7 +50,7 @@ class Group(NamedTuple):
     disputed: bool
     records: int
     costs: tuple[Decimal, ...]
-    """USD by stage, in the order of STAGES; exact to a billionth, so that no order of adding shows."""
+    """USD by stage, in the order of STAGES; exact to a billionth, so that sums do not depend on the order."""
 
 
 _REPEATS = """
@@ -58,8 +58,8 @@ _REPEATS = """
     SELECT record_id, min((kafka_partition, kafka_offset)) AS first
     FROM records GROUP BY record_id HAVING count(*) > 1
 """
-"""A record may be there twice, until `reasonmed dataset compact`: when it came again after the topic's retention, or
-after the topic was given more partitions."""
+"""A record may occur twice until `reasonmed dataset compact`: if it was repeated after the topic's retention, or after
+partitions were added to the topic."""
 
 _FILTERED = """
     SELECT records.*, split, held_out
@@ -77,7 +77,7 @@ _COSTS = ", ".join(f"sum(coalesce(cost.{stage}, 0)::DECIMAL(38, 9))" for stage i
 
 
 class Records:
-    """A DuckDB of the records, and those of them that a request chooses."""
+    """The records in DuckDB, and those that a request chooses."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, filters: Filters) -> None:
         self._connection = connection
@@ -95,13 +95,13 @@ class Records:
         return {value for (value,) in found if value is not None}
 
     def groups(self) -> list[Group]:
-        """The chosen records, counted by all that a card tells apart; in order."""
+        """Counts of the chosen records by the dimensions of the card, sorted."""
         names = "split, difficulty, source, recipe_id, model, gold_disputed"
         rows = self._rows(f"SELECT {names}, count(*), {_COSTS} FROM ({_CHOSEN}) GROUP BY {names} ORDER BY {names}")  # noqa: S608
         return [Group._make((*row[:7], row[7:])) for row in rows]
 
     def questions(self) -> dict[str, int]:
-        """How many different questions the chosen records of each split have."""
+        """The number of distinct questions of the chosen records, by split."""
         return dict(self._rows(f"SELECT split, count(DISTINCT case_id) FROM ({_CHOSEN}) GROUP BY split"))  # noqa: S608
 
     def held_out(self) -> dict[str, tuple[int, int]]:
@@ -127,13 +127,13 @@ class Records:
 def opened(
     dataset: Dataset, filters: Filters, splits: Splits, held_out: HeldOut | None, *, spill: Path, threads: int
 ) -> Iterator[Records]:
-    """The records, until the end of the block. `spill` is a folder beyond the limit of memory. Raises duckdb.Error."""
+    """Open the records until the end of the block. `spill`: a folder for temporary files. Raises duckdb.Error."""
     config: dict[str, str | int | float | list[str]] = {
         "memory_limit": MEMORY,
         "threads": threads,
         "temp_directory": str(spill),
-        "preserve_insertion_order": False,  # rows are put in order later
-        "autoinstall_known_extensions": False,  # what is needed is in the wheel: nothing is fetched
+        "preserve_insertion_order": False,  # rows are sorted later
+        "autoinstall_known_extensions": False,  # all extensions are in the wheel: no downloads
     }
     with duckdb.connect(config=config) as connection:
         dataset.create_view(connection, "records")

@@ -1,4 +1,4 @@
-"""One split as files: the same shards as Parquet and as JSON lines."""
+"""Writes one split as shards, in Parquet and as JSON lines."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -9,16 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROWS = 1_000
-"""Of a row group: about 10 MB of records, which is what a reader that shuffles takes in at a time."""
+"""Rows of a row group: about 10 MB of records, which a shuffling reader loads at a time."""
 SHARD_BYTES = 256 * 2**20
-"""Of JSON lines in a shard, at most, unless one row group has more. A million records make about forty shards."""
+"""The most bytes of JSON lines in a shard, unless one row group has more. A million records make about forty shards."""
 
 PARQUET, JSONL = "data", "jsonl"
-"""The folders of the two; in each a folder a split."""
+"""The folders of the two formats, each with one folder per split."""
 
 
 class Shards:
-    """The files of one split, whose bytes depend on the rows and their order alone, not on how they came."""
+    """The files of one split. Their bytes depend only on the rows and their order, not on batches."""
 
     def __init__(
         self,

@@ -1,5 +1,5 @@
-"""A deterministic split by the text of the question: all records of a question, under any recipe and in whatever order
-its options are, are in one split."""
+"""Deterministic splits by the text of the question: all records of a question are in one split, under any recipe and
+with its options in any order."""
 
 import hashlib
 import re
@@ -10,22 +10,22 @@ from typing import Self
 from services.core.dedupe.words import words
 
 _DIGITS = 15
-"""Hex digits of a question's digest that are compared with a split's bound: 2**60 places, finer than any share."""
+"""Hex digits of a question's digest that are compared with a split's bound: 2**60 values, finer than any share."""
 
 
 class BadSplit(ValueError):
-    """These are no splits; the message says why."""
+    """The splits are invalid. The text has the reason."""
 
 
 def split_key(stem: str) -> str:
-    """What a question is split by: the words of its stem. Options don't count, so that a stem with its options in
-    another order is in the same split."""
+    """The split key of a question: the words of its stem. Options do not count, so that a stem with reordered options
+    is in the same split."""
     return " ".join(words(stem))
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Names with their shares, which sum to 1. A seed draws others of the same shares."""
+    """Split names with shares that sum to 1. Another seed assigns other questions."""
 
     shares: tuple[tuple[str, Fraction], ...]
     seed: str

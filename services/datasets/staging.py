@@ -1,7 +1,7 @@
-"""Any number of rows in the order of their keys, in the memory of a few hundred: an external bucket sort.
+"""Sorts any number of rows by key, in the memory of a few hundred rows: an external bucket sort.
 
-DuckDB's own ORDER BY is not used: it keeps the texts that it sorts in memory (2.0.0 failed at 2.3 GB of them under a
-limit of 1 GB). Keys are digests, so that their first two hex digits make 256 buckets of about one size.
+DuckDB's ORDER BY keeps all sorted texts in memory (2.0.0 failed with 2.3 GB of text and a limit of 1 GB). Keys are
+digests, so their first two hex digits make 256 buckets of similar size.
 """
 
 from collections import Counter
@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 BATCH = 4_096
-"""Rows that are shared out at a time: 16 for each bucket, about 40 MB of records."""
+"""Rows that are distributed at a time: 16 per bucket, about 40 MB of records."""
 
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 def stage(batches: Iterable[pa.RecordBatch], folder: Path) -> Iterator[int]:
-    """Share rows out over the buckets in a folder by their column `key` (a record id). Yields the rows done so far."""
+    """Distribute rows to buckets in a folder by the column `key` (a record id). Yields the number of rows so far."""
     done = 0
     with ExitStack() as files:
         buckets: dict[str, pa.RecordBatchWriter] = {}
@@ -35,7 +35,7 @@ def stage(batches: Iterable[pa.RecordBatch], folder: Path) -> Iterator[int]:
 
 
 def staged(folder: Path) -> Iterator[pa.Table]:
-    """All the rows by key, a bucket at a time; each bucket's file is removed when it has been read."""
+    """All rows sorted by key, one bucket at a time; each bucket's file is deleted after it was read."""
     for path in sorted(folder.iterdir()):
         with path.open("rb") as file, pa.ipc.open_stream(file) as reader:
             table = reader.read_all()

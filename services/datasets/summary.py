@@ -1,4 +1,4 @@
-"""The figures of a dataset: export.json, and the source of the card. No path, no time: same data, same text."""
+"""The figures of a dataset, for export.json and the card. Deterministic: contains no paths or times."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from services.exporter.schema import STAGES
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """Which dataset to write."""
+    """The dataset to write."""
 
     variant: Variant | None
-    """None for forms that have an answer of their own, or none."""
+    """None for forms with their own answer, or without one."""
     form: Form
     system: str | None
-    """The system prompt of each row; none: rows have no system message."""
+    """The system prompt of each row; None: no system message."""
     splits: Splits
     filters: Filters
     lineage: bool
-    """Whether each row says where it comes from."""
+    """Whether rows have lineage columns."""
     licences: Mapping[str, str]
-    """By source, as the caller states them: the records don't."""
+    """Licence by source, from the caller; records have none."""
     recipe_names: Mapping[str, str]
-    """By recipe id, those that the caller knows: the records hold ids."""
+    """Recipe name by id, from the caller; records have only ids."""
     language: str
     """Of the questions, for the card: ISO 639-1."""
     held_out: HeldOut | None
@@ -42,14 +42,14 @@ class SplitSummary:
     questions: int
     records: int
     rows: int
-    """As many as records, but in forms with a row a question."""
+    """Equal to `records`, except in forms with one row per question."""
     shards: int
     difficulties: dict[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOutSummary:
-    """What the evaluation index left out, of what passes the filters."""
+    """Records and questions that match the filters and are held out by the evaluation index."""
 
     index: str
     sha256: str
@@ -71,27 +71,27 @@ class Summary:
     lineage: bool
     seed: str
     watermark: dict[str, int]
-    """Of record-completed, the next offset by partition: everything below is in the dataset's source. Same watermark
-    and same request, same bytes."""
+    """The next offset of record-completed by partition: the dataset's source has all records below. The same watermark
+    and request give the same bytes."""
     held_out: HeldOutSummary | None
     filters: Filters
     records: int
     disputed: int
     splits: dict[str, SplitSummary]
     sources: dict[str, int]
-    """The empty name: questions that came without one."""
+    """Records by source; the empty name: questions without a source."""
     licences: dict[str, str]
-    """Of the sources that are in it, those that were stated."""
+    """The stated licences of sources in the dataset."""
     recipes: dict[str, int]
     recipe_names: dict[str, str]
     models: dict[str, int]
     cost_usd: dict[str, float]
-    """By stage: what the records' cases cost, their shares; by the prices of their recipes."""
+    """USD by stage: the records' shares of the cost of their cases, by the prices of their recipes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """What was counted and written."""
+    """Counts of records and rows written."""
 
     groups: list[Group]
     questions: Mapping[str, int]
@@ -102,7 +102,7 @@ class Counts:
 
 
 def summarize(request: Request, counts: Counts) -> Summary:
-    """The figures of a request that was carried out."""
+    """The summary of a completed export."""
     groups = counts.groups
     sources = _count(groups, lambda group: group.source or "")
     recipes = _count(groups, lambda group: group.recipe_id)

@@ -1,6 +1,6 @@
-"""Dead letters sent on their way again: what goes where, and in which life. Pure: docs/adr/0009-redrive.md says why.
+"""The messages that redrive a dead letter: topic, bytes and life. Pure. The reasons: docs/adr/0009-redrive.md.
 
-The same letter makes the same bytes for the same topic, however often.
+Deterministic: the same letter always gives the same bytes for the same topic.
 """
 
 import re
@@ -28,58 +28,58 @@ _CASE_ID = re.compile(rb"case-[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Letter:
-    """A dead letter, read."""
+    """A decoded dead letter."""
 
     reason: DeadLetter
     original: OutgoingRecord
-    """The message that died, as it would go back unchanged."""
+    """The original message, unchanged."""
 
     @property
     def case_id(self) -> str | None:
-        """The key of the message that died, where it is a case id."""
+        """The key of the original message if it is a case id."""
         return self.original.key.decode() if _CASE_ID.fullmatch(self.original.key) else None
 
     @property
     def origin(self) -> str:
-        """Where the message that died had been read: TOPIC/PARTITION/OFFSET."""
+        """The position of the original message: TOPIC/PARTITION/OFFSET."""
         return _origin(self.reason)
 
 
 @dataclass(frozen=True)
 class NewLife:
-    """The life that begins with a redrive."""
+    """The life that a redrive starts."""
 
     what: str
-    """As in the note, see Redriven."""
+    """As in the field of the same name of Redriven."""
     number: int
     origin: str
-    """Where the message that died had been read."""
+    """The position of the original message."""
 
 
 @dataclass(frozen=True)
 class Redrive:
-    """What a letter's redrive sends."""
+    """The message that redrives a letter, and the life that it starts."""
 
     begins: NewLife
     message: OutgoingRecord
 
 
 class NotRedrivable(ValueError):
-    """This letter can't be redriven: says why, and what to do."""
+    """The letter cannot be redriven. The text has the reason and the remedy."""
 
 
 def read_letter(received: ConsumedRecord) -> Letter:
-    """The dead letter that a message of a topic of dead letters holds. Raises Malformed, UnknownVersion."""
+    """Decode a message of a dead-letter topic. Raises Malformed, UnknownVersion."""
     reason = decode(DeadLetter, received.headers.get(DEAD_LETTER_HEADER, b""))
     headers = {name: value for name, value in received.headers.items() if name != DEAD_LETTER_HEADER}
     return Letter(reason, OutgoingRecord(reason.topic, received.key or b"", received.value or b"", headers))
 
 
 def redrive(letter: Letter) -> Redrive:
-    """What follows from the letter. A case or submission begins a new life; a record, and what only a newer version
-    reads, goes back as it was. Raises NotRedrivable."""
+    """The redrive of a letter. A case or submission starts a new life. A record, or a message of a newer version, is
+    sent unchanged. Raises NotRedrivable."""
     if letter.reason.kind == "poison":
-        raise NotRedrivable("it was refused as unreadable, and would be again: repair its writer, and send it again")
+        raise NotRedrivable("it is malformed, so a redrive would fail again: fix its producer and send it again")
     topic = topics().get(letter.reason.topic)
     try:
         match topic.message if topic else None:
@@ -90,18 +90,18 @@ def redrive(letter: Letter) -> Redrive:
             case "record":
                 return _unchanged(letter)
             case _:
-                raise NotRedrivable(f"nothing is redriven to {letter.reason.topic}: is this command up to date?")
+                raise NotRedrivable(f"unknown topic {letter.reason.topic}: update this command")
     except UnknownVersion:
         return _unchanged(letter)
     except Malformed as error:
-        raise NotRedrivable(f"it can't be read: {error}") from error
+        raise NotRedrivable(f"its message cannot be decoded: {error}") from error
 
 
 def note(letter: Letter, redriven: Redrive) -> OutgoingRecord:
-    """The message that says that the letter has been redriven. To be published after it: an interruption in between
-    costs a repeat of the same bytes, never a letter."""
+    """The note that the letter has been redriven. Publish it after the redrive: an interruption in between then repeats
+    the same bytes, and loses no letter."""
     reason = letter.reason
-    said = Redriven(
+    redriven_note = Redriven(
         what=redriven.begins.what,
         life=redriven.begins.number,
         topic=reason.topic,
@@ -109,30 +109,30 @@ def note(letter: Letter, redriven: Redrive) -> OutgoingRecord:
         offset=reason.offset,
         to=redriven.message.topic,
     )
-    return OutgoingRecord(LETTER_REDRIVEN, said.what.encode(), encode(said), {})
+    return OutgoingRecord(LETTER_REDRIVEN, redriven_note.what.encode(), encode(redriven_note), {})
 
 
 @dataclass
 class Lives:
-    """The latest life that is known of each thing: from the notes, and from the letters themselves."""
+    """The latest known life of each work, question or position, from notes and from letters."""
 
     _latest: dict[str, int] = field(default_factory=dict)
 
-    def take(self, new: NewLife) -> None:
-        """A letter is there whose redrive would begin this life: the one before it has been."""
-        self._see(new.what, new.number - 1)
+    def add_letter(self, new: NewLife) -> None:
+        """A letter whose redrive would start this life shows that the life before it has begun."""
+        self._add(new.what, new.number - 1)
 
-    def take_note(self, said: Redriven) -> None:
-        """A note is there. Its message may have been unreadable to who wrote it, and be readable now: so where that had
-        been read is remembered as well."""
-        self._see(said.what, said.life)
-        self._see(_origin(said), 1)
+    def add_note(self, redriven: Redriven) -> None:
+        """A note shows that its life has begun. The position of the original message counts as well: its message may
+        have been of a newer version than the note's writer could decode."""
+        self._add(redriven.what, redriven.life)
+        self._add(_origin(redriven), 1)
 
     def begun(self, new: NewLife) -> bool:
-        """Whether this life, or a later one, has begun already."""
+        """Whether this life, or a later one, has begun."""
         return self._latest.get(new.what, 0) >= new.number or self._latest.get(new.origin, 0) > 0
 
-    def _see(self, what: str, life: int) -> None:
+    def _add(self, what: str, life: int) -> None:
         self._latest[what] = max(life, self._latest.get(what, 0))
 
 
@@ -156,10 +156,11 @@ def _unchanged(letter: Letter) -> Redrive:
 
 
 def _onward(case: Case, topic: str) -> tuple[Case, str]:
-    """The case without the unknown paths that will be generated again, and the topic where that begins.
+    """The case without the unknown paths that will be generated again, and the topic that starts this.
 
-    One unknown path beside others of its refining round stays, and so do the plan's once the route is known: nobody
-    would generate them again, and the router has its rule for them (a rewritten path's parent keeps its place).
+    Unknown paths stay if other paths of their refining round are known, and the plan's stay once the route is chosen:
+    no service generates these again, and the router has a rule for them (the parent of a rewritten path keeps its
+    slot).
     """
     if case.difficulty is None and any(path.standing == "unknown" for path in case.paths):
         return _without_unknown(case, case.paths), QUESTION_ADMITTED

@@ -1,4 +1,4 @@
-"""The dead letters of a cluster: read, chosen, sent on their way again. Nothing is printed here."""
+"""Read, filter and redrive the dead letters of a cluster. Prints nothing."""
 
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Sequence
 from contextlib import aclosing, suppress
@@ -18,21 +18,21 @@ from services.runtime.kafka.reader import read_range, read_topic
 from services.runtime.kafka.sink import KafkaSink
 
 DEAD_TOPICS = {topic.name: topic.written_by[0] for topic in topics().values() if topic.message == "dead_letter"}
-"""The service of each topic of dead letters."""
+"""The service that writes each dead-letter topic."""
 
 SERVICES = (*DEAD_TOPICS.values(), *(topic.group for topic in topics().values() if topic.group is not None))
-"""What a letter can be chosen by: its service; or its group, where a service has several."""
+"""Values of the filter by service: service names, and consumer groups where a service has several."""
 
 BATCH = 16
-"""Letters that are sent before their notes are: so many an interruption may repeat, of 4 MB each at most."""
+"""Letters that are sent before their notes. An interruption repeats at most this many, of at most 4 MB each."""
 
 
 class NoDeadLetters(Exception):
-    """A dead-letter topic or letter is missing, or unreadable to this version: the message says what to do."""
+    """A dead-letter topic or letter is missing, or of a newer version. The text has the remedy."""
 
 
 Step = Callable[[int], None]
-"""Told of each step of long work: so many letters more."""
+"""Progress callback: called with the number of letters done since the last call."""
 
 
 @dataclass(frozen=True)
@@ -40,23 +40,23 @@ class Row:
     """A dead letter without its bytes."""
 
     service: str
-    """Whose topic it stands in."""
+    """The service of its dead-letter topic."""
     partition: int
     offset: int
     died: datetime
     case_id: str | None
     reason: DeadLetter
     begins: NewLife | None
-    """The life that its redrive begins; None where it can't be redriven."""
+    """The life that its redrive starts; None if it cannot be redriven."""
     to: str | None
-    """The topic that its redrive goes to."""
+    """The topic that its redrive writes to."""
     why_not: str | None
     redriven: bool = False
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which letters are meant: all that is given must hold."""
+    """Selects letters; all given conditions must hold. None: any."""
 
     service: str | None = None
     """One of SERVICES."""
@@ -65,7 +65,7 @@ class Filter:
     since: datetime | None = None
 
     def takes(self, row: Row) -> bool:
-        """Whether this letter is meant."""
+        """Whether the letter matches."""
         return (
             self.service in (None, row.service, row.reason.service)
             and self.kind in (None, row.reason.kind)
@@ -76,16 +76,16 @@ class Filter:
 
 @dataclass(frozen=True)
 class Survey:
-    """All that stands in the topics of dead letters."""
+    """The content of the dead-letter topics."""
 
     rows: Sequence[Row]
     """By time."""
     unreadable: int
-    """Messages in these topics that are no dead letters."""
+    """The number of messages in these topics that are not dead letters."""
 
 
 async def count(kafka: KafkaClient) -> int:
-    """How many dead letters there are. Raises BrokerAway, and NoDeadLetters where their topics are missing."""
+    """The number of dead letters. Raises BrokerAway, and NoDeadLetters if a topic is missing."""
     holds = await held(kafka, [*DEAD_TOPICS, LETTER_REDRIVEN])
     if missing := {*DEAD_TOPICS, LETTER_REDRIVEN} - {partition.topic for partition in holds}:
         raise NoDeadLetters(
@@ -95,10 +95,10 @@ async def count(kafka: KafkaClient) -> int:
 
 
 async def survey(kafka: KafkaClient, step: Step = lambda _: None) -> Survey:
-    """Read all dead letters, and which of them have been redriven. Raises BrokerAway."""
+    """Read all dead letters and the notes of redrives. Raises BrokerAway, NoDeadLetters."""
     lives, rows, unreadable = Lives(), [], 0
-    for said in await _notes(kafka):
-        lives.take_note(said)
+    for redriven in await _notes(kafka):
+        lives.add_note(redriven)
     async with aclosing(read_topic(kafka, *DEAD_TOPICS)) as messages:
         async for message in messages:
             step(1)
@@ -110,7 +110,7 @@ async def survey(kafka: KafkaClient, step: Step = lambda _: None) -> Survey:
 
 
 def row_of(message: ConsumedRecord) -> Row:
-    """A message of a topic of dead letters. Raises Malformed, UnknownVersion."""
+    """The row of a message of a dead-letter topic. Raises Malformed, UnknownVersion."""
     letter = read_letter(message)
     begins, to, why_not = None, None, None
     try:
@@ -132,7 +132,7 @@ def row_of(message: ConsumedRecord) -> Row:
 
 
 def to_send(rows: Iterable[Row]) -> list[Row]:
-    """Of these, the letters that a redrive sends: each life begins once, whatever stands twice."""
+    """The letters to send: one for each life that has not begun, also if several letters would start it."""
     first: dict[tuple[str, int], Row] = {}
     for row in rows:
         if row.begins is not None and not row.redriven:
@@ -141,7 +141,7 @@ def to_send(rows: Iterable[Row]) -> list[Row]:
 
 
 async def send(kafka: KafkaClient, chosen: Collection[Row], step: Step = lambda _: None) -> None:
-    """Redrive these letters. May be interrupted, and repeated: what was sent and not noted yet is then sent again, the
+    """Redrive these letters. May be interrupted and run again: letters sent without a note are then sent again, the
     same bytes to the same topics. Raises BrokerAway."""
     wanted = {(dead_topic(row.service), row.partition, row.offset) for row in chosen}
     async with KafkaSink(kafka) as sink, aclosing(_letters(kafka, wanted)) as letters:
@@ -157,13 +157,13 @@ async def send(kafka: KafkaClient, chosen: Collection[Row], step: Step = lambda 
 
 
 async def one(kafka: KafkaClient, service: str, partition: int, offset: int) -> ConsumedRecord:
-    """The message of a topic of dead letters that stands here. Raises BrokerAway, NoDeadLetters."""
+    """The message at this position of a dead-letter topic. Raises BrokerAway, NoDeadLetters."""
     where = TopicPartition(dead_topic(service), partition)
     holds = await held(kafka, [where.topic])
     if offset in holds.get(where, range(0)):
         for message in await read_range(kafka, where, offset, offset + 1):
             return message
-    raise NoDeadLetters(f"{where.topic} holds nothing at {partition}/{offset}: see `reasonmed dead list`")
+    raise NoDeadLetters(f"{where.topic} has no letter at {partition}/{offset}: see `reasonmed dead list`")
 
 
 async def _letters(kafka: KafkaClient, wanted: Collection[tuple[str, int, int]]) -> AsyncGenerator[Letter, None]:
@@ -191,15 +191,13 @@ async def _notes(kafka: KafkaClient) -> list[Redriven]:
 def _note(message: ConsumedRecord) -> Redriven:
     try:
         return decode(Redriven, message.value or b"")
-    except UnknownVersion as error:  # passed over, it would let a letter be redriven twice
-        raise NoDeadLetters(
-            f"{LETTER_REDRIVEN} holds notes of a newer version of this command: use that one"
-        ) from error
+    except UnknownVersion as error:  # skipping the note could redrive a letter twice
+        raise NoDeadLetters(f"{LETTER_REDRIVEN} has notes of a newer version: update this command") from error
 
 
 def _with_lives(rows: list[Row], lives: Lives) -> list[Row]:
     for row in rows:
         if row.begins is not None:
-            lives.take(row.begins)
+            lives.add_letter(row.begins)
     done = [replace(row, redriven=row.begins is not None and lives.begun(row.begins)) for row in rows]
     return sorted(done, key=lambda row: (row.died, row.service, row.partition, row.offset))

@@ -1,1 +1,1 @@
-"""The score evaluator: how good a sample of the finished records is. It judges a dataset, and changes nothing in it."""
+"""The score evaluator: rates a sample of a dataset's records. It only reads the dataset."""

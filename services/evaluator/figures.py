@@ -1,10 +1,9 @@
-"""Means with their intervals. Pure.
+"""Means with confidence intervals. Pure.
 
-The intervals are Student's t, 95%, with questions as the units that were drawn: the two records of a case are on one
-question, and much alike, so that counting them as independent would make intervals too narrow. Not a bootstrap: for the
-mean of bounded ratings over dozens of questions it says the same, at thousands of times the work and by a seed of its
-own. What they cover is the drawing of questions; not that the evaluator may be wrong, or would rate otherwise if asked
-again.
+The intervals are Student's t at 95%, clustered by question: the two records of a case share a question and are much
+alike, so treating them as independent would make intervals too narrow. A bootstrap gives the same result for the mean
+of bounded ratings over dozens of questions, at thousands of times the cost and with a seed of its own. The intervals
+cover the sampling of questions. They do not cover errors of the evaluator, or the variance of its replies.
 """
 
 import math
@@ -19,13 +18,13 @@ from services.evaluator.handler import VARIANTS, Judgement
 from services.evaluator.replies import CRITERIA, LEAST, MOST, Rated
 
 QUESTIONS = 5
-"""Fewer questions than this give no interval: the series of `t` is off by more than 1% there, and nobody is served by
-intervals over half of the scale."""
+"""With fewer questions there is no interval: the series of `t` is then off by more than 1%, and an interval over half
+of the scale is of no use."""
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean, and between which bounds it lies in 95 of 100 such samples; none where there are too few questions."""
+    """A mean with its 95% confidence interval; None as bounds if there are too few questions."""
 
     mean: float
     low: float | None
@@ -33,9 +32,9 @@ class Mean:
 
 
 def mean(values: Iterable[tuple[str, float]]) -> Mean | None:
-    """The mean of values with the question that each is of; none of nothing.
+    """The mean of (question, value) pairs; None if there are none.
 
-    The standard error is the ratio estimator's: of the questions' deviations from the mean, each as the sum of its own.
+    The standard error is the ratio estimator's, from the summed deviations of each question.
     """
     by_question: defaultdict[str, list[float]] = defaultdict(list)
     for question, value in values:
@@ -65,7 +64,8 @@ def t(freedom: int) -> float:
 
 
 def groups(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
-    """The figures of each variant: of all its records, by difficulty, by the model that wrote the chain."""
+    """The figures of each variant: over all records, by difficulty, and by the model that wrote the chain of
+    thought."""
     found = []
     for variant in VARIANTS:
         own = [judgement for judgement in judgements if judgement.variant == variant]
@@ -78,7 +78,7 @@ def groups(judgements: Sequence[Judgement]) -> list[dict[str, Any]]:
 
 
 def tokens(judgements: Sequence[Judgement]) -> dict[str, int]:
-    """Calls and tokens of all asks, whether paid for now or earlier. A call that failed for good may have some too."""
+    """Calls and tokens of all requests, including replies that were already in the ledger and permanent failures."""
     answers = {answer.request.call_id: answer for one in judgements for answer in one.reading.answers}.values()
     usages = [answer.outcome.usage for answer in answers]
     return {
@@ -106,7 +106,7 @@ def _criterion(read: Sequence[tuple[str, Rated]], criterion: str) -> Mean | None
 
 
 def _rounded(found: Mean | None) -> dict[str, float | None]:
-    """To three digits: more than a sample of ten thousand can tell."""
+    """Rounded to three decimals: finer than the standard error of a sample of ten thousand."""
     if found is None:
         return {"mean": None, "low": None, "high": None}
     bounds = {"mean": found.mean, "low": found.low, "high": found.high}

@@ -1,4 +1,4 @@
-"""Ratings for each record of a sample, in each of the three forms in which it is published."""
+"""Rates each record of a sample, in each of its three published forms."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ VARIANTS: dict[str, Callable[[Item], str]] = {
     "ResponseMed": lambda item: item.summary,
     "ReasonMed": lambda item: f"{item.chain}\n\n{item.summary}",
 }
-"""The paper's three datasets of the same rows: the chain of thought, the summary, and the one, then the other."""
+"""The paper's three datasets of the same rows: the chain of thought, the summary, and both in this order."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What came of a record in one variant."""
+    """The rating of a record in one variant, or the reason why there is none."""
 
     item: Item
     variant: str

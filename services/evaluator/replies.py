@@ -1,4 +1,4 @@
-"""Reading an evaluator's reply: four ratings, or nothing. Never a guess."""
+"""Parses an evaluator's reply: four ratings or None, never a guess."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from services.core.case.replies import fields, prose, schema, whole
 from services.core.ledger.calls import Reply
 
 CRITERIA = ("clinical_accuracy", "logic", "factual_correctness", "completeness")
-"""The paper's four."""
+"""The paper's four criteria."""
 
 LEAST, MOST = 1, 10
 """The paper's scale."""
@@ -20,15 +20,15 @@ SCHEMA = schema(
 
 @dataclass(frozen=True)
 class Rated:
-    """What the evaluator said of a text."""
+    """The evaluator's ratings of a text."""
 
     ratings: dict[str, int]
-    """By criterion; all four."""
+    """By criterion, all four."""
     justification: str
 
     @property
     def overall(self) -> float:
-        """The mean of the four: ours; the paper doesn't say how it sums them up."""
+        """The mean of the four criteria. Our choice: the paper does not define its overall score."""
         return sum(self.ratings.values()) / len(self.ratings)
 
 

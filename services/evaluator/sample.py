@@ -12,7 +12,7 @@ from services.contracts.base import CaseId, RecordId
 from services.contracts.question import Question
 
 Stratum = tuple[str, str]
-"""Difficulty and model."""
+"""Difficulty, and the model that wrote the chain of thought."""
 
 _TEXTS = ["case_id", "record_index", "question", "options", "answer", "context", "chain", "summary"]
 _STRATA = ["record_id", "difficulty", "model"]
@@ -20,12 +20,12 @@ _STRATA = ["record_id", "difficulty", "model"]
 
 @dataclass(frozen=True)
 class Item:
-    """A record, as far as an evaluator needs it."""
+    """The fields of a record that an evaluator needs."""
 
     record_id: RecordId
     case_id: CaseId
     index: int
-    """Which of its case's records it is."""
+    """Its index among the records of its case."""
     question: Question
     chain: str
     summary: str
@@ -38,11 +38,12 @@ Read = Callable[[list[str]], Iterable[list[dict[str, Any]]]]
 
 
 def draw(read: Read, size: int, seed: int) -> list[Item]:
-    """So many records of a dataset (all, where there are fewer), by record id.
+    """Draw `size` records of a dataset (all if it has fewer), ordered by record id.
 
-    Each difficulty and model has its share of the sample as of the dataset, so that a plain mean stands for the whole.
-    Which records of a stratum are drawn depends on their ids and the seed alone: a larger sample holds what a smaller
-    one held, save for a record a stratum at most, and so pays only for the rest. Reads the dataset twice, by batches.
+    Stratified in proportion by difficulty and model, so that a plain mean estimates the mean of the dataset. The draw
+    within a stratum depends on record ids and the seed alone: a larger sample contains a smaller one, except for at
+    most one record per stratum, so enlarging a sample pays only for the new records. Reads the dataset twice, in
+    batches.
     """
     counts, ranked = _ranked(read, size, seed)
     drawn = {record_id for stratum, share in shares(counts, size).items() for _, record_id in ranked[stratum][:share]}
@@ -52,7 +53,7 @@ def draw(read: Read, size: int, seed: int) -> list[Item]:
 
 
 def shares(counts: Mapping[Stratum, int], size: int) -> dict[Stratum, int]:
-    """How many of each stratum: in proportion, what is left over to the largest remainders."""
+    """The size of each stratum's sample: in proportion, by the largest-remainder method."""
     total = sum(counts.values())
     if size >= total:
         return dict(counts)
@@ -64,7 +65,7 @@ def shares(counts: Mapping[Stratum, int], size: int) -> dict[Stratum, int]:
 
 
 def _ranked(read: Read, size: int, seed: int) -> tuple[Counter[Stratum], dict[Stratum, list[tuple[str, str]]]]:
-    """The size of each stratum, and its records that come first by the seed: no more than could be drawn."""
+    """The size of each stratum, and its first records in the order of the seed, at most `size`."""
     counts = Counter[Stratum]()
     first: defaultdict[Stratum, list[tuple[str, str]]] = defaultdict(list)
     for batch in read(_STRATA):

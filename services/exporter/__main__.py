@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 def main() -> None:
-    """Exit 0 at the end (SIGTERM included), 1 on an error that needs a person: the log's last line says what to do."""
+    """Exit 0 at the end and after SIGTERM, 1 on an error that needs an operator; the last log line has the remedy."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(epilog="\b\n" + usage(SERVICE, ExporterSettings).replace("\n\n", "\n\n\b\n"))(command)
     app()
@@ -53,7 +53,7 @@ def command(
 
 
 async def _work(settings: ExporterSettings, client: KafkaClient, uri: str, once: bool, stop: asyncio.Event) -> bool:
-    """Whether it ended well."""
+    """Returns whether it ended without an error."""
     try:
         async with _open(settings, client, uri, group=None if once else SERVICE) as exporter:
             if not once:

@@ -16,10 +16,10 @@ from services.exporter.table import PartitionLost
 from services.runtime.engine.spans import processing
 
 POLL = 500
-"""Messages a poll: a few milliseconds' work each, so that heartbeats aren't kept waiting for long."""
+"""Messages per poll: a few milliseconds of work each, so that heartbeats are not delayed for long."""
 POLL_S = 0.5
 AWAY_S = 1.0
-"""Seconds until Kafka is tried again."""
+"""Seconds until Kafka is retried."""
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class Consumer(Positions, Protocol):
-    """Where messages come from: services.runtime.kafka.positioned."""
+    """The consumer: services.runtime.kafka.positioned."""
 
     async def position(self, partition: int) -> int:
         """The next offset that will be read. Raises BrokerAway."""
@@ -38,16 +38,16 @@ class Consumer(Positions, Protocol):
         ...
 
     async def commit(self, offsets: dict[int, int]) -> None:
-        """Tell the group how far we are. Never raises for Kafka."""
+        """Commit the positions to the group, for its lag. Never raises for Kafka."""
         ...
 
 
 class TableTrouble(Trouble):
-    """The table can't be written: disk full, read-only, store unreachable."""
+    """The table cannot be written: disk full, read-only, or store unreachable."""
 
 
 class Exporter:
-    """Exports one topic. An error ends it; what is not committed is read again by the next one."""
+    """Exports one topic. An error ends it; the next exporter reads uncommitted messages again."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Exporter:
         self._clock = clock
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set; then the open parts are committed. Raises TableTrouble, BadTable, TooManyDead."""
+        """Export until `stop` is set, then commit the open parts. Raises TableTrouble, BadTable, TooManyDead."""
         try:
             while not stop.is_set():
                 await self._round()
@@ -78,7 +78,7 @@ class Exporter:
             self._holding.release()
 
     async def run_once(self, stop: asyncio.Event) -> bool:
-        """Up to the topic's present end, then commit the parts. False: stopped before that. Raises as `run`."""
+        """Export up to the topic's current end, then commit the parts. False: stopped before. Raises as `run`."""
         try:
             await self._holding.follow()
             ends = await self._consumer.bounds(self._consumer.assignment().partitions)
@@ -104,7 +104,7 @@ class Exporter:
         self._metrics.hold(self._holding)
 
     async def _poll(self) -> list[ConsumedRecord]:
-        if self._is_full():  # the parts can't be closed, since Kafka doesn't take their dead letters
+        if self._is_full():  # the parts cannot be closed while Kafka does not accept their dead letters
             await _pause(AWAY_S)
             return []
         return await self._consumer.poll(limit=POLL, timeout_s=POLL_S)
@@ -115,7 +115,7 @@ class Exporter:
     async def _take(self, received: ConsumedRecord) -> None:
         partition = self._holding.get(received.partition)
         if partition is None:
-            return  # not positioned yet: it is read again from the table's position
+            return  # not positioned yet: read again from the table's position
         with processing(received, group=SERVICE):
             partition.accept(received, self._clock())
         if partition.due(self._clock()):
@@ -134,7 +134,7 @@ class Exporter:
             await self._seal(partition)
 
     async def _seal(self, partition: Partition) -> None:
-        """Commit the open part: dead letters first. While Kafka is away it stays open, and is due again."""
+        """Commit the open part, after its dead letters. While Kafka is away it stays open, and is retried."""
         try:
             if letters := partition.dead_letters:
                 await self._sink.publish(letters)
@@ -165,7 +165,7 @@ async def _pause(seconds: float) -> None:
 
 
 async def _to_the_end(action: Callable[[], T]) -> T:
-    """Run in a thread, and wait for it even if cancelled: the process must not end in the middle of a commit."""
+    """Run in a thread, and wait for it even if cancelled: the process must not exit during a commit."""
     running = asyncio.ensure_future(asyncio.to_thread(action))
     try:
         return await asyncio.shield(running)

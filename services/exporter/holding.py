@@ -1,4 +1,4 @@
-"""The partitions that this process writes: those that the group assigns, positioned by the table."""
+"""The partitions that this process writes: assigned by the group, positioned by the table."""
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator
@@ -14,10 +14,10 @@ log = structlog.get_logger(__name__)
 
 
 class Positions(Protocol):
-    """What is needed of services.runtime.kafka.positioned."""
+    """The part of services.runtime.kafka.positioned that is used."""
 
     def assignment(self) -> Assignment:
-        """What is ours now."""
+        """The current assignment."""
         ...
 
     def begin(self, partition: int, offset: int) -> None:
@@ -30,8 +30,8 @@ class Positions(Protocol):
 
 
 class Holding:
-    """The assigned partitions. Correct whatever the group does: the table refuses the commit of a writer that was
-    overtaken. A partition that comes back in the next assignment keeps its open part."""
+    """The assigned partitions. Correct under any rebalance, since the table refuses the commit of an overtaken writer.
+    A partition that returns in the next assignment keeps its open part."""
 
     def __init__(
         self, consumer: Positions, open_table: Callable[[], Table], topic: str, *, limits: Limits, where: str
@@ -53,7 +53,7 @@ class Holding:
         return self._held.get(partition)
 
     async def follow(self) -> None:
-        """Drop partitions that are no longer ours, position those that are. Raises BadTable, DeltaError, OSError;
+        """Drop revoked partitions, and position new ones. Raises BadTable, DeltaError, OSError;
         BrokerAway: call again."""
         assignment = self._consumer.assignment()
         if assignment.number != self._number:
@@ -63,13 +63,13 @@ class Holding:
             await self._take(number)
 
     def lost(self, partition: Partition) -> None:
-        """Another writer has committed: forget the open part, and go on from the table's position if it is still
-        assigned to this process."""
+        """Another writer has committed: drop the open part, and resume from the table's position if the partition is
+        still assigned."""
         self._held.pop(partition.number, None)
-        log.warning("another writer has committed: starting again from its position", partition=partition.number)
+        log.warning("another writer has committed: resuming from its position", partition=partition.number)
 
     def release(self) -> None:
-        """Drop all; open parts are forgotten."""
+        """Drop all partitions with their open parts."""
         self._held.clear()
 
     def _keep(self, partitions: frozenset[int]) -> None:
@@ -85,10 +85,10 @@ class Holding:
         partition = await asyncio.to_thread(
             Partition.open, self._table, self._topic, number, first=bounds.start, limits=self._limits
         )
-        if partition.next_offset > bounds.stop:  # of another cluster: every new message would be taken for an old one
+        if partition.next_offset > bounds.stop:  # of another cluster: new messages would count as old ones
             raise BadTable(
                 f"{self._where} is at offset {partition.next_offset} of {self._topic}/{number}, which ends at "
-                f"{bounds.stop}: it belongs to another cluster, or the topic was made again; export into a new folder"
+                f"{bounds.stop}: it belongs to another cluster, or the topic was recreated; export into a new folder"
             )
         self._held[number] = partition
         self._consumer.begin(number, partition.next_offset)

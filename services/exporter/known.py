@@ -1,4 +1,4 @@
-"""The record ids of a partition that the topic may still repeat, with their digests: 16 bytes each, sorted."""
+"""The record ids of a partition that the topic may still repeat, with digests, in 16 bytes each."""
 
 from collections.abc import Iterable
 
@@ -6,16 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 UNKNOWN = 0
-"""The digest of a row that an exporter of another contract version wrote: it can't be compared."""
+"""The digest of a row from an exporter of another contract version, which cannot be compared."""
 MERGE = 50_000
-"""Recent ids that are kept as a dict, before they are merged into the arrays."""
+"""Recent ids that are kept in a dict before they are merged into the arrays."""
 
 
 class Known:
     """A map from record id (its first 64 bits) to content digest.
 
-    Two ids of 5 million share 64 bits with a probability of 10**-6; then the later record is taken for a repeat that
-    differs, which is logged.
+    Among 5 million ids, two share 64 bits with a probability of 10**-6. The later record then counts as a differing
+    repeat, which is logged.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Known:
         return len(self._keys) + len(self._recent)
 
     def add(self, key: bytes, digest: int) -> None:
-        """Remember an id."""
+        """Add an id."""
         self._recent[_short(key)] = digest
         if len(self._recent) >= MERGE:
             self._merge()
@@ -38,7 +38,7 @@ class Known:
             self.add(key, digest)
 
     def get(self, key: bytes) -> int | None:
-        """The digest of an id; None where it isn't known."""
+        """The digest of an id; None if it is unknown."""
         short = _short(key)
         if (digest := self._recent.get(short)) is not None:
             return digest

@@ -1,4 +1,4 @@
-"""What an exporter counts, since the start of its process. Every name in one place."""
+"""The exporter's metrics, counted since the start of its process."""
 
 import shutil
 from collections.abc import Iterable
@@ -20,13 +20,13 @@ class Metrics:
         self.parts = Counter(MetricName.EXPORTER_PARTS, "Parts closed.", registry=self.registry)
         self.dropped = Counter(
             MetricName.EXPORTER_DROPPED,
-            "Messages that became no row: repeats (equal, differing, unchecked), dead, absent offsets.",
+            "Messages without a row: repeats (equal, differing, unchecked), dead, absent offsets.",
             ["why"],
             registry=self.registry,
         )
-        self.away = Counter(MetricName.EXPORTER_KAFKA_AWAY, "Times that Kafka didn't answer.", registry=self.registry)
+        self.away = Counter(MetricName.EXPORTER_KAFKA_AWAY, "Times that Kafka did not answer.", registry=self.registry)
         self.partitions = Gauge(
-            MetricName.EXPORTER_PARTITIONS, "Partitions written by this one.", registry=self.registry
+            MetricName.EXPORTER_PARTITIONS, "Partitions that this exporter writes.", registry=self.registry
         )
         self.open_bytes = Gauge(MetricName.EXPORTER_OPEN_BYTES, "Bytes in open parts.", registry=self.registry)
         self.free_bytes = Gauge(
@@ -37,7 +37,7 @@ class Metrics:
         )
 
     def watch_disk(self, folder: Path) -> None:
-        """Look at the disk of this folder at each scrape; of its nearest parent, while it isn't there."""
+        """Export the free space of this folder, or of its nearest existing parent, at each scrape."""
 
         def free() -> float:
             there = next(path for path in (folder, *folder.parents) if path.exists())
@@ -54,7 +54,7 @@ class Metrics:
             self.dropped.labels(reason).inc(count)
 
     def hold(self, partitions: Iterable[Partition]) -> None:
-        """Set the figures of the partitions that are written here."""
+        """Set the metrics of the partitions that this exporter writes."""
         held = list(partitions)
         self.partitions.set(len(held))
         self.open_bytes.set(sum(partition.bytes for partition in held))

@@ -1,5 +1,4 @@
-"""One partition on its way into the table: the open part, the ids that are known, and the position. No network but the
-table's."""
+"""The export of one partition: the open part, the known ids, and the position. Uses no network except the table's."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -24,16 +23,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Dropped:
-    """Offsets that became no row, by reason."""
+    """Offsets without a row, by reason."""
 
     equal: int = 0
-    """Repeats of a record in the dataset, equal to it."""
+    """Equal repeats of a record in the dataset."""
     differing: int = 0
-    """Repeats that differ: a defect of the stream, logged."""
+    """Differing repeats: a defect of the stream, logged."""
     unchecked: int = 0
-    """Repeats of a record that an exporter of another contract version wrote."""
+    """Repeats of a record from an exporter of another contract version."""
     dead: int = 0
-    """Unreadable messages, now in exporter-dead."""
+    """Malformed messages, now in exporter-dead."""
     absent: int = 0
     """Offsets without a message: deleted by retention, or transaction markers."""
 
@@ -44,7 +43,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Part:
-    """What one commit added. Rows and dropped offsets add up to the offsets that it passes."""
+    """The content of one commit. Rows and dropped offsets add up to the offsets that it covers."""
 
     rows: int
     dropped: Dropped
@@ -59,20 +58,20 @@ class Limits:
     age_s: float = 60.0
     """Seconds from the first message of a part to its commit."""
     buffer_bytes: int = 128 * 2**20
-    """Of messages in all open parts; the largest is committed beyond it. Measured: a process needs 75 MB and, while it
-    writes a part, up to five times that part's bytes."""
+    """Bytes of messages in all open parts; beyond it the largest part is committed. Measured: a process needs 75 MB
+    and, while it writes a part, up to five times that part's bytes."""
     dead: int = 100
-    """More unreadable messages than this in one open part stop the exporter before it passes any of them: a deploy in
-    the wrong order must not empty the topic."""
+    """The most malformed messages in one open part. With more the exporter stops before it skips any of them, so that a
+    deploy in the wrong order does not skip the whole topic."""
 
 
 @dataclass
 class _OpenPart:
-    """What was read since the last commit."""
+    """The messages since the last commit."""
 
     next_offset: int
     since: float | None = None
-    """When the first message came."""
+    """When the first message was read."""
     rows: list[Row] = field(default_factory=list)
     dead: list[OutgoingRecord] = field(default_factory=list)
     dropped: Dropped = field(default_factory=Dropped)
@@ -80,12 +79,12 @@ class _OpenPart:
 
 
 class TooManyDead(Trouble):
-    """The topic holds more unreadable messages than a few: nothing of the open part was passed."""
+    """Too many malformed messages in the open part; none of it was committed."""
 
 
 class Partition:
-    """A writer of a partition. Of several, the first to commit wins; the others get PartitionLost. Times are seconds on
-    any one clock."""
+    """The writer of a partition. Of several writers the first to commit wins; the others get PartitionLost. Times are
+    in seconds on any one clock."""
 
     def __init__(self, table: Table, topic: str, number: int, limits: Limits, next_offset: int) -> None:
         self._table = table
@@ -93,17 +92,17 @@ class Partition:
         self.number = number
         self._limits = limits
         self.committed = next_offset
-        """The next offset, as the table has it."""
+        """The next offset in the table."""
         self._known = Known()
-        """Of the committed parts and the open one."""
+        """The record ids of committed parts and the open part."""
         self._open = _OpenPart(next_offset)
 
     @classmethod
     def open(
         cls, table: Table, topic: str, number: int, *, first: int = 0, limits: Limits | None = None
     ) -> "Partition":
-        """Go on from the table's position. `first` is the first offset that the topic still holds: records before it
-        can't come again by it, and their ids are not loaded. Raises DeltaError, OSError."""
+        """Resume from the table's position. `first` is the first offset that the topic still has: earlier records
+        cannot be repeated, so their ids are not loaded. Raises DeltaError, OSError."""
         opened = cls(table, topic, number, limits or Limits(), table.next_offset(number))
         for batch in table.ids(number, first):
             columns = (batch[name].to_pylist() for name in ("record_id", "content_digest", "contract"))
@@ -115,22 +114,22 @@ class Partition:
 
     @property
     def next_offset(self) -> int:
-        """Where to read on: past the open part."""
+        """The offset to read next, after the open part."""
         return self._open.next_offset
 
     @property
     def is_open(self) -> bool:
-        """Whether anything was read that isn't committed yet."""
+        """Whether there are uncommitted messages."""
         return self._open.next_offset > self.committed
 
     @property
     def bytes(self) -> int:
-        """Of the messages in the open part."""
+        """The bytes of the messages in the open part."""
         return self._open.bytes
 
     @property
     def dead_letters(self) -> Sequence[OutgoingRecord]:
-        """Kafka must confirm these before `seal`, which passes the messages for good."""
+        """Kafka must confirm these before `seal`, which commits past their messages."""
         return tuple(self._open.dead)
 
     def accept(self, received: ConsumedRecord, now: float) -> None:
@@ -155,8 +154,8 @@ class Partition:
         return len(self._open.rows) >= self._limits.rows or now - self._open.since >= self._limits.age_s
 
     def seal(self) -> Part | None:
-        """Commit the open part with its position; None where nothing was read. Afterwards a kill loses and repeats
-        nothing of it. Raises PartitionLost; DeltaError, OSError: the part stays open."""
+        """Commit the open part with its position; None if nothing was read. After that, a kill neither loses nor
+        repeats any of it. Raises PartitionLost; DeltaError, OSError: the part stays open."""
         if not self.is_open:
             return None
         part = Part(len(self._open.rows), self._open.dropped, self._open.next_offset)
@@ -174,7 +173,7 @@ class Partition:
 
     def _skip_to(self, offset: int) -> None:
         log.warning(
-            "offsets hold no message: deleted by retention before they were exported, or transaction markers",
+            "offsets without a message: deleted by retention before the export, or transaction markers",
             partition=self.number,
             first=self._open.next_offset,
             last=offset - 1,
@@ -192,7 +191,7 @@ class Partition:
             self._open.dropped += Dropped(equal=1)
         else:
             self._open.dropped += Dropped(differing=1)
-            log.error("defect: a record came again and differs; the first is kept", record_id=exported.row["record_id"])
+            log.error("defect: a repeated record differs; the first is kept", record_id=exported.row["record_id"])
 
     def _bury(self, received: ConsumedRecord, dead: Dead) -> None:
         self._open.dead.append(_letter(received, dead))
@@ -201,7 +200,7 @@ class Partition:
             where = f"{received.topic}/{received.partition} from offset {self.committed}"
             raise TooManyDead(
                 f"more than {self._limits.dead} unreadable messages in {where}, the latest: {dead.error}; none was "
-                "passed. Deploy the exporter that reads them, or let them pass with a larger REASONMED_EXPORT__DEAD"
+                "skipped. Deploy the exporter that reads them, or skip them with a larger REASONMED_EXPORT__DEAD"
             )
 
 

@@ -1,4 +1,4 @@
-"""A message becomes a row. Pure; nothing of the record is lost on the way."""
+"""Converts a message to a row without loss. Pure."""
 
 import hashlib
 from collections.abc import Iterable
@@ -24,25 +24,25 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A record as it goes into the dataset."""
+    """A record as a row of the dataset."""
 
     key: bytes
     """The record id's 16 bytes."""
     digest: int
-    """64 bits over the fields that this code knows, the writer's version left out: repeats of two minor versions are
-    equal in what both know."""
+    """A 64-bit digest of the known fields without the writer's version, so that repeats from two minor versions compare
+    equal in their common fields."""
     row: Row
 
 
 def key_of(record_id: str) -> bytes:
-    """The 16 bytes of a record id, to remember it by."""
+    """The 16 bytes of a record id."""
     return bytes.fromhex(record_id.removeprefix("record-"))
 
 
 def export(received: ConsumedRecord) -> Exported:
     """The row of a message. Raises Dead: `poison`, or `not_yet` for another major version."""
     record = _record(received)
-    check_key(received, record.case_id)  # under another key a repeat would come in another partition, and not be seen
+    check_key(received, record.case_id)  # with another key a repeat would be in another partition, and not be detected
     known, extra = split(record)
     _check_integers(known)
     content = {name: value for name, value in known.items() if name != "version"}
@@ -60,7 +60,7 @@ def export(received: ConsumedRecord) -> Exported:
 
 
 def split(value: Any) -> tuple[Any, Any]:
-    """A value's known fields as plain JSON, and its unknown ones at their places (empty where there are none)."""
+    """A value's known fields as plain JSON, and its unknown fields in the same structure (empty if there are none)."""
     if isinstance(value, Value):
         known, extra = _split_items((name, getattr(value, name)) for name in type(value).model_fields)
         return known, {**(value.model_extra or {}), **extra}
@@ -152,7 +152,7 @@ def _sum(counts: Iterable[int]) -> int:
 
 
 def _check_integers(value: Any) -> None:
-    """JSON's integers may have 64 bits without a sign; Parquet's columns here have one."""
+    """Integers in JSON may have 64 unsigned bits; the Parquet columns are signed."""
     if isinstance(value, dict):
         for item in value.values():
             _check_integers(item)

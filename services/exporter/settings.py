@@ -1,4 +1,4 @@
-"""The exporter's own settings, beside everybody's."""
+"""The exporter's own settings, in addition to those of every service."""
 
 from typing import Annotated
 
@@ -14,10 +14,11 @@ class ExportSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     out: str = Field(default="build/dataset", description="The dataset: a folder, or an s3://, gs:// or az:// URL.")
-    rows: Annotated[int, Field(ge=1)] = Field(default=5_000, description="Rows of a part, at most.")
+    rows: Annotated[int, Field(ge=1)] = Field(default=5_000, description="Most rows of a part.")
     age_s: Annotated[float, Field(gt=0)] = Field(default=60, description="Seconds until an open part is committed.")
     buffer_bytes: Annotated[int, Field(ge=2**20)] = Field(
-        default=128 * 2**20, description="Of messages in all open parts; a process needs up to five times as much."
+        default=128 * 2**20,
+        description="Bytes in all open parts; a process needs up to five times as much.",
     )
     dead: Annotated[int, Field(ge=0)] = Field(
         default=100, description="More unreadable messages than this in one part stop the exporter."
@@ -25,7 +26,7 @@ class ExportSettings(BaseModel):
 
     @property
     def limits(self) -> Limits:
-        """As the partitions take them."""
+        """The limits for partitions."""
         return Limits(rows=self.rows, age_s=self.age_s, buffer_bytes=self.buffer_bytes, dead=self.dead)
 
 

@@ -1,7 +1,7 @@
-"""The dataset as a Delta table: one commit a part, which carries its partition's next offset.
+"""The dataset as a Delta table: one commit per part, with its partition's next offset.
 
 Delta keeps a version for each application id (the `txn` action). Ours is `record-completed/PARTITION`, and its version
-is the partition's next offset: a commit that another writer of the partition has overtaken is refused by the log.
+is the partition's next offset: the log refuses the commit of an overtaken writer.
 """
 
 import shutil
@@ -22,24 +22,24 @@ from services.exporter.rows import Row
 from services.exporter.schema import INDEXED, SCHEMA
 
 ROW_GROUP = 1_000
-"""Rows: about 8 MB, which is what a reader holds at a time."""
+"""Rows of a row group: about 8 MB, which a reader holds at a time."""
 WRITER = WriterProperties(compression="ZSTD", max_row_group_size=ROW_GROUP)
 PROPERTIES = {
     "delta.dataSkippingNumIndexedCols": str(INDEXED),
     "delta.checkpointInterval": "100",
     "delta.logRetentionDuration": "interval 30 days",
 }
-"""Statistics only of the columns that readers skip files by; a checkpoint saves readers from reading every commit."""
+"""Statistics only for columns by which readers skip files; checkpoints save readers from reading every commit."""
 FORMER = "manifest-*.json"
-"""Files of the format before this one."""
+"""Files of the former format."""
 
 
 class BadTable(Trouble):
-    """The dataset can't be written as it is, or belongs to something else. Nothing was changed."""
+    """The dataset cannot be written, or is not ours. Nothing was changed."""
 
 
 class PartitionLost(Exception):
-    """Another writer has committed this partition since."""
+    """Another writer has committed to this partition."""
 
 
 def table_uri(out: str | Path) -> str:
@@ -80,7 +80,7 @@ class Table:
         return cls(_created(uri), topic)
 
     def next_offset(self, partition: int) -> int:
-        """The offset to go on from, as the log has it now. Raises DeltaError, OSError."""
+        """The current next offset in the log. Raises DeltaError, OSError."""
         self._table.update_incremental()
         return self._committed(partition)
 
@@ -93,8 +93,8 @@ class Table:
     def append(
         self, rows: Sequence[Row], partition: int, *, expected: int, next_offset: int, notes: Mapping[str, str]
     ) -> None:
-        """Commit rows with the partition's next offset, at once. `expected` is the offset from which the writer
-        continues. Raises PartitionLost where the log has another one; DeltaError, OSError."""
+        """Commit rows with the partition's next offset, atomically. `expected`: the offset from which the writer
+        continues. Raises PartitionLost if the log has another one; DeltaError, OSError."""
         if self._committed(partition) != expected:
             raise PartitionLost(f"{self._topic}/{partition}")
         commit = CommitProperties(
@@ -129,9 +129,9 @@ class Table:
 
 
 def check_conditional_writes(uri: str) -> None:
-    """Have two writers of one partition commit to a table beside the dataset: exactly one may win.
+    """Let two writers of one partition commit to a temporary table: exactly one may win.
 
-    A store that ignores the condition of a write lets both through, and would lose records. Raises BadTable,
+    A store that ignores conditional writes accepts both, and would lose records. Raises BadTable,
     DeltaError, OSError.
     """
     beside = f"{uri.rstrip('/')}/_probe-{uuid.uuid4().hex}"

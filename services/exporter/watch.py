@@ -1,4 +1,4 @@
-"""Whether the exporter moves and reaches Kafka (rules 10 and 11)."""
+"""Checks that the exporter makes progress and reaches Kafka (rules 10 and 11)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,14 +10,14 @@ from services.runtime.engine.stall import StallDetector, Stalled
 from services.runtime.engine.watchdog import Health
 
 LOOK_S = 5.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 STILL_S = 60.0
-"""Seconds without a step although there is lag, or without an answer although others reach Kafka. Longer than a part
-takes to be written, and a dead letter to be confirmed."""
+"""Seconds without progress despite lag, or without an answer although new connections reach Kafka. Longer than writing
+a part and confirming a dead letter take."""
 
 
 class Watch:
-    """Looks at lag and broker; says what Kubernetes asks."""
+    """Checks lag and broker; answers the health probes."""
 
     def __init__(
         self,
@@ -38,13 +38,13 @@ class Watch:
         self._wedged = StallDetector(STILL_S)
 
     async def run(self) -> None:
-        """Until cancelled. Raises Stalled: the process is to end with an error, and be started again."""
+        """Check until cancelled. Raises Stalled: the process must exit with an error, and be restarted."""
         while True:
             await self.look()
             await asyncio.sleep(LOOK_S)
 
     async def look(self) -> None:
-        """One look. Raises Stalled."""
+        """One check. Raises Stalled."""
         partitions = {partition.number: partition for partition in self._holding}
         try:
             bounds = await self._consumer.bounds(partitions)
@@ -53,7 +53,7 @@ class Watch:
             await self._look_from_outside()
             return
         self._wedged.lasts(self._clock(), bad=False)
-        self._metrics.lag.clear()  # a partition that another took is that one's to tell of
+        self._metrics.lag.clear()  # the new owner exports the lag of a lost partition
         for number, partition in partitions.items():
             self._metrics.lag.labels(str(number)).set(bounds[number].stop - partition.committed)
         behind = any(partition.next_offset < bounds[number].stop for number, partition in partitions.items())
@@ -62,10 +62,10 @@ class Watch:
             raise Stalled(f"there are messages, and none was read for {STILL_S:g} s")
 
     def health(self) -> Health:
-        """Ready: partitions in hand, and Kafka answers."""
-        why = [] if self._answers else ["Kafka doesn't answer"]
+        """Ready: partitions are assigned, and Kafka answers."""
+        why = [] if self._answers else ["Kafka does not answer"]
         held = any(True for _ in self._holding)
-        return Health(live=True, ready=held and self._answers, why=why if held else [*why, "no partition in hand"])
+        return Health(live=True, ready=held and self._answers, why=why if held else [*why, "no partition is assigned"])
 
     async def _look_from_outside(self) -> None:
         self._answers = False

@@ -25,7 +25,7 @@ from services.runtime.process.settings_help import exit_on_help
 SERVICE = "gateway"
 PORT = 8080
 DRAIN_S = READ_WITHIN_S + PUBLISH_WITHIN_S
-"""Seconds for requests in flight after SIGTERM: the rest of a body, then the longest wait for Kafka."""
+"""Seconds for requests in flight after SIGTERM: the rest of a body, then the longest wait for Kafka's confirmation."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,8 +56,8 @@ async def serve(settings: GatewaySettings, client: KafkaClient) -> None:
             create_app(outside, keys=settings.gateway.keys, draining=draining),
             host=settings.host,
             port=port,
-            log_config=None,  # ours
-            log_level="error",  # a warning for each client that speaks no HTTP: anybody could fill a disk
+            log_config=None,  # keep our own logging
+            log_level="error",  # a warning per invalid HTTP request would let any client fill the disk
             access_log=False,
             server_header=False,
             http=Connection,

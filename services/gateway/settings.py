@@ -10,7 +10,7 @@ from services.runtime.process.settings import Settings
 
 
 def _token(key: SecretStr) -> SecretStr:
-    # What may stand after `Bearer` (RFC 6750); one of fewer characters could be found by trying.
+    # The characters allowed after `Bearer` (RFC 6750); shorter keys could be guessed.
     if not re.fullmatch(r"[A-Za-z0-9._~+/-]{16,}=*", key.get_secret_value()):
         raise ValueError("a key has 16 characters or more: letters, digits, -._~+/, and = at its end")
     return key
@@ -29,7 +29,7 @@ class Gateway(BaseModel):
 
 
 class GatewaySettings(Settings):
-    """What the gateway needs to know of its deployment. Errors don't show the keys."""
+    """The gateway's settings. Errors do not show the keys."""
 
     model_config = SettingsConfigDict(hide_input_in_errors=True)
 

@@ -1,1 +1,1 @@
-"""The generator: a case with no paths in, the same case with one path for each slot of the plan out."""
+"""The generator: adds one path to a new case for each slot of the recipe's plan."""

@@ -11,7 +11,7 @@ from services.core.models import Models
 
 
 async def generate(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
-    """Ask for all of the case's missing paths at once; one call a slot of the plan. The model never sees gold."""
+    """Generate all missing paths of the case concurrently, one call per slot. The prompt never contains gold."""
     there = {path.slot for path in planned(case)}
     missing = [slot for slot in range(len(recipe.generate.plan)) if slot not in there]
     requests = [planned_request(case, recipe, slot) for slot in missing]

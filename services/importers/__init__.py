@@ -1,1 +1,1 @@
-"""Question files on their way into the stream."""
+"""Reads question files and submits them to the stream."""

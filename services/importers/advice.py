@@ -1,4 +1,4 @@
-"""What to say of rows that no layout reads: which came close, why not, and the command that would work. Pure."""
+"""Error texts for rows of an unknown format: close layouts, what they lack, and a command that may work. Pure."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -11,20 +11,20 @@ from services.importers.reading import fields_of
 from services.importers.rows import Unfit
 
 CLOSE: Final = 2
-"""Layouts that are named, at most."""
+"""The most layouts that are named."""
 
 
 LONG: Final = 60
-"""Characters of a column's name from which on it is a text."""
+"""The length from which a column's name counts as a text."""
 
 
 def unknown(row: Any, layouts: Sequence[Layout], name: str) -> str:
-    """Why a file that begins with this row is refused."""
+    """The reason and the remedy for a file that begins with this row."""
     said = [f"its format is not recognised ({fields_of(row)})"]
     if isinstance(row, list):
         return f"{said[0]}: add a line with the names of the columns, such as question,A,B,C,D,answer"
     if not isinstance(row, Mapping):
-        return f"{said[0]}: a row is an object with named fields"
+        return f"{said[0]}: a row must be an object with named fields"
     if any(str(field).strip().endswith("?") or len(str(field)) > LONG for field in row):
         return (
             "its first line looks like a question, not like the names of columns: add a line with the names, such as "
@@ -33,17 +33,15 @@ def unknown(row: Any, layouts: Sequence[Layout], name: str) -> str:
     said += _close(row, layouts)
     lacking = Named("").lacks(row)
     if "options" in lacking and not _options(row):
-        said.append("no field holds options: an open question can't be used")
-        said.append(
-            "where fields do hold them, say which is which, as in --columns question=stem,A=first,B=second,answer=label"
-        )
+        said.append("no field has options, and open questions are not supported")
+        said.append("if fields have them, map them, as in --columns question=stem,A=first,B=second,answer=label")
         return "; ".join(said)
-    said.append(f"say which is which, as in: reasonmed submit {shlex.quote(name)} --columns {_columns(row)}")
+    said.append(f"map the columns, as in: reasonmed submit {shlex.quote(name)} --columns {_columns(row)}")
     return "; ".join(said)
 
 
 def _close(row: Mapping[str, Any], layouts: Sequence[Layout]) -> list[str]:
-    """The layouts of which a row has most, and what it lacks."""
+    """The layouts that a row matches best, and what it lacks."""
     near = []
     for layout in layouts:
         missing = sorted(field for field in layout.tells if not has(row, field))
@@ -62,7 +60,7 @@ def _difference(row: Mapping[str, Any], name: str, missing: list[str], layout: L
 
 
 def _columns(row: Mapping[str, Any]) -> str:
-    """Names for --columns, as far as the row's values let them be seen; else as placeholders."""
+    """A value for --columns: guessed from the row's values, else with placeholders."""
     flat = dict(_flat(row))
     options = _options(flat)
     texts = {name: value for name, value in flat.items() if isinstance(value, str) and name != options}
@@ -79,7 +77,7 @@ _ANSWER: Final = ("answer", "correct", "gold", "label", "target", "key", "soluti
 
 
 def _flat(row: Mapping[str, Any], before: str = "") -> Sequence[tuple[str, Any]]:
-    """Fields by path; objects that are options stay whole."""
+    """Fields by path, without flattening objects that are options."""
     made: list[tuple[str, Any]] = []
     for name, value in row.items():
         if isinstance(value, Mapping) and not before and not _is_options(value):

@@ -1,4 +1,4 @@
-"""`--columns`: which field of a row is which. Pure."""
+"""`--columns`: maps the contract's fields to a row's columns. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,12 +9,12 @@ from services.importers.layouts.named import Named
 from services.importers.rows import Refused
 
 NAMES = ("question", "options", "answer", "context", "source", "id", "subject", *LETTERS)
-"""What a column may be: a field of the contract, or the text of one option."""
+"""The names that columns can be mapped to: a field of the contract, or the text of one option."""
 INDEX, TEXT = "answer_index", "answer_text"
 
 Columns = Mapping[str, str]
-"""The table's own name of a column, by ours, as a path where it lies within another; a column that is not in it has
-ours. `answer_index` is 0 or 1; `answer_text` the column, or nothing, where it is that of `answer`."""
+"""Column names by contract name, as paths for nested ones; an unmapped column has the contract name. `answer_index` is
+0 or 1. `answer_text` is the column, or empty if it is the column of `answer`."""
 
 
 def columns(text: str) -> dict[str, str]:
@@ -29,25 +29,25 @@ def columns(text: str) -> dict[str, str]:
                 raise ValueError("answer_index is 0 or 1: the number of the first option")
             made[INDEX] = column
         elif name not in (*NAMES, TEXT) or not column:
-            raise ValueError(f"{name!r}: NAME=COLUMN is wanted, with NAME one of {', '.join((*NAMES, INDEX, TEXT))}")
+            raise ValueError(f"{name!r}: must be NAME=COLUMN, with NAME one of {', '.join((*NAMES, INDEX, TEXT))}")
         else:
             made[name] = column
     if INDEX in made and TEXT in made:
-        raise ValueError("an answer is a number or a text: answer_index and answer_text don't go together")
+        raise ValueError("answer_index and answer_text exclude each other: an answer is a number or a text")
     return made
 
 
 def check(header: Any, names: Columns) -> None:
-    """Raises Refused where a table with this header lacks a column that is named."""
+    """Raises Refused if a mapped column is missing in this header."""
     if not isinstance(header, Mapping):
         return
     wanted = [column for name, column in names.items() if name != INDEX and column]
     if missing := [column for column in wanted if not has(header, column)]:
-        raise Refused(f"there is no column {missing[0]}; there are {', '.join(map(str, header))}")
+        raise Refused(f"no column {missing[0]}; the columns are {', '.join(map(str, header))}")
 
 
 def named(name: str, names: Columns) -> Named:
-    """The layout of rows whose columns have these names."""
+    """The layout of rows with these column names."""
     given = {ours: column for ours, column in names.items() if ours not in (INDEX, TEXT)}
     if TEXT in names:
         given[TEXT] = names[TEXT] or names.get("answer", "answer")

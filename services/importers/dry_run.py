@@ -1,4 +1,4 @@
-"""What a file would come to, without Kafka: which rows are taken and refused, and the first question as it is read."""
+"""Previews a file without Kafka: accepted and rejected rows, and the first question as it is parsed."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,35 +14,35 @@ from services.importers.readers import Reading, reading
 from services.importers.rows import Flag, Refused, Rejected, message
 
 LISTED: Final = 1_000
-"""Rows that are listed with their reason, at most; all are counted."""
+"""The most rows that are listed with their reason; all are counted."""
 
 
 @dataclass
 class Preview:
-    """What a file would come to."""
+    """The preview of a file."""
 
     name: str
     state: Literal["ok", "refused"] = "ok"
-    """`refused`: no row of it would be taken."""
+    """`refused`: no row would be submitted."""
     why: str | None = None
-    """It is refused."""
+    """The reason why the file is refused."""
     format: str | None = None
     container: str | None = None
     notice: str | None = None
     accepted: int = 0
     rejected: int = 0
     flagged: int = 0
-    """Of those accepted."""
+    """Accepted rows that are flagged."""
     reasons: dict[str, int] = field(default_factory=dict)
     """Rejected rows by field and reason."""
     first: dict[str, Any] | None = None
-    """The first question as it is read."""
+    """The first question as it is parsed."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     """Rejected and flagged rows: line, field, why."""
 
 
 def preview(file: File, asked: Asked) -> Preview:
-    """Read a file to its end. Raises OSError."""
+    """Preview a whole file. Raises OSError."""
     made = Preview(str(file))
     try:
         how = chosen(file, asked)
@@ -54,7 +54,7 @@ def preview(file: File, asked: Asked) -> Preview:
 
 
 def preview_stdin(asked: Asked) -> Preview:
-    """Read standard input to its end."""
+    """Preview the whole standard input."""
     made = Preview("-")
     try:
         with reading_stdin(asked) as (how, read):

@@ -1,4 +1,4 @@
-"""An evaluation index from question files, in any format that is read."""
+"""Builds an evaluation index from question files of any supported format."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from services.importers.rows import Refused, Rejected, message
 from services.importers.submit import Counts
 
 _PROGRESS = 200
-"""Rows between two reports of progress."""
+"""Rows between two progress callbacks."""
 
 
 @dataclass
@@ -23,12 +23,12 @@ class Indexed:
 
     index: EvaluationIndex
     files: dict[str, Counts] = field(default_factory=dict)
-    """By file: questions in the index, rows that are none."""
+    """By file: questions in the index, and rejected rows."""
 
 
 def index(files: Sequence[File], asked: Asked, *, observer: Observer) -> Indexed:
-    """The index of all questions of these files, with or without an answer. Raises Refused where a file can't be read
-    as questions, or holds none, and OSError: an index that lacks a set would admit its questions."""
+    """Build the index of all questions of these files, with or without an answer. Raises OSError, and Refused if the
+    format of a file is unknown or it has no questions: without a set, the index would admit its questions."""
     counts = {str(file): Counts() for file in files}
     asked = replace(asked, answered=False)  # questions are compared by stem and options
     made = build(question for file in files for question in _questions(file, asked, counts[str(file)], observer))

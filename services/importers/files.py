@@ -1,4 +1,4 @@
-"""A file of questions into Kafka: from its last position to its end."""
+"""Submits a file of questions to Kafka, from its saved position to its end."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -20,12 +20,12 @@ class Observer:
     """Callbacks of a run."""
 
     opened: Callable[[str, str, int], None] = lambda name, format, line: None
-    """A file is read, in this format, from after this line."""
+    """Called when a file is opened, with its format and the line after which reading starts."""
     progress: Callable[[float | None, Counts], None] = lambda fraction, counts: None
-    """How much of it has been read, from 0 to 1 where that is known; and the counts of this run."""
+    """Called with the share that has been read (0 to 1, None if unknown) and the counts of this run."""
     rejected: Callable[[Rejected], None] = lambda row: None
     flagged: Callable[[Flag], None] = lambda flag: None
-    """A question is submitted, with something to say against it."""
+    """Called for each question that is submitted and flagged."""
     warned: Callable[[str], None] = lambda why: None
 
 
@@ -35,24 +35,24 @@ class Result:
 
     name: str
     state: Literal["done", "already", "stopped", "refused"]
-    """`already`: an earlier run has submitted all of it. `refused`: no row of it was taken."""
+    """`already`: an earlier run submitted all of it. `refused`: no row was submitted."""
     why: str | None = None
-    """It is refused."""
+    """The reason why it is refused."""
     format: str | None = None
     after_line: int = 0
-    """Up to here an earlier run had it."""
+    """The line up to which an earlier run submitted it."""
     submitted: int = 0
     """In this run."""
     rejected: int = 0
     """In this run."""
     flagged: int = 0
-    """Of those submitted."""
+    """Submitted questions that are flagged."""
     rejected_file: str | None = None
-    """Where the rejected rows of all runs are."""
+    """The file with the rejected rows of all runs."""
 
 
 async def submit_file(file: File, asked: Asked, cluster: str, sink: Sink, *, observer: Observer, stop: Stop) -> Result:
-    """Submit the rows after the file's position. Raises BrokerAway: the next run resumes there; OSError."""
+    """Submit the rows after the file's position. Raises OSError, and BrokerAway: the next run resumes."""
     name, kept = str(file), beside(file)
     position = positions.begin(file, cluster=cluster, asked=str(asked))
     if position.done:
@@ -124,7 +124,7 @@ async def submit_stdin(asked: Asked, sink: Sink, rejects: Rejects, *, observer: 
 
 
 class _Run:
-    """A file's rows, and how many of them are confirmed."""
+    """The rows of a file, and the number that is confirmed."""
 
     def __init__(self, file: File, begun: Position, read: Reading, rejects: Rejects, observer: Observer) -> None:
         self.flagged = 0
@@ -145,7 +145,7 @@ class _Run:
                 yield message(row, how.parse, recipe_id, check=quality.check, flagged=self._flag)
 
     def confirmed(self, counts: Counts) -> None:
-        """All that has been read so far is in Kafka, or among the rejected."""
+        """All rows that were read so far are confirmed by Kafka or rejected."""
         self._keep(
             self._begun.model_copy(
                 update={
@@ -170,9 +170,11 @@ class _Run:
         self._now = position
         try:
             positions.keep(self._file, position)
-        except OSError as error:  # questions can be read from a folder that can't be written
+        except OSError as error:  # the folder may be read-only
             if not self._warned:
-                self._observer.warned(f"an interrupted run will read {self._file} from its beginning: {error}")
+                self._observer.warned(
+                    f"cannot save the position in {self._file}: an interrupted run starts over: {error}"
+                )
             self._warned = True
 
 

@@ -1,4 +1,4 @@
-"""Question files in folders, at any depth; what is passed over is named with the reason."""
+"""Finds question files in folders, at any depth; lists skipped files with the reason."""
 
 import os
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
@@ -12,21 +12,21 @@ from services.importers.readers.shape import LINES, METADATA, NO_ROWS, PACKED, T
 from services.importers.submit import Stop
 
 POLL_S: Final = 2.0
-"""Seconds between two looks at a watched folder. A file that is the same in both counts as complete; one that grows
-later, after a longer pause, is submitted again, and questions that are known are worked on once. Polling rather than
-inotify, which doesn't hear of what another machine writes to a shared folder."""
+"""Seconds between two polls of a watched folder. A file that is the same in both counts as complete. One that grows
+later is submitted again; known questions are processed once. Polls, since inotify misses files that another machine
+writes to a shared folder."""
 
 SUFFIXES: Final = (*LINES, *TABLES, ".json", ".parquet", ".arrow")
 OURS: Final = (rejects.ENDING, positions.ENDING, positions.ENDING + ".new")
 WORKBOOKS: Final = (".xlsx", ".xls", ".ods")
 
 Identity = tuple[int, int]
-"""Size in bytes, and time of the last change in nanoseconds."""
+"""Size in bytes, and modification time in nanoseconds."""
 
 
 @dataclass(frozen=True)
 class PassedOver:
-    """A file of a folder that isn't read."""
+    """A skipped file of a folder."""
 
     name: str
     why: str
@@ -34,14 +34,14 @@ class PassedOver:
 
 @dataclass
 class Found:
-    """What a folder holds."""
+    """The files of a folder."""
 
     files: list[File] = field(default_factory=list)
     passed_over: list[PassedOver] = field(default_factory=list)
 
 
 def walk(folder: File) -> Found:
-    """A folder's question files, in the order of their paths. Raises OSError."""
+    """The question files of a folder, sorted by path. Raises OSError."""
     found = Found()
     for file in _remote(folder, found) if isinstance(folder, Remote) else _local(folder, found):
         if file.name.endswith(OURS):
@@ -54,7 +54,7 @@ def walk(folder: File) -> Found:
 
 
 def why_not(name: str) -> str | None:
-    """Why a file of this name isn't read; None: it is."""
+    """Why a file with this name is skipped; None if it is read."""
     lowered = name.lower()
     if lowered in METADATA:
         return NO_ROWS
@@ -80,7 +80,7 @@ async def arrivals(folders: Collection[File], stop: Stop, *, poll_s: float = POL
 
 
 def complete(before: Mapping[str, Identity], now: Mapping[str, Identity], taken: Mapping[str, Identity]) -> list[str]:
-    """The files that are as they were, and haven't been taken as they are."""
+    """The files that have not changed between two polls, and were not submitted in this state."""
     return [name for name, identity in now.items() if before.get(name) == identity != taken.get(name)]
 
 
@@ -88,7 +88,7 @@ def _identities(files: Mapping[str, File]) -> Iterator[tuple[str, Identity]]:
     for name, file in files.items():
         try:
             state = file.stat()
-        except FileNotFoundError:  # gone since
+        except FileNotFoundError:  # deleted in the meantime
             continue
         yield name, (state.st_size, state.st_mtime_ns)
 

@@ -1,4 +1,4 @@
-"""How a file is read: its container, its layout, its parser."""
+"""Chooses how to read a file: container, layout, parser."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,7 +23,7 @@ from services.importers.reading import AnyLayout, RowParser
 from services.importers.rows import Parse, Refused, Row, Unfit, loaded
 
 LOOK: Final = 100
-"""Rows that are looked at to recognise a format: a file may begin with broken ones."""
+"""Rows that are tried to detect a format: the first ones may be broken."""
 
 OURS_LAYOUT: Final = Ours()
 _BY_NAME: Final[dict[str, Layout]] = {layout.name: layout for layout in LAYOUTS}
@@ -32,17 +32,17 @@ _TEXTS: Final[tuple[Container, ...]] = ("jsonl", "json")
 
 @dataclass(frozen=True)
 class Asked:
-    """How files are to be read."""
+    """The user's options for reading files."""
 
     format: Format = "auto"
     columns: Columns = field(default_factory=dict)
     recipe_id: str | None = None
     source: str | None = None
-    """Stands in every question, whatever the rows say."""
+    """The source of every question; overrides the rows."""
     delimiter: str | None = None
     encoding: str | None = None
     answered: bool = True
-    """Whether a question without an answer is refused."""
+    """Whether questions without an answer are rejected."""
 
     def __str__(self) -> str:
         names = ",".join(f"{name}={column}" for name, column in sorted(self.columns.items()))
@@ -52,28 +52,28 @@ class Asked:
 
 @dataclass(frozen=True)
 class Chosen:
-    """How a file is read."""
+    """How to read a file."""
 
     name: str
-    """The layout's, or that of the container where fields are plainly named."""
+    """The name of the layout, or of the container for plainly named fields."""
     shape: Shape
     parse: Parse
 
 
 def chosen(file: File, asked: Asked) -> Chosen:
-    """How a file is read: as the user says, or for `auto` what its name and first rows tell. Raises Refused,
+    """Choose how to read a file: by the user's options, or for `auto` by its name and first rows. Raises Refused,
     OSError."""
     shape = shape_of(file, AskedShape(_container(asked), asked.encoding, asked.delimiter), _known(asked))
     return _chosen(file.name, file, asked, shape, list(islice(_values(file, shape), LOOK)))
 
 
 def of_stream(name: str, asked: Asked, shape: Shape, head: Sequence[Row]) -> Chosen:
-    """How what comes in order and once is read, by the first of its rows. Raises Refused."""
+    """Choose how to read a stream by its first rows. Raises Refused."""
     return _chosen(name, None, asked, shape, list(_loaded(head)))
 
 
 def stream_shape(asked: Asked, stdin: Stdin) -> Shape:
-    """How standard input is written. Raises Refused."""
+    """Detect the encoding and container of standard input. Raises Refused."""
     return shape_of(stdin, AskedShape(_container(asked), asked.encoding, asked.delimiter), _known(asked))
 
 
@@ -94,7 +94,7 @@ def _container(asked: Asked) -> Container | None:
 
 
 def _chosen(name: str, file: File | None, asked: Asked, shape: Shape, head: list[Any]) -> Chosen:
-    """`file`: None of a stream, which can't be read twice."""
+    """`file`: None for a stream, which cannot be read twice."""
     named = columns.named(_plain_name(shape), asked.columns)
     first = _first(asked, shape, named, head, name)
     if shape.container in ("csv", "parquet", "arrow"):  # JSON's fields may differ from row to row
@@ -111,7 +111,7 @@ def _chosen(name: str, file: File | None, asked: Asked, shape: Shape, head: list
 
 
 def _first(asked: Asked, shape: Shape, named: Named, head: list[Any], name: str) -> AnyLayout:
-    """The layout that is tried first. Raises Refused."""
+    """The layout to try first. Raises Refused."""
     if asked.format in FROM:
         return _BY_NAME["medmcqa"].numbered(FROM[asked.format])
     if asked.format == OURS:
@@ -126,14 +126,14 @@ def _first(asked: Asked, shape: Shape, named: Named, head: list[Any], name: str)
 
 
 def recognised(layouts: Sequence[AnyLayout], head: Sequence[Any], name: str, *, answered: bool = True) -> AnyLayout:
-    """The layout of a file by its first rows: of the first row that one reads, or else whose fields one has; the last
-    one of no rows at all. Raises Refused."""
+    """The layout of a file by its first rows: that of the first row that a layout parses, or else whose fields it has;
+    the last layout if there are no rows. Raises Refused."""
     for row in head:
         for layout in layouts:
             if layout.recognises(row) or (layout.name == "medmcqa" and layout.has_fields(row)):
                 return layout
             if layout.specific and layout.has_fields(row):
-                break  # its word on the row is final
+                break  # a specific layout's result is final
     for row in head:
         for layout in layouts:
             if layout.has_fields(row):
@@ -149,7 +149,7 @@ def _asks(layout: AnyLayout, row: Any) -> bool:
 
 
 def _others(shape: Shape, named: Named) -> list[AnyLayout]:
-    """Every layout that rows of this container may have, narrow ones first."""
+    """All layouts for rows of this container, specific ones first."""
     ours: list[AnyLayout] = [OURS_LAYOUT] if shape.container in _TEXTS else []
     if shape.container == "cells":
         return [_BY_NAME["mmlu"], named]
@@ -161,7 +161,7 @@ def _plain_name(shape: Shape) -> str:
 
 
 def _known(asked: Asked) -> Known:
-    """What layouts know of a file's beginning."""
+    """The layouts' checks on the beginning of a file."""
     named = columns.named("", asked.columns)
     layouts: tuple[AnyLayout, ...] = (*LAYOUTS, OURS_LAYOUT, named)
 
@@ -178,7 +178,7 @@ def _known(asked: Asked) -> Known:
 
 
 def _values(file: Place, shape: Shape) -> Iterator[Any]:
-    """The values of the rows that can be read."""
+    """The values of readable rows."""
     with reading(file, shape) as open_file:
         yield from _loaded(open_file.rows)
 
@@ -191,7 +191,7 @@ def _loaded(rows: Iterable[Row]) -> Iterator[Any]:
 
 @contextmanager
 def reading_stdin(asked: Asked) -> Iterator[tuple[Chosen, Reading]]:
-    """Standard input's format, told by its first rows, and all of its rows. Raises Refused."""
+    """The format of standard input, detected by its first rows, and all its rows. Raises Refused."""
     stdin = Stdin()
     shape = stream_shape(asked, stdin)
     with reading(stdin, shape) as read:

@@ -1,5 +1,5 @@
-"""From which number MedMCQA's answers count: 1 in the original, 0 in the Hugging Face copy, where questions without an
-answer have -1. No row says which: the file does. Pure."""
+"""Detects the base of MedMCQA's answers: 1 in the original, 0 in the Hugging Face copy, where questions without an
+answer have -1. The base follows from a whole file, not from a row. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
@@ -12,13 +12,13 @@ LETTERS = tuple("abcdABCD")
 
 
 def counted(layout: Layout, rows: Callable[[], Iterator[Any]] | None, *, answered: bool = True) -> AnyLayout:
-    """The layout with its first number, from all rows of the file; None: a stream, which doesn't tell. Raises
+    """The layout with the base from all rows of the file. `rows`: None for a stream, whose base is unknown. Raises
     Refused."""
     if not answered:
         return layout
     if rows is None:
         raise Refused(
-            "a stream doesn't tell from which number MedMCQA's cop counts: say --format medmcqa-from-1 (the original) "
+            "MedMCQA's cop in a stream may count from 0 or 1: set --format medmcqa-from-1 (the original) "
             "or medmcqa-from-0 (the Hugging Face copy)"
         )
     first = counts_from(rows())
@@ -26,8 +26,8 @@ def counted(layout: Layout, rows: Callable[[], Iterator[Any]] | None, *, answere
 
 
 def counts_from(rows: Iterable[Any]) -> Literal[0, 1] | None:
-    """From which number `cop` counts: all rows are looked at, since a file may hold both forms; None where all are
-    letters. Raises Refused where both are there, and where nothing tells."""
+    """The base of `cop`, from all rows, since a file may mix both; None if all are letters. Raises Refused if the file
+    mixes both, or if the base is unclear."""
     seen: set[int | None] = set()
     lettered = False
     for row in rows:
@@ -40,21 +40,21 @@ def counts_from(rows: Iterable[Any]) -> Literal[0, 1] | None:
 
 def _first(seen: set[int | None], *, lettered: bool) -> Literal[0, 1] | None:
     if {0, 4} <= seen:
-        raise Refused("cop is 0 in some rows and 4 in others: two forms of MedMCQA in one; part them")
+        raise Refused("cop is 0 in some rows and 4 in others: the file mixes two forms of MedMCQA; split it")
     if not seen and lettered:
         return None
     if not seen:
         raise Refused("no row has an answer (cop): a test split, whose answers are not published")
     if not seen & {0, 4}:
         raise Refused(
-            "cop is neither 0 nor 4 in any row, so nothing says from which number it counts: say --format "
+            "cop is neither 0 nor 4 in any row, so it may count from 0 or 1: set --format "
             "medmcqa-from-1 (the original) or medmcqa-from-0 (the Hugging Face copy)"
         )
     return 0 if 0 in seen else 1
 
 
 def number(cop: Any) -> int | None:
-    """`cop` as a number; CSV has it as text, pandas as a float."""
+    """`cop` as a number; it is a text in CSV, and a float from pandas."""
     if isinstance(cop, str):
         try:
             cop = float(cop) if len(cop) <= 4 else None

@@ -1,4 +1,4 @@
-"""MMLU's files have no header: what tells them apart is the shape of their records, and their names. Pure."""
+"""Recognises MMLU's CSV files, which have no header, by the shape of records and the file name. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _NAME: Final = re.compile(r"(\w+)_(?:dev|val|test)\.(?:csv|tsv)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class OfFile:
-    """MMLU's layout in a file of one subject."""
+    """MMLU's layout in the file of a subject."""
 
     layout: Layout
     subject: str | None
@@ -24,7 +24,7 @@ class OfFile:
     specific = True
 
     def may_have(self, names: tuple[Any, ...]) -> bool:
-        """Rows with names are none."""
+        """False: MMLU's rows have no names."""
         return False
 
     def has_fields(self, row: Any) -> bool:
@@ -32,22 +32,22 @@ class OfFile:
         return self.layout.has_fields(row)
 
     def recognises(self, row: Any) -> bool:
-        """Whether `parse` makes a question of the row."""
+        """Whether `parse` succeeds for the row."""
         return isinstance(row, list) and is_record(row) and self.layout.recognises(row)
 
     def parse(self, row: Any) -> Fields:
-        """The question of a row. Raises Unfit."""
+        """Parse a row to a question. Raises Unfit."""
         if isinstance(row, list) and is_shifted(row):
             raise Unfit("row", "its first cell is an id, or its second one the question: add a header line")
         return {**self.layout.parse(row), "subject": self.subject}
 
     def unanswered(self, row: Any) -> Fields:
-        """The question of a row, whatever its answer is. Raises Unfit."""
+        """Parse a row without its answer. Raises Unfit."""
         return {**self.layout.unanswered(row), "subject": self.subject}
 
 
 def of_file(layout: Layout, name: str) -> OfFile:
-    """The layout in a file such as `anatomy_test.csv`, whose name says the subject."""
+    """The layout for a file such as `anatomy_test.csv`, whose name contains the subject."""
     found = _NAME.match(name)
     return OfFile(layout, found[1] if found else None)
 
@@ -58,6 +58,6 @@ def is_record(cells: Sequence[str]) -> bool:
 
 
 def is_shifted(cells: Sequence[str]) -> bool:
-    """Whether an id stands where the question should: letters would then name the options before them."""
+    """Whether an id is in the question's cell, so that all options are shifted by one."""
     first, second = cells[0].strip(), cells[1].strip() if len(cells) > 1 else ""
     return bool(_ID.fullmatch(first)) or (second.endswith("?") and not first.endswith("?") and len(first) < len(second))

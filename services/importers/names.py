@@ -1,4 +1,4 @@
-"""The names of formats, without what reads them: for help texts."""
+"""The names of formats, for help texts, without importing their readers."""
 
 from typing import Literal
 
@@ -15,4 +15,4 @@ PLAIN = ("csv", "tsv", "jsonl", "json", "parquet", "arrow")
 OURS = "questions"
 """The contract's own form."""
 FROM = {"medmcqa-from-0": 0, "medmcqa-from-1": 1}
-"""MedMCQA with the first number that the user gives."""
+"""MedMCQA with the base that the user sets."""

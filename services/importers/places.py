@@ -12,7 +12,7 @@ SCHEMES = ("s3://", "gs://", "gcs://")
 
 @dataclass(frozen=True)
 class State:
-    """As of os.stat."""
+    """The fields of os.stat that are used."""
 
     st_size: int
     st_mtime_ns: int
@@ -20,7 +20,7 @@ class State:
 
 @dataclass(frozen=True)
 class Remote:
-    """A file or folder in a bucket. Credentials are those of the environment, as the cloud's own tools read them."""
+    """A file or folder in a bucket. Credentials come from the environment, as for the cloud's own tools."""
 
     uri: str
     filesystem: Any
@@ -32,11 +32,11 @@ class Remote:
 
     @property
     def name(self) -> str:
-        """Its name without its folder."""
+        """The name without the folder."""
         return PurePosixPath(self.path).name
 
     def open(self, mode: str = "rb") -> IO[bytes]:
-        """Its bytes. Raises OSError."""
+        """Open for bytes. Raises OSError."""
         if mode == "rb":
             return cast(IO[bytes], io.BufferedReader(self.filesystem.open_input_file(self.path)))
         return cast(IO[bytes], self.filesystem.open_output_stream(self.path))
@@ -53,7 +53,7 @@ class Remote:
         return bool(self.filesystem.get_file_info(self.path).type.name == "Directory")
 
     def read_bytes(self) -> bytes:
-        """All of it. Raises OSError."""
+        """The whole content. Raises OSError."""
         with self.open() as data:
             return data.read()
 
@@ -90,7 +90,7 @@ def place(name: str) -> File:
 
 
 class Stdin:
-    """Standard input: it can be looked at, and then read once."""
+    """Standard input: its head can be inspected, then it can be read once."""
 
     name = "-"
 
@@ -99,17 +99,17 @@ class Stdin:
         self._head = b""
 
     def head(self, size: int) -> bytes:
-        """So many bytes of its beginning, or all."""
+        """The first `size` bytes, or all if there are fewer."""
         if not self._head:
             self._head = self._raw.read(size)
         return self._head
 
     def open(self, mode: str = "rb") -> IO[bytes]:
-        """All of it, once."""
+        """Open all of it, once."""
         return cast(IO[bytes], io.BufferedReader(_Joined(self._head, self._raw)))
 
     def stat(self) -> State:
-        """Nothing is known."""
+        """Size and time are unknown."""
         return State(0, 0)
 
 
@@ -118,7 +118,7 @@ Place = Path | Remote | Stdin
 
 
 class _Joined(io.RawIOBase):
-    """Bytes that were read already, and the rest."""
+    """The bytes that were already read, followed by the rest."""
 
     def __init__(self, head: bytes, rest: IO[bytes]) -> None:
         self._head = memoryview(head)

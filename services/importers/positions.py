@@ -1,7 +1,7 @@
-"""How far a file has been submitted: kept beside it, so that an interrupted run resumes there.
+"""The position up to which a file is submitted, saved beside it so that an interrupted run resumes.
 
-It only saves time. A question has the same id each time, so that what is submitted twice is worked on once; hence a
-position of another cluster, file or way of reading counts for nothing, and the file is read from its beginning.
+It only saves time: a question that is submitted twice has the same id and is processed once. So a position of another
+cluster, file or format is ignored, and the file is read from its beginning.
 """
 
 import os
@@ -15,12 +15,12 @@ ENDING = ".submitted.json"
 
 
 class Position(BaseModel):
-    """How far a file has been read: every row up to `line` is in Kafka or among the rejected."""
+    """Every row up to `line` is in Kafka or rejected."""
 
     model_config = ConfigDict(frozen=True)
 
     cluster: str
-    """Kafka's own id of the cluster: a position is of one cluster."""
+    """Kafka's cluster id: a position is valid for one cluster."""
     asked: str
     """How the file is read: format, columns, recipe."""
     size: int
@@ -34,12 +34,12 @@ class Position(BaseModel):
 
 
 def beside(file: File) -> File:
-    """Where the position of a file is kept."""
+    """The file with the position of a file."""
     return file.with_name(file.name + ENDING)
 
 
 def begin(file: File, *, cluster: str, asked: str) -> Position:
-    """The file's position: what is kept, if it fits; else its beginning. Raises OSError."""
+    """The saved position if it is valid, else the beginning. Raises OSError."""
     now = file.stat()
     fresh = Position(cluster=cluster, asked=asked, size=now.st_size, mtime_ns=now.st_mtime_ns)
     try:
@@ -51,9 +51,9 @@ def begin(file: File, *, cluster: str, asked: str) -> Position:
 
 
 def keep(file: File, position: Position) -> None:
-    """Write it, whole or not at all. Raises OSError."""
+    """Save the position atomically. Raises OSError."""
     path = beside(file)
-    if not isinstance(path, Path):  # an object of a bucket is written whole
+    if not isinstance(path, Path):  # writes of bucket objects are atomic
         with path.open("wb") as data:
             data.write(position.model_dump_json().encode() + b"\n")
         return

@@ -1,4 +1,4 @@
-"""Questions that are worth a model call: what would only cost money is refused, what looks odd is flagged. Pure."""
+"""Checks of questions before any model call: rejects unusable ones, flags suspicious ones. Pure."""
 
 import re
 from typing import Final
@@ -15,31 +15,32 @@ _MENTIONED: Final = re.compile(
     re.IGNORECASE,
 )
 _WORDS: Final = ("image", "fig", "graph", "picture", "diagram", "exhibit")
-"""One of them is in every text that _MENTIONED finds."""
+"""Every text that _MENTIONED matches contains one of these."""
 _NULLS: Final = frozenset({"nan", "<na>", "n/a", "#n/a", "na", "null", "none", "nil", "undefined"})
 _MACHINE_NULLS: Final = frozenset({"nan", "<na>", "#n/a", "undefined"})
-"""What no person writes as an option."""
+"""Texts of missing values, which are not real options."""
 
 
 def check(question: Question) -> str | None:
-    """What there is to say against a question, if anything. Raises Unfit where it is blank, has a blank option or the
-    answer twice, or needs a picture."""
+    """The reason to flag a question, or None. Raises Unfit if it is blank, has a blank option or the answer twice, or
+    needs an image."""
     _check_text("question", question.question)
     texts = {letter: _text(f"options.{letter}", text) for letter, text in question.options.items()}
     lowered = question.question.lower()
     if ("<" in lowered or "[" in lowered) and _PICTURE.search(lowered):
-        raise Unfit("question", "needs a picture, which isn't read")
+        raise Unfit("question", "needs an image, which is not supported")
     _check_nulls(texts)
     gold = texts[question.answer]
     for letter, text in texts.items():
         if letter != question.answer and text == gold:
             raise Unfit(
-                f"options.{letter}", f"is the same as the answer, {question.answer}: right replies would count as wrong"
+                f"options.{letter}",
+                f"is the same as the answer, {question.answer}: correct replies would be errors",
             )
     if len(set(texts.values())) < len(texts):
         return "two wrong options are the same"
     if any(word in lowered for word in _WORDS) and _MENTIONED.search(question.question):
-        return "mentions a picture, and there is none"
+        return "mentions an image, but has none"
     return None
 
 
@@ -55,12 +56,12 @@ def _check_text(field: str, text: str) -> None:
 
 
 def _text(field: str, text: str) -> str:
-    """The text as a reader sees it. Case stays: AA and Aa are two genotypes."""
+    """The visible text. Case is kept: AA and Aa are two genotypes."""
     seen = text.strip() if _is_simple(text) and "  " not in text else " ".join(cleaned(text).split())
     if not seen:
         raise Unfit(field, "is blank")
     if "\0" in seen:
-        raise Unfit(field, "holds a NUL character")
+        raise Unfit(field, "contains a NUL character")
     return seen
 
 

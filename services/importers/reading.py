@@ -1,4 +1,4 @@
-"""Which layout a row is of: its file's, or else another that fits. Pure."""
+"""Chooses the layout of a row: the file's, or else another that fits. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -7,28 +7,28 @@ from services.importers.layouts.layout import images
 from services.importers.rows import Fields, Unfit
 
 MEMORY: Final = 1_000
-"""Sets of names that are remembered, at most."""
+"""The most sets of names that are cached."""
 
 
 class AnyLayout(Protocol):
-    """What every layout can do."""
+    """The interface of layouts."""
 
     @property
     def name(self) -> str:
-        """By which users name it."""
+        """The name for users."""
 
     @property
     def specific(self) -> bool:
-        """Whether its word on a row with its fields is final."""
+        """Whether its result on a row with its fields is final."""
 
     def may_have(self, names: tuple[Any, ...]) -> bool:
-        """Whether a row with these names may be of it: a quick look before `has_fields`."""
+        """Whether a row with these names may have this layout: a quick check before `has_fields`."""
 
     def has_fields(self, row: Any) -> bool:
-        """Whether the row has what tells it apart."""
+        """Whether the row has the fields of this layout."""
 
     def recognises(self, row: Any) -> bool:
-        """Whether `parse` makes a question of the row."""
+        """Whether `parse` succeeds for the row."""
 
     def parse(self, row: Any) -> Fields:
         """Raises Unfit."""
@@ -38,11 +38,11 @@ class AnyLayout(Protocol):
 
 
 class RowParser:
-    """A file's layout first; a row that it doesn't fit is tried against the others before it is refused. A layout of a
-    published set comes before the wide ones, and its word on a row with its fields is final."""
+    """Parses rows with the file's layout first, and then with others before a row is rejected. Specific layouts come
+    before general ones, and their result on a row with their fields is final."""
 
     def __init__(self, first: AnyLayout, others: Sequence[AnyLayout], *, source: str | None, answered: bool) -> None:
-        """`source` stands in every question. Not `answered`: a question without an answer is one too."""
+        """`source` is set in every question. Not `answered`: questions without an answer are accepted."""
         more = [layout for layout in others if layout.name != first.name]
         narrow = [layout for layout in more if layout.specific]
         wide = [layout for layout in more if not layout.specific]
@@ -53,12 +53,12 @@ class RowParser:
         self._fitting: dict[tuple[Any, ...], list[AnyLayout]] = {}
 
     def __call__(self, row: Any) -> Fields:
-        """The question of a row. Raises Unfit."""
-        if isinstance(row, Mapping) and "recipe_id" in row:  # kept as an unknown field it would name a recipe in vain
-            raise Unfit("row", "recipe_id: name a recipe for the whole file instead, with --recipe")
+        """Parse a row to a question. Raises Unfit."""
+        if isinstance(row, Mapping) and "recipe_id" in row:  # as an unknown field it would have no effect
+            raise Unfit("row", "has recipe_id: set the recipe for the whole file with --recipe instead")
         made = self._parsed(row)
         if self._answered and (image := images(row)):
-            raise Unfit(image, "the question needs a picture, which isn't read")
+            raise Unfit(image, "the question needs an image, which is not supported")
         if self._source:
             made["source"] = self._source
         return made
@@ -80,7 +80,7 @@ class RowParser:
         return self._last.parse(row) if self._answered else self._last.unanswered(row)
 
     def _candidates(self, row: Any) -> Sequence[AnyLayout]:
-        """The layouts that rows with these names may have: rows of a file mostly have the same ones."""
+        """The layouts that rows with these names may have; cached, since most rows of a file have the same names."""
         if not isinstance(row, Mapping):
             return self._layouts
         names = tuple(row)
@@ -92,7 +92,7 @@ class RowParser:
 
 
 def fields_of(row: Any) -> str:
-    """The names of a row's fields, for people."""
+    """The names of a row's fields, for error texts."""
     if isinstance(row, Mapping):
         return ", ".join(map(str, row))[:500]
     return f"{len(row)} cells without names" if isinstance(row, list) else "no fields"

@@ -1,4 +1,4 @@
-"""Rejected rows, kept in a file: a JSON object a line, with line, field, why and row."""
+"""Writes rejected rows to a file of JSON lines with the fields line, field, why and row."""
 
 import os
 import re
@@ -15,10 +15,10 @@ ENDING = ".rejected.jsonl"
 
 
 class Rejects:
-    """The file of rejected rows; it is created with the first of them. Close it in the end."""
+    """The file of rejected rows; created with the first row. Must be closed."""
 
     def __init__(self, path: Path, *, keep: int | None, on_row: Callable[[Rejected], None] = lambda row: None) -> None:
-        """Of a file that is there already, `keep` bytes are kept; None: all. `on_row` is called with each row."""
+        """`keep`: bytes of an existing file to keep; None: all. `on_row` is called for each row."""
         self.path = path
         self._on_row = on_row
         self._file: BinaryIO | None = None
@@ -38,20 +38,20 @@ class Rejects:
         self._file.write(_line(row))
 
     def flush(self) -> int:
-        """Write what was taken; returns the file's size in bytes."""
+        """Write the rows taken so far; returns the size of the file in bytes."""
         if self._file is None:
             return 0
         self._file.flush()
         return self._file.tell()
 
     def close(self) -> None:
-        """The file is whole after this."""
+        """Write the rest, and close the file."""
         if self._file is not None:
             self._file.close()
 
 
 def beside(file: File) -> Path:
-    """Where the rejected rows of a file are kept: beside it, or, of one in a bucket, in the working directory."""
+    """The file with the rejected rows: beside the file, or in the working directory for a file in a bucket."""
     if isinstance(file, Path):
         return file.with_name(file.name + ENDING)
     return Path(re.sub(r"[^\w.-]+", "_", str(file)) + ENDING)
@@ -61,13 +61,13 @@ def _line(row: Rejected) -> bytes:
     reason = {"line": row.line, "field": row.field, "why": row.why}
     try:
         return orjson.dumps({**reason, "row": _plain(row.row)}, default=str, option=orjson.OPT_APPEND_NEWLINE)
-    except (TypeError, RecursionError):  # broken Unicode, or too deep: a row that JSON can't hold
+    except (TypeError, RecursionError):  # invalid Unicode, or nested too deeply for JSON
         text = str(row.row).encode(errors="backslashreplace").decode()
         return orjson.dumps({**reason, "row": text}, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _plain(row: Any) -> Any:
-    """An object where the bytes are one, else their text."""
+    """The JSON object in the bytes, or else their text."""
     if not isinstance(row, bytes):
         return row
     try:

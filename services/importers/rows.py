@@ -1,4 +1,4 @@
-"""A row of a question file becomes a submission; what is none says which field is wrong, and why. Pure."""
+"""Turns a row of a question file into a submission, or a rejection with field and reason. Pure."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -17,20 +17,20 @@ from services.core.case.sizes import QUESTION_BYTES
 from services.core.messages import OutgoingRecord
 
 Fields = dict[str, Any]
-"""A question's, by the names of the contract."""
+"""The fields of a question, by contract name."""
 
 Parse = Callable[[Any], Fields]
-"""What a format makes of a row. Raises Unfit. What it returns is validated against the contract afterwards."""
+"""Parses a row of a format; the result is then validated against the contract. Raises Unfit."""
 
 Check = Callable[[Question], str | None]
-"""What there is to say against a question that is read all the same. Raises Unfit where it isn't worth a model call."""
+"""The reason to flag a question, or None. Raises Unfit if it is not worth a model call."""
 
 
-NO_UTF8 = "is no UTF-8: if the file has another encoding, say --encoding"
+NO_UTF8 = "is not UTF-8: if the file has another encoding, set --encoding"
 
 
 class Unfit(ValueError):
-    """A row that is no question."""
+    """The row is not a valid question."""
 
     def __init__(self, field: str, why: str) -> None:
         super().__init__(f"{field}: {why}")
@@ -39,23 +39,24 @@ class Unfit(ValueError):
 
 
 class Refused(Exception):
-    """A file, or a topic, of which no row may be taken: why, and what to do."""
+    """A file or topic is refused as a whole. The text has the reason and the remedy."""
 
 
 class Row(NamedTuple):
-    """A row as it was read."""
+    """A row as read from a file or topic."""
 
     line: int | str
-    """From 1: the line, of a CSV record its first; in Parquet and JSON the number; in a topic PARTITION/OFFSET."""
+    """From 1: the line (for CSV the first of the record); the row number in Parquet and JSON; PARTITION/OFFSET in a
+    topic."""
     value: Any
-    """Bytes of JSON, a CSV's cells, a mapping by column; or Unfit, where it could not be read."""
+    """JSON as bytes, the cells of CSV, or a mapping by column; Unfit if unreadable."""
     key: str | None = None
-    """The name under which an object holds it; the question's id where the row has none."""
+    """The row's key in an object of rows; the question's id if the row has none."""
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that is no question."""
+    """The row is not a valid question."""
 
     line: int | str
     """As in Row."""
@@ -63,27 +64,28 @@ class Rejected:
     """The first field that is wrong, such as `options.C`; `row` for the whole."""
     why: str
     row: Any
-    """As it came; None where it could not be read."""
+    """The row as read; None if unreadable."""
 
 
 def submissions(lines: Iterable[bytes], *, recipe_id: str | None = None) -> Iterator[OutgoingRecord | Rejected]:
-    """The record or the rejection of each line, in order; blank lines are skipped. With a recipe, all ask for it."""
+    """The message or rejection of each line, in order; blank lines are skipped. `recipe_id` is set in all
+    submissions."""
     for number, line in enumerate(lines, start=1):
         if row := line.strip():
             yield submission(row, number, recipe_id=recipe_id)
 
 
 def submission(row: bytes, line: int = 1, *, recipe_id: str | None = None) -> OutgoingRecord | Rejected:
-    """The message that submits the row's question, or why there is none.
+    """The message that submits the row's question, or the rejection.
 
-    Beyond the contract a row may give its one context passage as a string, and null for an absent field.
+    In addition to the contract, a single context passage may be a string, and an absent field null.
     """
     return message(Row(line, row), contract, recipe_id)
 
 
 @dataclass(frozen=True)
 class Flag:
-    """A question that is submitted, with something to say against it."""
+    """A question that is submitted and flagged, with the reason."""
 
     line: int | str
     why: str
@@ -97,7 +99,7 @@ def message(
     check: Check | None = None,
     flagged: Callable[[Flag], None] = lambda flag: None,
 ) -> OutgoingRecord | Rejected:
-    """What a row of this format comes to."""
+    """The message or rejection of a row of this format."""
     try:
         question = _question(row, parse)
         if check and (why := check(question)):
@@ -117,7 +119,7 @@ def message(
 
 
 def loaded(value: Any) -> Any:
-    """A row's value, parsed where it is bytes. Raises Malformed, and Unfit where it could not be read."""
+    """A row's value, parsed if it is bytes. Raises Malformed, and Unfit if it is unreadable."""
     if isinstance(value, Unfit):
         raise value
     if not isinstance(value, bytes):
@@ -129,8 +131,7 @@ def loaded(value: Any) -> Any:
 
 
 def _lenient(line: bytes) -> Any:
-    """A line of JSON with a comma behind it, as in a list, or with Python's NaN, which becomes null. Raises
-    Malformed."""
+    """Parse a line of JSON with a trailing comma, or with Python's NaN, which becomes null. Raises Malformed."""
     if line.endswith(b","):
         return loaded(line[:-1])
     if b"NaN" in line or b"Infinity" in line:
@@ -140,11 +141,11 @@ def _lenient(line: bytes) -> Any:
 
 
 def contract(row: Any) -> Fields:
-    """A question in the contract's own form: fields that the contract doesn't know travel along."""
+    """Parse a question in the contract's form; unknown fields are kept."""
     if not isinstance(row, dict):
-        raise Unfit("row", "a row is a JSON object, this is not")
-    if "recipe_id" in row:  # kept as an unknown field it would name a recipe in vain
-        raise Unfit("row", "recipe_id: name a recipe for the whole file instead, with --recipe")
+        raise Unfit("row", "must be a JSON object")
+    if "recipe_id" in row:  # as an unknown field it would have no effect
+        raise Unfit("row", "has recipe_id: set the recipe for the whole file with --recipe instead")
     given = {name: value for name, value in row.items() if value is not None}
     if isinstance(context := given.get("context"), str):
         given["context"] = [context] if context else []
@@ -152,7 +153,7 @@ def contract(row: Any) -> Fields:
 
 
 def outgoing(question: Question, recipe_id: str | None = None) -> OutgoingRecord:
-    """The message of a question: the same question, the same bytes."""
+    """The message of a question. Deterministic: the same question gives the same bytes."""
     case_id = ids.case_id(question)
     value = encode(Submission(case_id=case_id, question=question, recipe_id=recipe_id))
     return OutgoingRecord(topic=QUESTION_SUBMITTED, key=case_id.encode(), value=value, headers={})
@@ -175,4 +176,4 @@ def _sized(value: Any, made: OutgoingRecord) -> OutgoingRecord:
 
 def _check_size(size: int) -> None:
     if size > QUESTION_BYTES:
-        raise Malformed(f"a question is at most {QUESTION_BYTES:,} bytes of JSON, this is {size:,}")
+        raise Malformed(f"the question has {size:,} bytes of JSON, at most {QUESTION_BYTES:,} are allowed")

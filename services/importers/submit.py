@@ -1,4 +1,4 @@
-"""Submissions into Kafka, in batches, each confirmed before the next."""
+"""Publishes submissions to Kafka in batches; each is confirmed before the next."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -13,23 +13,23 @@ from services.importers.rows import Rejected
 T = TypeVar("T")
 
 BATCH = 200
-"""Rows a batch: a round trip for so many costs little, and a broken-off run has little to repeat."""
+"""Rows per batch: few round trips, and little to repeat after an interruption."""
 AWAY_S = 5.0
-"""Seconds before a broker that is away is asked again: as the services do."""
+"""Seconds between retries while the broker is away, as in the services."""
 
 
 @dataclass
 class Counts:
-    """What became of rows."""
+    """Counts of rows by outcome."""
 
     submitted: int = 0
     rejected: int = 0
     flagged: int = 0
-    """Submitted, with something to say against them."""
+    """Submitted and flagged."""
 
 
 class Stop:
-    """Whether the user asked for the end."""
+    """Whether the user asked to stop."""
 
     def __init__(self) -> None:
         self._wanted = asyncio.Event()
@@ -38,11 +38,11 @@ class Stop:
         return self._wanted.is_set()
 
     def set(self) -> None:
-        """End soon: after the batch that is under way."""
+        """Stop after the current batch."""
         self._wanted.set()
 
     async def within(self, seconds: float) -> bool:
-        """Wait so long at most; True as soon as the end is asked for."""
+        """Wait up to `seconds`; returns True as soon as a stop is requested."""
         try:
             async with asyncio.timeout(seconds):
                 return await self._wanted.wait()
@@ -59,8 +59,8 @@ async def submit(
     stop: Stop | None = None,
 ) -> Counts:
     """Publish the records; call `on_rejected` for the other rows. `on_progress` is called after each batch, when Kafka
-    has confirmed it: exactly these rows have been read. Raises BrokerAway: all may be submitted again, since a question
-    has the same id each time."""
+    has confirmed it: exactly these rows have been read. Raises BrokerAway; it is safe to submit all again, since a
+    question keeps its id."""
     counts, left = Counts(), iter(rows)
     while not stop and (batch := list(islice(left, BATCH))):
         rejected = [row for row in batch if isinstance(row, Rejected)]
@@ -71,13 +71,13 @@ async def submit(
         counts.submitted += len(good)
         counts.rejected += len(rejected)
         on_progress(counts)
-        await asyncio.sleep(0)  # a batch with nothing to publish never waits, and Ctrl-C needs a turn of the loop
+        await asyncio.sleep(0)  # a batch without records never waits: let the loop handle Ctrl-C
     return counts
 
 
 async def retry_while_away(action: Callable[[], Awaitable[T]], stop: Stop, warn: Callable[[str], None]) -> T:
-    """The result of `action`, retried while the broker is away, each time with a warning. Raises BrokerAway once the
-    end is asked for."""
+    """The result of `action`, retried while the broker is away, with a warning each time. Raises BrokerAway after a
+    stop request."""
     while True:
         try:
             return await action()
@@ -88,7 +88,7 @@ async def retry_while_away(action: Callable[[], Awaitable[T]], stop: Stop, warn:
 
 
 class PatientSink:
-    """A sink that waits while the broker is away: for a run that ends on request only."""
+    """A sink that retries while the broker is away, for runs that end on request only."""
 
     def __init__(self, sink: Sink, stop: Stop, warn: Callable[[str], None]) -> None:
         self._sink = sink
@@ -96,5 +96,5 @@ class PatientSink:
         self._warn = warn
 
     async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
-        """As the port says; raises BrokerAway only once the end is asked for."""
+        """As in the port; raises BrokerAway only after a stop request."""
         await retry_while_away(lambda: self._sink.publish(messages), self._stop, self._warn)

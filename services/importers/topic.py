@@ -1,4 +1,4 @@
-"""A topic of the user into the stream: each message is a row of JSON."""
+"""Submits a topic of the user: each message is a row of JSON."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
@@ -15,11 +15,11 @@ from services.runtime.engine.source import Source, TopicPartition
 from services.runtime.engine.window import Committed
 
 POLL_S = 0.5
-"""Seconds that a poll waits for messages: the longest delay of Ctrl-C."""
+"""Seconds that a poll waits for messages, the longest delay of Ctrl-C."""
 
 
 def group(topic: str) -> str:
-    """The consumer group that remembers how far the topic has been submitted."""
+    """The consumer group whose offsets are the position in the topic."""
     return f"reasonmed-submit-{topic}"
 
 
@@ -34,9 +34,10 @@ async def take_topic(  # noqa: C901 -- its nested steps share the member and the
     stop: Stop,
     follow: bool,
 ) -> Result:
-    """Submit the messages after the group's offsets: up to the end, or, with `follow`, until `stop`. A batch is
-    committed once Kafka has confirmed all of it; after a crash or a rebalance it may come twice: its questions have the
-    same ids, its rejected rows are listed again. With `follow`, waits for a broker that is away. Raises BrokerAway."""
+    """Submit the messages after the group's offsets: up to the end, or, with `follow`, until `stop`. Offsets of a batch
+    are committed when Kafka has confirmed all its records. After a crash or rebalance a batch may be repeated:
+    questions keep their ids, rejected rows are listed again. With `follow`, retries while a broker is away. Raises
+    BrokerAway."""
     member = _Member()
     counts, parse, name = Counts(), None, None
 
@@ -78,7 +79,7 @@ async def take_topic(  # noqa: C901 -- its nested steps share the member and the
             counts.submitted += got.submitted
             counts.rejected += got.rejected
             observer.progress(None, counts)
-            if term == member.term:  # else another member has the partitions, or they come again
+            if term == member.term:  # else another member has the partitions, or they are read again
                 await committed(messages)
     except Refused as refused:
         observer.warned(f"{topic}: {refused}")
@@ -97,7 +98,7 @@ async def take_topic(  # noqa: C901 -- its nested steps share the member and the
 
 
 class _Member:
-    """Which partitions are ours, and since which rebalance."""
+    """Whether this member has partitions, and since which rebalance."""
 
     def __init__(self) -> None:
         self.ours: frozenset[TopicPartition] = frozenset()

@@ -1,2 +1,2 @@
-"""The edge to model servers: the chat client, permits and circuits by alias, the dispatcher that puts both behind the
-call ledger, and the scripted model server."""
+"""Calls to model servers: the chat client, permits and circuit breakers per server, the dispatcher behind the call
+ledger, and the scripted model server."""

@@ -1,4 +1,4 @@
-"""Many small requests to a store as few large ones."""
+"""Batches small requests to a store."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""Does each model of a recipe answer? One token is asked for, in the form that the recipe's stages use."""
+"""Checks that each model of a recipe answers: requests one token in the form that the recipe's stages use."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -33,13 +33,13 @@ class Checked:
     alias: str
     served: str
     stages: tuple[str, ...]
-    """The stages that ask in this form."""
+    """The stages that use this form of request."""
     trouble: str | None
-    """None: it works. Else why not, and what to do."""
+    """None if it works, else the reason and the remedy."""
 
 
 async def check(recipe: Recipe, endpoints: Mapping[str, Endpoint], client: Client, *, owner: str) -> list[Checked]:
-    """Ask each alias of the recipe once for each form that its stages use; by alias. Nothing enters the ledger."""
+    """Call each alias of the recipe once per form of request that its stages use. Writes nothing to the ledger."""
     forms: dict[tuple[str, bool], list[str]] = {}
     first: dict[tuple[str, bool], Request] = {}
     for stage, request in _requests(recipe):

@@ -1,4 +1,4 @@
-"""One request to a model server over HTTP, and every way in which it can go wrong, by kind."""
+"""One HTTP request to a model server, and its errors by kind."""
 
 import asyncio
 import ssl
@@ -19,18 +19,18 @@ from services.llm import reading, wire
 from services.llm.troubles import TimedOut, TooLarge
 
 CONNECT_S = 5.0
-"""A server that doesn't take a connection within this time is away."""
+"""Seconds after which a server that accepts no connection counts as away."""
 
 _KEEPALIVE_S = 60.0
-"""An idle connection is kept for so long: a bit below what servers and balancers usually grant (75 s)."""
+"""Seconds that an idle connection is kept: below the usual limit of servers and load balancers (75 s)."""
 
 
 class Client(Protocol):
-    """What sends a call over the wire once: ChatClient, or a fake."""
+    """Sends a call once: ChatClient, or a fake."""
 
     async def send(self, request: Request, *, owner: str, attempt: str, address: str | None = None) -> Reply:
-        """`attempt` names this send alone; `address` (host:port) is the pool's server that it goes to, None for the
-        endpoint's own. Raises ModelAway, Retry, Reject."""
+        """`attempt` is the id of this send; `address` (host:port) is the server of a pool, None for the endpoint's own
+        host. Raises ModelAway, Retry, Reject."""
         ...
 
 
@@ -60,9 +60,9 @@ class ChatClient:
         """Make the call once. `owner` is the process, `attempt` this send, both for the server's log; `address` the
         server of a pool.
 
-        Raises what services.llm.trouble_table says of the answer: ModelAway (Busy, Refuses) where the call is to be
-        held, Retry (TimedOut when the time is up) where the same request may well work, Reject (TooLarge beyond the
-        bound on bytes) where it won't. No error's text holds a key, a prompt, or a server's words.
+        Raises the error that services.llm.trouble_table assigns to the response: ModelAway (Busy, Refuses) to hold the
+        call, Retry (TimedOut after the time limit) if the same request may succeed, Reject (TooLarge beyond the size
+        limit) if it will not. Error texts contain no key, prompt or server text.
         """
         endpoint = self._endpoints.get(request.alias)
         if endpoint is None:
@@ -93,8 +93,8 @@ class ChatClient:
 
 
 def _at(url: httpx.URL, address: str, headers: dict[str, str], extensions: dict[str, Any]) -> httpx.URL:
-    """The same URL at one server of its pool; the name stays in the Host header, and TLS holds the server against it.
-    Changes headers and extensions."""
+    """The same URL at one server of its pool. The name stays in the Host header, and TLS verifies it. Changes headers
+    and extensions."""
     host, _, port = address.rpartition(":")
     headers["Host"] = url.netloc.decode("ascii")
     if url.scheme == "https":
@@ -118,8 +118,8 @@ def _deployed(endpoint: Endpoint) -> dict[str, str]:
 
 
 def _transport(proxy: str | None) -> AiohttpTransport:
-    """aiohttp's connections: httpx's own pool costs 20 ms a call with 256 in flight. The gates bound the calls; a bound
-    on connections would hold a pool's new server up."""
+    """aiohttp's connections: httpx's pool costs 20 ms per call with 256 in flight. The gates limit calls; a limit on
+    connections would delay calls to a new server of a pool."""
     tls = httpx.create_ssl_context()
     through = httpx.Proxy(proxy) if proxy is not None else None
     return AiohttpTransport(verify=tls, client=partial(_session, tls), proxy=through)
@@ -142,7 +142,7 @@ async def _read(response: httpx.Response, bound: int) -> bytes:
 
 
 def _broken_connection(error: Exception) -> ModelAway | Retry:
-    """Away where no connection came about, so that nothing was asked; a retry where one broke.
+    """ModelAway if no connection was made, so that nothing was sent; Retry if a connection broke.
 
     httpx-aiohttp maps every broken connection to ConnectTimeout: only the cause tells a refusal from a reset.
     """

@@ -1,4 +1,4 @@
-"""A reply's first choice: its text and thinking, in whichever shape and field servers write them."""
+"""Parses a reply's first choice: text and thinking, in all forms and fields that servers use."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from services.core.errors import Retry
 from services.llm import finish, thinking
 
 _DEPTH = 6
-"""Lists and objects in one another that hold a text."""
+"""The deepest nesting of lists and objects that is searched for text."""
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a choice holds."""
+    """The content of a choice."""
 
     text: str
     thinking: str
     refusal: str
     finish: finish.Finish
     reason: str
-    """The finish reason in the server's own word, in lower case."""
+    """The server's finish reason, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class _Parts:
 
 
 def read(choice: Mapping[str, Any], *, structured: bool = False, marks: tuple[str, str] | None = None) -> Content:
-    """The content of a choice. `structured`: a JSON object was asked for; then one in the reasoning field, or in the
-    arguments of a tool call, is the text where there is no other. Raises Retry where there is no message."""
+    """The content of a choice. `structured`: JSON was requested; without other text, a JSON object in the reasoning
+    field or in the arguments of a tool call is the text. Raises Retry if there is no message."""
     message = choice.get("message", choice.get("delta"))
     if message is None and isinstance(choice.get("text"), str):
         message = {"content": choice["text"]}
@@ -114,7 +114,7 @@ def _part(item: Any) -> _Parts:
 
 
 def _any_text(value: Any, depth: int = _DEPTH) -> str:
-    """The text that a value holds, however it is wrapped; nothing of what isn't text."""
+    """The text in a value at any nesting, without non-text values."""
     if isinstance(value, str):
         return value
     if depth and isinstance(value, list):

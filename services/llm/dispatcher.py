@@ -1,8 +1,8 @@
-"""Every model call, behind the call ledger: each is made once, for all callers, and none is lost.
+"""Makes model calls through the call ledger: each call is made once for all callers, and none is lost.
 
-A call is claimed in the ledger. Either the ledger holds its outcome, or another process makes it and is waited for, or
-this process makes it (services.llm.sender) and writes the outcome into the ledger. Everyone returns what the ledger
-then holds.
+A call is claimed in the ledger. If the ledger has its outcome, this is returned. If another process has the lease, the
+dispatcher waits for it. Otherwise this process makes the call (services.llm.sender) and writes the outcome. All callers
+get the outcome that the ledger has.
 """
 
 import asyncio
@@ -82,8 +82,8 @@ class Dispatcher:
             await self._stop()
 
     async def ask(self, requests: Sequence[Request]) -> list[Answer]:
-        """See the port Models. A caller that is cancelled leaves its calls: one in flight still reaches the ledger, one
-        that isn't is given up, unless another caller waits for it."""
+        """See the port Models. If a caller is cancelled, its calls in flight still complete into the ledger; its other
+        calls are dropped unless another caller waits for them."""
         calls = self._join(requests)
         if not calls:
             return []
@@ -97,8 +97,8 @@ class Dispatcher:
         return [Answer(request, calls[request.call_id].ended.result()) for request in requests]
 
     def drain(self) -> None:
-        """Start no more calls: a request that needs one raises Draining; calls in flight continue. The pace's `drain_s`
-        begins now. Called again, it changes nothing."""
+        """Start no more calls: a request that needs one raises Draining; calls in flight continue for up to the
+        pace's `drain_s`, counted from now. Idempotent."""
         if not self._draining:
             self._draining = True
             self._deadline = _now() + self._pace.drain_s
@@ -106,11 +106,11 @@ class Dispatcher:
             call.drain()
 
     def status(self) -> dict[str, Down]:
-        """The aliases that take no calls now: for how long, and why."""
+        """The aliases that accept no calls now, since when, and why."""
         return self._servers.status()
 
     def limits(self) -> dict[str, int]:
-        """How many calls each alias bears now, as far as has been learnt."""
+        """The current concurrency limit of each alias."""
         return self._servers.limits()
 
     def _join(self, requests: Sequence[Request]) -> dict[str, Running]:
@@ -127,16 +127,16 @@ class Dispatcher:
             self.stats.joined += 1
             return running
         call = self._running[request.call_id] = Running(request, is_draining=self._draining)
-        task = asyncio.create_task(self._live(call))
+        task = asyncio.create_task(self._run(call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return call
 
-    async def _live(self, call: Running) -> None:
-        """A call's whole life; whatever happens, everyone who waits gets its result or error."""
+    async def _run(self, call: Running) -> None:
+        """The task of a call: all waiters get its result or error."""
         try:
             with structlog.contextvars.bound_contextvars(call_id=call.call_id, case_id=call.request.case_id):
-                call.succeed(await self._see_through(call))
+                call.succeed(await self._complete(call))
         except GivenUp:
             call.fail(_draining())
         except asyncio.CancelledError:
@@ -147,7 +147,7 @@ class Dispatcher:
         finally:
             del self._running[call.call_id]
 
-    async def _see_through(self, call: Running) -> Outcome:
+    async def _complete(self, call: Running) -> Outcome:
         while True:
             try:
                 return await self._settle(call)
@@ -155,7 +155,7 @@ class Dispatcher:
                 await self._leases.release(call.call_id)
                 if self._draining or call.waiters == 0:
                     raise
-                # Another caller joined while it was being given up: from the start.
+                # Another caller joined while the call was being dropped: start over.
             except Exception:
                 await self._leases.release(call.call_id)
                 raise
@@ -172,9 +172,9 @@ class Dispatcher:
                 return await self._write(call, made)
 
     async def _claim(self, call: Running) -> Outcome | None:
-        """What the ledger holds; or none, and the call is ours to make."""
+        """The outcome in the ledger; None if this process has the lease and makes the call."""
         while True:
-            claim = await self._patiently(lambda: self._leases.claim(call.call_id), call)
+            claim = await self._retry_ledger(lambda: self._leases.claim(call.call_id), call)
             match claim:
                 case Done(outcome):
                     return outcome
@@ -188,8 +188,8 @@ class Dispatcher:
                     assert_never(claim)
 
     async def _write(self, call: Running, outcome: Outcome) -> Outcome:
-        """Write the outcome until it is written: it has been paid for. Returns what the ledger holds. What can't be
-        written until the drain's deadline is in the log, by its call id, and counted."""
+        """Write the outcome, with retries, since it is paid for. Returns the outcome that the ledger has. An outcome
+        that cannot be written before the drain deadline is logged by call id, and counted."""
         tries = 0
         try:
             while True:
@@ -201,11 +201,11 @@ class Dispatcher:
                     except Exception:
                         tries += 1
                         if tries == 1:
-                            _log.exception("writing a reply into the ledger failed; it is tried again")
+                            _log.exception("writing a reply to the ledger failed; retrying")
                     await asyncio.sleep(backoff(tries, self._pace.ledger_first_s, self._pace.ledger_most_s))
         except asyncio.CancelledError:
             self.stats.replies_lost += 1
-            _log.error("a paid reply could not be written into the ledger", alias=call.request.alias)
+            _log.error("a paid reply could not be written to the ledger", alias=call.request.alias)
             raise
 
     async def _write_once(self, call: Running, outcome: Outcome) -> Outcome:
@@ -216,8 +216,8 @@ class Dispatcher:
         self.stats.ended(asked, outcome)
         return held
 
-    async def _patiently(self, work: Callable[[], Awaitable[T]], call: Running) -> T:
-        """Ask the ledger until it answers. Raises GivenUp."""
+    async def _retry_ledger(self, work: Callable[[], Awaitable[T]], call: Running) -> T:
+        """Retry while the ledger is away. Raises GivenUp."""
         tries = 0
         while True:
             with self._holds.hold(what(call), "away", self._pace.ledger_most_s + MARGIN_S):

@@ -1,5 +1,5 @@
-"""An answer that is no reply, as the trouble that it stands for. Pure; a server's own words are matched but never
-passed on, as they may quote the prompt."""
+"""Maps an error response to an exception. Pure. The server's text is matched but never passed on, as it may quote the
+prompt."""
 
 import re
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from services.llm.trouble_table import Row, row_of
 from services.llm.troubles import Busy, Refuses, TimedOut
 
 RETRY_AFTER_MOST_S = 60.0
-"""No longer wait is granted to a server: one that is back must not stay unused."""
+"""The longest Retry-After in seconds: a server that is back must not stay unused."""
 
 _READ_BYTES = 65_536
-"""More of an error's body is not looked at."""
+"""Bytes of an error's body that are read."""
 _READ_CHARS = 4_096
-"""More of an error's message is not looked at."""
+"""Characters of an error's message that are read."""
 _IDENTIFIER = re.compile(r"[A-Za-z_]{1,40}")
 _INNER_STATUS = re.compile(r"[45]\d\d")
 _DURATION = re.compile(r"\s*(-?[0-9.]+)\s*(ms|s|m)?\s*")
@@ -26,7 +26,7 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
 
 
 def trouble(status: int, data: bytes, *, headers: Mapping[str, str], now: float) -> ModelAway | Retry | Reject:
-    """The error that stands for this answer. `headers` with lower-case names; `now` in Unix seconds."""
+    """The exception for this response. `headers` with lower-case names; `now` in Unix seconds."""
     error = _error(data)
     named = _named(error)
     inner = _inner_status(status, named)
@@ -41,7 +41,7 @@ def trouble(status: int, data: bytes, *, headers: Mapping[str, str], now: float)
 
 
 def error_in_reply(data: bytes, *, headers: Mapping[str, str], now: float) -> ModelAway | Retry | Reject | None:
-    """The trouble of a 200 that holds an error in place of, or inside, its first choice; None where it holds none."""
+    """The exception for a 200 with an error instead of, or inside, its first choice; None if there is no error."""
     if b'"error"' not in data:
         return None
     chat = _json(data)
@@ -54,15 +54,15 @@ def error_in_reply(data: bytes, *, headers: Mapping[str, str], now: float) -> Mo
 
 
 def retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
-    """Seconds that the server asks to be left alone, in any form (retry-after-ms; a number, with a unit or without; an
-    HTTP date), bounded. None where it doesn't say, or says nothing that can be read."""
+    """The bounded Retry-After in seconds, in any form (retry-after-ms; a number with or without a unit; an HTTP date).
+    None if it is missing or invalid."""
     if (ms := headers.get("retry-after-ms")) is not None and (wait := seconds(f"{ms}ms", now=now)) is not None:
         return wait
     return seconds(headers.get("retry-after"), now=now)
 
 
 def seconds(value: str | None, *, now: float) -> float | None:
-    """A wait from now in seconds, bounded; None where the value says nothing that can be read."""
+    """A bounded wait from now in seconds; None if the value is invalid."""
     if value is None:
         return None
     found = _DURATION.fullmatch(value)
@@ -90,7 +90,7 @@ def _trouble(row: Row, what: str, wait: float | None) -> ModelAway | Retry | Rej
 
 
 def _inner_status(status: int, named: tuple[str | None, ...]) -> int:
-    """The status that counts: gateways wrap a provider's in a 200 or a 500."""
+    """The effective status: gateways wrap a provider's status in a 200 or 500."""
     if status != 200 and not 500 <= status <= 599:
         return status
     return next((int(name) for name in named if name and _INNER_STATUS.fullmatch(name)), status)
@@ -114,7 +114,7 @@ def _error(data: bytes) -> Mapping[str, Any]:
 
 
 def _error_field(holder: Mapping[str, Any]) -> Any:
-    """An `error` that says something: some servers send null or {} with every reply."""
+    """A non-empty `error`: some servers send null or {} with every reply."""
     return holder.get("error") or None
 
 

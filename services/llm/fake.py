@@ -6,7 +6,7 @@ from services.core.ledger.calls import Answer, Outcome, Request
 
 
 class ScriptedModels:
-    """Answers each request by the given function, and keeps what was asked, in order."""
+    """Answers each request by the given function, and records the requests in order."""
 
     def __init__(self, script: Callable[[Request], Outcome]) -> None:
         self._script = script

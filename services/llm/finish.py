@@ -1,4 +1,4 @@
-"""Why a model stopped: whole, cut off or interrupted. What servers say of it, in one table."""
+"""Maps servers' finish reasons to: whole, cut off or interrupted."""
 
 from typing import Any, Literal
 
@@ -29,8 +29,8 @@ _WRITTEN: dict[Finish, FinishReason] = {"whole": "stop", "cut off": "length", "i
 
 
 def finish(value: Any) -> Finish:
-    """What a server's finish reason means. Whatever isn't known is interrupted: half a sentence must not pass for a
-    whole text, and the reason is reported with it."""
+    """The meaning of a server's finish reason. Unknown reasons count as interrupted, so that half a sentence is not
+    taken for a whole text; the reason is reported."""
     said = name(value)
     if said in _WHOLE or said in REFUSED:
         return "whole"
@@ -45,10 +45,10 @@ def name(value: Any) -> str:
 
 
 def written(value: Finish) -> FinishReason:
-    """How messages and the ledger write it."""
+    """The finish reason in messages and the ledger."""
     return _WRITTEN[value]
 
 
 def meant(reason: FinishReason) -> Finish:
-    """What messages and the ledger mean by theirs."""
+    """The meaning of a finish reason from messages and the ledger."""
     return next(means for means, written in _WRITTEN.items() if written == reason)

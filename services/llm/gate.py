@@ -1,4 +1,4 @@
-"""Permits to call one model at one endpoint: a queue before its servers. First come, first served."""
+"""Permits for calls to one model at one endpoint: a FIFO queue before its servers."""
 
 import asyncio
 import random
@@ -19,42 +19,42 @@ from services.llm.server import Server
 from services.llm.troubles import Reason
 
 MARGIN_S = 10.0
-"""Added to every deadline that says when a wait is overdue: a busy event loop is late before it stalls."""
+"""Seconds added to every deadline of a wait, as a busy event loop is late."""
 
 LONG_REPLY = 32_768
 """Tokens of a long reply: within the time that it may take, some call of a server must end."""
 
 PATIENCE_S = CONNECT_S + 1.0
-"""A probe that isn't refused within this time has been accepted: no need to hold the calls until its reply is there.
-Longer than connecting may take, so that a server that swallows packets isn't taken for one."""
+"""Seconds after which a probe that is not refused counts as accepted, so that calls need not wait for its reply. Longer
+than the connect time-out, so that a server that drops packets does not pass."""
 
 _JUDGING = ("verify", "score")
-"""Stages whose prompts share their first part within a case: they go to the server that has it in its prefix cache."""
+"""Stages whose prompts share a prefix within a case: their calls go to the same server, for its prefix cache."""
 
 _log = structlog.get_logger(__name__)
 
 Probe = Callable[[Request, Server], Awaitable[None]]
-"""Sends one token's worth of a call like this to the server. Raises what came of it (Trouble)."""
+"""Sends a one-token call like this to the server. Raises Trouble."""
 
 
 @dataclass(frozen=True, eq=False)
 class Permit:
-    """Leave to make one call, now."""
+    """Permission to make one call now."""
 
     server: Server
     sent_at: float
 
 
 class Ticket(asyncio.Future[Permit]):
-    """A place in the queue. Cancelling it gives the place up."""
+    """A place in the queue. Cancel it to leave the queue."""
 
     key: str = ""
-    """What calls that should meet the same server have in common."""
+    """The key of calls that should go to the same server."""
 
 
 @dataclass(frozen=True)
 class Down:
-    """A model that takes no calls."""
+    """A model that accepts no calls."""
 
     for_s: float
     why: str
@@ -90,11 +90,11 @@ class Gate:
 
     @property
     def limit(self) -> int:
-        """How many calls its servers bear at once, as far as has been learnt."""
+        """The sum of its servers' current concurrency limits."""
         return sum(server.limit.current for server in self.servers)
 
     def set_addresses(self, addresses: Sequence[str | None]) -> None:
-        """The pool's servers now. One that is gone gets no calls any more; those in flight go on."""
+        """Set the pool's current servers. A removed server gets no new calls; its calls in flight continue."""
         known = {server.address: server for server in self.servers}
         for address, server in known.items():
             server.is_leaving = address not in addresses
@@ -107,7 +107,7 @@ class Gate:
         self._pump()
 
     def queue(self, request: Request, *, first: bool = False) -> Ticket:
-        """Stand in line; `first`: at its head, as a call that a busy server refused. A permit must be given back, by
+        """Join the queue; `first`: at its head, for a call that a busy server refused. A permit must be returned with
         `worked`, `failed` or `drop`."""
         ticket = Ticket(loop=asyncio.get_running_loop())
         if request.stage in _JUDGING:
@@ -122,40 +122,40 @@ class Gate:
         return ticket
 
     def withdraw(self, ticket: Ticket) -> None:
-        """Leave the line, or give back a permit that came just now and is not used."""
+        """Leave the queue, or return a permit that was just granted and is not used."""
         if ticket.done() and not ticket.cancelled():
             self.drop(ticket.result())
             return
         ticket.cancel()
-        with suppress(ValueError):  # already taken out of the line
+        with suppress(ValueError):  # already removed from the queue
             self._queue.remove(ticket)
 
     def worked(self, permit: Permit, request: Request) -> None:
-        """The call came back well."""
+        """Return the permit of a call that succeeded."""
         permit.server.worked(_now(), request.stage, sent_at=permit.sent_at)
         self.drop(permit)
 
     def failed(self, permit: Permit, request: Request, trouble: Trouble) -> None:
-        """The call failed: learn from it."""
+        """Return the permit of a call that failed, and adapt limit and circuit."""
         permit.server.failed(_now(), request, trouble, sent_at=permit.sent_at)
         self.drop(permit)
 
     def doubt(self, server: Server, request: Request) -> asyncio.Future[None] | None:
-        """No other call has ended since this one failed: a probe is the other call. It goes beside the calls in flight,
-        and holds none of them. Returns the probe's end; None where there is none to wait for."""
+        """Probe the server, since no other call has ended since this one failed. Calls in flight continue. Returns a
+        future of the probe's end; None if there is no probe to wait for."""
         if server.circuit is None and not server.is_probed and not server.is_leaving:
             self._start_probe(server, request)
         probe = self._probes.get(server)
         return None if probe is None else asyncio.shield(probe)
 
     def drop(self, permit: Permit) -> None:
-        """Give a permit back that taught nothing (not used, or its call was cancelled)."""
+        """Return a permit without a result (not used, or its call was cancelled)."""
         permit.server.in_flight -= 1
         self._moved_at = _now()
         self._pump()
 
     def waiting(self) -> tuple[State, float]:
-        """What those in line wait for, and within how many seconds something must move."""
+        """What the queue waits for, and the seconds within which it must progress."""
         now = _now()
         closed = [server for server in self.servers if server.circuit is None]
         if closed:
@@ -167,7 +167,7 @@ class Gate:
         return "away", max(until - now, 0.0) + PATIENCE_S + MARGIN_S
 
     def down(self) -> Down | None:
-        """Since when and why no calls are made; None while they are."""
+        """Since when and why no calls are accepted; None while they are."""
         now = _now()
         if not self.servers:
             return Down(now - self._empty_since, self.no_server, "unreachable")
@@ -178,7 +178,7 @@ class Gate:
         return Down(now - last.since, last.why, last.reason)
 
     async def close(self) -> None:
-        """End the probes."""
+        """Cancel the probes."""
         if self._wake is not None:
             self._wake.cancel()
         for task in self._tasks:
@@ -186,7 +186,7 @@ class Gate:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _pump(self) -> None:
-        """Give out what can be given."""
+        """Grant all permits that are available."""
         now = _now()
         while self._queue:
             ticket = self._queue[0]
@@ -197,10 +197,10 @@ class Gate:
             if server is not None:
                 ticket.set_result(self._grant(server, now))
         if self._queue or self.in_flight:
-            self._see_to_servers(now)
+            self._probe_due_servers(now)
 
     def _choose(self, key: str, now: float) -> Server | None:
-        """The server that the key belongs to, while it has room; else the least loaded."""
+        """The server for the key if it has room, else the least loaded one."""
         if len(self.servers) == 1:
             return self.servers[0] if self.servers[0].has_room(now) else None
         if key:
@@ -215,8 +215,8 @@ class Gate:
         self._moved_at = now
         return Permit(server, sent_at=now)
 
-    def _see_to_servers(self, now: float) -> None:
-        """Probe those that are due, and look again when the next may be."""
+    def _probe_due_servers(self, now: float) -> None:
+        """Probe the servers that are due, and schedule the next check."""
         later: list[float] = []
         for server in self.servers:
             if server.circuit is not None and server.is_to_be_probed(now):
@@ -263,10 +263,10 @@ class Gate:
 
 
 def _weight(key: str, server: Server) -> bytes:
-    """Rendezvous hashing: a server that comes or goes moves its own share of the keys alone."""
+    """The weight for rendezvous hashing: adding or removing a server moves only its share of the keys."""
     return blake2b(f"{key} {server.address}".encode(), digest_size=8).digest()
 
 
 def _now() -> float:
-    """The event loop's clock, in seconds: the one that its timers go by."""
+    """The event loop's clock, in seconds."""
     return asyncio.get_running_loop().time()

@@ -11,14 +11,14 @@ from services.llm.batches import Batches
 from services.llm.stats import Stats
 
 _AGAIN_S = 1.0
-"""A renewal that the ledger didn't take is tried again after so many seconds: a lease lasts for many such tries."""
+"""Seconds until a failed renewal is retried; a lease lasts for many retries."""
 
 _log = logging.getLogger(__name__)
 
 
 class Leases:
-    """Leases on calls, by the local clock: each lasts from before its last confirmed claim or renewal was asked for, so
-    that it never ends later here than in the ledger."""
+    """Leases on calls, by the local clock. Each is counted from before its last claim or renewal was requested, so it
+    never ends later here than in the ledger."""
 
     def __init__(self, calls: Calls, *, owner: str, lease_s: float, stats: Stats) -> None:
         self.owner = owner
@@ -27,7 +27,8 @@ class Leases:
         self._stats = stats
         self._until: dict[CallId, float] = {}
         self._lost: set[CallId] = set()
-        """Leases lost under a call that still runs: claimed again at each renewal, so that nobody pays it twice."""
+        """Leases that were lost while their call is in flight; claimed again at each renewal, so that no other process
+        repeats the call."""
         self._claims = Batches(self._claim)
         self._releases = Batches(self._release)
 
@@ -36,11 +37,11 @@ class Leases:
         return await self._claims.ask(call_id)
 
     def left(self, call_id: CallId) -> float:
-        """Seconds for which the lease surely lasts; 0 or less when it may be over."""
+        """Seconds for which the lease is certainly valid; 0 or less if it may have expired."""
         return self._until.get(call_id, 0.0) - _now()
 
     async def release(self, call_id: CallId) -> None:
-        """Release a lease, if it is held. With the ledger away it ends by itself."""
+        """Release a lease, if it is held. If the ledger is away, it expires."""
         self._lost.discard(call_id)
         if self._until.pop(call_id, None) is not None:
             await self._releases.ask(call_id)
@@ -51,8 +52,8 @@ class Leases:
         self._lost.discard(call_id)
 
     async def keep(self) -> None:
-        """Renew all leases, three times within their duration, for ever. An unexpected error is logged, and the next
-        renewal tried: a process that stops renewing would lose its calls in silence."""
+        """Renew all leases until cancelled, three times within their duration. An unexpected error is logged and the
+        next renewal tried, since a process without renewals would silently lose its calls."""
         pause = self.lease_s / 3
         while True:
             await asyncio.sleep(pause)
@@ -100,8 +101,8 @@ class Leases:
                 self._stats.leases_lost += 1
 
     async def _claim_lost(self) -> None:
-        """Take lost leases again. What another process makes or has finished stays its own; the ledger keeps the reply
-        that comes first."""
+        """Claim lost leases again. Calls that another process makes or has finished stay its own; the ledger keeps the
+        first reply."""
         lost = list(self._lost)
         for call_id, claim in zip(lost, await self._claim(lost) if lost else [], strict=True):
             if not isinstance(claim, Mine):
@@ -115,7 +116,7 @@ class Leases:
         try:
             await self._calls.release(call_ids, owner=self.owner)
         except LedgerAway:
-            _log.warning("%d leases could not be released; they end by themselves", len(call_ids))
+            _log.warning("%d leases could not be released; they expire", len(call_ids))
         return [None] * len(call_ids)
 
 

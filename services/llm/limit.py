@@ -1,25 +1,25 @@
-"""How many calls a server bears at once: pure values, with time as an argument (seconds, any clock).
+"""The concurrency limit of a server: pure values, with time as an argument (seconds, any clock).
 
-The law is BIC's (binary increase congestion control, INFOCOM 2004), counted in flights: a flight is as many finished
-calls as the limit allows, so about one call's duration while the limit is used up.
+The rule is that of BIC (binary increase congestion control, INFOCOM 2004), counted in flights: a flight is as many
+finished calls as the limit allows, so about one call's duration while the limit is used up.
 
 - A refused call (429, 503) lowers the limit to what is in flight beside it: exactly what the server has accepted.
 - A flight in which more than SPOILT_SHARE of the calls were refused or timed out is spoilt: the limit falls by the
-  share that timed out. Fewer say nothing about load.
+  share that timed out. A smaller share is not a sign of load.
 - After a clean flight below the last good level, the limit goes half the way back to it: 90% after four flights.
   From there it probes: 1, 2, 4, ... more, until a flight is spoilt.
-- The last good level is the largest that a clean flight has shown since the last spoilt one. A spoilt flight without a
-  clean one before it is the same trouble still, and doesn't change it.
+- The last good level is the largest that a clean flight has shown since the last spoilt one. A spoilt flight that
+  follows another spoilt one belongs to the same overload, and does not change it.
 """
 
 from dataclasses import dataclass, replace
 
 SPOILT_SHARE = 0.05
-"""One slow call in a thousand is that call; one in twenty is load."""
+"""One time-out in a thousand is that call's; one in twenty is a sign of load."""
 
 FLOOR_SHARE = 16
-"""A limit falls no further than to so many parts of the last good level in one trouble: a flight of that size is a
-sample that a single lucky call can't turn clean."""
+"""The lowest share of the last good level to which the limit falls in one overload: a flight of that size is a sample
+that a single call cannot make clean."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,18 @@ class Limit:
     good: int
     """The last good level: where the limit returns to."""
     shown: int = 0
-    """The largest level with a clean flight since the last spoilt one; 0: none yet."""
+    """The largest level with a clean flight since the last spoilt one; 0 if there is none."""
     step: int = 1
     """The next step of probing beyond the last good level."""
     size: int = 1
     """Calls that make up this flight."""
     ended: int = 0
     full: int = 0
-    """Of those, ended while the limit was used up: only they show that more might be borne."""
+    """Calls among these that ended while the limit was used up: only they show that a higher limit may work."""
     refused: int = 0
     timed_out: int = 0
     cut_at: float = float("-inf")
-    """When the last flight was found spoilt: what timed out and was sent before belongs to it."""
+    """When the last flight was found spoilt; time-outs of calls sent before belong to it."""
 
     @classmethod
     def starting(cls, maximum: int) -> "Limit":
@@ -75,7 +75,7 @@ class Limit:
         return replace(self, timed_out=self.timed_out + 1)._failed(now)
 
     def returned(self) -> "Limit":
-        """The server was away and is back: as many as before. Its absence said nothing about load."""
+        """The server is back: the limit returns to the last good level, as an outage is no sign of load."""
         return self._flight(replace(self, current=max(self.current, self.good)))
 
     def _failed(self, now: float) -> "Limit":

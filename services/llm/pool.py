@@ -1,4 +1,4 @@
-"""The servers behind a name: its addresses, looked up again and again."""
+"""The servers behind a DNS name, looked up periodically."""
 
 import asyncio
 import socket
@@ -10,7 +10,7 @@ import structlog
 from services.core.endpoint import Endpoint
 
 LOOK_UP_S = 5.0
-"""A new server gets calls within 10 s of its readiness: a look-up, and as long again for the name service."""
+"""Seconds between look-ups: a new server gets calls within 10 s, half of it for DNS."""
 
 _log = structlog.get_logger(__name__)
 
@@ -19,21 +19,21 @@ LookUp = Callable[[str, int], Awaitable[list[str]]]
 
 
 async def look_up(host: str, port: int) -> list[str]:
-    """By the system's resolver. Raises OSError."""
+    """Look up by the system's resolver. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     hosts = sorted({str(address[0]) for *_, address in found})
     return [f"[{one}]:{port}" if ":" in one else f"{one}:{port}" for one in hosts]
 
 
 def host_and_port(endpoint: Endpoint) -> tuple[str, int]:
-    """Of its URL. Raises ValueError."""
+    """Host and port of the endpoint's URL. Raises ValueError."""
     url = urlsplit(endpoint.base_url)
     return url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
 
 
 class Pool:
-    """The addresses of one endpoint. A look-up that fails or finds none changes nothing: servers that are gone say so
-    by themselves, and a name service that is away must not stop what works."""
+    """The addresses of one endpoint. A look-up that fails or finds none changes nothing: calls to removed servers fail
+    anyway, and a DNS outage must not stop working servers."""
 
     def __init__(self, endpoint: Endpoint, look_up: LookUp) -> None:
         self._endpoint = endpoint
@@ -42,7 +42,7 @@ class Pool:
         self.addresses: list[str] = []
 
     async def follow(self, changed: Callable[[list[str]], None]) -> None:
-        """For ever: tell of each change."""
+        """Call `changed` for each change of the addresses, until cancelled."""
         while True:
             found = await self._find()
             if found and found != self.addresses:

@@ -8,6 +8,6 @@ PROMPT = "Say OK."
 
 
 def one_token(request: Request) -> Request:
-    """A call like this one in everything that a server may refuse (model, parameters, schema), of one token. It is no
-    call of the ledger's: nobody reads its reply."""
+    """A one-token call with the same model, parameters and schema, which a server may refuse. It does not enter the
+    ledger, and its reply is not used."""
     return replace(request, prompt=PROMPT, sampling=request.sampling.with_(max_tokens=1))

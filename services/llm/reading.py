@@ -1,4 +1,4 @@
-"""A server's whole answer, with status and headers, as the reply that it holds or the trouble that it means."""
+"""Parses a server's response, with status and headers, into a reply or an exception."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ _DECODED = ("", "identity", "gzip", "x-gzip", "deflate")
 
 
 def read(request: Request, status: int, headers: Mapping[str, str], data: bytes, *, now: float) -> Reply:
-    """Read an answer; `headers` with lower-case names, `now` in Unix seconds, for Retry-After's dates.
+    """Parse a response. `headers` with lower-case names; `now` in Unix seconds, for dates in Retry-After.
 
     Raises ModelAway (Busy, Refuses), Retry (TimedOut) or Reject (TooLarge), as services.llm.trouble_table says.
     """

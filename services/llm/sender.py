@@ -1,4 +1,4 @@
-"""Making a call: a permit, a lease that surely lasts, a request, and whose trouble it is when that fails."""
+"""Sends a call: waits for a permit, checks the lease, sends the request, and classifies failures."""
 
 import asyncio
 import random
@@ -21,14 +21,14 @@ from services.llm.stats import Sent, Stats
 from services.llm.troubles import Busy, TooLarge
 
 FRESH_S = 0.25
-"""A lease that the ledger confirmed longer ago is claimed again before the call is sent: hardly more often than a call
-waits for its permit, and much sooner than a lost lease would be noticed."""
+"""Seconds after which a confirmed lease is claimed again before the call is sent. Longer than most waits for a permit,
+and much shorter than a lost lease takes to be noticed."""
 
 REFUSALS = 2
-"""So often a request is refused while others are served, before it is final: once may be a deploy's moment."""
+"""Refusals of a request while others succeed until its failure is final: a single one may come from a deploy."""
 
 _TICK_S = 5.0
-"""How often a call in line looks again at what it waits for: a permit, or a server that is away."""
+"""Seconds between updates of what a queued call waits for: a permit, or a server that is away."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Mishap:
     trouble: Trouble
 
     def verdict(self, call: Running) -> Verdict:
-        """Whose trouble it was, as far as is known by now."""
+        """The cause of the failure, as far as known."""
         return self.server.verdict(call.request.stage, self.at)
 
 
@@ -64,11 +64,12 @@ class Sender:
         self._jitter = jitter
         self._stats = stats
         self._process = f"{jitter.getrandbits(32):08x}"
-        """Part of every attempt's id: another process that takes a call over must not use the same."""
+        """Part of every attempt's id, so that ids of different processes differ."""
         self._probes = 0
 
     async def make(self, call: Running, gate: Gate) -> Outcome | None:
-        """The call's outcome; None if the lease may be lost, so that it must be claimed again. Raises GivenUp."""
+        """Make the call. Returns its outcome, or None if the lease may be lost and must be claimed again. Raises
+        GivenUp."""
         mishap: Mishap | None = None
         while True:
             permit = await self._permit(call, gate, mishap)
@@ -83,14 +84,14 @@ class Sender:
             mishap = sent
 
     async def probe(self, request: Request, server: Server) -> None:
-        """Send a call of one token. Raises what came of it (Trouble)."""
+        """Send a one-token call. Raises Trouble."""
         self._probes += 1
         self._stats.probes[request.alias] += 1
         attempt = f"probe.{self._process}.{self._probes}"
         await self._client.send(one_token(request), owner=self._leases.owner, attempt=attempt, address=server.address)
 
     async def _permit(self, call: Running, gate: Gate, mishap: Mishap | None) -> Permit | Failure:
-        """Leave to send the call; or how it ended, where its last send failed by its own trouble once too often."""
+        """A permit for the call; or its failure, if its last send used up its tries."""
         if mishap is None:
             return await self._queue(call, gate, first=False)
         if isinstance(mishap.trouble, Busy):
@@ -106,7 +107,7 @@ class Sender:
         return await self._queue(call, gate, first=False)
 
     async def _await_probe(self, call: Running, gate: Gate, mishap: Mishap) -> None:
-        """Until a probe shows whether the server works; one that is not refused soon says nothing, for minutes."""
+        """Wait until a probe shows whether the server works; a probe that is accepted may take minutes."""
         probe = gate.doubt(mishap.server, call.request)
         if probe is not None:
             with self._holds.hold(what(call), "away", PATIENCE_S + MARGIN_S):
@@ -114,15 +115,15 @@ class Sender:
                 await call.wait(probe, timeout=PATIENCE_S)
 
     def _count(self, call: Running, mishap: Mishap) -> Failure | None:
-        """The call's own trouble: a few more tries, or how it ended."""
-        if isinstance(mishap.trouble, ModelAway):  # nothing was asked, or the operator or time will mend it
+        """Count a failure that the call itself caused. Returns its final failure once its tries are used up."""
+        if isinstance(mishap.trouble, ModelAway):  # nothing was sent, or the operator or a retry later fixes it
             return None
         call.failures += 1
         most = REFUSALS if isinstance(mishap.trouble, Reject) else 1 + self._pace.retries
         return Failure(f"gave up after {call.failures} tries: {mishap.trouble}") if call.failures >= most else None
 
     async def _back_off(self, call: Running) -> None:
-        """Before the next send, and long enough for another call to show whether the server works."""
+        """Back off before the next send, long enough for another call to show whether the server works."""
         call.mishaps += 1
         wait = backoff(call.mishaps, self._pace.retry_first_s, self._pace.retry_most_s)
         with self._holds.hold(what(call), "away", wait + MARGIN_S):
@@ -143,8 +144,8 @@ class Sender:
         return ticket.result()
 
     async def _is_surely_ours(self, call: Running, gate: Gate, permit: Permit) -> bool:
-        """Whether the ledger said so a moment ago. While a call waited, an earlier owner that had lost its lease may
-        have brought the reply after all: that ends ours, and the next renewal would be late to tell."""
+        """Whether the ledger has just confirmed the lease. While the call waited, an earlier owner whose lease had
+        expired may have written the reply, which ends our lease; the next renewal would notice too late."""
         if self._leases.left(call.call_id) > self._pace.lease_s - FRESH_S:
             return True
         try:
@@ -163,7 +164,7 @@ class Sender:
         alias = call.request.alias
         try:
             reply = await self._request(call, permit.server)
-        except TooLarge as error:  # a reply all the same: the server works
+        except TooLarge as error:  # the server replied, so it works
             self._stats.sent[alias, "rejected"] += 1
             gate.worked(permit, call.request)
             return Failure(str(error), error.usage)

@@ -1,8 +1,8 @@
-"""One model server as this process sees it: its limit, its circuit, and what its recent calls did.
+"""The state of one model server in this process: limit, circuit breaker, and results of recent calls.
 
-One rule decides whose trouble a failed call is: what the other calls of the same server did since. If they failed as
-well, or there were none, the server is in doubt: the circuit opens, and a one-token probe is the other call. While no
-probe works, the server is away and its calls are held. Once another call has worked, the trouble is the call's own.
+The cause of a failed call follows from the other calls of the same server since. If they failed as well, or there were
+none, the server is in doubt: the circuit opens, and a one-token probe decides. While probes fail, the server is away
+and its calls are held. Once another call or the probe has succeeded, the cause is the call itself.
 """
 
 import random
@@ -20,31 +20,31 @@ from services.llm.troubles import Busy, Reason, Refuses, TimedOut, reason_of
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MOST_S = 5.0
-"""A server that is away is probed within 5 s (rule 10), unless it asked to be left alone for longer."""
+"""Seconds between probes of a server that is away (rule 10), unless its Retry-After is longer."""
 
 IN_A_ROW = 3
-"""So many failed calls in a row, of whatever kind, put the server in doubt before the first of them is tried again. A
-wrong doubt costs one probe's time."""
+"""Consecutive failed calls of any kind that put the server in doubt before the first of them is retried. A false alarm
+costs the time of one probe."""
 
 Verdict = Literal["call", "server", "unknown"]
-"""Whose trouble a failure was. unknown: no other call has ended since."""
+"""The cause of a failure. unknown: no other call has ended since."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Circuit:
-    """An open circuit: no calls but probes."""
+    """An open circuit: only probes are sent."""
 
     since: float
     why: str
     reason: Reason
     request: Request
-    """The call that failed: the probe is made like it."""
+    """The call that failed; the probe has its form."""
     until: float
     """No probe before this time."""
     probes: int = 0
-    """Probes that failed. Without any, the server is only in doubt, and nothing is logged."""
+    """Failed probes. With 0, the server is only in doubt, and nothing is logged."""
 
 
 @dataclass(eq=False)
@@ -59,23 +59,23 @@ class Server:
     circuit: Circuit | None = None
     in_flight: int = 0
     paused_until: float = 0.0
-    """A busy server is left alone until then."""
+    """The time until which a busy server gets no calls."""
     is_leaving: bool = False
-    """Its address is no longer in the pool: it gets no calls any more."""
+    """Whether its address has left the pool, so that it gets no new calls."""
     is_probed: bool = False
     _failed_in_a_row: int = 0
     _pauses: int = 0
-    """Since a call last worked."""
+    """Failed calls since the last success."""
     _back_at: float = float("-inf")
-    """When it last came back: what failed before failed while the probes did."""
+    """When it last came back; earlier failures belong to the outage."""
     _worked_at: dict[str, float] = field(default_factory=dict)
-    """By stage: when a call of it last came back well."""
+    """By stage: when a call last succeeded."""
 
     def __post_init__(self) -> None:
         self.limit = Limit.starting(self.endpoint.max_calls)
 
     def has_room(self, now: float) -> bool:
-        """Whether it may be sent a call."""
+        """Whether it accepts a call now."""
         return self.in_flight < self.limit.current and self.circuit is None and now >= self.paused_until
 
     def is_to_be_probed(self, now: float) -> bool:
@@ -83,18 +83,18 @@ class Server:
         return self.circuit is not None and not self.is_probed and not self.is_leaving and now >= self.circuit.until
 
     def opens_at(self) -> float:
-        """When it may have room, or a probe is due, as far as that depends on time."""
+        """The time at which it may have room or a probe is due."""
         return self.paused_until if self.circuit is None else self.circuit.until
 
     def verdict(self, stage: str, failed_at: float) -> Verdict:
-        """Whose trouble a call's failure at that time was. By stage, as a request's shape goes by stage: a server may
-        refuse every schema, and no plain text."""
+        """The cause of a call's failure at that time. By stage, since requests of a stage have the same form: a server
+        may refuse every schema but accept plain text."""
         if failed_at < self._back_at:
             return "server"
         return "call" if self._worked_at.get(stage, float("-inf")) > failed_at else "unknown"
 
     def worked(self, now: float, stage: str, *, sent_at: float) -> None:
-        """A call came back well; in_flight counts it still."""
+        """A call succeeded; in_flight still includes it."""
         self._failed_in_a_row = self._pauses = 0
         self._worked_at[stage] = now
         self.limit = self.limit.worked(now, in_flight=self.in_flight)
@@ -102,7 +102,7 @@ class Server:
             self.close(now)
 
     def failed(self, now: float, request: Request, trouble: Trouble, *, sent_at: float) -> None:
-        """A call failed; in_flight counts it still."""
+        """A call failed; in_flight still includes it."""
         self._failed_in_a_row += 1
         match trouble:
             case Busy():
@@ -115,14 +115,14 @@ class Server:
             self.open(now, request, trouble)
 
     def open(self, now: float, request: Request, trouble: Trouble) -> None:
-        """Put the server in doubt: no calls until a probe works. At once where nothing is certain yet."""
+        """Put the server in doubt: no calls until a probe succeeds."""
         if self.circuit is None:
             asked = trouble.retry_after if isinstance(trouble, ModelAway) else None
             wait = max(self._backoff(1), asked or 0.0) if isinstance(trouble, ModelAway) else 0.0
             self.circuit = Circuit(now, str(trouble), reason_of(trouble), request, now + wait)
 
     def probe_failed(self, now: float, request: Request, trouble: Trouble) -> None:
-        """All calls fail, the probe as well: the server is away, or wrongly set up."""
+        """The probe failed like the calls: the server is away, or misconfigured."""
         self.open(now, request, trouble)
         assert self.circuit is not None
         probes = self.circuit.probes + 1
@@ -134,12 +134,12 @@ class Server:
         self.circuit = replace(self.circuit, why=why, reason=reason, until=until, probes=probes)
 
     def probe_worked(self, now: float, stage: str) -> None:
-        """The server is there: what failed before was the calls' own trouble."""
+        """The server works: earlier failures were caused by the calls themselves."""
         self._worked_at[stage] = now
         self.close(now)
 
     def close(self, now: float) -> None:
-        """Calls may go again."""
+        """Close the circuit."""
         circuit, self.circuit = self.circuit, None
         self._failed_in_a_row = 0
         if circuit is not None and circuit.probes:
@@ -149,12 +149,12 @@ class Server:
 
     @property
     def name(self) -> str:
-        """For logs: its address, without what else an URL may hold."""
+        """The address for logs, without other parts of the URL."""
         return self.address or self.endpoint.base_url.rpartition("@")[2].partition("?")[0]
 
     def _busy(self, now: float, sent_at: float, trouble: Busy) -> None:
-        """Usually the lowered limit is enough: the next call waits until one has ended. A pause where it isn't, or
-        where the server refuses call after call and says for how long."""
+        """Usually the lowered limit is enough: the next call waits until one has ended. Pause if it is not, or if the
+        server refuses call after call with a Retry-After."""
         self.limit = self.limit.refuse(now, in_flight=self.in_flight)
         if self.limit.current >= self.in_flight and sent_at >= self.paused_until:
             self._pauses += 1
@@ -163,8 +163,8 @@ class Server:
             self.paused_until = max(self.paused_until, now + trouble.retry_after)
 
     def _is_in_doubt(self, trouble: Trouble) -> bool:
-        """At once without any connection; of a full server only once no call is in it any more, for these are its
-        work; else after a few failures without any success between."""
+        """Without a connection: at once. For a full server: only when it has no calls in flight. Otherwise: after a few
+        consecutive failures."""
         match trouble:
             case Busy():
                 return self.in_flight == 1

@@ -14,12 +14,12 @@ from services.llm.gate import LONG_REPLY, Down, Gate, Probe
 from services.llm.pool import LookUp, Pool
 
 _Place = tuple[str, str | None, SecretStr | None]
-"""Base URL, kind of pool and key: what makes an endpoint one server, or one pool. A hosted API's limit is the key's."""
+"""Base URL, kind of pool and key identify a server or pool. A hosted API's limit belongs to the key."""
 
 
 class Servers:
-    """The gates, made when they are first asked for. Aliases of one served model at one endpoint share a gate; a
-    recipe that names another model meets another gate, with nothing held against it."""
+    """The gates, created on first use. Aliases of the same served model at the same endpoint share a gate; another
+    model has another gate with a fresh state."""
 
     def __init__(
         self, endpoints: Mapping[str, Endpoint], *, probe: Probe, jitter: random.Random, look_up: LookUp
@@ -34,7 +34,7 @@ class Servers:
         self._following: list[asyncio.Task[None]] = []
 
     def gate(self, request: Request) -> Gate:
-        """The gate before the request's model. An alias that no endpoint is set for has one without any server."""
+        """The gate of the request's model. An alias without an endpoint has a gate without servers."""
         alias, served = request.alias, request.model.served
         gate = self._by_alias.get((alias, served))
         if gate is None:
@@ -42,14 +42,14 @@ class Servers:
         return gate
 
     def open(self) -> None:
-        """Begin to follow the pools."""
+        """Start the look-ups of pools."""
         self._following = [
             asyncio.create_task(pool.follow(lambda found, place=place: self._changed(place, found)))  # type: ignore[misc]
             for place, pool in self._pools.items()
         ]
 
     async def close(self) -> None:
-        """End the look-ups and the probes."""
+        """Stop the look-ups and probes."""
         for task in self._following:
             task.cancel()
         await asyncio.gather(*self._following, return_exceptions=True)
@@ -57,12 +57,12 @@ class Servers:
             await gate.close()
 
     def status(self) -> dict[str, Down]:
-        """The aliases that take no calls now."""
+        """The aliases that accept no calls now."""
         downs = ((alias, gate.down()) for (alias, _), gate in self._by_alias.items())
         return {alias: down for alias, down in downs if down is not None}
 
     def limits(self) -> dict[str, int]:
-        """How many calls may be in flight now, by alias."""
+        """The current concurrency limit by alias."""
         limits = {alias: endpoint.max_calls for alias, endpoint in self._endpoints.items()}
         limits.update({alias: gate.limit for (alias, _), gate in self._by_alias.items()})
         return limits
@@ -92,7 +92,7 @@ class Servers:
 
 
 def _shared(endpoints: Iterable[Endpoint]) -> dict[_Place, Endpoint]:
-    """One endpoint for each place: of aliases that differ, the most calls and the longest time."""
+    """One endpoint per server or pool; where aliases differ, with the most calls and the longest time-out."""
     shared: dict[_Place, Endpoint] = {}
     for one in endpoints:
         other = shared.get(_place(one), one)

@@ -19,7 +19,7 @@ class Sending:
         self._span = span
 
     def replied(self, reply: Reply) -> None:
-        """Add what the reply says of itself."""
+        """Add the attributes of the reply."""
         self._span.set_attributes(
             {
                 "gen_ai.response.finish_reasons": [reply.finish_reason],
@@ -49,7 +49,7 @@ def sending(request: Request, endpoint: Endpoint | None) -> Iterator[Sending]:
 
 
 def remembered(request: Request) -> None:
-    """The ledger held the call: nothing was sent for it."""
+    """Add an event: the ledger had the call, and nothing was sent."""
     about: dict[str, AttributeValue] = {"reasonmed.call_id": request.call_id, "reasonmed.stage": request.stage}
     trace.get_current_span().add_event("call remembered", about)
 
@@ -71,12 +71,12 @@ def _about(request: Request) -> dict[str, AttributeValue]:
 
 
 def _server(endpoint: Endpoint | None) -> dict[str, AttributeValue]:
-    """Host and port alone: whatever else stands in an address, such as a password, stays out."""
+    """Host and port only, since other parts of an address may contain a password."""
     if endpoint is None:
         return {}
     try:
         url = urlsplit(endpoint.base_url)
         port = url.port or (443 if url.scheme == "https" else 80)
-    except ValueError:  # no address: the client says so
+    except ValueError:  # invalid address: the client reports it
         return {}
     return {"server.address": url.hostname or "", "server.port": port}

@@ -1,4 +1,4 @@
-"""What the dispatcher has done, as plain numbers that metrics read."""
+"""Counters of the dispatcher, exported as metrics."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -14,32 +14,32 @@ Sent = Literal["replied", "away", "retry", "rejected", "cancelled"]
 
 @dataclass
 class Stats:
-    """Counts since the process began, by alias where not said otherwise."""
+    """Counts since the start of the process, by alias unless noted."""
 
     started: Counter[str] = field(default_factory=Counter)
     """HTTP requests sent."""
     sent: Counter[tuple[str, Sent]] = field(default_factory=Counter)
-    """HTTP requests ended, by alias and how."""
+    """HTTP requests ended, by alias and result."""
     calls: Counter[tuple[str, Literal["reply", "failure"]]] = field(default_factory=Counter)
-    """Calls that this process made and wrote into the ledger."""
+    """Calls that this process made and wrote to the ledger."""
     tokens: Counter[tuple[str, Literal["prompt", "completion", "cached"]]] = field(default_factory=Counter)
     """Tokens of those calls."""
     under_way: Counter[str] = field(default_factory=Counter)
     """HTTP requests now in flight."""
     probes: Counter[str] = field(default_factory=Counter)
-    """One-token requests sent to find out whether a server works."""
+    """One-token probes sent."""
     without_usage: Counter[str] = field(default_factory=Counter)
-    """Replies that didn't say what they cost: spending misses them."""
+    """Replies without usage, which are missing in spending."""
     prompts_cut: Counter[str] = field(default_factory=Counter)
     """Replies whose usage counts far fewer tokens than the prompt has."""
     remembered: int = 0
-    """Calls that the ledger held when they were asked for, or that another process finished meanwhile."""
+    """Calls that were in the ledger when requested, or that another process finished in the meantime."""
     joined: int = 0
-    """Calls asked for while they ran in this process."""
+    """Calls requested while in flight in this process."""
     leases_lost: int = 0
-    """Leases that ran out or were given away under a call."""
+    """Leases that expired or moved to another owner during a call."""
     replies_lost: int = 0
-    """Outcomes that could not be written into the ledger until the drain's deadline: their calls are paid again."""
+    """Outcomes that could not be written to the ledger before the drain deadline; their calls are paid again."""
 
     def ended(self, request: Request, outcome: Outcome) -> None:
         """A call of this process ended, with this outcome."""

@@ -1,6 +1,6 @@
-"""A reasoning model's thinking, told from its answer by the marks that models and chat templates leave in a text.
+"""Separates a reasoning model's thinking from its answer by the marks that models and chat templates leave in a text.
 
-Linear in the text. Marks in the middle of a line are the text's own words, not marks.
+Linear in the text. Marks in the middle of a line count as text.
 """
 
 import re
@@ -21,7 +21,7 @@ _SECTION = re.compile(
 _CHANNEL = re.compile(r"<\|channel\|>([a-z]{1,20})[^<]{0,100}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>")
 _CHANNEL_END = re.compile(r"<\|(?:end|return|call|start|channel)\|>")
 _BARE = ("analysis", "assistantfinal")
-"""What is left of the channels' marks where a server drops special tokens."""
+"""The remains of channel marks after a server has dropped special tokens."""
 _END_OF_TURN = re.compile(
     r"<\|(?:im_end|endoftext|eot_id|eom_id|end_of_text|end_of_turn|end|return|END_OF_TURN_TOKEN)\|>"
     r"|<｜end▁of▁sentence｜>|</s>|<end_of_turn>|<eos>"

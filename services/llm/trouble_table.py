@@ -1,5 +1,5 @@
-"""One table of what model servers answer other than a reply: by status and by error code. Read by error_responses.py;
-docs/model-servers.md shows it.
+"""The table of error responses of model servers, by status and error code. Used by error_responses.py; documented in
+docs/model-server-errors.md.
 
 The first row that matches counts; rows with codes or words come before those of the bare status.
 """
@@ -10,16 +10,16 @@ from typing import Literal
 from services.llm.troubles import Reason
 
 Kind = Literal["busy", "operator", "time-out", "failed", "refused"]
-"""busy: lowers the server's limit; held, and in a pool the next server is tried.
-operator: the key, the account, the model name or the address is wrong: held, and reported.
-time-out, failed: the server or the way to it. If other calls succeed, a few more tries, then final; else held.
-refused: this request. If other calls succeed, a final failure; else a wrong configuration: held, and reported."""
+"""busy: the server is full. Lowers its limit; the call is held, and a pool tries the next server.
+operator: the key, account, model name or address is wrong. The call is held and the error reported.
+time-out, failed: the server or the network. A final failure after a few tries if other calls succeed; otherwise held.
+refused: this request. A final failure if other calls succeed; otherwise a wrong configuration: held and reported."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What an answer means. `codes`, if any: one of them must be the error's code or type. `words`, if any: one of them
-    must occur in the error's message (in lower case)."""
+    """A row of the table. `codes`, if any: one must equal the error's code or type. `words`, if any: one must occur in
+    the error's message (in lower case)."""
 
     statuses: frozenset[int]
     kind: Kind
@@ -90,11 +90,11 @@ TABLE: tuple[Row, ...] = (
     _row("200", "failed", "an error in place of a reply"),
     _row("400-499", "refused", "the server refuses this request"),
 )
-"""Every status has a row: the last ones take whole ranges."""
+"""Every status has a row: the last rows cover whole ranges."""
 
 
 def row_of(status: int, codes: tuple[str, ...], message: str) -> Row:
-    """The row for an answer: its status, its error's code and type, its message in lower case."""
+    """The row for a response: status, the error's code and type, and its message in lower case."""
     for row in TABLE:
         if status not in row.statuses:
             continue

@@ -1,9 +1,9 @@
-"""What can go wrong at a model server, finer than services.core.errors: what limits, circuits and retries tell apart.
+"""Errors of model servers, finer than services.core.errors, as limits, circuits and retries distinguish them.
 
 ModelAway ── Busy      too many calls: the server is there
-          ── Refuses   the operator's to put right: key, account, model name, address
-Retry     ── TimedOut  the call's time is up
-Reject    ── TooLarge  more bytes than any reply may have
+          ── Refuses   the operator must fix it: key, account, model name, address
+Retry     ── TimedOut  the time limit of the call has passed
+Reject    ── TooLarge  the reply exceeds the size limit
 
 A `Retry` or a `Reject` is a failure of this call only if other calls of the same server succeed meanwhile; where all
 fail, the server is away or its configuration is wrong, and the call is held (services.llm.server).
@@ -15,7 +15,7 @@ from services.contracts.case import Usage
 from services.core.errors import ModelAway, Reject, Retry, Trouble
 
 Reason = Literal["unreachable", "busy", "failing", "time-out", "refused", "key", "account", "model", "address"]
-"""Why a server takes no calls, for metrics and status.
+"""Why a server accepts no calls, for metrics and status.
 
 unreachable: no connection. busy: refuses every call as one too many. failing: errors for every call. time-out: no
 reply in time to any call. refused: rejects every request, so the recipe or the deployment asks for something that the
@@ -40,7 +40,7 @@ class TimedOut(Retry):
 
 
 class TooLarge(Reject):
-    """The reply exceeds its bound: what it cost is known only where it could be read."""
+    """The reply exceeds its size limit. Its usage is known only if it could be parsed."""
 
     def __init__(self, error: str, usage: Usage | None = None) -> None:
         super().__init__(error)
@@ -48,7 +48,7 @@ class TooLarge(Reject):
 
 
 def reason_of(trouble: Trouble) -> Reason:
-    """The reason that a server which answers every call in this way is said to be down for."""
+    """The reason for which a server that answers every call like this is down."""
     match trouble:
         case Refuses():
             return trouble.reason

@@ -1,4 +1,4 @@
-"""What a reply says that it cost, made comparable."""
+"""Normalises the usage that a reply reports."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,14 +9,14 @@ from services.core.ledger.calls import Reply, Request
 _INT64_MAX = 2**63 - 1
 
 CUT_CHARS_A_TOKEN = 10
-"""More characters of prompt for each counted token than any tokenizer takes (English has 4 to 5): the server has cut
-the prompt. Ollama does so in silence."""
+"""Characters of the prompt per counted token, more than with any tokenizer (English has 4 to 5): beyond it the server
+has cut the prompt, which Ollama does silently."""
 _CUT_FROM_CHARS = 2_000
-"""Shorter prompts fit every context."""
+"""Characters of a prompt below which it fits every context."""
 
 
 def read(value: Any) -> Usage:
-    """Usage as a reply's JSON has it. What makes no sense counts as zero: nobody pays twice for a miscounted reply.
+    """The usage in a reply's JSON. Invalid numbers count as 0, rather than failing a paid reply.
 
     Some servers leave reasoning tokens out of completion_tokens; the total has them."""
     if not isinstance(value, dict):
@@ -30,12 +30,12 @@ def read(value: Any) -> Usage:
 
 
 def is_missing(reply: Reply) -> bool:
-    """Whether the server didn't say what the reply cost."""
+    """Whether the reply has no usage."""
     return reply.usage.prompt == 0 and reply.usage.completion == 0
 
 
 def is_prompt_cut(request: Request, reply: Reply) -> bool:
-    """Whether the server seems to have read only a part of the prompt."""
+    """Whether the server has probably truncated the prompt."""
     chars, tokens = len(request.prompt), reply.usage.prompt
     return tokens > 0 and chars >= _CUT_FROM_CHARS and chars > CUT_CHARS_A_TOKEN * tokens
 

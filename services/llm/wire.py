@@ -17,7 +17,7 @@ ALLOWANCE_BYTES = 262_144
 """On top of that for the reply's JSON: its envelope, escapes, and thinking, which never enters a message."""
 
 REFUSED = "the model refused: "
-"""How the problem of a refusal begins."""
+"""The prefix of a refusal's `problem`."""
 
 _PROBLEM = 500
 """Characters of a refusal that are kept."""
@@ -45,11 +45,11 @@ def body(request: Request) -> bytes:
 
 
 def headers(request: Request, *, owner: str) -> dict[str, str]:
-    """The request's headers: its call id, who asks, and for what."""
+    """The request's headers: call id, owner, stage and case."""
     return {
         "Content-Type": "application/json",
         "Accept": "application/json",
-        "Accept-Encoding": "identity",  # the bound on bytes is one on what is read
+        "Accept-Encoding": "identity",  # the size limit counts the bytes that are read
         "X-Request-Id": request.call_id,
         "X-Owner": owner,
         "X-Stage": request.stage,
@@ -58,12 +58,12 @@ def headers(request: Request, *, owner: str) -> dict[str, str]:
 
 
 def text_bound(request: Request) -> int:
-    """Bytes that the reply's text may have."""
+    """The most bytes of the reply's text."""
     return sizes.reply_bytes(request.sampling.max_tokens)
 
 
 def body_bound(request: Request) -> int:
-    """Bytes that are read of a reply."""
+    """The most bytes of a reply's body."""
     return text_bound(request) + ALLOWANCE_BYTES
 
 
@@ -71,7 +71,7 @@ def reply(request: Request, data: bytes) -> Reply:
     """Read the body of a 200.
 
     Raises Retry where it is broken (no JSON, no choices, wrong types), TooLarge where its text exceeds the bound. A
-    reply that is no whole text says why in `problem`: it was interrupted, repeats itself, or is a refusal.
+    reply without a complete text has the reason in `problem`: it was interrupted, repeats itself, or is a refusal.
     """
     chat = chat_json.parse(data)
     said = content.read(_first_choice(chat), structured=request.schema is not None, marks=request.model.thinking)
@@ -93,12 +93,12 @@ def reply(request: Request, data: bytes) -> Reply:
 
 
 def too_large(request: Request) -> TooLarge:
-    """The trouble of a body beyond its bound, whose cost can't be read."""
+    """The error for a body beyond its limit, whose usage is unknown."""
     return TooLarge(f"reply too large: more than {body_bound(request)} bytes")
 
 
 def _response_format(schema: Mapping[str, Any], how: Literal["json_schema", "json_object", "none"]) -> dict[str, Any]:
-    """The field that asks for JSON; empty where the model takes none and the prompt alone asks for it."""
+    """The field that requests JSON; empty if the model does not support it and only the prompt does."""
     match how:
         case "none":
             return {}

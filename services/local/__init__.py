@@ -1,1 +1,1 @@
-"""One machine: Kafka, a small model server, Valkey and the service processes, each a child that dies with us."""
+"""The stream on one machine: Kafka, a model server, Valkey and the services, all as child processes."""

@@ -1,4 +1,4 @@
-"""The demonstration: our questions through every service, on a small real model and on a scripted server."""
+"""The demo: sample questions through every service, on a small real model and on a scripted server."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from services.local.servers import model_server as serving
 from services.local.stack import Plan, Say, running
 
 SAMPLES = Path(__file__).with_name("samples") / "questions.jsonl"
-"""Our own thirty questions."""
+"""The thirty sample questions."""
 
 REAL_QUESTIONS = 3
 REAL_DEADLINE_S = 300.0
-"""Seconds from the submission. Measured on two cores that other work shared: 98 to 175."""
+"""Seconds from the submission. Measured on two shared cores: 98 to 175."""
 SCRIPTED_DEADLINE_S = 120.0
-"""Seconds from the submission. Measured on two cores that other work shared: 6 to 7."""
+"""Seconds from the submission. Measured on two shared cores: 6 to 7."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A run in a folder of its own, with a Kafka and a ledger of its own."""
+    """A run with its own folder, Kafka and ledger."""
 
     title: str
     folder: Path
@@ -34,25 +34,25 @@ class Part:
     deadline_s: float
     """Seconds from the submission."""
     workers: int = 1
-    """Processes of each stage that asks models."""
+    """Processes of each stage that calls models."""
 
 
 def real(folder: Path, recipe: Recipe, model: serving.Choice) -> Part:
-    """The shortest questions: every token is computed on this machine's processor."""
+    """The shortest questions: this machine's CPU computes every token."""
     shortest = sorted(_samples(), key=lambda question: len(question.value))[:REAL_QUESTIONS]
     served = ", ".join(sorted({one.served for one in recipe.models.values()}))
     return Part(f"real model ({served})", folder / "real", recipe, model, shortest, REAL_DEADLINE_S)
 
 
 def scripted(folder: Path, recipe: Recipe) -> Part:
-    """All of them, by a script that takes every route; no model is asked."""
+    """All questions on a scripted server that takes every route, without a model."""
     title = "SCRIPTED answers, no model"
     named = serving.scripted_recipe(recipe)
     return Part(title, folder / "scripted", named, serving.Scripted(), _samples(), SCRIPTED_DEADLINE_S)
 
 
 async def perform(part: Part, env: Mapping[str, str], *, show: Show, say: Say) -> Result:
-    """One part, from an empty folder to its summary.json. Raises what `running` and `run` raise."""
+    """Run one part, from an empty folder to its summary.json. Raises the errors of `running` and `run`."""
     folder = emptied(part.folder)
     plan = Plan(folder=folder, recipe=part.recipe, model=part.model, workers=part.workers, env=env)
     async with running(plan, say=say) as stack:
@@ -60,7 +60,7 @@ async def perform(part: Part, env: Mapping[str, str], *, show: Show, say: Say) -
 
 
 def served_as(recipe: Recipe, model: str) -> Recipe:
-    """The same recipe on another model, whatever its alias: one server serves them all."""
+    """The same recipe with this model for every alias: one server serves them all."""
     return recipe.with_(models={alias: one.with_(served=model) for alias, one in recipe.models.items()})
 
 

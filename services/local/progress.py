@@ -1,4 +1,4 @@
-"""How far the questions of a run are, counted from the topics: distinct ids, never metrics."""
+"""The progress of a run's questions: distinct ids counted from the topics, not from metrics."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
@@ -13,23 +13,23 @@ from services.core.messages import ConsumedRecord
 End = Literal["accepted", "rejected", "dead", "refused"]
 
 FOLLOWED = tuple(name for name, topic in topics().items() if not topic.compacted)
-"""Every topic that says something of a case, in the order of its way."""
+"""All topics of cases, in the order of the stream."""
 
 
 @dataclass
 class Progress:
-    """What the topics have said so far; holds ids, no bodies."""
+    """Counts of the topics' messages so far; holds ids, no bodies."""
 
     cases: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """Case ids by topic."""
     ends: dict[str, End] = field(default_factory=dict)
-    """How each case ended, by case id; under several recipes or in several lives, how it did last."""
+    """How each case ended, by case id; the latest end, if it has several recipes or lives."""
     records: set[str] = field(default_factory=set)
     dead_letters: int = 0
     _indexes: defaultdict[tuple[str, int], set[int]] = field(default_factory=lambda: defaultdict(set))
 
     def take(self, message: ConsumedRecord) -> None:
-        """Count one message. What can't be read counts for its key alone."""
+        """Count one message. An unreadable message counts by its key only."""
         case_id = (message.key or b"").decode(errors="replace")
         self.cases[message.topic].add(case_id)
         try:
@@ -48,7 +48,7 @@ class Progress:
         return Counter(self.ends.values())
 
     def open(self, case_ids: Collection[str]) -> Mapping[str, str]:
-        """Of these cases, those without an end, each with the last topic on its way that it was seen in."""
+        """The cases among these that have not ended, each with the last topic that it reached."""
         return {case_id: self._last_seen(case_id) for case_id in case_ids if case_id not in self.ends}
 
     def _last_seen(self, case_id: str) -> str:
@@ -72,7 +72,7 @@ class Progress:
         return "accepted" if len(indexes) == record["of"] else None
 
     def _dead(self, message: ConsumedRecord) -> End | None:
-        """A case's dead letter is its end; a record's (the exporter's) is not."""
+        """The dead letter of a case is its end; that of a record (by the exporter) is not."""
         self.dead_letters += 1
         letter = decode(DeadLetter, message.headers[DEAD_LETTER_HEADER])
         return None if topics()[letter.topic].message == "record" else "dead"

@@ -1,4 +1,4 @@
-"""A replay: real questions through the whole stream, answered from what real models once wrote on them."""
+"""A replay: real questions through the whole stream, answered from recordings of real models."""
 
 import gzip
 import random
@@ -11,28 +11,28 @@ from services.importers.rows import Rejected, submissions
 QUESTIONS = "questions.jsonl.gz"
 
 SECONDS_A_QUESTION = 2.0
-"""For the deadline. Measured on two cores that other work shared: 0.11, of 1,000 questions with calls of 0.2 s."""
+"""Seconds per question in the deadline. Measured on two shared cores: 0.11, with 1,000 questions and calls of 0.2 s."""
 START_S = 120.0
-"""Of the deadline, whatever the number of questions."""
+"""The constant part of the deadline, in seconds."""
 
 
 class NoData(ValueError):
-    """The folder doesn't hold what a replay needs. Says what is missing."""
+    """The folder lacks data for a replay. The text says what is missing."""
 
 
 def sample(data: Path, count: int, seed: int) -> list[OutgoingRecord]:
-    """`count` different questions of the folder, drawn by the seed; their bytes as the command line submits them.
+    """`count` distinct questions of the folder, drawn by the seed, as messages that `submit` would send.
 
-    Raises NoData where the folder has no questions, or fewer.
+    Raises NoData if the folder has fewer questions, or none.
     """
     distinct = {message.key: message for message in _questions(data / QUESTIONS)}
     if len(distinct) < count:
-        raise NoData(f"{data} holds {len(distinct)} different questions, {count} were asked for: ask for fewer")
+        raise NoData(f"{data} has {len(distinct)} distinct questions, fewer than {count}: lower --questions")
     return random.Random(seed).sample([distinct[key] for key in sorted(distinct)], count)
 
 
 def deadline_s(count: int) -> float:
-    """Seconds after which a replay of so many questions is given up."""
+    """The deadline in seconds for a replay of `count` questions."""
     return START_S + SECONDS_A_QUESTION * count
 
 

@@ -1,4 +1,4 @@
-"""A bounded run through a stack: questions in, all ends awaited, the dataset complete, the account written."""
+"""A bounded run: submits questions, waits until all have ended, completes the dataset, and audits the run."""
 
 import asyncio
 from collections import Counter
@@ -14,15 +14,15 @@ from services.core.messages import OutgoingRecord
 from services.importers.submit import submit
 from services.local.audit.calls import Calls, counter
 from services.local.audit.calls import Counter as CallCounter
-from services.local.audit.evidence import account_of
+from services.local.audit.evidence import audit_run
 from services.local.processes.process import Process
 from services.local.progress import FOLLOWED, End, Progress
 from services.local.stack import Stack
 from services.runtime.kafka.reader import follow_topic
 from services.runtime.kafka.sink import KafkaSink
 
-LOOK_S = 0.5
-"""Seconds between two looks: at the calls, and for the view."""
+UPDATE_S = 0.5
+"""Seconds between updates of the call counts and the view."""
 
 FAULTS = (
     "missing",
@@ -34,16 +34,16 @@ FAULTS = (
     "route_mismatches",
     "calls_against_ledger",
 )
-"""What an account must say 0 of; None where it can't be told."""
+"""Fields of the audit report that must be 0. They are None if they cannot be counted."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Where a run stands."""
+    """The progress of a run."""
 
     elapsed_s: float
     questions: int
-    """Handed in."""
+    """Submitted questions."""
     cases: Mapping[str, int]
     """Distinct cases by topic."""
     ends: Mapping[End, int]
@@ -53,16 +53,16 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to."""
+    """The result of a run."""
 
-    account: Mapping[str, Any]
+    audit: Mapping[str, Any]
     open: Mapping[str, str]
-    """Cases without an end at the deadline, each with the last topic that it was seen in."""
+    """Cases that have not ended at the deadline, each with the last topic that it reached."""
 
     @property
     def faults(self) -> dict[str, int]:
-        """What the account should say 0 of and doesn't."""
-        return {name: self.account[name] for name in FAULTS if self.account[name]}
+        """The fields of the audit report that should be 0 and are not."""
+        return {name: self.audit[name] for name in FAULTS if self.audit[name]}
 
 
 Show = Callable[[Snapshot], None]
@@ -77,7 +77,7 @@ async def run(
     say: Callable[[str], None] = lambda step: None,
 ) -> Result:
     """Submit distinct questions, wait until each has ended (counted from the topics) or `deadline_s` seconds have
-    passed, stop the services, complete the dataset, and write the account to summary.json in the stack's folder.
+    passed, stop the services, complete the dataset, and write the audit report to summary.json in the stack's folder.
 
     Raises BrokerAway, ProcessError (Kafka or the model server ended; the dataset could not be completed).
     """
@@ -87,7 +87,7 @@ async def run(
     await stack.drain()
     say("completing the dataset, counting")
     await _export(stack)
-    summary = await account_of(
+    summary = await audit_run(
         stack.client,
         ledger=stack.ledger,
         log=stack.model.log,
@@ -99,10 +99,10 @@ async def run(
     return Result(summary, progress.open(case_ids))
 
 
-def write_summary(folder: Path, account: Mapping[str, Any]) -> Path:
-    """The account as FOLDER/summary.json."""
+def write_summary(folder: Path, report: Mapping[str, Any]) -> Path:
+    """Write the audit report to FOLDER/summary.json; returns the path."""
     path = folder / "summary.json"
-    path.write_bytes(orjson.dumps(account, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    path.write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     return path
 
 
@@ -114,7 +114,7 @@ async def _until_ended(
     deadline_s: float,
     show: Show,
 ) -> float:
-    """Seconds from the submission to the last end."""
+    """Returns the seconds from the submission to the last end."""
     clock = asyncio.get_running_loop().time
     following = asyncio.create_task(_follow(stack, progress, case_ids))
     began = clock()
@@ -122,9 +122,9 @@ async def _until_ended(
         async with KafkaSink(stack.client) as sink, counter(stack.model.log, stack.ledger) as calls:
             await submit(questions, sink)
             while not following.done() and clock() - began < deadline_s:
-                await asyncio.wait((following,), timeout=LOOK_S)
+                await asyncio.wait((following,), timeout=UPDATE_S)
                 stack.check()
-                show(await _look(progress, calls, clock() - began))
+                show(await _snapshot(progress, calls, clock() - began))
             if following.done():
                 following.result()
         return clock() - began
@@ -142,7 +142,7 @@ async def _follow(stack: Stack, progress: Progress, case_ids: set[str]) -> None:
                 return
 
 
-async def _look(progress: Progress, calls: CallCounter, elapsed_s: float) -> Snapshot:
+async def _snapshot(progress: Progress, calls: CallCounter, elapsed_s: float) -> Snapshot:
     cases = progress.counts()
     return Snapshot(
         elapsed_s=elapsed_s,
@@ -155,7 +155,7 @@ async def _look(progress: Progress, calls: CallCounter, elapsed_s: float) -> Sna
 
 
 async def _export(stack: Stack) -> None:
-    """What the exporter had not read when it was stopped."""
+    """Export the records that the exporter had not read when it stopped."""
     command = stack.command(("exporter", "--once"), "exporter-once")
     async with Process("exporter --once", command.argv, log=command.log, env=command.env, cwd=command.cwd) as exporter:
         await exporter.succeed()

@@ -1,10 +1,10 @@
-"""The whole system on one machine: Kafka, a model server, every service a process of its own.
+"""The whole system on one machine: Kafka, a model server, and a process for every service.
 
     async with running(Plan(folder=folder, recipe=recipe, model=Scripted())) as stack:
         ... stack.client, stack.gateway, stack.workers ...
 
-`up`, demo, replay and the tests all start it here. It stops in reverse: the services drain first, all at once; then the
-model server stops, then Kafka, so that calls in flight and messages still have a server.
+`up`, demo, replay and tests use it. It stops in reverse: all services drain concurrently, then the model server stops,
+then Kafka, so that calls and messages in flight can complete.
 """
 
 import shutil
@@ -42,49 +42,49 @@ STAGES: Mapping[str, Sequence[str]] = {
     "refiner-difficult": ("refiner", "--lane", "difficult"),
     "summarizer": ("summarizer",),
 }
-"""The stages that wait for models, by the name of their workers: the plan has their number."""
+"""The stages that call models, by worker name; `Plan.workers` is the number of processes of each."""
 SINGLE: Mapping[str, Sequence[str]] = {name: (name,) for name in ("router", "gateway", "exporter", "monitor")}
-"""Services with one process on a machine."""
+"""Services with one process each."""
 
 _PROJECT = Path(__file__).parents[2]
 _KILL_AFTER = 10.0
-"""Seconds beyond a service's own drain deadline until it is killed: to flush, commit, and leave its group."""
+"""Seconds after a service's drain deadline until it is killed: time to flush, commit and leave its group."""
 _BROKEN_DRAIN_S = 5.0
-"""Seconds to stop the services where Kafka or the model server has ended: there is nothing left to drain into."""
+"""Seconds to stop the services after Kafka or the model server has ended: they cannot drain then."""
 _FULL_BYTES = 64 * 2**20
 """Free bytes below which the disk is reported as full: Kafka stops when it can't write a segment."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What to start."""
+    """The configuration of a stack."""
 
     folder: Path
-    """Gets Kafka's data, ledger.sqlite, logs/, dataset/."""
+    """For Kafka's data, ledger.sqlite, logs/ and dataset/."""
     recipe: Recipe
-    """Published, and made the current one."""
+    """Published as the current recipe."""
     model: serving.Choice
-    """Serves the recipe's aliases."""
+    """The model server for the recipe's aliases."""
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
-    """Aliases that are served elsewhere."""
+    """Endpoints of aliases that another server serves."""
     kafka: KafkaClient | None = None
     """An existing cluster; None: a broker is started in the folder."""
     ledger: str | None = None
     """An existing ledger; None: SQLite in the folder."""
     workers: int = 1
-    """Processes of each stage that waits for models."""
+    """Processes of each stage that calls models."""
     partitions: int = 4
-    """Upper limit for a topic: each is a folder to create and load, and one machine has no workers for more."""
+    """The most partitions of a topic: each is a folder to create and load, and one machine has few workers."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """The base of the services' environment; their settings override it."""
+    """The base environment of the services; the stack's settings override it."""
     drain_s: float = 150.0
     """Seconds for calls in flight to end after SIGTERM."""
     admission: Mapping[str, str] = field(default_factory=dict)
-    """The router's REASONMED_ADMISSION__ settings by the rest of their names, over those of `env`."""
+    """The router's REASONMED_ADMISSION__ settings, without this prefix; they override `env`."""
     gateway_port: int | None = None
-    """None: any free one."""
+    """The gateway's port; None: any free one."""
     kafka_port: int | None = None
-    """Of the broker that is started; None: any free one."""
+    """The port of the broker that is started; None: any free one."""
 
 
 @dataclass(frozen=True)
@@ -98,27 +98,27 @@ class Stack:
     model: serving.Server
     workers: Supervisor
     ports: Mapping[str, int]
-    """Health and metrics, by worker."""
+    """The port of health and metrics, by worker."""
     kafka: KafkaCluster | None
 
     @property
     def dataset(self) -> Path:
-        """Where the exporter writes."""
+        """The exporter's dataset folder."""
         return self.plan.folder / "dataset"
 
     @property
     def gateway(self) -> str:
-        """Where questions are taken over HTTP."""
+        """The URL of the gateway."""
         return f"http://{LOOPBACK}:{self.ports['gateway']}"
 
     @property
     def servers(self) -> list[Process]:
-        """Kafka's brokers and the model server, where the stack started them."""
+        """The brokers and the model server that the stack started."""
         brokers = [] if self.kafka is None else list(self.kafka.processes)
         return brokers if self.model.process is None else [*brokers, self.model.process]
 
     def check(self) -> None:
-        """Raise ProcessError where Kafka or the model server has ended: services are restarted, servers are not."""
+        """Raise ProcessError if Kafka or the model server has ended: only services are restarted."""
         for server in self.servers:
             if server.running:
                 continue
@@ -130,14 +130,14 @@ class Stack:
             raise ProcessError(f"{server.name} has ended; the end of {server.log}:\n{server.log_tail()}")
 
     async def drain(self) -> None:
-        """SIGTERM to all services at once; return when all have ended. Kafka and the model server keep running."""
+        """Stop all services concurrently; return when all have ended. Kafka and the model server keep running."""
         await self.workers.stop_all()
 
     def used(self) -> dict[str, Used]:
-        """Usage of each service's processes so far; of Kafka and the model server too, where the stack started them."""
+        """Resource usage so far by service, including Kafka and the model server if the stack started them."""
         usages: defaultdict[str, list[Usage]] = defaultdict(list)
-        for name, account in self.workers.accounts().items():
-            usages[name.partition("-")[0]].append(account.usage)
+        for name, history in self.workers.histories().items():
+            usages[name.partition("-")[0]].append(history.usage)
         if self.kafka is not None:
             usages["kafka"] = list(self.kafka.usage.values())
         if self.model.process is not None:
@@ -145,7 +145,7 @@ class Stack:
         return {service: _used(those) for service, those in usages.items()}
 
     def command(self, arguments: Sequence[str], name: str, *, port: int = 0) -> Command:
-        """A service's command, with the settings of this stack."""
+        """The command of a service, with the settings of this stack."""
         service, *options = arguments
         env = environment(
             self.plan.env,
@@ -165,17 +165,18 @@ class Stack:
 
 
 Say = Callable[[str], None]
-"""Called with each step of starting and stopping."""
+"""Called with a description of each step of start and stop."""
 
 
 @asynccontextmanager
 async def running(
     plan: Plan, *, say: Say = lambda step: None, on_event: Callable[[Event], None] = lambda event: None
 ) -> AsyncIterator[Stack]:
-    """The system, ready, until the block ends. `on_event` is called for each worker that starts or ends.
+    """Run the stack until the block ends; yields it when all services are ready. `on_event` is called for each worker
+    that starts or ends.
 
-    Raises ProcessError (which process, and the end of its log), BrokerAway, JarError, WeightsError: no process is left
-    running then.
+    Raises ProcessError (with the process and the end of its log), BrokerAway, JarError, WeightsError. No process is
+    left running then.
     """
     plan = replace(plan, folder=plan.folder.absolute())
     plan.folder.mkdir(parents=True, exist_ok=True)
@@ -224,7 +225,7 @@ async def _stop(stack: Stack, say: Say) -> None:
     broken = [server.name for server in stack.servers if not server.running]
     if broken:
         say(f"{', '.join(broken)} has ended: stopping the services")
-    elif any(account.pid for account in stack.workers.accounts().values()):
+    elif any(history.pid for history in stack.workers.histories().values()):
         say("draining the services")
     await stack.workers.stop_all(_BROKEN_DRAIN_S if broken else None)
 

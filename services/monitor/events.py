@@ -1,7 +1,7 @@
-"""From a record's bytes to an event of its case. Pure.
+"""Parses a record into an event of its case. Pure.
 
-Only the fields that are read are validated: the topic's own service dead-letters what is invalid. So a case costs its
-parsing and a dozen look-ups here.
+Only the fields that are used are validated, since the topic's own service dead-letters malformed messages. So a case
+costs its parsing and a dozen look-ups.
 """
 
 from collections import Counter
@@ -22,15 +22,15 @@ WHY = 400
 """Characters of a reason that are kept."""
 
 FOLLOWED = tuple(name for name, topic in topics().items() if not topic.compacted and name != dead_topic(SERVICE))
-"""Every topic of cases. Not the monitor's own dead letters: it would dead-letter them for ever."""
+"""All topics of cases, except the monitor's own dead letters, which would loop."""
 
 
 class Unreadable(ValueError):
-    """The record holds no event: it is not of its topic's kind, or of another major version."""
+    """The record has no event: it breaks its topic's contract, or has another major version."""
 
 
-def sighting(message: ConsumedRecord) -> CaseEvent:
-    """The event that the record holds. Raises Unreadable."""
+def case_event(message: ConsumedRecord) -> CaseEvent:
+    """The event of a record. Raises Unreadable."""
     try:
         kind = topics()[message.topic].message
         return _dead(message) if kind == "dead_letter" else _event(message, kind)
@@ -63,7 +63,7 @@ def _event(message: ConsumedRecord, kind: str) -> CaseEvent:
 
 
 def _dead(message: ConsumedRecord) -> CaseEvent:
-    """A case's or question's dead letter is its end; a record's (the exporter's) is not."""
+    """The dead letter of a case or question is its end; that of a record (by the exporter) is not."""
     letter = peek(message.headers[DEAD_LETTER_HEADER])
     kind, body = topics()[letter["topic"]].message, _body(message)
     common, why = _common(message, body), f"{letter['kind']}: {letter['error']}"[:WHY]

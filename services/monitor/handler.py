@@ -11,7 +11,7 @@ from services.contracts.topics import RECORD_COMPLETED
 from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.core.status.case_status import CaseEvent
 from services.core.status.store import StatusStore
-from services.monitor.events import Unreadable, sighting
+from services.monitor.events import Unreadable, case_event
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class CaseRecorder:
         self.seen.messages += 1
         self.seen.behind_s = max(0.0, self._clock() - message.timestamp_ms / 1000)
         try:
-            found = sighting(message)
+            found = case_event(message)
         except Unreadable as error:
             self.seen.unreadable += 1
             log.info("record skipped", what=str(error))

@@ -29,7 +29,7 @@ def shape(schema: Schema, root: Schema | None = None) -> Schema:
 
 
 def _part(key: str, value: Any, root: Schema) -> Any:
-    if key in _BY_NAME:  # its keys are field names, and a field may be called `title`
+    if key in _BY_NAME:  # keys are field names here, and a field may be called `title`
         return {name: shape(part, root) for name, part in value.items()}
     if key in ("default", "enum", "const"):
         return value
@@ -51,16 +51,16 @@ def _fields(old: Schema, new: Schema, where: str) -> Iterator[str]:
     for name in (name for name in before if name in after):
         yield from _differences(before[name], after[name], f"{where}.{name}")
     yield from (f"{where}.{name}: removed" for name in before if name not in after)
-    yield from (f"{where}.{name}: required now, messages without it exist" for name in sorted(wants - wanted))
-    yield from (f"{where}.{name}: not required any more, old readers want it" for name in sorted(wanted - wants))
+    yield from (f"{where}.{name}: now required, but messages without it exist" for name in sorted(wants - wanted))
+    yield from (f"{where}.{name}: no longer required, but old readers require it" for name in sorted(wanted - wants))
 
 
 def _keyword(key: str, was: Any, now: Any, where: str) -> Iterator[str]:
     """The differences between two values of a keyword; None: absent."""
     match was, now:
         case list(), list() if key == "enum":
-            yield from (f"{where}: {value!r} is not allowed any more" for value in was if value not in now)
-            yield from (f"{where}: {value!r} is new, old readers refuse it" for value in now if value not in was)
+            yield from (f"{where}: {value!r} is no longer allowed" for value in was if value not in now)
+            yield from (f"{where}: {value!r} is new, and old readers refuse it" for value in now if value not in was)
         case list(), list() if key in ("anyOf", "prefixItems") and len(was) == len(now):
             for one, other in zip(was, now, strict=True):
                 yield from _differences(one, other, where)
@@ -77,7 +77,7 @@ def _affected(key: str, was: Any, now: Any) -> str:
     if key not in _UPPER | _LOWER:
         return ""
     tighter = was is None or (now is not None and (now < was if key in _UPPER else now > was))
-    return ", messages beyond it exist" if tighter else ", old readers refuse what is beyond it"
+    return ", but messages beyond it exist" if tighter else ", but old readers refuse values beyond it"
 
 
 def _text(key: str, value: Any) -> str:

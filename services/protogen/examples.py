@@ -1,4 +1,4 @@
-"""A golden example of each message, from one question's course through the stream, with ids computed as in production.
+"""A golden example of each message, all of one question, with ids computed as in production.
 
 The question is medium: two of three planned paths are correct, both are rewritten, and one rewritten path replaces its
 parent.

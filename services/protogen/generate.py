@@ -119,7 +119,7 @@ def _refusal(path: Path, root: Path) -> str:
     return (
         f"{path.relative_to(root)} would change, but it is part of version {VERSION}: increase the minor of VERSION in "
         "services/contracts/base.py, so that the change gets new files "
-        "(or delete the file, if it has not been published yet)"
+        "(or delete the file if it is not published yet)"
     )
 
 

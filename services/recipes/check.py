@@ -20,7 +20,7 @@ OWN_FIELDS = frozenset(
 """Request fields with a field of their own in a recipe."""
 
 MOST_PATHS = 200
-"""Most paths of a case over all rounds: with more, its message becomes too large for Kafka."""
+"""The most paths of a case over all rounds; a larger message does not fit into Kafka's limit."""
 
 
 class Placeholders(NamedTuple):
@@ -56,7 +56,7 @@ def problems(recipe: Recipe) -> list[str]:
 
 
 def tasks(recipe: Recipe) -> Iterator[tuple[Stage, Task]]:
-    """All kinds of calls of the recipe with their stage: one per slot of the plan, then the other stages."""
+    """The recipe's tasks with their stage: one per slot of the plan, then the other stages."""
     plan = recipe.generate
     for slot in plan.plan:
         sampling = Sampling(temperature=slot.temperature, top_p=plan.top_p, max_tokens=plan.max_tokens)

@@ -1,1 +1,1 @@
-"""The refiner: new paths for the cases that the generator's models found hard, in two lanes, each its own group."""
+"""The refiner: new paths for medium and difficult cases, in two lanes, each with its own consumer group."""

@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="reasonmed-refiner",
         description="One worker of the refiner. medium: the error refiner rewrites a case's best paths.\n"
-        "difficult: the strong model reasons a case again. Each lane scales on its own.",
+        "difficult: the strong model reasons a case again. Lanes scale independently.",
         epilog=usage("refiner", Settings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""Two lanes: a medium case's best paths rewritten, a difficult case reasoned again."""
+"""Two lanes: medium rewrites a case's best paths; difficult reasons the case again."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from services.core.models import Models
 
 
 async def refine(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
-    """The error refiner: each of the best paths is rewritten, given the verifier's reasons on it and on the others."""
+    """The error refiner: rewrites each of the best paths, given the verifier's reasons on it and on the others."""
     paths = planned(case)
     parents = best(paths, recipe.routing.keep)
     requests = [
@@ -37,7 +37,7 @@ async def refine(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
 
 
 async def reason_again(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
-    """The difficult-case optimizer: the strong model starts again, given the reasons why all earlier paths failed."""
+    """The difficult-case optimizer: the strong model starts over, given the reasons why all earlier paths failed."""
     failed = [path for path in case.paths if path.standing == "error"]
     values = {"reasons": prompts.bullets(reasons(failed))}
     requests = [
@@ -50,7 +50,7 @@ async def reason_again(case: Case, recipe: Recipe, models: Models) -> list[Emit]
 def _request(
     case: Case, recipe: Recipe, task: Task, stage: Stage, place: tuple[Origin, int, int], values: dict[str, str]
 ) -> Request:
-    """With the gold answer at hand, which the text must not give away."""
+    """The prompt contains the gold answer, which the text must not mention as given."""
     return request(case, recipe, task, stage, place=place, values={"gold": prompts.gold(case.question), **values})
 
 

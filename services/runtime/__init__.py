@@ -1,1 +1,2 @@
-"""The edge to Kafka: the engine for stages that wait for models (docs: the thirteen rules), its source and sink."""
+"""The engine that processes records (ARCHITECTURE.md lists its thirteen rules), its Kafka and Faust sources, and the
+parts of a service's process."""

@@ -1,1 +1,1 @@
-"""The summarizer: an accepted case in, one training record for each kept path out."""
+"""The summarizer: turns an accepted case into one training record per kept path."""

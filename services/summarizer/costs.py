@@ -1,4 +1,4 @@
-"""What a case cost, by stage, and each record's share of it."""
+"""The cost of a case by stage, and each record's share."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from services.contracts.recipe import Recipe
 
 
 def usage_by_stage(calls: Iterable[Call]) -> dict[Stage, Usage]:
-    """Tokens by stage. A call that several paths name counts once."""
+    """Tokens by stage. A call of several paths counts once."""
     sums: dict[Stage, Usage] = {}
     for call in {call.call_id: call for call in calls}.values():
         sums[call.stage] = sums.get(call.stage, Usage()) + call.usage
@@ -15,7 +15,7 @@ def usage_by_stage(calls: Iterable[Call]) -> dict[Stage, Usage]:
 
 
 def cost_by_stage(calls: Iterable[Call], recipe: Recipe) -> dict[Stage, float]:
-    """USD by stage, by the recipe's prices a million tokens; cached tokens at the full price."""
+    """USD by stage, by the recipe's prices per million tokens; cached tokens at the full price."""
     sums: dict[Stage, float] = {}
     for call in {call.call_id: call for call in calls}.values():
         model = recipe.models[call.alias]

@@ -1,4 +1,4 @@
-"""A summary for each kept path, and the record."""
+"""Summarizes each kept path, and builds its record."""
 
 from services.contracts.case import Call, Case, Path, Score
 from services.contracts.recipe import Recipe
@@ -15,7 +15,7 @@ from services.summarizer.costs import cost_by_stage, usage_by_stage
 
 
 async def summarize(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
-    """One record a kept path. Raises Dead('no_summary') where one has none: a case ends with all its records."""
+    """One record per kept path. Raises Dead('no_summary') if a path has none: a case ends with all its records."""
     kept = [case.path(path_id) for path_id in case.kept]
     requests = [_request(case, path, recipe) for path in kept]
     summaries = await ask_until_read(models, requests, _whole_text, recipe.max_asks)
@@ -26,7 +26,7 @@ async def summarize(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
 
 
 def _whole_text(reply: Reply) -> str | None:
-    """A summary that isn't empty, and was neither cut off nor interrupted."""
+    """The reply's text, if it is complete: not empty, cut off or interrupted."""
     text = reply.text.strip()
     return text if text and reply.finish_reason == "stop" else None
 
@@ -70,7 +70,7 @@ def _record(case: Case, recipe: Recipe, index: int, path: Path, summary: Reading
 
 
 def _lineage(case: Case, path: Path, summary: list[Call]) -> tuple[Call, ...]:
-    """The path's calls, its parents' before them, its summary's after them; each once."""
+    """The calls of the path's parents, the path and its summary, in this order; each once."""
     parents = [call for parent in path.parents for call in case.path(parent).calls]
     return tuple({call.call_id: call for call in [*parents, *path.calls, *summary]}.values())
 

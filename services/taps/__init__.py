@@ -1,1 +1,1 @@
-"""Topics for those outside the stream: as JSON lines, as tables for SQL, and five analyses. Reads only."""
+"""Read-only access to topics: as JSON lines, as tables for SQL, and five analyses."""

@@ -18,7 +18,7 @@ from services.exporter.schema import SCHEMA
 from services.taps.tables import COST, TABLES, Columns, Row, rows, schema
 
 MEMORY = "1GB"
-"""DuckDB's limit: it shares a laptop with others. The rest spills to files beside the database."""
+"""DuckDB's memory limit, low enough for a laptop. Beyond it, DuckDB uses temporary files beside the database."""
 
 BATCH_BYTES = 16 * 2**20
 """Bytes of messages whose rows are inserted in one batch; as Python rows they need about five times as much."""
@@ -27,7 +27,7 @@ SLICE = 1_000
 """Rows of a result that are fetched at a time."""
 
 _FINISH = """
--- Of the states of a work the last: in its last life the one of most rounds, and of those its end.
+-- The latest state of each work: in its last life, the one with the most rounds, its end last.
 CREATE TEMP TABLE latest AS FROM all_cases QUALIFY 1 = row_number() OVER (
     PARTITION BY work_id ORDER BY life DESC, rounds DESC, ended IS NULL, state DESC
 );
@@ -54,7 +54,7 @@ class Result:
     """The result of a query. The rows may be read once, while the connection is open, and raise BadQuery."""
 
     columns: Sequence[str]
-    """Each name once."""
+    """Distinct column names."""
     rows: Iterator[tuple[Any, ...]]
 
 
@@ -65,7 +65,7 @@ def database() -> Iterator[duckdb.DuckDBPyConnection]:
         settings: dict[str, Any] = {
             "memory_limit": MEMORY,
             "temp_directory": str(Path(folder) / "spilt"),
-            "preserve_insertion_order": False,  # which would hold more in memory
+            "preserve_insertion_order": False,  # the order would need more memory
             "autoinstall_known_extensions": False,  # a query must not fetch code
         }
         with duckdb.connect(Path(folder) / "taps.duckdb", config=settings) as db:
@@ -134,7 +134,7 @@ class Tables:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Names as they are; one that came before gets a number, so that an object a row loses no column."""
+    """The names, with a number appended to repeated ones, so that rows as objects lose no column."""
     distinct: list[str] = []
     for name in names:
         candidates = (name, *(f"{name}_{number}" for number in range(2, len(names) + 2)))

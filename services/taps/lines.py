@@ -1,10 +1,10 @@
-"""A message as a line of JSON, which of them are wanted, and lines read back. Pure.
+"""Formats messages as lines of JSON, filters them, and parses lines. Pure.
 
     {"topic": …, "partition": …, "offset": …, "timestamp": "2026-05-17T09:30:00.123Z", "key": …, "value": {…}}
 
-`value` is the message's JSON as it came. A line has `dead_letter` too, why a message is dead, in the topics of dead
-letters (where `value` is the message that died); and `unreadable`, why, where the message is none of its topic's
-contract: `value` is then whatever JSON there was, null for none.
+`value` is the message's JSON, unchanged. In dead-letter topics a line also has `dead_letter`, the reason, and `value`
+is the original message. If a message breaks its topic's contract, `unreadable` has the reason, and `value` is its JSON
+if it is JSON, else null.
 """
 
 import hashlib
@@ -25,21 +25,21 @@ from services.core.messages import ConsumedRecord
 Line = dict[str, Any]
 
 REMEMBERED = 1_000_000
-"""Messages among which a repeat is recognised, some 150 MB: repeats come within a worker's restart, far sooner."""
+"""Messages among which repeats are recognised, some 150 MB. Repeats occur within a worker's restart, far sooner."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which messages are wanted: all that is given must hold."""
+    """A filter of messages; all given conditions must hold."""
 
     since: datetime | None = None
     case: str | None = None
     where: tuple[tuple[str, str], ...] = ()
-    """Fields of the value by dotted path, and what they must be: text as it is, all else as JSON writes it. Of a list
-    any item will do: ("paths.alias", "qwen"), ("gold_disputed", "true"), ("dead_letter.kind", "poison")."""
+    """Fields of the value by dotted path, and their required values: text unchanged, other values as JSON. For a list,
+    any item may match: ("paths.alias", "qwen"), ("gold_disputed", "true"), ("dead_letter.kind", "poison")."""
 
     def takes(self, line: Line) -> bool:
-        """Whether a line is wanted."""
+        """Whether a line matches."""
         if self.since is not None and datetime.fromisoformat(line["timestamp"]) < self.since:
             return False
         if self.case is not None and line["key"] != self.case:
@@ -51,13 +51,13 @@ class Wanted:
 
 @dataclass
 class Repeats:
-    """Recognises a message that came before under the same key with the same bytes, in the same topic."""
+    """Recognises messages with the same topic, key and bytes as an earlier one."""
 
     remembered: int = REMEMBERED
     _seen: dict[bytes, None] = field(default_factory=dict)
 
     def again(self, message: ConsumedRecord) -> bool:
-        """Whether it is a repeat. Never in a compacted topic, where a key may well return to what it was."""
+        """Whether the message is a repeat. Never in a compacted topic, where a key may return to an earlier value."""
         if topics()[message.topic].compacted:
             return False
         digest = _digest(message)
@@ -71,22 +71,22 @@ class Repeats:
 async def tap(
     messages: AsyncIterable[ConsumedRecord], wanted: Wanted, *, repeats: bool = False, limit: int | None = None
 ) -> AsyncGenerator[Line, None]:
-    """The lines that are wanted, in order, at most `limit` of them; without repeats, unless those are asked for."""
+    """The matching lines in order, at most `limit`; without repeats, unless `repeats`."""
     before, left = Repeats(), limit
     async for message in messages:
         if left == 0:
             return
-        if (repeats or not before.again(message)) and wanted.takes(said := line(message)):
-            yield said
+        if (repeats or not before.again(message)) and wanted.takes(row := line(message)):
+            yield row
             left = None if left is None else left - 1
-            if left == 0:  # at once: the next message of a topic that is followed may be long in coming
+            if left == 0:  # return now: the next message of a followed topic may take long
                 return
 
 
 def line(message: ConsumedRecord) -> Line:
-    """A message as a line; one that can't be read says why."""
+    """A message as a line; an unreadable one has the reason."""
     at = datetime.fromtimestamp(message.timestamp_ms / 1000, UTC)
-    said: Line = {
+    row: Line = {
         "topic": message.topic,
         "partition": message.partition,
         "offset": message.offset,
@@ -95,54 +95,54 @@ def line(message: ConsumedRecord) -> Line:
         "value": None,
     }
     try:
-        said["value"] = loads(message.value or b"")
+        row["value"] = loads(message.value or b"")
         if topics()[message.topic].message == "dead_letter":
-            said["dead_letter"] = loads(message.headers.get(DEAD_LETTER_HEADER, b""))
+            row["dead_letter"] = loads(message.headers.get(DEAD_LETTER_HEADER, b""))
         _check(message)
     except (Malformed, UnknownVersion) as error:
-        said["unreadable"] = str(error)
-    return said
+        row["unreadable"] = str(error)
+    return row
 
 
-def rendered(said: Line) -> bytes:
-    """A line's bytes, with its end."""
+def rendered(row: Line) -> bytes:
+    """A line as bytes, with its newline."""
     try:
-        return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
+        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # orjson reads 1,024 levels and writes 254
-        return rendered({**said, "value": None, "dead_letter": None, "unreadable": "nested too deeply"})
+        return rendered({**row, "value": None, "dead_letter": None, "unreadable": "nested too deeply"})
 
 
 def read_lines(lines: Iterable[bytes]) -> Iterator[ConsumedRecord]:
-    """The messages of lines that `reasonmed tap` printed, for analyses without Kafka; without those that can't be
-    read. Raises Malformed where a line is no such line."""
+    """Parse lines that `reasonmed tap` printed, for analyses without Kafka; skips unreadable messages. Raises Malformed
+    for any other line."""
     for number, text in enumerate(lines, start=1):
         try:
-            said = loads(text)
-            if "unreadable" not in said:
-                yield _message(said)
+            row = loads(text)
+            if "unreadable" not in row:
+                yield _message(row)
         except (Malformed, KeyError, TypeError, ValueError) as error:
             raise Malformed(f"line {number} is none of `reasonmed tap`'s") from error
 
 
-def _message(said: Line) -> ConsumedRecord:
-    letter = said.get("dead_letter")
+def _message(row: Line) -> ConsumedRecord:
+    letter = row.get("dead_letter")
     return ConsumedRecord(
-        topic=said["topic"],
-        partition=said["partition"],
-        offset=said["offset"],
-        key=None if said["key"] is None else said["key"].encode(),
-        value=orjson.dumps(said["value"]),
+        topic=row["topic"],
+        partition=row["partition"],
+        offset=row["offset"],
+        key=None if row["key"] is None else row["key"].encode(),
+        value=orjson.dumps(row["value"]),
         headers={} if letter is None else {DEAD_LETTER_HEADER: orjson.dumps(letter)},
-        timestamp_ms=round(datetime.fromisoformat(said["timestamp"]).timestamp() * 1000),
+        timestamp_ms=round(datetime.fromisoformat(row["timestamp"]).timestamp() * 1000),
     )
 
 
 def _check(message: ConsumedRecord) -> None:
-    """Raises Malformed, UnknownVersion where the message is none of its topic's contract."""
+    """Raises Malformed, UnknownVersion if the message breaks its topic's contract."""
     if message.topic == RECIPES and message.key == CURRENT.encode():
         return
     kind = MESSAGES[topics()[message.topic].message]
-    assert issubclass(kind, Message)  # what a topic holds is a message
+    assert issubclass(kind, Message)  # topics contain messages
     decode(kind, message.headers[DEAD_LETTER_HEADER] if kind is DeadLetter else message.value or b"")
 
 
@@ -155,7 +155,8 @@ def _is(value: Any, path: list[str], wanted: str) -> bool:
 
 
 def _digest(message: ConsumedRecord) -> bytes:
-    """A dead letter's reason counts as well: the same message may die again. Other headers are transport's."""
+    """Includes a dead letter's reason, since the same message may become another dead letter; other headers do not
+    count."""
     parts = (message.topic.encode(), message.key, message.value, message.headers.get(DEAD_LETTER_HEADER))
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:

@@ -11,7 +11,7 @@ from services.taps.tables import TOPICS
 
 
 async def load(db: duckdb.DuckDBPyConnection, kafka: KafkaClient) -> None:
-    """Make the tables of all that the topics hold now. Joins no consumer group. Raises BrokerAway."""
+    """Create the tables from the current content of the topics. Joins no consumer group. Raises BrokerAway."""
     tables = Tables(db)
     async with aclosing(read_topic(kafka, *TOPICS)) as messages:
         async for message in messages:

@@ -1,9 +1,9 @@
-"""Topics as tables: their columns, and the rows of a message. Pure.
+"""Topics as tables: columns, and the rows of a message. Pure.
 
-cases    a row a work: a case under its recipe, as it was last seen
-paths    a row a path of these cases
-calls    a row a paid call of a work, from any path, round, life or record
-models   a row a model alias of a recipe
+cases    one row per work (a case under its recipe), in its latest state
+paths    one row per path of these cases
+calls    one row per paid call of a work, from any path, round, life or record
+models   one row per model alias of a recipe
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, CURRENT, PAT
 from services.core.messages import ConsumedRecord
 
 TOPICS = (RECIPES, PATHS_VERIFIED, CASE_ACCEPTED, CASE_REJECTED, RECORD_COMPLETED)
-"""The topics that hold all of it: a case travels whole, so the topics between these add nothing."""
+"""The topics that are read. Messages contain the whole case, so other topics add nothing."""
 
 _ENDS = {CASE_ACCEPTED: "accepted", CASE_REJECTED: "rejected", PATHS_VERIFIED: None}
 
@@ -115,7 +115,7 @@ def schema(columns: Columns) -> pa.Schema:
 
 
 def rows(message: ConsumedRecord) -> dict[str, list[Row]]:
-    """The rows that a message of TOPICS adds, by table; none where it can't be read."""
+    """The rows that a message of TOPICS adds, by table; none if it is unreadable."""
     try:
         return _rows(message)
     except (Malformed, UnknownVersion):

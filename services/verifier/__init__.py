@@ -1,1 +1,1 @@
-"""The verifier: a case with unverified paths in, the same with a verdict for each path and a score for each correct."""
+"""The verifier: adds a verdict to each unverified path of a case, and a score to each correct one."""

@@ -1,4 +1,4 @@
-"""What a path shows without a model."""
+"""Checks of a path that need no model."""
 
 from services.contracts.case import Path, Verdict
 from services.contracts.question import Question
@@ -7,7 +7,7 @@ from services.verifier.replies import Judged
 
 
 def before_judging(path: Path, question: Question) -> Verdict | None:
-    """A verdict that needs no judge (so none is paid for), or none."""
+    """The verdict if it needs no judge call; otherwise None."""
     if path.failure is not None:
         return Verdict(outcome="unjudged", reason=path.failure[:4_000], by="failure")
     if not path.text.strip():
@@ -28,7 +28,7 @@ def before_judging(path: Path, question: Question) -> Verdict | None:
 
 
 def verdict(path: Path, question: Question, judged: Judged | None, why_not: str) -> Verdict:
-    """The verdict on a path from what the judge said, if it could be read, and from what the path itself states."""
+    """The verdict from the judge's reply, if it could be parsed, and from the answer that the path states."""
     answer = stated(path.text, question)
     said = None if judged is None else judged.outcome
     if answer is not None and answer != question.answer:

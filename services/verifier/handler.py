@@ -1,4 +1,4 @@
-"""Verdict and score for every path that has none."""
+"""Verdict and score for every unverified path."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ from services.verifier.verdict_schema import BOTH_SCHEMA, SCORE_SCHEMA, VERDICT_
 
 
 async def verify(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
-    """Settle what needs no judge, judge the rest, then score what is correct. Nothing leaves unverified."""
+    """Check without a model, judge the remaining paths, then score correct ones. No path stays unverified."""
     paths = {path.path_id: _settled(path, case) for path in case.paths}
     judge = _judge_and_score if recipe.score is None else _judge_then_score
     unverified = [path for path in paths.values() if path.standing == "unverified"]
@@ -35,7 +35,7 @@ def _settled(path: Path, case: Case) -> Path:
 
 
 async def _judge_then_score(case: Case, paths: Sequence[Path], recipe: Recipe, models: Models) -> list[Path]:
-    """Two calls: the ranker is asked only for what the judge, and the stated answer, find correct."""
+    """Two calls: only paths that are correct by the judge and by their stated answer are scored."""
     requests = [_request(case, path, recipe.verify, "verify", VERDICT_SCHEMA, recipe) for path in paths]
     verdicts = await ask_until_read(models, requests, replies.verdict, recipe.max_asks)
     judged = [_with_verdict(path, case, reading) for path, reading in zip(paths, verdicts, strict=True)]
@@ -52,7 +52,7 @@ async def _judge_then_score(case: Case, paths: Sequence[Path], recipe: Recipe, m
 
 
 async def _judge_and_score(case: Case, paths: Sequence[Path], recipe: Recipe, models: Models) -> list[Path]:
-    """One call gives both."""
+    """One call for verdict and score."""
     requests = [_request(case, path, recipe.verify, "verify", BOTH_SCHEMA, recipe) for path in paths]
     readings = await ask_until_read(models, requests, _both, recipe.max_asks)
     done = []
@@ -64,7 +64,7 @@ async def _judge_and_score(case: Case, paths: Sequence[Path], recipe: Recipe, mo
 
 
 def _both(reply: Reply) -> tuple[Judged, Scored | None] | None:
-    """A verdict with its score, if that can be read: a verdict that was paid for isn't thrown away for its score."""
+    """The verdict, with its score if it can be parsed: an unreadable score does not discard a paid verdict."""
     judged = replies.verdict(reply)
     return None if judged is None else (judged, replies.score(reply))
 

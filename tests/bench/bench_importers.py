@@ -93,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000)
     rows = parser.parse_args().rows
-    account = {}
+    figures = {}
     processes = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         for name, file in FILES.items():
@@ -101,8 +101,8 @@ def main() -> None:
             with processes.Pool(1) as writer:
                 writer.apply(write, (name, path, rows))
             with processes.Pool(1) as reader:
-                account[name] = reader.apply(read, (name, path, rows))
-    sys.stdout.write(json.dumps(account, indent=2) + "\n")
+                figures[name] = reader.apply(read, (name, path, rows))
+    sys.stdout.write(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from services.contracts.topics import (
 )
 from services.core.messages import ConsumedRecord, Position
 from services.ledger import open_ledger, open_status_store
-from services.monitor.events import sighting
+from services.monitor.events import case_event
 from services.monitor.handler import CaseRecorder
 from services.protogen.examples import examples
 from tests.laws.conftest import ValkeyProcess
@@ -81,7 +81,7 @@ def message(offset: int, topic: str, body: Any) -> ConsumedRecord:
 
 async def parsed(found: list[ConsumedRecord]) -> None:
     for each in found:
-        sighting(each)
+        case_event(each)
 
 
 def of_store(url: str, found: list[ConsumedRecord], workers: int) -> Callable[[], Coroutine[Any, Any, None]]:

@@ -53,7 +53,7 @@ async def main() -> None:
     said = await asked(requests(options.replies))
     if options.save:
         save(options.save, said)
-    sys.stdout.write(json.dumps(account(said), indent=2) + "\n")
+    sys.stdout.write(json.dumps(counts_of(said), indent=2) + "\n")
 
 
 def requests(count: int) -> list[tuple[Kind, Request]]:
@@ -90,7 +90,7 @@ async def asked(asks: list[tuple[Kind, Request]]) -> list[Said]:
                 return await asyncio.gather(*(ask(kind, one) for kind, one in asks))
 
 
-def account(said: Iterable[Said]) -> dict[Kind, dict[str, int]]:
+def counts_of(said: Iterable[Said]) -> dict[Kind, dict[str, int]]:
     """How the verifier's reader fares, of each kind."""
     counts: dict[Kind, Counter[str]] = {"verdict": Counter(), "score": Counter()}
     for kind, text in said:

@@ -101,7 +101,7 @@ async def test_paths_side_by_side_with_verdict_reason_and_score(told: World, ope
     await expect(page.locator(".record").first).to_contain_text("$0.0061 in all")
 
 
-async def test_what_refinement_changed(told: World, open_page: Open) -> None:
+async def test_changes_of_refinement_are_shown(told: World, open_page: Open) -> None:
     page = await open_page(f"{told.url}#/cases/{case_id(cases.medium())}")
     worse, better = page.locator(".pair").nth(0), page.locator(".pair").nth(1)
     await expect(worse).to_contain_text("2 worse; its parent is kept")
@@ -129,7 +129,7 @@ async def test_rejected_dead_and_refused_cases_say_why(told: World, open_page: O
     await expect(page.locator("[data-key='round 0'] .path")).to_have_count(9)
 
 
-async def test_what_others_wrote_stays_text(told: World, open_page: Open) -> None:
+async def test_foreign_text_is_never_markup(told: World, open_page: Open) -> None:
     page = await open_page(f"{told.url}#/cases")
     await expect(page.locator(".list")).to_contain_text(texts.SCRIPT)
     await page.goto(f"{told.url}#/cases/{case_id(cases.script())}")

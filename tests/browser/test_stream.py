@@ -93,7 +93,7 @@ async def test_old_figures_say_so_and_a_store_that_is_away_too(world: World, ope
     await expect(page.locator("#banner")).to_contain_text("status store does not answer")
 
 
-async def test_what_to_do_where_there_is_nothing_yet(world: World, open_page: Open) -> None:
+async def test_an_empty_page_has_instructions(world: World, open_page: Open) -> None:
     page = await open_page(world.url)
     await expect(page.locator(".empty")).to_contain_text("python -m services.monitor")
     await world.publish(nothing(now()))

@@ -18,7 +18,7 @@ from services.gateway.__main__ import Server
 from services.gateway.app import Outside, create_app
 from services.ledger.memory.status import MemoryStatusStore
 from services.local.processes.ports import free_ports
-from services.monitor.events import sighting
+from services.monitor.events import case_event
 from tests.browser.stories import Said
 
 
@@ -48,7 +48,7 @@ class World:
             written_ms = int((began + said.after_s) * 1000)
             message = ConsumedRecord(at.topic, 0, at.offset, key, encode(said.message), headers, written_ms)
             self._held[at] = message
-            await self.standings.observe([sighting(message)])
+            await self.standings.observe([case_event(message)])
 
     async def publish(self, figures: Figures) -> None:
         """As the monitor does."""

@@ -93,7 +93,9 @@ async def _until_all_ready(rig: Rig, since: float) -> float | None:
     that was paused learns only later what it missed."""
     last_not_ready = since
     while (now := time.time()) - since < RECOVERED_WITHIN_S:
-        names = [name for name, account in rig.stack.workers.accounts().items() if account.state != WorkerState.STOPPED]
+        names = [
+            name for name, history in rig.stack.workers.histories().items() if history.state != WorkerState.STOPPED
+        ]
         if any(await asyncio.gather(*(rig.why_not_ready(name) for name in names))):
             last_not_ready = now
         elif now - max(since, last_not_ready) >= SETTLED_S:

@@ -138,8 +138,8 @@ async def _kill_until_dead(rig: Rig, case_id: str, log: Tail) -> None:
 
 async def _kill_owner(rig: Rig, owner: str) -> None:
     found = Owner.parse(owner)
-    for name, account in rig.stack.workers.accounts().items():
-        if (name, account.pid) == (found.host, found.pid):
+    for name, history in rig.stack.workers.histories().items():
+        if (name, history.pid) == (found.host, found.pid):
             await rig.stack.workers.kill(name)
 
 
@@ -159,8 +159,8 @@ def _stage(name: str) -> str:
 
 
 def _members(rig: Rig, stage: str) -> list[str]:
-    accounts = rig.stack.workers.accounts()
-    return [name for name, account in accounts.items() if _stage(name) == stage and account.pid is not None]
+    histories = rig.stack.workers.histories()
+    return [name for name, history in histories.items() if _stage(name) == stage and history.pid is not None]
 
 
 async def _until_ready(rig: Rig, name: str) -> None:

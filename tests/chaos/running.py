@@ -147,8 +147,8 @@ class _Recorder:
 
     def watch(self, running: Stack) -> None:
         self._stack = running
-        for name, account in running.workers.accounts().items():
-            self._open[name] = (account.pid or 0, time.time())
+        for name, history in running.workers.histories().items():
+            self._open[name] = (history.pid or 0, time.time())
 
     def hear(self, event: Event) -> None:
         if self._stack is None:
@@ -156,7 +156,7 @@ class _Recorder:
         if event.state is WorkerState.STOPPING:
             self._stopping[event.name] = time.time()
         elif event.state is WorkerState.RUNNING:
-            self._open[event.name] = (self._stack.workers.accounts()[event.name].pid or 0, time.time())
+            self._open[event.name] = (self._stack.workers.histories()[event.name].pid or 0, time.time())
         elif event.exit_code is not None:
             pid, began = self._open.pop(event.name)
             how: Literal["killed", "exited", "stopped"]

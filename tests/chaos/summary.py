@@ -38,7 +38,7 @@ from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, topics
 from services.core.messages import ConsumedRecord
 from services.datasets.dataset import read_dataset
-from services.local.audit.report import Ledger, LogLine, account
+from services.local.audit.report import Ledger, LogLine, audit_report
 from services.local.audit.topic_counts import Topics
 from services.runtime.kafka.reader import read_topic
 from tests.chaos.causes import against_ledger, by_cause, explain, unkept, unleased
@@ -137,18 +137,20 @@ async def summarise(rig: Rig, plan: Sequence[Planned], injected: Sequence[Inject
     held = Ledger(calls=await rig.ledger.books.calls(), claims=await rig.ledger.books.claims())
     log = [orjson.loads(line) for line in rig.log.read_bytes().splitlines()]
     ids = read_dataset(rig.stack.dataset).column("record_id").to_pylist()
-    said = account(seen.topics, held, log, ids, used=rig.stack.used(), seconds=seconds, dataset=rig.stack.dataset)
+    report = audit_report(
+        seen.topics, held, log, ids, used=rig.stack.used(), seconds=seconds, dataset=rig.stack.dataset
+    )
     repeats = explain(log, held.claims, held.calls, known.lives, known.pauses, known.outages, LEASE_S)
     defects, unfenced = against_ledger(log, held.claims, held.calls, known.pauses)
     ended = seen.topics.ended_questions()
     still_dead = _still_dead(seen.topics)
     return {
-        **{name: value for name, value in said.items() if name not in REPLACED},
+        **{name: value for name, value in report.items() if name not in REPLACED},
         "seed": rig.options.seed,
         "brokers": rig.options.brokers,
         "ledger": rig.options.ledger,
         "cases": len(known.expected),
-        "ended_once": len(known.expected & ended) - said["two_ends"],
+        "ended_once": len(known.expected & ended) - report["two_ends"],
         "missing": len(known.expected - ended),
         "dead_letters": dict(seen.letters),
         "defect_letters": seen.letters["defect"],
@@ -172,7 +174,7 @@ async def summarise(rig: Rig, plan: Sequence[Planned], injected: Sequence[Inject
         "poison_lost": sum(value not in seen.poison_dead[place] for place, value in known.poison.items()),
         "poison_differing": sum(len(values) > 1 for values in seen.poison_dead.values()),
         "marks_lost": sum(not all(seen.marks[case_id] or [False]) for case_id in known.marked),
-        "restarts": {name: account.exit_codes for name, account in rig.stack.workers.accounts().items()},
+        "restarts": {name: history.exit_codes for name, history in rig.stack.workers.histories().items()},
     }
 
 

@@ -169,7 +169,7 @@ async def test_a_reset(trouble, chat, after_headers):
     assert "the connection broke" in str(error)
 
 
-async def test_what_is_no_http(trouble, served, request_of):
+async def test_invalid_http(trouble, served, request_of):
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
         writer.write(b"SSH-2.0-OpenSSH_9.6\r\n")

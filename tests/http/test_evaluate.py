@@ -135,7 +135,7 @@ def test_after_ctrl_c_the_same_command_pays_only_for_the_rest(dataset: Path, ser
     assert set(Counter(line["id"] for line in server.lines("start")).values()) == {1}
 
 
-def test_what_can_never_be_read_is_said_and_is_in_no_mean(
+def test_unreadable_ratings_are_reported_and_in_no_mean(
     dataset: Path, serve: Callable[..., Server], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     server = serve("--latency", "0")
@@ -155,7 +155,7 @@ def test_what_can_never_be_read_is_said_and_is_in_no_mean(
     assert "6 ratings could not be had" in capsys.readouterr().out
 
 
-def test_what_is_missing_is_said_in_a_sentence(
+def test_missing_inputs_are_reported_in_a_sentence(
     dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(dataset) == 1

@@ -67,7 +67,7 @@ async def test_nothing_is_shown_without_a_key(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     "path", [f"/cases/../{CASE}", f"/cases/{CASE}%00", f"/cases/{CASE}'--", "/cases/" + "9" * 9_000]
 )
-async def test_what_is_no_case_is_not_looked_up(gateway: Gateway, path: str) -> None:
+async def test_an_invalid_case_id_is_not_looked_up(gateway: Gateway, path: str) -> None:
     assert (await gateway.client.get(path, headers=BEARER)).status_code in (404, 422)
 
 
@@ -99,14 +99,14 @@ async def test_the_dashboard_shows_its_own_files_only(gateway: Gateway, path: st
         gzip.compress(ROW, mtime=0),
     ],
 )
-async def test_what_is_no_json_is_told_so(gateway: Gateway, body: bytes) -> None:
+async def test_invalid_json_is_reported(gateway: Gateway, body: bytes) -> None:
     answer = await gateway.post(body)
     assert answer.status_code == 422
     assert answer.json()["fields"][0]["field"] == "body"
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity", "nonsense"])
-async def test_what_is_compressed_is_not_unpacked(gateway: Gateway, encoding: str) -> None:
+async def test_compressed_bodies_are_not_decompressed(gateway: Gateway, encoding: str) -> None:
     answer = await gateway.post(gzip.compress(b"[" * 10_000_000), content_encoding=encoding)
     assert (answer.status_code, answer.headers["accept-encoding"]) == (415, "identity")
 
@@ -128,7 +128,7 @@ async def test_what_is_compressed_is_not_unpacked(gateway: Gateway, encoding: st
         b"GET /" + b"x" * 1_000_000 + b" HTTP/1.1\r\nHost: gateway\r\n\r\n",
     ],
 )
-async def test_what_is_no_http_ends_the_connection(gateway: Gateway, sent: bytes) -> None:
+async def test_invalid_http_closes_the_connection(gateway: Gateway, sent: bytes) -> None:
     async with gateway.wire() as (reader, writer):
         writer.write(sent)
         answer = await _to_the_end(reader)
@@ -141,7 +141,7 @@ async def test_a_length_beside_chunks_smuggles_no_second_request(gateway: Gatewa
     assert (await gateway.said(sent)).count(b"HTTP/1.1 ") == 1
 
 
-async def test_what_goes_on_wrongly_after_its_answer_is_cut_off(gateway: Gateway) -> None:
+async def test_a_body_that_breaks_after_its_response_is_cut_off(gateway: Gateway) -> None:
     async with gateway.wire() as (reader, writer):
         writer.write(head("Transfer-Encoding: chunked", key=None))
         assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")

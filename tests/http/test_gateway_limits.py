@@ -97,7 +97,7 @@ async def test_so_many_listen_and_others_are_answered(gateway: Gateway) -> None:
     await until(left, every=0.05)
 
 
-async def test_who_is_slow_is_not_waited_for(gateway: Gateway) -> None:
+async def test_slow_clients_are_disconnected(gateway: Gateway) -> None:
     """All at once, for each takes as long as it may. Each ends, or pytest's own time-out ends the test."""
     lines = head("Transfer-Encoding: chunked", kind="application/x-ndjson")
     wires = asyncio.gather(

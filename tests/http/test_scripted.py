@@ -1,4 +1,4 @@
-"""The scripted model server: the same reply to the same request, every route, and an account of it all."""
+"""The scripted model server: the same reply to the same request, every route, and a log of every request."""
 
 from collections import Counter
 from dataclasses import replace
@@ -19,7 +19,7 @@ UNKNOWN = CaseId("case-unknown")
 
 
 def stands(playing: Script, case_id: CaseId, question, path: str, *, round: int, slot: int) -> bool:
-    """As an account does it: by the log's notes alone."""
+    """As an audit does: by the log alone."""
     judging = ask("verify", case_id, round=round, slot=slot, prompt=verify_prompt(question, path), schema=VERDICT)
     notes = playing.reply(judging).notes
     assert notes["path"] == text_digest(path)

@@ -35,7 +35,7 @@ async def faulted(faulted_server, requests: Sequence[Request]) -> dict[str, list
     return by_kind
 
 
-async def test_what_becomes_of_a_chain_of_thought(faulted_server, request_of):
+async def test_faults_in_a_chain_of_thought(faulted_server, request_of):
     requests = [request_of(number, case_id=CASE_ID, sampling=LONG) for number in range(ENOUGH)]
     by_kind = await faulted(faulted_server, requests)
     assert set(by_kind) == set(KINDS) - {"twice", "stranger"}
@@ -63,7 +63,7 @@ async def test_what_becomes_of_a_chain_of_thought(faulted_server, request_of):
         ("score", verdict_schema.SCORE_SCHEMA),
     ],
 )
-async def test_what_becomes_of_a_judgement(faulted_server, request_of, stage, schema):
+async def test_faults_in_a_judgement(faulted_server, request_of, stage, schema):
     """Above all: the verifier reads just the verdict and the score that the log says were sent."""
     prompt = f"<reasoning>Thus.\nFinal answer: {QUESTIONS[CASE_ID].answer}</reasoning>"
     judging = {"case_id": CASE_ID, "stage": stage, "prompt": prompt, "schema": schema, "sampling": LONG}

@@ -130,7 +130,7 @@ async def test_latency_is_drawn_by_call_id():
             Latency.parse(wrong)
 
 
-async def test_what_is_no_chat_is_refused(served):
+async def test_an_invalid_chat_request_is_refused(served):
     log = Log(None)
     async with (
         served(ScriptedServer(script(), instant(), log, seed=1).app()) as base_url,
@@ -145,7 +145,7 @@ async def test_what_is_no_chat_is_refused(served):
             assert response.status == 200
 
 
-async def test_the_command_serves_until_it_is_told_to_stop_and_its_log_is_whole(tmp_path, request_of):
+async def test_the_command_serves_until_sigterm_and_its_log_is_complete(tmp_path, request_of):
     file = tmp_path / "calls.jsonl"
     arguments = ["--port", "0", "--slots", "5", "--latency", "30", "--log", str(file)]
     process = await asyncio.create_subprocess_exec(

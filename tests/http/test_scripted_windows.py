@@ -60,7 +60,7 @@ async def test_slow_is_late_and_well(faulted_server, request_of):
     assert (came["fault"], came["status"], "withheld" in came, "text" in came) == ("slow", 200, False, True)
 
 
-async def test_what_hangs_ends_with_its_client(faulted_server, request_of):
+async def test_a_hanging_request_ends_with_its_client(faulted_server, request_of):
     async with faulted_server() as server:
         await server.window("hang")
         (hung,) = await outcomes(Endpoint(server.endpoint.base_url, timeout_s=0.2), [request_of(1)])
@@ -76,7 +76,7 @@ async def test_a_window_of_a_share_hits_a_share(faulted_server, request_of):
     assert 30 < sum(isinstance(outcome, Retry) for outcome in came) < 70
 
 
-async def test_what_is_no_window_is_refused(faulted_server):
+async def test_an_invalid_window_is_refused(faulted_server):
     async with faulted_server() as server:
         for wrong in (
             b"",

@@ -29,7 +29,7 @@ from services.core.case import ids
 from services.core.messages import OutgoingRecord
 from services.ledger import open_ledger
 from services.llm.scripted import known
-from services.local.audit.report import Ledger, account
+from services.local.audit.report import Ledger, audit_report
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process
 from services.local.servers.kafka import KafkaCluster
@@ -50,7 +50,7 @@ DEFECTS = (
     "route_mismatches",
     "calls_against_ledger",
 )
-"""Of these, an account says 0, whatever was done to the processes."""
+"""Counts that are 0 in every audit report, whatever happened to the processes."""
 
 LogLine = Mapping[str, Any]
 
@@ -186,17 +186,17 @@ class Stream:
             for message in self.tap.messages[f"{service}-dead"]
         ]
 
-    async def account(self) -> dict[str, Any]:
-        """The account of all that has happened so far."""
+    async def audit(self) -> dict[str, Any]:
+        """The audit report of the run so far."""
         async with open_ledger(self.ledger) as ledger:
             books = Ledger(await ledger.books.calls(), await ledger.books.claims())
         seen = self.tap.seen
-        return account(seen, books, self.log(), list(seen.records), used={}, seconds=1.0, dataset=self._folder)
+        return audit_report(seen, books, self.log(), list(seen.records), used={}, seconds=1.0, dataset=self._folder)
 
     async def defects(self) -> dict[str, int]:
-        """What the account counts and never should: empty, if all is well."""
-        said = await self.account()
-        return {name: said[name] for name in DEFECTS if said[name]}
+        """The defects that the audit counts; empty if there are none."""
+        report = await self.audit()
+        return {name: report[name] for name in DEFECTS if report[name]}
 
     def _worker(self, name: str, tree: Path) -> Process:
         service, *rest = name.rpartition("-")[0].split("-")

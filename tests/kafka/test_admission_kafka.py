@@ -137,7 +137,7 @@ async def test_an_index_that_cannot_be_read_stops_the_router_at_its_start(stream
     env = {**(other.env or {}), "REASONMED_ADMISSION__EVALUATION_INDEX": str(damaged)}
     async with Process("router-3", other.argv, log=tmp_path / "log", env=env, cwd=other.cwd) as bad:
         assert await bad.wait() == 1
-    assert f"evaluation index {damaged} is no evaluation index" in bad.log.read_text()
+    assert f"evaluation index {damaged} is not an evaluation index" in bad.log.read_text()
 
 
 def refusals(stream: Stream) -> dict[str, Refused]:

@@ -32,7 +32,7 @@ async def waiting(ledger: Ledger) -> BudgetState:
     return await ask_until(ledger.budgets.state, lambda state: state.waiting and state.open == 0)  # type: ignore[no-any-return]
 
 
-async def test_admission_stops_at_the_budget_and_goes_on_once_it_is_raised(tmp_path: Path) -> None:
+async def test_admission_stops_at_the_budget_and_resumes_when_it_is_raised(tmp_path: Path) -> None:
     priced_recipe, asked = priced(), list(islice(questions(8), 8))
     one = prior(priced_recipe)
     known = tmp_path / "questions.jsonl"

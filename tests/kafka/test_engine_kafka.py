@@ -146,7 +146,7 @@ async def test_a_message_that_kills_its_process(stage: Stage) -> None:
     assert stage.starts()[10] == 4, "three among others, once alone"
 
 
-async def test_a_burst_of_dead_letters_opens_the_circuit_until_told(stage: Stage) -> None:
+async def test_a_burst_of_dead_letters_opens_the_circuit_until_it_is_closed(stage: Stage) -> None:
     await stage.declare()
     [port] = free_ports(1)
     await stage.send(*many(60, do="dead"))

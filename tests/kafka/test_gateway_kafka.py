@@ -93,7 +93,7 @@ async def until_status(ask: Callable[[], Awaitable[httpx.Response]], status: int
         await asyncio.sleep(0.05)
 
 
-async def test_what_is_acknowledged_is_in_the_topic(gateway: Gateway) -> None:
+async def test_acknowledged_questions_are_in_the_topic(gateway: Gateway) -> None:
     answers = await asyncio.gather(*(gateway.post(number) for number in range(50)))
     assert {answer.status_code for answer in answers} == {202}
 
@@ -104,7 +104,7 @@ async def test_what_is_acknowledged_is_in_the_topic(gateway: Gateway) -> None:
         assert held.question.question == question(number)["question"]
 
 
-async def test_kafka_stops_and_starts_and_the_gateway_goes_on_by_itself(gateway: Gateway, kafka: KafkaCluster) -> None:
+async def test_the_gateway_recovers_from_a_kafka_restart(gateway: Gateway, kafka: KafkaCluster) -> None:
     assert (await gateway.post("before")).status_code == 202
     assert (await gateway.client.get("/readyz")).status_code == 200
 
@@ -121,7 +121,7 @@ async def test_kafka_stops_and_starts_and_the_gateway_goes_on_by_itself(gateway:
     assert accepted.json()["case_id"] in await gateway.submitted()
 
 
-async def test_what_is_acknowledged_while_kafka_goes_is_held(gateway: Gateway, kafka: KafkaCluster) -> None:
+async def test_questions_acknowledged_during_a_kafka_stop_are_kept(gateway: Gateway, kafka: KafkaCluster) -> None:
     assert (await gateway.post("first")).status_code == 202  # whatever is made once is made
     posting = [asyncio.create_task(gateway.post(f"load {number}")) for number in range(50)]
     await asyncio.wait(posting, return_when=asyncio.FIRST_COMPLETED)

@@ -164,7 +164,7 @@ async def test_workers_that_stood_still_past_their_session_come_back(stream: Str
         await until_through(stream, asked)
 
 
-async def test_a_broker_that_stands_still_past_every_time_out(stream: Stream) -> None:
+async def test_a_broker_that_is_suspended_past_every_time_out(stream: Stream) -> None:
     """Its connections stay open, and nothing is answered: 40 s is what a request may take."""
     asked = questions(30)
     async with supervised(stream, *WORKERS):
@@ -201,7 +201,7 @@ class Odd(str):
         return b"\xff\xfe"
 
 
-async def test_a_header_name_that_is_no_utf_8_stops_nobody(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_header_name_that_is_not_utf_8_stops_no_reader(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
     """aiokafka as it is fails at it for good. Among good messages, one that is poison as well."""
     asked = questions(8)
     for module in (producer, message_accumulator):

@@ -78,7 +78,7 @@ async def test_a_case_s_way_has_all_its_steps_and_their_bodies_are_where_it_says
     (standing,) = case.statuses()
     assert standing.case_id in {each.case_id for each in latest}
     way = case.timeline(standing.work_id)
-    topics = [sighting.topic for sighting in way]
+    topics = [event.topic for event in way]
     assert topics[:4] == [QUESTION_SUBMITTED, QUESTION_ADMITTED, PATHS_GENERATED, PATHS_VERIFIED]
     messages = {
         (message.topic, message.value)
@@ -86,7 +86,7 @@ async def test_a_case_s_way_has_all_its_steps_and_their_bodies_are_where_it_says
         for message in stream.tap.messages[topic]
         if message.key == case.case_id.encode()
     }
-    bodies = await read_at(stream.client, [sighting.position for sighting in way])
+    bodies = await read_at(stream.client, [event.position for event in way])
     assert [body.topic for body in bodies] == topics
     assert {(body.topic, body.value) for body in bodies} == messages
     await stream.until_ready("monitor-1")

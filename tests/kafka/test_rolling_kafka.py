@@ -159,7 +159,7 @@ async def test_every_call_is_what_the_recipe_of_its_case_asks_for(deployed: Depl
 
 async def test_nothing_is_lost_and_nothing_paid_for_twice(deployed: Deploy) -> None:
     assert await deployed.stream.defects() == {}
-    said = await deployed.stream.account()
+    said = await deployed.stream.audit()
     assert said["questions"] == said["ended"] == len(deployed.submitted)
     assert (said["call_repeats"], said["dead_letters"]) == (0, 0)
     assert deployed.under_way > 0, "workers were replaced with calls under way"

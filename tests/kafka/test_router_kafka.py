@@ -158,7 +158,7 @@ async def disturb(stream: Stream, seeded: random.Random) -> list[int | None]:
 
 
 @pytest.mark.parametrize("faust_seeks", [False, True])
-async def test_what_comes_while_partitions_are_handed_out(tmp_path: Path, faust_seeks: bool) -> None:
+async def test_records_that_arrive_during_an_assignment(tmp_path: Path, faust_seeks: bool) -> None:
     """Faust drops what it has fetched between an assignment and its own being ready, here for 4 s, and seeks to the
     commits: of which there are none yet. Unmended, a quarter of these messages are lost, and committed."""
     work = Work(0, 60)

@@ -47,7 +47,7 @@ async def values(client: KafkaClient, topic: str) -> list[bytes | None]:
     return [message.value async for message in read_topic(client, topic)]
 
 
-async def test_topics_are_declared_once_and_differences_are_told(client: KafkaClient) -> None:
+async def test_topics_are_declared_once_and_differences_are_reported(client: KafkaClient) -> None:
     spec = TopicSpec(name=next(NAMES), partitions=2, replication=1, config={"retention.ms": "1000"})
     assert await declare(client, [spec]) == []
     assert await declare(client, [spec]) == []
@@ -143,7 +143,7 @@ async def test_a_reader_reads_to_the_end_of_now(client: KafkaClient) -> None:
     assert sorted(int(message.value or b"") for message in found) == list(range(500))
 
 
-async def test_a_follower_catches_up_and_goes_on(client: KafkaClient) -> None:
+async def test_a_follower_catches_up_and_continues(client: KafkaClient) -> None:
     topic = await a_topic(client, config={"cleanup.policy": "compact"})
     caught_up, found = asyncio.Event(), []
     async with KafkaSink(client) as sink:

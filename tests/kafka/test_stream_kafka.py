@@ -1,6 +1,6 @@
 """The whole stream on Apache Kafka: what becomes of questions, and of paid calls, when its processes come and go.
 
-One stream for all of them, in order; each looks at questions of its own, and at the account of everything so far.
+One stream for all of them, in order; each looks at questions of its own, and at the audit report of the run so far.
 """
 
 import asyncio
@@ -172,10 +172,10 @@ async def test_a_model_server_that_is_away_for_a_while(stream: Stream) -> None:
     await server.start()
     await stream.until_ended(mine)
     assert await stream.defects() == {}
-    assert (await stream.account())["dead_letters"] == 0
+    assert (await stream.audit())["dead_letters"] == 0
 
 
-async def test_what_cannot_be_read_is_a_dead_letter_and_the_rest_goes_on(stream: Stream) -> None:
+async def test_malformed_messages_are_dead_lettered_and_the_stream_continues(stream: Stream) -> None:
     mine, unsubmitted = questions(23, 3), questions(26, 2)
     bad = {
         topic: [(kind, OutgoingRecord(topic, key, value, {})) for kind, key, value in unreadable(topic, *unsubmitted)]
@@ -201,7 +201,7 @@ async def _until_dead(stream: Stream, service: str, wanted: list[tuple[str, byte
 
 
 async def test_the_account_of_it_all(stream: Stream) -> None:
-    said = await stream.account()
+    said = await stream.audit()
     assert await stream.defects() == {}
     assert said["questions"] == said["ended"] == 6 + 8 + 4 + 1 + 4 + 3 + 1, "the last: a dead letter, under a wrong key"
     assert said["accepted"] + said["rejected"] == 26

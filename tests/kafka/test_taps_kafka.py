@@ -60,7 +60,7 @@ async def test_a_reader_begins_at_a_point_in_time(
     assert places(messages) == found
 
 
-async def test_a_follower_begins_there_and_goes_on(client: KafkaClient, topic: str) -> None:
+async def test_a_follower_starts_there_and_continues(client: KafkaClient, topic: str) -> None:
     caught_up, found = asyncio.Event(), []
     async with aclosing(follow_topic(client, topic, caught_up=caught_up, since_ms=NOON + 2_001)) as messages:
         found.append(await anext(messages))

@@ -67,7 +67,7 @@ async def test_with_500_submissions_held_by_a_budget_verified_cases_are_routed(s
     assert stream.dead("router") == []
 
 
-async def test_1000_submissions_that_name_an_unpublished_recipe_delay_nobody(stream: Stream) -> None:
+async def test_1000_submissions_with_an_unpublished_recipe_delay_no_others(stream: Stream) -> None:
     """One after the other, each would wait 5 s: that is 80 minutes."""
     async with open_ledger(stream.ledger) as ledger:
         await ledger.budgets.set_limit(None)

@@ -73,8 +73,8 @@ async def test_questions_go_in_and_records_come_out_and_sigterm_drains(
     # The good rows are submitted, twice; the bad one is reported and kept.
     submitted = await reasonmed.json("submit", str(file), code=1)
     assert (submitted["submitted"], submitted["rejected"]) == (QUESTIONS + 1, 1)
-    (account,) = submitted["files"]
-    assert json.loads(Path(account["rejected_file"]).read_bytes())["row"] == {"question": "no options"}
+    (result,) = submitted["files"]
+    assert json.loads(Path(result["rejected_file"]).read_bytes())["row"] == {"question": "no options"}
     assert (await reasonmed.json("submit", "-", stdin=b"\n".join(rows)))["submitted"] == QUESTIONS
 
     status = await _until_ended(reasonmed, QUESTIONS)
@@ -102,8 +102,8 @@ async def test_questions_go_in_and_records_come_out_and_sigterm_drains(
     assert work["end"] in ("accepted", "rejected")
     assert all(step["body"]["case_id"] == shown["case_id"] for step in work["way"])
     assert work["title"][:40] in await reasonmed.run("show", shown["case_id"], "--folder", str(reasonmed.folder))
-    account = json.loads(await reasonmed.run("account", "--folder", str(reasonmed.folder)))
-    assert (account["questions"], account["missing"], account["calls_against_ledger"]) == (QUESTIONS, 0, 0)
+    report = json.loads(await reasonmed.run("account", "--folder", str(reasonmed.folder)))
+    assert (report["questions"], report["missing"], report["calls_against_ledger"]) == (QUESTIONS, 0, 0)
 
     children = psutil.Process(running.pid).children(recursive=True)
     assert len(children) >= 10  # Kafka, the model server, nine services
@@ -113,10 +113,10 @@ async def test_questions_go_in_and_records_come_out_and_sigterm_drains(
     assert "drained" in out.decode()
     assert not [child for child in children if child.is_running()]
     assert not (reasonmed.folder / "stack.json").exists()
-    assert read_dataset(reasonmed.folder / "dataset").num_rows == account["records"]
+    assert read_dataset(reasonmed.folder / "dataset").num_rows == report["records"]
 
 
-async def test_ctrl_c_drains_the_next_goes_on_there_and_a_kill_leaves_no_process_behind(
+async def test_ctrl_c_drains_a_restart_resumes_and_a_kill_leaves_no_process(
     reasonmed: Reasonmed, running: asyncio.subprocess.Process
 ) -> None:
     rows = SAMPLES.read_bytes().splitlines()[:QUESTIONS]
@@ -129,8 +129,8 @@ async def test_ctrl_c_drains_the_next_goes_on_there_and_a_kill_leaves_no_process
     again = await reasonmed.start("up", "--scripted", "--folder", str(reasonmed.folder))
     await _until(lambda: (reasonmed.folder / "stack.json").exists(), again)
     await _until_ended(reasonmed, QUESTIONS)
-    account = json.loads(await reasonmed.run("account", "--folder", str(reasonmed.folder)))
-    assert {account[name] for name in ("missing", "two_ends", "call_repeats", "calls_against_ledger")} == {0}
+    report = json.loads(await reasonmed.run("account", "--folder", str(reasonmed.folder)))
+    assert {report[name] for name in ("missing", "two_ends", "call_repeats", "calls_against_ledger")} == {0}
 
     children = psutil.Process(again.pid).children(recursive=True)
     again.kill()

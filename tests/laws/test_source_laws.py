@@ -89,7 +89,7 @@ async def keys_of_partitions(place: Place) -> list[bytes]:
     return [found[number] for number in range(PARTITIONS)]
 
 
-async def test_what_is_published_is_there_when_publish_returns(place: Place) -> None:
+async def test_published_records_are_stored_when_publish_returns(place: Place) -> None:
     await place.sink.publish([message(place, number) for number in range(100)])
     there = await place.read()
     assert values(there) == list(range(100))
@@ -129,7 +129,7 @@ async def test_a_group_without_a_commit_begins_at_the_earliest(place: Place) -> 
         assert offsets == list(range(len(offsets)))
 
 
-async def test_what_is_not_wanted_waits_and_is_not_lost(place: Place) -> None:
+async def test_unwanted_partitions_wait_and_lose_nothing(place: Place) -> None:
     one, other = await keys_of_partitions(place)
     async with Member(place) as member:
         await member.take(40)

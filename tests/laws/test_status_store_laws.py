@@ -24,7 +24,7 @@ from services.ledger.memory.status import MemoryStatusStore
 from services.ledger.sqlite.status import SqliteStatusStore
 from services.ledger.valkey.status import ValkeyStatusStore
 from tests.laws.conftest import FakeClock, ValkeyProcess
-from tests.sightings import BEGUN_MS, record, sighting, sightings
+from tests.sightings import BEGUN_MS, case_event, record, sightings
 
 CASE_1 = CaseId("case-1")
 
@@ -110,9 +110,9 @@ async def test_records_are_summed_and_rates_are_of_the_last_minute(store: Status
 async def test_latest_filters_by_end_topic_source_and_difficulty(store: StatusStore) -> None:
     await store.observe(
         [
-            sighting(QUESTION_ADMITTED, case_id="a", source="MedQA"),
+            case_event(QUESTION_ADMITTED, case_id="a", source="MedQA"),
             record(0, of=1, case_id="b", written_ms=BEGUN_MS + 1),
-            sighting(CASE_ACCEPTED, case_id="c", difficulty="medium", written_ms=BEGUN_MS + 2),
+            case_event(CASE_ACCEPTED, case_id="c", difficulty="medium", written_ms=BEGUN_MS + 2),
         ]
     )
 
@@ -128,7 +128,7 @@ async def test_latest_filters_by_end_topic_source_and_difficulty(store: StatusSt
 
 
 async def test_pruning_drops_old_ended_cases_and_keeps_counts(store: StatusStore, clock: FakeClock) -> None:
-    await store.observe([record(0, of=1), sighting(QUESTION_ADMITTED, case_id="open")])
+    await store.observe([record(0, of=1), case_event(QUESTION_ADMITTED, case_id="open")])
     clock.pass_(100)
     assert await store.prune(101) == 0
     before = await store.tally(BEGUN_MS)
@@ -139,7 +139,7 @@ async def test_pruning_drops_old_ended_cases_and_keeps_counts(store: StatusStore
 
 
 async def test_publishing_drops_old_rates_and_keeps_the_last_figures(store: StatusStore, clock: FakeClock) -> None:
-    await store.observe([sighting(QUESTION_ADMITTED)])
+    await store.observe([case_event(QUESTION_ADMITTED)])
     await store.publish(b"one")
     assert (await store.tally(BEGUN_MS)).recent == {QUESTION_ADMITTED: 1}
     clock.pass_(3700)
@@ -154,8 +154,8 @@ async def test_concurrent_writers_give_exact_sums(opened: Open) -> None:
         each
         for number in range(10)
         for each in (
-            sighting(QUESTION_SUBMITTED, "", case_id=f"case-{number}"),
-            sighting(QUESTION_ADMITTED, case_id=f"case-{number}"),
+            case_event(QUESTION_SUBMITTED, "", case_id=f"case-{number}"),
+            case_event(QUESTION_ADMITTED, case_id=f"case-{number}"),
             *(record(index, case_id=f"case-{number}") for index in range(2)),
         )
     ]
@@ -218,13 +218,13 @@ async def test_an_unavailable_store_raises_ledger_away(
             path.unlink()
         for store in (memory, file, remote):
             with pytest.raises(LedgerAway):
-                await store.observe([sighting(QUESTION_ADMITTED)])
+                await store.observe([case_event(QUESTION_ADMITTED)])
             with pytest.raises(LedgerAway):
                 await store.published()
 
 
 def test_a_repeat_in_another_slice_moves_the_rate() -> None:
-    late = sighting(QUESTION_ADMITTED, written_ms=BEGUN_MS + 60_000, offset=1)
+    late = case_event(QUESTION_ADMITTED, written_ms=BEGUN_MS + 60_000, offset=1)
     case, _ = CaseHistory(CASE_1).with_([late])
     _, delta = case.with_([replace(late, written_ms=BEGUN_MS)])
     assert sorted(delta.slices.values()) == [-1, 1]

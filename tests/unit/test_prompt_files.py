@@ -74,7 +74,7 @@ def test_the_question_block_brings_its_own_tags(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in EXPECTED if "path" in EXPECTED[name]])
-def test_the_path_stands_in_its_tags(name: str) -> None:
+def test_the_path_is_between_its_tags(name: str) -> None:
     assert "\n<reasoning>\n{path}\n</reasoning>\n" in text_of(name)
 
 

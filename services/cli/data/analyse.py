@@ -1,4 +1,4 @@
-"""`reasonmed analyse`: five questions that teams ask of the stream."""
+"""`reasonmed analyse`: five ready-made analyses of the stream."""
 
 from typing import Annotated, Literal
 
@@ -15,11 +15,11 @@ def analyse(
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
-    """Answer a question from the topics, and say how to read the answer.
+    """Run an analysis of the topics, and print how to read the result.
 
     `verdicts` by model and temperature, `cost` by difficulty, what `refinement` repairs, the `agreement` of judge and
-    stated answer, `disputed` questions. Each is a query in services/taps/analyses, to be taken further with
-    `reasonmed sql --topics`; docs/analyses.ipynb shows all of them at work.
+    stated answer, `disputed` questions. Each is a query in services/taps/analyses, which you can adapt with
+    `reasonmed sql --topics`; docs/analyses.ipynb shows all of them.
 
     Example:  reasonmed analyse verdicts
     """

@@ -18,9 +18,9 @@ def compact(
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
-    """Merge small files, remove records that are there twice, delete files that were replaced a week ago.
+    """Merge small files, remove repeated records, delete files that were replaced a week ago.
 
-    Exporters and readers may go on meanwhile. Run it daily where an exporter commits each minute.
+    Exporters and readers may keep running. Run it daily if an exporter commits each minute.
 
     Example:  reasonmed dataset compact
     """
@@ -43,9 +43,9 @@ def import_(
     to: Annotated[str | None, typer.Option("--to", help="The table: a folder or URL; else the same folder.")] = None,
     json: Json = False,
 ) -> None:
-    """Carry a dataset of the former format (parts and manifests) over into a Delta table. Stop its exporters first.
+    """Import a dataset of the former format (parts and manifests) into a Delta table. Stop its exporters first.
 
-    The former files stay: delete them when you have seen the new ones.
+    The former files are kept: delete them once you have checked the table.
 
     Example:  reasonmed dataset import build/up/dataset
     """

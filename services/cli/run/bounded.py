@@ -18,7 +18,7 @@ async def perform_watched(part: Part) -> Result:
 def report(results: list[tuple[Part, Result]], json: bool) -> None:
     """Print the summaries. Raises Failed where a question has not ended, or a fault is not 0."""
     if json:
-        emit({part.folder.name: dict(result.account) for part, result in results})
+        emit({part.folder.name: dict(result.audit) for part, result in results})
     else:
         for part, result in results:
             summary(out, part.title, result, str(part.folder))

@@ -21,9 +21,9 @@ def table(stack: Stack) -> Table:
         result.add_column(name, justify="right")
     for server in stack.servers:
         result.add_row(server.name, "[green]running[/]", str(server.pid), "", "", *_usage(server.usage))
-    for name, account in stack.workers.accounts().items():
-        state, pid = f"[{_STYLES[account.state]}]{account.state}[/]", str(account.pid or "")
-        result.add_row(name, state, pid, str(stack.ports[name]), str(account.restarts), *_usage(account.usage))
+    for name, history in stack.workers.histories().items():
+        state, pid = f"[{_STYLES[history.state]}]{history.state}[/]", str(history.pid or "")
+        result.add_row(name, state, pid, str(stack.ports[name]), str(history.restarts), *_usage(history.usage))
     return result
 
 

@@ -92,10 +92,10 @@ def line(snapshot: Snapshot) -> str:
 
 def summary(console: Console, title: str, result: Result, folder: str) -> None:
     """Print the figures of a run, and where its files are."""
-    account = result.account
+    audit = result.audit
     table = Table(title=title, title_justify="left", show_header=False, box=None)
     table.add_column(style="bold")
-    for name, value in _rows(account, folder):
+    for name, value in _rows(audit, folder):
         table.add_row(name, value)
     console.print(table)
     for case_id, topic in result.open.items():
@@ -104,15 +104,15 @@ def summary(console: Console, title: str, result: Result, folder: str) -> None:
         console.print(f"{fault}: {count} (must be 0)", style="red", highlight=False)
 
 
-def _rows(account: Mapping[str, Any], folder: str) -> list[tuple[str, str]]:
-    routes = ", ".join(f"{count} {route}" for route, count in account["routes"].items())
-    ends = ", ".join(f"{account[kind]} {kind}" for kind in ("accepted", "rejected", "dead", "refused"))
-    tokens = account["tokens"]
+def _rows(audit: Mapping[str, Any], folder: str) -> list[tuple[str, str]]:
+    routes = ", ".join(f"{count} {route}" for route, count in audit["routes"].items())
+    ends = ", ".join(f"{audit[kind]} {kind}" for kind in ("accepted", "rejected", "dead", "refused"))
+    tokens = audit["tokens"]
     return [
-        ("questions", f"{account['questions']}, of which {account['ended']} ended: {ends}"),
+        ("questions", f"{audit['questions']}, of which {audit['ended']} ended: {ends}"),
         ("routes", routes),
-        ("records", f"{account['records']} in {account['dataset']}"),
-        ("model calls", f"{account['calls']} in {account['seconds']:.0f} s"),
+        ("records", f"{audit['records']} in {audit['dataset']}"),
+        ("model calls", f"{audit['calls']} in {audit['seconds']:.0f} s"),
         ("tokens", f"{tokens['in']:,} in ({tokens['cached']:,} cached), {tokens['out']:,} out"),
         ("all figures", f"{folder}/summary.json"),
     ]

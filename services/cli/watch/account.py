@@ -4,7 +4,7 @@ import asyncio
 
 from services.cli.console import UP, Failed, Folder, emit
 from services.cli.coordinates import client, load
-from services.local.audit.evidence import account_of
+from services.local.audit.evidence import audit_run
 
 
 def account(folder: Folder = UP) -> None:
@@ -18,5 +18,5 @@ def account(folder: Folder = UP) -> None:
     if (running := load(folder)) is None:
         raise Failed(f"no stack runs in {folder}: start one with `reasonmed up`, or name its --folder")
     kafka = client(running.bootstrap, folder)
-    report = account_of(kafka, ledger=running.ledger, log=running.calls_log, dataset=running.dataset)
+    report = audit_run(kafka, ledger=running.ledger, log=running.calls_log, dataset=running.dataset)
     emit(asyncio.run(report))

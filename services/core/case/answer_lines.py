@@ -1,6 +1,6 @@
-"""Where a text's last lines state an answer: after a label, or under a heading.
+"""Finds the answer that the last lines of a text state: after a label, or under a heading.
 
-Only the last few thousand characters are looked at, and every pattern's repeats are bounded: no text takes long.
+Runs in bounded time: only the last few thousand characters are read, and all repeats in patterns are bounded.
 """
 
 import re
@@ -15,18 +15,18 @@ WORDS: dict[str, list[str]] = tomllib.loads((Path(__file__).parent / "answer_wor
 
 
 def any_of(phrases: Iterable[str]) -> str:
-    """A pattern of these phrases, the longest first."""
+    """A pattern that matches any of these phrases, longest first."""
     return "|".join(re.escape(phrase) for phrase in sorted(set(phrases), key=lambda phrase: (-len(phrase), phrase)))
 
 
 _TAIL = 4_000
-"""Characters at a text's end in which its answer is looked for."""
+"""Characters at the end of a text that are searched for its answer."""
 
 _LINE = 600
-"""Characters at a line's end that are looked at."""
+"""Characters at the end of a line that are searched."""
 
 _NOISE_LINES = 6
-"""Lines after the answer that may say nothing of it."""
+"""Lines that may follow the answer, such as pleasantries."""
 
 _SPACED = [word for word in WORDS["is"] if word[-1] < "\u2e80"]
 _UNSPACED = [word for word in WORDS["is"] if word[-1] >= "\u2e80"]
@@ -48,14 +48,15 @@ _PLEASANTRY = re.compile(rf"[.!。！]\W{{0,10}}(?:{any_of(WORDS['pleasantries']
 
 @dataclass(frozen=True)
 class Ending:
-    """What a text's last lines offer as its answer."""
+    """Candidates for the answer in a text's last lines."""
 
     labelled: Sequence[str] = ()
-    """What follows each label that begins a sentence of the last line; or what its last sentence says is correct."""
+    """The text after each label that begins a sentence of the last line; or the subject of its last "... is
+    correct"."""
     asked_form: bool = False
-    """Whether the last label begins the line: the form that prompts ask for."""
+    """Whether the last label begins the line, the format that prompts ask for."""
     under_heading: str | None = None
-    """The last line, where the line before is a label alone."""
+    """The last line, if the line before is only a label."""
 
 
 def ending(text: str) -> Ending:
@@ -75,14 +76,14 @@ def ending(text: str) -> Ending:
 
 
 def _labels(line: str, *, empty: bool = False) -> list[tuple[int, int]]:
-    """Where labels begin and end, at the line's beginning and after each sentence; those of `empty` have no value."""
+    """Spans of labels at the start of the line and after each sentence; with `empty`, of labels without a value."""
     starts = [0, *(match.end() for match in _SENTENCE.finditer(line))]
     found = [(start, _label_end(line, start)) for start in starts]
     return [(start, end) for start, end in found if end > start and (not line[end:].strip(" .")) == empty]
 
 
 def _label_end(line: str, start: int) -> int:
-    """Where the label that begins here ends, with those that follow it: "Final answer: the correct answer is"."""
+    """The end of the label that begins here, including labels right after it: "Final answer: the correct answer is"."""
     for _ in range(3):
         if (match := _LABEL.match(line, start)) is None or match.end() == start:
             break
@@ -91,20 +92,20 @@ def _label_end(line: str, start: int) -> int:
 
 
 def _reversed(line: str) -> list[str]:
-    """What stands before "is correct" and the like, from the beginning of each of the last sentences."""
+    """The subjects of "... is correct" and similar, from the start of each of the last sentences."""
     starts = [0, *(match.end() for match in _SENTENCE.finditer(line))][-4:]
     found = [_IS_THE_ANSWER.match(line, start) for start in starts]
     return [match["value"] for match in found if match is not None]
 
 
 def _last_lines(text: str) -> list[str]:
-    """The last two lines that say something, without markup; of a long line its end."""
+    """The last two non-empty lines, without markup; a long line is cut to its end."""
     lines: list[str] = []
     for line in reversed(text.rstrip()[-_TAIL:].splitlines()[-4 * _NOISE_LINES :]):
-        said = plain(line if len(line) <= _LINE else "… " + line[-_LINE:])
-        if re.search(r"\w", said) is None or (not lines and _PLEASANTRY.match("." + said)):
+        text_line = plain(line if len(line) <= _LINE else "… " + line[-_LINE:])
+        if re.search(r"\w", text_line) is None or (not lines and _PLEASANTRY.match("." + text_line)):
             continue
-        lines.insert(0, said)
+        lines.insert(0, text_line)
         if len(lines) == 2:
             break
     return lines

@@ -1,7 +1,7 @@
-"""The answer that a text itself states: on its last line or under a last heading, else in a box, tag or JSON field.
+"""Extracts the answer that a text states: on its last line or under a last heading, else in a box, tag or JSON field.
 
-Precision before recall: a text that says two things, or something near a letter, states nothing. The words for
-"final answer" in each language are in answer_words.toml. Work is linear in the text.
+Precision before recall: a contradictory or unclear text states no answer. The words for "final answer" in each language
+are in answer_words.toml. Linear in the length of the text.
 """
 
 import re
@@ -14,7 +14,7 @@ from services.core.case.answer_lines import WORDS, any_of, ending
 from services.core.case.markup import MOST_MARKS, boxes, narrow, plain, words
 
 Options = Mapping[str, str | None]
-"""Option texts by letter; None where a text isn't known: then any text may follow its letter."""
+"""Option texts by letter. None: the text is unknown, and any text may follow the letter."""
 
 _LETTER = re.compile(
     rf"(?:(?:{any_of(WORDS['of_option'])})\s{{0,3}}[:：]?\s{{0,3}})?(?P<open>[(\[（【「\"'“]?)\s{{0,3}}(?P<letter>[A-Za-z])"
@@ -22,18 +22,18 @@ _LETTER = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ASKED = re.compile(r"[\W_]{0,8}final answer[\W_]{0,4}[:：][\W_]{0,4}(?P<letter>[A-Z])[\s*_.。]{0,8}", re.IGNORECASE)
-"""The line that every prompt asks for, with the letter alone."""
+"""The line that every prompt asks for, with only a letter."""
 _AFTER_OPTION = re.compile(rf"\s{{0,3}}(?:{any_of(WORDS['after_option'])})\W{{0,5}}$", re.IGNORECASE)
 _NONE = frozenset(words(phrase) for phrase in WORDS["none_of_them"])
 _FIELDS = (
     re.compile(r'"(?:final_answer|answer_choice|answer)"\s{0,20}:\s{0,20}"([^"\n]{0,400})"'),
     re.compile(r"<(?:final_)?answer>([^<>]{0,400})</(?:final_)?answer>", re.IGNORECASE),
 )
-"""The answer as a field of a JSON object, or in a tag of its own."""
+"""The answer as a JSON field, or in a tag."""
 
 _LEAK = re.compile(
     r"\b(?:(?:the |a )?(?:gold|reference|provided|given|supplied|known) (?:standard )?(?:correct )?answer"
-    r"(?! choice| option)"  # of the real texts in ../shared/data that came near, all 18 meant the options
+    r"(?! choice| option)"  # in real texts, all 18 such phrases meant the options
     r"|(?:answer|solution) (?:(?:that )?(?:was|is|has been) )?(?:given|provided|supplied)"
     r" (?:to (?:me|us)|above|as correct)"
     r"|(?:I|we) (?:was|were|am|are|have been) (?:told|given) (?:that )?the (?:correct |right )?answer"
@@ -44,21 +44,21 @@ _LEAK = re.compile(
 
 @dataclass(frozen=True)
 class FinalAnswer:
-    """What a text states as its final answer. Both are None where it states none, or isn't clear."""
+    """The final answer that a text states. Both fields are None if it states none or is unclear."""
 
     option: str | None = None
     """The letter of an offered option."""
     outside: str | None = None
-    """What it names instead: a letter that isn't offered, or words for "none of them"."""
+    """An answer outside the options: a letter that is not offered, or words for "none of them"."""
 
 
 UNCLEAR = FinalAnswer()
 
 
 def final_answer(text: str, options: Options) -> FinalAnswer:
-    """The final answer that the text states, among these options or outside of them."""
+    """The final answer that the text states, within or outside these options."""
     if (asked := _ASKED.fullmatch(text.rstrip().rpartition("\n")[2])) and asked["letter"] in options:
-        return FinalAnswer(option=asked["letter"])  # the letter, though an option's text be the letter of another
+        return FinalAnswer(option=asked["letter"])  # the letter, even if an option's text is another's letter
     end = ending(text)
     labelled = [_read(value, options) for value in end.labelled]
     if end.asked_form:
@@ -70,17 +70,17 @@ def final_answer(text: str, options: Options) -> FinalAnswer:
 
 
 def stated(text: str, question: Question) -> str | None:
-    """The letter of the option that the text states as its final answer, or none."""
+    """The letter of the option that the text states as its final answer, or None."""
     return final_answer(text, question.options).option
 
 
 def mentions_given_answer(text: str) -> bool:
-    """Whether a text that was written with the gold answer at hand gives that away."""
+    """Whether the text mentions that it was given the answer."""
     return _LEAK.search(text) is not None
 
 
 def _marked(text: str, options: Options) -> set[FinalAnswer]:
-    """All answers that the text marks as such, in fields, tags and boxes. A box may hold a step's result: only the last
+    """All answers that the text marks in fields, tags and boxes. A box may hold an intermediate result: only the last
     one must hold an option."""
     last = [match[1] for pattern in _FIELDS for match in deque(pattern.finditer(text), MOST_MARKS)]
     fields = {_read(value, options) for value in last}
@@ -90,14 +90,15 @@ def _marked(text: str, options: Options) -> set[FinalAnswer]:
 
 def _read(value: str, options: Options) -> FinalAnswer:
     """The option that a value names: by its letter alone, its letter and text, or its text alone."""
-    said = _AFTER_OPTION.sub("", plain(value).strip(" .。,;!"))
-    by_text = _by_text(said, options)
-    match = _LETTER.fullmatch(narrow(said))
+    stated = _AFTER_OPTION.sub("", plain(value).strip(" .。,;!"))
+    by_text = _by_text(stated, options)
+    match = _LETTER.fullmatch(narrow(stated))
     letter = match["letter"].upper() if match is not None else ""
     if match is not None and "?" in match["rest"]:
         return UNCLEAR
     if match is None or letter not in LETTERS:
-        return FinalAnswer(outside=said) if by_text is None and words(said) in _NONE else FinalAnswer(option=by_text)
+        is_none = by_text is None and words(stated) in _NONE
+        return FinalAnswer(outside=stated) if is_none else FinalAnswer(option=by_text)
     if letter in options and _goes_with(match, options[letter]):
         clash = by_text not in (None, letter) and not match["open"]
         return UNCLEAR if clash else FinalAnswer(option=letter)
@@ -109,7 +110,7 @@ def _read(value: str, options: Options) -> FinalAnswer:
 
 
 def _goes_with(match: re.Match[str], text: str | None) -> bool:
-    """Whether nothing follows the letter, or its own option's text: after 'a' as an article come other words."""
+    """Whether the letter is followed by nothing or by its option's text, so that the article 'a' is not option A."""
     rest = words(match["rest"])
     if text is not None or not rest:
         return rest in ("", words(text or ""))
@@ -117,8 +118,8 @@ def _goes_with(match: re.Match[str], text: str | None) -> bool:
     return separated and match["letter"].isupper()
 
 
-def _by_text(said: str, options: Options) -> str | None:
-    """The one option whose text is just what is said."""
-    wanted = words(said)
+def _by_text(stated: str, options: Options) -> str | None:
+    """The only option with exactly this text, or None."""
+    wanted = words(stated)
     same = [letter for letter, text in options.items() if wanted and text is not None and words(text) == wanted]
     return same[0] if len(same) == 1 else None

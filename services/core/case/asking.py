@@ -1,4 +1,4 @@
-"""Asking until a reply can be read: the one loop behind verdicts, scores and summaries."""
+"""Requests a reply until it can be parsed: the loop behind verdicts, scores and summaries."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Reading(Generic[T]):
-    """What came of a request: what was read, or why nothing could be; and the answer of every ask that was paid for."""
+    """The result of a request: the parsed value, or the reason why there is none; and every paid answer."""
 
     value: T | None
     why_not: str
@@ -28,10 +28,11 @@ class Reading(Generic[T]):
 async def ask_until_read(
     models: Models, requests: Sequence[Request], read: Callable[[Reply], T | None], max_asks: int
 ) -> list[Reading[T]]:
-    """Ask all at once; ask again, under a new number, what `read` made nothing of; up to `max_asks` asks each.
+    """Send all requests concurrently. A reply that `read` cannot parse is requested again under a new ask number, up to
+    `max_asks` asks in all.
 
-    A call that failed for good isn't asked again, as its retries are used up; nor is a refusal, which would be paid for
-    again. One reading a request, in order.
+    A permanent failure is not requested again, because its retries are used up; nor is a refusal, which would be paid
+    again. Returns one reading per request, in order.
     """
     readings: list[Reading[T]] = [Reading(None, "not asked", ())] * len(requests)
     open_ = dict(enumerate(requests))

@@ -1,7 +1,7 @@
-"""The chat prompt of a question: what a trained model reads in training, in a benchmark and in use. Pure.
+"""The chat prompt of a question, for training, benchmarks and inference. Pure.
 
-Training data and benchmarks must render a question with the same function: a model that is asked in other words than it
-was trained on is measured on the difference.
+Training data and benchmarks must render a question with the same function: otherwise a benchmark also measures the
+difference between the prompts.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ ChatMessage = dict[str, str]
 
 
 def question_text(question: Question) -> str:
-    """Stem, context if any, lettered options. Never the gold answer."""
+    """Stem, context if any, and lettered options. Never the gold answer."""
     lines = [question.question]
     if question.context:
         lines += ["", "Context:", *question.context]

@@ -17,19 +17,19 @@ def digest(kind: str, *parts: Any) -> str:
 
 
 def case_id(question: Question) -> CaseId:
-    """Digest of the normalised question: stem, options, gold and context; source, id and subject don't count."""
+    """Digest of the normalised question: stem, options, gold and context; source, id and subject are not part of it."""
     options = [[letter, _normal(text)] for letter, text in question.options.items()]
     context = [_normal(passage) for passage in question.context]
     return CaseId(digest("case", _normal(question.question), options, question.answer, context))
 
 
 def work_id(case_id: CaseId, recipe_id: RecipeId) -> WorkId:
-    """A case under a recipe."""
+    """The id of a case under a recipe."""
     return WorkId(digest("work", case_id, recipe_id))
 
 
 def path_id(work_id: WorkId, origin: Origin, round: int, slot: int) -> PathId:
-    """A path's place in its case."""
+    """The id of a path, from its position in the case."""
     return PathId(digest("path", work_id, origin, round, slot))
 
 
@@ -44,7 +44,7 @@ def recipe_id(recipe: Recipe) -> RecipeId:
 
 
 def seed(case_id: CaseId, stage: str, origin: str, round: int, slot: int) -> int:
-    """The sampling seed of a call: 31 bits, since some servers take no more."""
+    """The sampling seed of a call: 31 bits, the most that some servers accept."""
     hexed = digest("seed", case_id, stage, origin, round, slot).removeprefix("seed-")
     return int(hexed[:8], 16) & 0x7FFF_FFFF
 

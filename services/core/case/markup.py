@@ -1,4 +1,4 @@
-"""What a text says without its markup: Markdown, LaTeX, HTML, a model's special tokens. Linear in the text."""
+"""Removes markup from a text: Markdown, LaTeX, HTML and special tokens of models. Linear in the text."""
 
 import re
 import unicodedata
@@ -6,14 +6,14 @@ import unicodedata
 SPECIAL_TOKEN = re.compile(
     r"<[|｜][^<>|｜\s][^<>|｜]{0,40}[|｜]>|</?s>|<(?:eos|bos|end_of_turn|start_of_turn)>|\[/?INST\]"
 )
-"""A chat template's own tokens, as models leave them in their texts."""
+"""Special tokens of chat templates that models leave in their texts."""
 
 BOX = "\\boxed"
 MOST_MARKS = 50
-"""Boxes, fields and tags of a kind that are looked at: a text with more of them repeats itself."""
+"""The most boxes, fields or tags that are read: a text with more repeats itself."""
 
 _BOX_CHARACTERS = 300
-"""A box holds an option's letter and text at most."""
+"""The most characters of a box: an option's letter and text."""
 
 _TAG = re.compile(r"</?[a-zA-Z][a-zA-Z_]{0,19}\s?/?>")
 _LATEX = re.compile(
@@ -28,24 +28,24 @@ _WORD = re.compile(
 
 
 def plain(text: str) -> str:
-    """The text without emphasis, LaTeX commands and dollars, HTML tags and special tokens; signs stay."""
+    """The text without emphasis, LaTeX commands and dollar signs, HTML tags and special tokens; other signs stay."""
     text = _TAG.sub(" ", SPECIAL_TOKEN.sub(" ", text)).replace("\\%", "%")
     return _EMPHASIS.sub("", _LATEX.sub("", text)).strip()
 
 
 def words(text: str) -> str:
-    """What two texts must have in common to say the same: words without case, numbers with sign and decimal point,
-    superscripts and signs of comparison; blanks and other punctuation don't count. "-5" isn't "5", 10² isn't 102."""
+    """The normalised text for comparison: lower-case words, numbers with sign and decimal point, superscripts and
+    comparison signs; without spaces and other punctuation. "-5" differs from "5", 10² from 102."""
     return " ".join(_WORD.findall(unicodedata.normalize("NFC", text).translate(_DASHES).casefold()))
 
 
 def narrow(text: str) -> str:
-    """Full-width, circled and mathematical letters as plain ones (Ｂ, Ⓑ, 𝐁); those of another alphabet stay."""
+    """Full-width, circled and mathematical letters as plain ones (Ｂ, Ⓑ, 𝐁); letters of other alphabets stay."""
     return text if text.isascii() else "".join(map(_narrow, text))
 
 
 def boxes(text: str) -> list[str]:
-    """The contents of the last LaTeX boxes, in order; of one that doesn't end soon, nothing."""
+    """The contents of the last LaTeX boxes, in order; without boxes that are too long or do not end."""
     found: list[str] = []
     start = text.rfind(BOX)
     while start >= 0 and len(found) < MOST_MARKS:

@@ -1,4 +1,4 @@
-"""Reading and making paths: what several services need to know of them."""
+"""Functions on paths that several services share."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,17 +18,17 @@ def of_round(case: Case, round: int) -> list[Path]:
 
 
 def rank(path: Path) -> int:
-    """Its score, as a number to compare: a correct path that could not be scored ranks below 0."""
+    """The score of a correct path for ranking; -1 if it has none."""
     return -1 if path.score is None or path.score.value is None else path.score.value
 
 
 def wording(path: Path) -> str:
-    """Its text, blanks aside: paths of the same wording are one and the same to a reader."""
+    """Its text with normalised white space, for finding paths with the same text."""
     return " ".join(path.text.split())
 
 
 def best(paths: Iterable[Path], count: int) -> list[Path]:
-    """The best correct paths by score, of different texts; ties stay in the given order."""
+    """The best correct paths by score, with distinct texts; ties keep the given order."""
     unlike: dict[str, Path] = {}
     for path in sorted((p for p in paths if p.standing == "correct"), key=rank, reverse=True):
         unlike.setdefault(wording(path), path)
@@ -36,7 +36,7 @@ def best(paths: Iterable[Path], count: int) -> list[Path]:
 
 
 def reasons(paths: Iterable[Path]) -> list[str]:
-    """What was found of these paths; why one could not be judged says nothing of it."""
+    """The verdicts' reasons, without those of paths that could not be judged."""
     verdicts = [path.verdict for path in paths if path.verdict is not None]
     return [verdict.reason for verdict in verdicts if verdict.outcome != "unjudged" and verdict.reason]
 
@@ -44,8 +44,8 @@ def reasons(paths: Iterable[Path]) -> list[str]:
 def from_answers(
     case: Case, answers: Sequence[Answer], *, origin: Origin, round: int, slot: int, parents: Iterable[Path] = ()
 ) -> Path:
-    """A path, unverified, from the last of the answers to its asks; all are in its calls. Where that holds no whole
-    text, or one that was cut off, the path carries the reason as its failure, and is unknown."""
+    """An unverified path from the last answer; its calls list all answers. Without a complete text the path has the
+    reason as its failure, and is unknown."""
     answer = answers[-1]
     path = Path(
         path_id=ids.path_id(case.work_id, origin, round, slot),
@@ -66,7 +66,7 @@ def from_answers(
 
 
 def why_no_text(reply: Reply) -> str:
-    """Why a reply can't be a path or a summary: interrupted, refused or empty; nothing where it holds a text, be it one
+    """Why a reply has no text for a path or summary: interrupted, refused or empty. Empty if it has a text, even one
     that was cut off."""
     if reply.interrupted or reply.refused:
         return reply.problem or "interrupted: the server ended the text"
@@ -77,7 +77,7 @@ def why_no_text(reply: Reply) -> str:
 
 
 def worth_keeping(reply: Reply) -> Reply | None:
-    """The reply, unless another ask may well bring more: it was interrupted, or ended without a text. One that spent
-    all its tokens on thinking would do so again."""
+    """The reply, or None if another ask may help: it was interrupted, or ended without a text. A reply that spent all
+    its tokens on thinking is kept, as another one probably would too."""
     empty = not reply.text.strip() and reply.finish_reason == "stop"
     return None if reply.interrupted or empty else reply

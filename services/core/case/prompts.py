@@ -1,4 +1,4 @@
-"""Prompts are files, filled in one pass: what a question says is never read as a placeholder."""
+"""Fills prompt templates in one pass, so text of a question is never read as a placeholder."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
 def render(template: str, **values: str) -> str:
-    """The template with each `{name}` of a given value replaced, once. All other braces stay as they are."""
+    """The template with each `{name}` replaced by its value. Other braces are unchanged."""
     return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)
 
 
@@ -25,6 +25,6 @@ def gold(question: Question) -> str:
 
 
 def bullets(reasons: Iterable[str]) -> str:
-    """Reasons as a list, each once, in order; a dash where there are none."""
+    """Distinct reasons as a bulleted list, in order; a dash if there are none."""
     unique = dict.fromkeys(" ".join(reason.split()) for reason in reasons)
     return "\n".join(f"- {reason}" for reason in unique if reason) or "-"

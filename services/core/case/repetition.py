@@ -1,27 +1,27 @@
-"""Degenerate repetition: a model that says the same line, words or characters hundreds of times on end. Linear."""
+"""Detects degenerate repetition: the same line, words or characters hundreds of times in a row. Linear."""
 
 from collections.abc import Sequence
 from itertools import groupby, islice
 from operator import eq
 
 TIMES = 100
-"""Repeats from which on a text is degenerate: a table or list of the real texts has a line or word some ten times."""
+"""Repeats that make a text degenerate. Tables and lists of real texts repeat a line or word about ten times."""
 
 _RULE_TIMES = 400
-"""For signs alone: rules are drawn with them."""
+"""The same for punctuation alone, which also draws rules."""
 
 _KEY = 16
-"""Characters at the end whose last earlier occurrence gives the period: none of prose, as a rule."""
+"""Characters at the end whose last earlier occurrence gives the period. Prose usually has no earlier occurrence."""
 
 _BLOCK = 100
-"""Characters: TIMES words of one letter and a blank fill at least one such block, wherever blocks begin."""
+"""Characters: TIMES words of one letter and a space fill at least one such block, wherever blocks begin."""
 
 _BLANKS = 4
-"""Between two words. More of them in a period are those of a sentence."""
+"""Characters between two words. More within a period belong to a sentence."""
 
 
 def repeats(text: str) -> bool:
-    """Whether a line or word occurs TIMES on end, or the text ends in a pattern that does."""
+    """Whether a line or word occurs TIMES in a row, or the text ends in a pattern that does."""
     text = text.rstrip()
     if len(text) < TIMES:
         return False
@@ -36,13 +36,13 @@ def _ends_in_a_loop(text: str) -> bool:
         return False
     period = len(text) - _KEY - earlier
     pattern = text[-period:]
-    times = _times(pattern) - 1  # the first of them may have begun within other words
+    times = _times(pattern) - 1  # the first repeat may begin inside other words
     return period * times <= len(text) and text.endswith(pattern * times)
 
 
 def _has_short_period(text: str) -> bool:
-    """Whether TIMES equal words on end are possible: they fill a block, which then repeats one word to its end. A tenth
-    of the cost of looking at each word."""
+    """Whether TIMES equal words in a row are possible: they fill a whole block. Costs a tenth of comparing every
+    word."""
     return any(_repeats_a_word(text[at : at + _BLOCK]) for at in range(0, len(text), _BLOCK))
 
 
@@ -52,7 +52,7 @@ def _repeats_a_word(block: str) -> bool:
 
 
 def _runs(items: Sequence[str]) -> bool:
-    """Whether an item occurs often enough in a row. Runs are counted only where as many items equal the one before."""
+    """Whether an item occurs TIMES in a row. Runs are counted only if enough items equal their predecessor."""
     if len(items) < TIMES or sum(map(eq, items, islice(items, 1, None))) < TIMES - 1:
         return False
     return any(sum(1 for _ in run) >= _times(item) for item, run in groupby(items))

@@ -1,6 +1,6 @@
-"""Reading a reply that has to be a JSON object: what its text says, or nothing. Never a guess.
+"""Parses a reply that must be a JSON object; never guesses.
 
-Work is linear in the text; repairing broken JSON, which isn't, is done on a few thousand characters only.
+Linear in the text. Repairing broken JSON is not linear, and is limited to a few thousand characters.
 """
 
 import re
@@ -13,18 +13,18 @@ from services.core.case.markup import SPECIAL_TOKEN
 from services.core.ledger.calls import Reply
 
 _END = r"""(?=\b\w+["']?\s*:|[}\]]|(?<![\w.])\Z)"""
-"""Where a field's value ends: at the next key, at a bracket, or at the text's end, unless a word or number may be cut
-off there: `"Correct` might have become "Correct in part", and `1` a 1.5."""
+"""The end of a field's value: the next key, a bracket, or the end of the text, unless a word or number may be cut off
+there: `"Correct` may be the start of "Correct in part", and `1` of 1.5."""
 
 MAX_TEXT = 4_000
-"""Characters of a reason or justification that are kept: a sentence or two are asked for."""
+"""Characters of a reason or justification that are kept; prompts ask for a sentence or two."""
 
 REPAIR_CHARACTERS = 6_000
-"""Characters that are repaired, at the text's end: a judge's two fields take some 2,000 at most, and json-repair's time
-grows with the square of the text, or faster."""
+"""Characters at the end of the text that are repaired. A judge's two fields take at most about 2,000; the time of
+json-repair grows at least with the square of the text."""
 
 REPAIR_BRACKETS = 40
-"""Opening brackets in a text that is repaired: 3,000 of them took json-repair a second, 12,000 half a minute."""
+"""The most opening brackets in a text that is repaired: json-repair took 1 s for 3,000, and 30 s for 12,000."""
 
 _TYPOGRAPHY = str.maketrans({"“": '"', "”": '"', "„": '"', "＂": '"', "‘": "'", "’": "'", "：": ":", "，": ","})
 _COMMENT = re.compile(r"(?<=[,{\[])([ \t]{0,20})//[^\n]*")
@@ -46,23 +46,23 @@ def schema(title: str, *properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def fields(reply: Reply, *wanted: str) -> dict[str, Any]:
-    """The reply's JSON object by its lower-case names, repaired where it is broken.
+    """The reply's JSON object with lower-case names, repaired if it is broken.
 
-    Empty where the text gives one of `wanted` two values, or where the repaired value isn't what the text says:
-    json-repair makes 3 of `3 or 4`, and "Correct" of `"Correct" is too kind`.
+    Empty if the text gives one of `wanted` two values, or if the repaired value differs from the text: json-repair
+    makes 3 of `3 or 4`, and "Correct" of `"Correct" is too kind`.
     """
     text = SPECIAL_TOKEN.sub(" ", reply.text).strip("\ufeff \t\r\n")
     found = _object(_parsed(text))
     if isinstance(found, str):  # JSON written into a JSON string
         text, found = found, _object(_parsed(found))
-    if not _says(text, found, wanted):
+    if not _agrees(text, found, wanted):
         text = _plain_json(text)
         found = _object(_repaired(text))
-    return found if isinstance(found, dict) and _says(text, found, wanted) else {}
+    return found if isinstance(found, dict) and _agrees(text, found, wanted) else {}
 
 
 def whole(value: Any, least: int, most: int) -> int | None:
-    """The value, where it is a whole number from `least` to `most`: 3, 3.0, "3", "3/5" if 5 is the most; not true."""
+    """The value if it is a whole number from `least` to `most` (3, 3.0, "3", or "3/5" if `most` is 5; not `true`)."""
     if isinstance(value, str) and (match := _NUMERAL.fullmatch(value.strip(_ORNAMENT))):
         value = int(match[1]) if match[2] is None or int(match[2]) == most else None
     if isinstance(value, float) and value.is_integer():
@@ -71,12 +71,12 @@ def whole(value: Any, least: int, most: int) -> int | None:
 
 
 def word(value: Any) -> str:
-    """The value, where it is a text, in lower case and without emphasis, full stop or quotes."""
+    """The value if it is a string, in lower case, without emphasis, full stop and quotes."""
     return value.strip(_ORNAMENT).casefold() if isinstance(value, str) else ""
 
 
 def prose(value: Any) -> str:
-    """The value, where it is a text; as much of it as is kept."""
+    """The value if it is a string, cut to the length that is kept."""
     return value.strip()[:MAX_TEXT] if isinstance(value, str) else ""
 
 
@@ -88,7 +88,7 @@ def _parsed(text: str) -> Any:
 
 
 def _object(value: Any) -> Any:
-    """The value, of a list of one its item; an object's names in lower case. None where two names then clash."""
+    """The value, or the item of a list of one, with lower-case names; None if two names clash."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if not isinstance(value, dict):
@@ -97,13 +97,15 @@ def _object(value: Any) -> Any:
     return lowered if len(lowered) == len(value) else None
 
 
-def _says(text: str, found: Any, wanted: tuple[str, ...]) -> bool:
-    """Whether what was found is what the text says of each wanted field, and all that it says of it."""
-    return isinstance(found, dict) and all(_said(text, name) == {_bare(str(found.get(name)))} for name in wanted)
+def _agrees(text: str, found: Any, wanted: tuple[str, ...]) -> bool:
+    """Whether the text gives each wanted field exactly the value that was found."""
+    return isinstance(found, dict) and all(
+        _stated_values(text, name) == {_bare(str(found.get(name)))} for name in wanted
+    )
 
 
-def _said(text: str, name: str) -> set[str]:
-    """All values that the text gives a field."""
+def _stated_values(text: str, name: str) -> set[str]:
+    """All values that the text gives a field, without parsing it as JSON."""
     values = re.findall(rf"""(?<=["']){name}["']\s*:(.*?){_END}""", text, re.IGNORECASE | re.DOTALL)
     return {_bare(value) for value in values}
 
@@ -114,18 +116,18 @@ def _bare(value: str) -> str:
 
 
 def _plain_json(text: str) -> str:
-    """The text in JSON's own quotes and colons, without comments behind a comma and without a plus before a number."""
+    """The text with JSON's quotes and colons, without comments after a comma and without a plus before a number."""
     return _PLUS.sub(r"\1", _COMMENT.sub(r"\1", text.translate(_TYPOGRAPHY)))
 
 
 def _repaired(text: str) -> Any:
-    """What json-repair makes of the text's end; of the several things that it finds among prose, the first object."""
+    """The end of the text as repaired by json-repair; the first object, if it finds several values."""
     end = text[-REPAIR_CHARACTERS:]
     if end.count("{") + end.count("[") > REPAIR_BRACKETS:
         return None
     try:
         value = json_repair.loads(end)
-    except (RecursionError, ValueError):  # a model that repeats one bracket, or one digit
+    except (RecursionError, ValueError):  # the text repeats one bracket or one digit
         return None
     if isinstance(value, list) and len(value) > 1:
         return next((item for item in value if isinstance(item, dict)), None)

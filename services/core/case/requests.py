@@ -1,4 +1,4 @@
-"""The one way in which a service makes a request of a case."""
+"""Builds model requests from a case."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,8 +19,8 @@ def request(
     values: Mapping[str, str],
     schema: Mapping[str, Any] | None = None,
 ) -> Request:
-    """The call that a task of the recipe asks for, about or for the path at `place` (origin, round, slot): the seed
-    follows from it. `values` fill the prompt beside the question; gold is among them only where it may be seen."""
+    """The request of a recipe's task for the path at `place` (origin, round, slot), which also determines the seed.
+    `values` fill the prompt beside the question; they include gold only for stages that may see it."""
     return Request(
         case_id=case.case_id,
         stage=stage,
@@ -36,7 +36,7 @@ def request(
 
 
 def planned_request(case: Case, recipe: Recipe, slot: int) -> Request:
-    """The call that writes the path of a slot of the plan."""
+    """The request that generates the path of a slot of the plan."""
     plan = recipe.generate
     alias, temperature = plan.plan[slot].alias, plan.plan[slot].temperature
     sampling = Sampling(temperature=temperature, top_p=plan.top_p, max_tokens=plan.max_tokens)

@@ -1,26 +1,27 @@
-"""How large a case is expected to grow under a recipe: the one number from which Kafka's size limits are set.
+"""The expected largest size of a case under a recipe, from which Kafka's size limits are set.
 
-An estimate from above for texts as models write them. A text of control characters alone would be six times its bytes
-as JSON; what is too large after all is refused by the sink, and said so in a dead letter.
+An upper estimate for usual model texts. A text of only control characters takes six times its bytes as JSON; the sink
+refuses a message that is too large, and the case becomes a dead letter.
 """
 
 from services.contracts.recipe import Recipe
 
 BYTES_A_TOKEN = 6
-"""A reply is cut off beyond max_tokens × this: the longest tokens of common vocabularies, on average, are shorter."""
+"""Bytes per token: replies are cut off beyond max_tokens × this. The average token of common vocabularies is
+shorter."""
 
 JSON_OVERHEAD = 1.1
-"""Escapes and field names, as a factor."""
+"""A factor for escapes and field names."""
 
 QUESTION_BYTES = 256 * 1024
-"""What the gateway lets in."""
+"""The largest question that the gateway accepts."""
 
 VERDICT_BYTES = 2 * 4_000 * 4
 """Reason and justification: 4,000 characters each, at most 4 bytes a character."""
 
 
 CALL_BYTES = 250
-"""A call in a path's lineage."""
+"""The size of a call in a path's lineage."""
 
 
 def reply_bytes(max_tokens: int) -> int:
@@ -29,7 +30,7 @@ def reply_bytes(max_tokens: int) -> int:
 
 
 def case_bytes(recipe: Recipe) -> int:
-    """The largest case to be expected under this recipe, in bytes of JSON."""
+    """The expected largest case under this recipe, in bytes of JSON."""
     routing = recipe.routing
     judged = VERDICT_BYTES + 3 * recipe.max_asks * CALL_BYTES  # written, judged, scored
     planned = len(recipe.generate.plan) * (reply_bytes(recipe.generate.max_tokens) + judged)

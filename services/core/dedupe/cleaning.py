@@ -1,7 +1,7 @@
-"""Text without its markup and invisible characters, for comparisons only: case ids are made of the text as it is. Pure.
+"""Removes markup and invisible characters for comparisons. Case ids are digests of the unchanged text. Pure.
 
-HTML entities and tags, soft hyphens, zero-width characters and hyphens at the end of a line change no word of a
-question. Each of them once let a question of an evaluation set through. Every pattern is linear in the text.
+HTML entities and tags, soft hyphens, zero-width characters and hyphens at the end of a line do not change a question.
+Each of them once let a question of an evaluation set through. Every pattern is linear in the text.
 """
 
 import html
@@ -12,12 +12,12 @@ _TAGS: Final = (
     "a|b|big|br|center|code|dd|div|dl|dt|em|font|h[1-6]|hr|i|img|li|ol|p|pre|q|s|small|span|strike|strong|sub|sup|"
     "table|tbody|td|tfoot|th|thead|tr|tt|u|ul"
 )
-"""Tags by name: `p <a and b> c` has none that a browser would keep as text."""
+"""Tags by name. Not every `<...>` is a tag: `p <a and b> c` is text."""
 _INLINE: Final = re.compile(
     r"</?(?:a|b|big|code|em|font|i|s|small|span|strike|strong|sub|tt|u)(?:\s[^<>=]{0,100}=[^<>]{0,500})?\s?/?>",
     re.IGNORECASE,
 )
-"""Tags inside of a word, such as `H<sub>2</sub>O`: they are no space between words."""
+"""Tags within words, such as `H<sub>2</sub>O`; they do not separate words."""
 _TAG: Final = re.compile(rf"</?(?:{_TAGS})(?:\s[^<>=]{{0,100}}=[^<>]{{0,500}})?\s?/?>", re.IGNORECASE)
 _RAISED_TAG: Final = re.compile(r"<sup>\s*([+\u2212-]?)(\d{1,20})\s*</sup>", re.IGNORECASE)
 _RAISED: Final = re.compile("([\u207a\u207b]?)([\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+)")
@@ -35,7 +35,7 @@ def cleaned(text: str) -> str:
     if text.isascii() and "&" not in text and "<" not in text and "\n" not in text:
         return text
     if "&" in text:
-        text = html.unescape(html.unescape(text))  # some sets are escaped twice
+        text = html.unescape(html.unescape(text))  # some data sets are escaped twice
     if "<" in text:
         text = _RAISED_TAG.sub(r"^\1\2", text)
         text = _TAG.sub(" ", _INLINE.sub("", text))

@@ -1,4 +1,4 @@
-"""An evaluation index as bytes: the same questions in the same order, the same bytes.
+"""The file format of an evaluation index. Deterministic: the same questions in the same order give the same bytes.
 
 MAGIC, the version, the SHA-256 of all that follows, the lengths of the parts, and the parts: the entries as packed
 JSON [file, id, text], then digests, stems, wholes, hashes and owners as little-endian numbers.
@@ -18,8 +18,8 @@ from services.core.errors import BadIndex
 
 MAGIC: Final = b"reasonmed evaluation index\n"
 VERSION: Final = 2
-"""Rises wherever words, runs or hashes change: an older index would then miss questions. 2: text without markup and
-invisible characters, numbers with their signs."""
+"""Increased whenever words, runs or hashes change, since an older index would then miss questions. 2: text without
+markup and invisible characters, numbers with their signs."""
 
 _HEAD: Final = struct.Struct("<H32s")
 _LENGTHS: Final = struct.Struct("<3Q")
@@ -48,7 +48,7 @@ def read(path: Path) -> EvaluationIndex:
 def load(data: bytes) -> EvaluationIndex:
     """What `dump` wrote. Raises BadIndex."""
     if not data.startswith(MAGIC):
-        raise BadIndex("is no evaluation index: make one with `reasonmed index FILE… --out evaluation.index`")
+        raise BadIndex("is not an evaluation index: make one with `reasonmed index FILE… --out evaluation.index`")
     if len(data) < len(MAGIC) + _HEAD.size:
         raise BadIndex("is cut off: make it again with `reasonmed index`")
     version, digest = _HEAD.unpack_from(data, len(MAGIC))
@@ -60,7 +60,7 @@ def load(data: bytes) -> EvaluationIndex:
     try:
         return _read(body)
     except (struct.error, zlib.error, Malformed, ValueError, TypeError) as error:
-        raise BadIndex(f"is none that `reasonmed index` wrote: {error}") from error
+        raise BadIndex(f"was not written by `reasonmed index`: {error}") from error
 
 
 def _read(body: bytes) -> EvaluationIndex:
@@ -72,7 +72,7 @@ def _read(body: bytes) -> EvaluationIndex:
         parts.append(np.frombuffer(body, dtype=kind, count=count, offset=at).copy())  # aligned: quick to search
         at += parts[-1].nbytes
     if at != len(body) or len(listed) != entries:
-        raise ValueError("its parts don't fit together")
+        raise ValueError("its parts are inconsistent")
     return EvaluationIndex(tuple(Entry(*entry) for entry in listed), *parts)
 
 

@@ -1,12 +1,12 @@
-"""Questions of evaluation sets, and how a submitted question is compared with them. Pure, but for numpy.
+"""An index of the questions of evaluation sets, for finding submitted questions among them. Pure.
 
-A question is one of theirs if stem and options have the same words, in whatever order the options are; or if it holds
-at least seven tenths of that question's runs of eight words, and as much of its stem's alone. What is shorter than
-eight words, as most options are, is one run. Eight words and 70% is what PaLM was held against (Chowdhery et al. 2022,
-arXiv 2204.02311, section 8). GPT-3's runs of 8 to 13 words (Brown et al. 2020, arXiv 2005.14165, appendix C) counted
-from the first one in common, which is often a textbook's phrase, and thirteen are more than many questions have. The
-share is the evaluation question's: a longer text that contains one is refused as well. The stem's own share keeps "yes,
-no, maybe" from being taken for a question.
+A submitted question matches if its stem and options have the same words, with options in any order; or if it contains
+at least 70% of an evaluation question's 8-grams of words, and at least 70% of those of its stem. A text of fewer than
+eight words, as most options, is one n-gram. 8-grams and 70% are the contamination test of PaLM (Chowdhery et al. 2022,
+arXiv 2204.02311, section 8). GPT-3's test (Brown et al. 2020, arXiv 2005.14165, appendix C) matched on a single common
+n-gram of 8 to 13 words: often a textbook's phrase, and many questions have fewer than thirteen words. The share is
+counted in the evaluation question, so a longer text that contains it matches too. The stem's own share keeps options
+such as "yes, no, maybe" from matching.
 """
 
 from collections.abc import Iterable
@@ -21,12 +21,12 @@ from services.contracts.refused import Match
 from services.core.dedupe.words import hashed, option_grams, shown, stem_grams, text_digest
 
 RUN: Final = 8
-"""Words in a row."""
+"""Words of an n-gram."""
 SHARE: Final = 0.7
-"""Of an evaluation question's runs that a submitted one must hold to be refused."""
+"""The share of an evaluation question's n-grams that a submitted question must contain to be refused."""
 
 FILE: Final = 400
-"""Characters of a file's name: what the contract's Match takes."""
+"""The most characters of a file name, the limit of the contract's Match."""
 
 Hashes = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.uint32]
@@ -34,7 +34,7 @@ Numbers = npt.NDArray[np.uint32]
 
 @dataclass(frozen=True)
 class Entry:
-    """A question of an evaluation set, as it is shown to people."""
+    """A question of an evaluation set, as shown to users."""
 
     file: str
     id: str
@@ -42,28 +42,29 @@ class Entry:
 
     @classmethod
     def of(cls, file: str, question: Question, line: int | str) -> "Entry":
-        """As people know it: by the source's id, or else by the line in its file."""
+        """An entry under the source's id of the question, or else its line in the file."""
         return cls(file[-FILE:], question.id or str(line), shown(question))
 
 
 @dataclass(frozen=True)
 class EvaluationIndex:
-    """The sets: runs of words as hashes, no texts but the beginnings that people see."""
+    """The index: n-grams as hashes, and of the texts only the beginnings that are shown."""
 
     entries: tuple[Entry, ...]
     digests: Hashes
-    """Of stem and options, by entry."""
+    """Text digests of stem and options, by entry."""
     stems: Numbers
-    """Distinct runs of the stem, by entry."""
+    """The number of distinct n-grams of the stem, by entry."""
     wholes: Numbers
-    """Those of the options too."""
+    """The number of distinct n-grams of stem and options, by entry."""
     hashes: Hashes
-    """Every entry's runs, in ascending order."""
+    """The n-grams of all entries, in ascending order."""
     owners: Numbers
-    """Whose each of them is."""
+    """The entry of each n-gram."""
 
     def find(self, question: Question) -> Match | None:
-        """The evaluation question that this one is, or holds: the most similar one, of several the first."""
+        """The most similar evaluation question that matches; the first of equally similar ones; None if none
+        matches."""
         exact = np.flatnonzero(self.digests == np.uint64(text_digest(question)))
         if exact.size:
             return self._match(int(exact[0]), 1.0)
@@ -77,7 +78,7 @@ class EvaluationIndex:
         return self._match(int(fitting[best]), float(shares[best])) if shares[best] >= SHARE else None
 
     def _shared(self, runs: Iterable[tuple[str, ...]]) -> npt.NDArray[np.intp]:
-        """How many of these runs each entry has."""
+        """The number of these n-grams that each entry has."""
         asked = np.fromiter(map(hashed, runs), dtype=np.uint64)
         begins = np.searchsorted(self.hashes, asked, side="left")
         ends = np.searchsorted(self.hashes, asked, side="right")
@@ -91,7 +92,7 @@ class EvaluationIndex:
 
 
 def build(questions: Iterable[tuple[Entry, Question]]) -> EvaluationIndex:
-    """The index of these questions; one that several sets have counts as the first one's."""
+    """Build the index. A question of several sets is listed under the first."""
     entries: dict[int, Entry] = {}
     stems, wholes, hashes, owners = [], [], [], []
     for entry, question in questions:

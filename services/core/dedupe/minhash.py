@@ -1,6 +1,7 @@
-"""A question's sketch: a kilobyte that gives its similarity to another question, without either's text. Pure.
+"""A question's MinHash sketch: about a kilobyte that estimates its similarity to other questions without the text.
+Pure.
 
-Sketches are made in services.core.dedupe.near_duplicates, and kept beside the ledger by services.ledger.
+services.core.dedupe.near_duplicates computes sketches; services.ledger stores them.
 """
 
 from dataclasses import dataclass
@@ -10,45 +11,45 @@ from typing import Final
 from services.contracts.refused import Match
 
 WHOLE: Final = 128
-"""Numbers that tell of the whole question: the estimate's standard error is at most 0.044, the usual choice."""
+"""Permutations for the whole question: the usual number; the standard error of the estimate is at most 0.044."""
 OPTIONS: Final = 64
-"""Numbers that tell of the options alone."""
+"""Permutations for the options alone."""
 BYTES: Final = 4
 """Of a number."""
 OPTIONS_ALIKE: Final = 29 / 64
-"""Share of the options' word pairs that two questions must have in common, whatever else they share. Of four options of
-a word each, one may differ (0.6), two may not (0.33). Without it, questions about one long passage are taken for each
-other: among 5,996 real ones seven pairs at 0.79 to 0.91; no pair of duplicates above 0.8 has less than 0.8 here."""
+"""The least similarity of the options of near-duplicates. With four options of one word each, one may differ (0.6), two
+may not (0.33). Without this limit, questions about the same long passage match: seven pairs at 0.79 to 0.91 among 5,996
+real questions. Every pair of real duplicates above 0.8 has at least 0.8 here."""
 LEAST: Final = 0.7
-"""The lowest threshold for which bands find what they should. Below it, other questions than the same are alike."""
+"""The lowest threshold for which the bands find near-duplicates reliably. Below it, different questions match."""
 
 
 @dataclass(frozen=True)
 class Sketch:
-    """What stands for a question's words."""
+    """The sketch of a question."""
 
     bands: tuple[int, ...]
-    """Keys of 64 bits, signed. Questions that are alike share one of them, nearly always; others nearly never."""
+    """LSH keys, 64 bits signed. Similar questions almost always share one; others almost never do."""
     signature: bytes
-    """WHOLE numbers, then OPTIONS, of BYTES each."""
+    """The signature: WHOLE numbers, then OPTIONS numbers, of BYTES each."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A question that is admitted if no admitted one is too similar."""
+    """A question that is admitted unless an admitted one is too similar."""
 
     sketch: Sketch
     threshold: float
-    """From this similarity on it is refused."""
+    """The similarity from which it is refused."""
     id: str
-    """By which people know it: its source's id, else its case id."""
+    """Shown to users: the source's id, or else the case id."""
     text: str
     """The beginning of its stem."""
 
 
 @dataclass(frozen=True)
 class Known:
-    """A question that was admitted."""
+    """An admitted question."""
 
     case_id: str
     signature: bytes
@@ -56,7 +57,7 @@ class Known:
     text: str
 
     def match(self, candidate: Candidate) -> Match | None:
-        """The match with the candidate, if the two are too similar."""
+        """The match with the candidate if the two are too similar, else None."""
         similarity = resemblance(self.signature, candidate.sketch.signature)
         if similarity < candidate.threshold:
             return None
@@ -64,15 +65,14 @@ class Known:
 
 
 def resemblance(one: bytes, other: bytes) -> float:
-    """The share of word pairs that two questions have in common (Jaccard), as their signatures tell it; 0 where their
-    options are too different."""
+    """The estimated Jaccard similarity of the word pairs of two questions; 0 if their options differ too much."""
     if _common(one[WHOLE * BYTES :], other[WHOLE * BYTES :]) < OPTIONS_ALIKE * OPTIONS:
         return 0.0
     return _common(one[: WHOLE * BYTES], other[: WHOLE * BYTES]) / WHOLE
 
 
 def closest(matches: list[Match]) -> Match | None:
-    """The most similar one; of several, always the same one."""
+    """The most similar match; deterministic among equals. None of no matches."""
     return min(matches, key=lambda match: (-match.similarity, match.where), default=None)
 
 

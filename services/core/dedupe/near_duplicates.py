@@ -1,11 +1,10 @@
-"""Sketches of questions, by MinHash: the same question gives the same sketch in every process and version. Pure.
+"""Computes MinHash sketches of questions: the same question gives the same sketch in every process and version. Pure.
 
-What is compared are pairs of words, of the stem and of each option. Pairs, not longer runs: three words of a hundred
-that are replaced leave nine tenths of them, one of ten leaves two thirds. The gold answer doesn't count, nor the
-options' order. A context counts as a whole: only questions with the same one can be alike, since what many have in
-common (an abstract with a yes-or-no question each) says nothing of them.
+Compares word pairs of the stem and of each option. Pairs tolerate small changes: with three of a hundred words replaced
+90% of the pairs stay, with one of ten 67%. The gold answer and the order of options do not count. Questions are similar
+only if they have the same context: many questions share a context (an abstract with a yes-or-no question each).
 
-The import costs seconds (scipy): only who makes sketches imports this.
+The import takes seconds (scipy): import it only where sketches are computed.
 """
 
 import hashlib
@@ -20,13 +19,13 @@ from services.core.dedupe.words import Gram, option_grams, shown, stem_grams, wo
 
 PAIR: Final = 2
 ROWS: Final = 5
-"""Numbers of a band. With 25 bands of five, what shares 0.7 of its pairs is found in 99 cases of 100, what shares 0.8
-in 9,999 of 10,000; what shares 0.3, as short questions of a kind do, is looked at in 6 of 100. One banding for all
-thresholds, so that the threshold may change on a ledger in use, and differ between workers while they are replaced."""
+"""Numbers per band. 25 bands of five find 99% of the pairs with similarity 0.7 and 99.99% of those with 0.8; 6% of the
+pairs with similarity 0.3, such as short questions of one kind, are compared. The bands do not depend on the threshold:
+it may change while the ledger is in use, and differ between workers during a rolling update."""
 BANDS: Final = WHOLE // ROWS
 
 _SEED: Final = 1
-"""Fixed for good, as the scheme is: sketches of other permutations can't be compared with those in the ledgers."""
+"""Must never change: sketches of other permutations cannot be compared with those in existing ledgers."""
 
 
 def _hash(gram: bytes) -> int:
@@ -46,7 +45,7 @@ def candidate(case_id: str, question: Question, threshold: float) -> Candidate:
 
 
 def sketch(question: Question) -> Sketch:
-    """The sketch of a question. Its bands also tell its context."""
+    """The sketch of a question. Its bands include its context."""
     options = option_grams(question, PAIR)
     whole = _numbers(_WHOLE, stem_grams(question, PAIR) | options)
     context = "\n".join(" ".join(words(passage)) for passage in question.context).encode()

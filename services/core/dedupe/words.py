@@ -1,9 +1,9 @@
-"""A question's words as comparisons see them, and runs of them. Pure.
+"""Splits questions into normalised words and n-grams for comparison. Pure.
 
-Two texts have the same words where they differ only in case, punctuation, white space, or in how Unicode writes the
-same characters, in markup, invisible characters or hyphens at the end of a line. Signs that are no punctuation stay,
-as words of their own: in `pH < 7.35`, `Rh +` and `K ↑` they are what matters. A number keeps its sign, its decimals
-and, raised, its place: -5 is not 5, 1.2 is not 1-2, 10⁶ is not 106.
+Texts have the same words if they differ only in case, punctuation, white space, Unicode normalisation, markup,
+invisible characters or hyphens at the end of a line. Signs that are not punctuation are words: they matter in `pH <
+7.35`, `Rh +` and `K ↑`. Numbers keep sign, decimals and superscripts: -5 differs from 5, 1.2 from 1-2, and 10⁶ from
+106.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from services.contracts.question import Question
 from services.core.dedupe.cleaning import cleaned
 
 SHOWN: Final = 500
-"""Characters of a stem that people see of it: what the contract's Match takes."""
+"""Characters of a stem that are shown, the limit of the contract's Match."""
 
 Gram = tuple[str, ...]
-"""Words in a row."""
+"""An n-gram of words."""
 
 
 _POINT, _MINUS, _RAISED, _RAISED_MINUS = "\ue000", "\ue001", "\ue002", "\ue003"
-"""Stand for the signs of a number while punctuation is taken out: private characters, which no text has."""
+"""Private-use characters that replace the signs of numbers while punctuation is removed."""
 _SIGNS: Final = {_POINT: ".", _MINUS: " -", _RAISED: " ^", _RAISED_MINUS: " ^-"}
 _PRIVATE: Final = str.maketrans(dict.fromkeys(_SIGNS, " "))
 _SIGN: Final = str.maketrans(_SIGNS)
@@ -35,7 +35,7 @@ _NEGATIVE: Final = re.compile(r"(?<!\w)[-\u2010\u2011\u2013\u2212](?=\d)")
 
 
 class _Table(dict[int, str]):
-    """What becomes of a character, by its code; each is looked up in the Unicode database once."""
+    """The replacement of each character by its code; caches look-ups in the Unicode database."""
 
     def __missing__(self, code: int) -> str:
         made = self[code] = _written(chr(code))
@@ -52,19 +52,19 @@ def _written(character: str) -> str:
 
 
 _UNSPACED = ("CJK UNIFIED", "HIRAGANA", "KATAKANA")
-"""Scripts without spaces between words: each character counts as one."""
+"""Scripts without spaces between words: each character counts as a word."""
 
 _TABLE = _Table()
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, in order. What has nothing but punctuation is kept as it is."""
+    """The words of a text, in order. A text of only punctuation is one word."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", cleaned(text)).casefold())
     return _numbered(folded).translate(_TABLE).translate(_SIGN).split() or text.split()
 
 
 def _numbered(text: str) -> str:
-    """The text with the signs that belong to a number kept apart from punctuation."""
+    """The text with the signs of numbers replaced, so that they are not removed as punctuation."""
     text = text.translate(_PRIVATE)
     if "." in text:
         text = _DECIMAL.sub(_POINT, _LEADING_POINT.sub("0.", text))
@@ -73,39 +73,39 @@ def _numbered(text: str) -> str:
 
 
 def grams(text: Sequence[str], n: int) -> Iterator[Gram]:
-    """All runs of n words; of a shorter text the whole. None of no words."""
+    """All n-grams; the whole text if it is shorter; nothing for no words."""
     if text:
         for start in range(max(1, len(text) - n + 1)):
             yield tuple(text[start : start + n])
 
 
 def shown(question: Question) -> str:
-    """The beginning of a stem, for people."""
+    """The beginning of a stem, for display."""
     return question.question[:SHOWN]
 
 
 def stem_grams(question: Question, n: int) -> set[Gram]:
-    """Of a question's stem. They begin with an empty word, lest they be taken for an option's."""
+    """The n-grams of a question's stem. They begin with an empty word, to differ from those of options."""
     return {("", *gram) for gram in grams(words(question.question), n)}
 
 
 def option_grams(question: Question, n: int) -> set[Gram]:
-    """Of its options, each for itself: so neither their order nor their letters count, nor which of them is gold."""
+    """The n-grams of each option, whatever the options' order and letters and the gold answer."""
     return {gram for option in question.options.values() for gram in grams(words(option), n)}
 
 
 def text_digest(question: Question) -> int:
-    """64 bits that stand for the words of stem and options, in whatever order the options are."""
+    """A 64-bit digest of the words of stem and options, independent of the order of options."""
     options = sorted(" ".join(words(option)) for option in question.options.values())
     return hashed(("\n".join([" ".join(words(question.question)), *options]),))
 
 
 def hashed(gram: Iterable[str]) -> int:
-    """64 bits that stand for a run of words, the same in every process."""
+    """A 64-bit hash of an n-gram, the same in every process."""
     return int.from_bytes(hashlib.blake2b(" ".join(gram).encode(), digest_size=8).digest(), "little")
 
 
 def split_key(question: Question) -> str:
-    """What a dataset's split goes by: 32 hex digits over the words of the stem. The same stem with its options in
-    another order, with other options or other markup is in the same split."""
+    """The key that assigns a question to a dataset split: 32 hex digits over the words of the stem. The same stem with
+    reordered or other options, or other markup, is in the same split."""
     return hashlib.blake2b(" ".join(words(question.question)).encode(), digest_size=16).hexdigest()

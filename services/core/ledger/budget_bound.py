@@ -1,4 +1,4 @@
-"""What a case can cost, and will probably cost, by its recipe. Pure; in nano-USD."""
+"""Upper bound and first estimate of the cost of a case, by its recipe. Pure; in nano-USD."""
 
 from collections.abc import Iterator
 
@@ -8,12 +8,12 @@ from services.contracts.recipe import Recipe, Task
 from services.core.ledger.spending import price_of
 
 Planned = tuple[str, int, int]
-"""A model alias, the most tokens of a reply, and how many such calls there can be."""
+"""A model alias, the most tokens of a reply, and the number of such calls."""
 
 
 def ceiling(recipe: Recipe) -> int:
-    """More than this no case costs: the longer of its ways, every reply asked for as often as the recipe allows, every
-    prompt as long as the model's context, every reply cut off at its limit."""
+    """The most that a case can cost: on the more expensive route, with as many asks as the recipe allows, every prompt
+    as long as the model's context, and every reply at its token limit."""
     routing = recipe.routing
     medium = _way(recipe, recipe.refine, routing.keep, recipe.max_asks)
     difficult = _way(recipe, recipe.reason, routing.strong_paths * routing.rounds, recipe.max_asks)
@@ -21,8 +21,8 @@ def ceiling(recipe: Recipe) -> int:
 
 
 def prior(recipe: Recipe) -> int:
-    """What a case will probably cost, as long as too few have ended to tell: a medium one, each reply asked for once,
-    each prompt and each reply as long as a reply may be. Real replies are shorter, so real cases are cheaper."""
+    """The estimate for a case until enough cases have ended for a mean: a medium case, one ask per reply, and prompts
+    and replies of the token limit of a reply. Real replies are shorter, so real cases cost less."""
     way = _way(recipe, recipe.refine, recipe.routing.keep, 1)
     return min(ceiling(recipe), sum(_cost(recipe, alias, tokens, tokens) * count for alias, tokens, count in way))
 

@@ -1,4 +1,4 @@
-"""A model call as a value: the exact request, its id, and what can come back."""
+"""A model call as a value: the exact request, its id, and its outcomes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from services.contracts.recipe import Model, Sampling
 from services.core.case import ids
 
 Purpose = Literal[Stage, "evaluate"]
-"""What a request is for: a stage of a case, or the evaluation of a record, which is no part of any case."""
+"""The purpose of a request: a stage of a case, or the evaluation of a record, which belongs to no case."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request to a model server. Everything that decides the reply is part of its id; where the server stands,
-    which recipe asked and which alias was used are not."""
+    """One request to a model server. Its id covers everything that determines the reply; not the address of the server,
+    the recipe or the alias."""
 
     case_id: CaseId
     stage: Purpose
@@ -27,16 +27,16 @@ class Request:
     sampling: Sampling
     seed: int
     ask: tuple[int, int] = (0, 0)
-    """(life of the case, number of the ask in it): a reply that can't be read is asked for under a new number."""
+    """(life of the case, number of the ask): a new ask after an unreadable reply has a new number."""
     schema: Mapping[str, Any] | None = field(default=None, hash=False)
     """JSON Schema that the reply must follow; `title` names it."""
     system: str | None = None
-    """The system message; None: none is sent."""
+    """The system message; None: no system message is sent."""
 
     @cached_property
     def call_id(self) -> CallId:
         """Digest of the exact request and the number of the ask."""
-        # The seed counts where it is not sent, too: two slots of one plan are two calls.
+        # The seed counts even if it is not sent: two slots of a plan are two calls.
         return CallId(
             ids.digest(
                 "call",
@@ -53,13 +53,13 @@ class Request:
 
     @property
     def messages(self) -> list[dict[str, str]]:
-        """The chat, as the OpenAI-compatible endpoint takes it."""
+        """The chat messages for the OpenAI-compatible endpoint."""
         system = [] if self.system is None else [{"role": "system", "content": self.system}]
         return [*system, {"role": "user", "content": self.prompt}]
 
     @property
     def _special(self) -> list[dict[str, Any]]:
-        """What the model's requests have beyond the usual; empty where that is nothing, so that older ids hold."""
+        """The optional fields of a request; empty if none is set, so that existing ids stay the same."""
         model = self.model
         given = {
             "omit": sorted(model.omit) if model.omit else None,
@@ -74,20 +74,20 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server answered: a 200, whether or not its text can be used."""
+    """A server's 200 reply, usable or not."""
 
     text: str
     finish_reason: FinishReason
     usage: Usage
     thinking: str = ""
-    """A reasoning model's thinking, kept apart; it stays in the ledger."""
+    """The thinking of a reasoning model; it is stored in the ledger only."""
     problem: str = ""
-    """Why there is no whole text, where the finish reason isn't all of it: a refusal (`stop`), an interruption or a
-    text that repeats itself (`other`). Empty for a whole text and for one that was cut off."""
+    """Why the text is incomplete, beyond the finish reason: a refusal (`stop`), an interruption, or a text that repeats
+    itself (`other`). Empty for a complete text and for one that was cut off at the token limit."""
 
     @property
     def interrupted(self) -> bool:
-        """Whether the server, not the model, ended the text; or the model did nothing but repeat itself."""
+        """Whether the server, not the model, ended the text; or the text only repeats itself."""
         return self.finish_reason == "other"
 
     @property
@@ -98,14 +98,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class Failure:
-    """A call that failed for good: the server refused it, or every retry was used up."""
+    """A permanent failure: the server refused the call, or all retries failed."""
 
     reason: str
     usage: Usage = field(default_factory=Usage)
 
 
 Outcome = Reply | Failure
-"""How a call ended. The ledger holds it for ever (until pruned); everyone publishes what the ledger holds."""
+"""How a call ended. The ledger stores it until it is pruned; every worker publishes the stored outcome."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Answer:
     @property
     def call(self) -> Call:
         """The call as a path's lineage names it."""
-        assert self.request.stage != "evaluate", "an evaluation is in nobody's lineage"
+        assert self.request.stage != "evaluate", "an evaluation is not part of a lineage"
         return Call(
             call_id=self.request.call_id,
             stage=self.request.stage,

@@ -26,7 +26,7 @@ class Mine:
     """The caller holds the lease and makes the call. A second claim of the same owner renews it."""
 
     lease_s: float
-    """Seconds that the lease lasts, counted from the moment of the request."""
+    """Seconds until the lease expires, from the time of the request."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Admissions(Protocol):
 
 
 class Attempts(Protocol):
-    """How often a message was in the hands of a process that died."""
+    """Attempts at messages that processes left open."""
 
     async def open_attempt(self, service: str, position: Position, *, owner: str) -> int:
         """Record that processing begins. Returns the number of OTHER owners with an open attempt: processes that died,

@@ -8,16 +8,16 @@ from services.contracts.case import Usage
 from services.contracts.recipe import Model
 
 NANO: Final = 1_000_000_000
-"""Nano-USD in a USD: money is summed in whole ones, so that it sums to the same in any order."""
+"""Nano-USD per USD: amounts are integers, so that sums do not depend on the order."""
 
 SETTLED_ENOUGH: Final = 20
-"""Ended cases of a recipe whose mean says what the next one will probably cost. Until then a prior does."""
+"""Ended cases of a recipe whose mean cost is the estimate for the next one. Until then the prior is."""
 
 
 @dataclass(frozen=True)
 class Price:
-    """Whom a call is put down to, and by which prices: the recipe's, USD a million tokens, cached ones at the full
-    price."""
+    """The case that a call is charged to, and its prices: the recipe's, in USD per million tokens; cached tokens cost
+    the full price."""
 
     case_id: CaseId
     alias: str
@@ -26,18 +26,19 @@ class Price:
     price_out: float
 
     def nano_usd(self, usage: Usage) -> int:
-        """What this usage costs."""
+        """The cost of this usage."""
         return round((usage.prompt * self.price_in + usage.completion * self.price_out) * NANO / 1_000_000)
 
 
 def price_of(model: Model, *, case_id: CaseId, alias: str, stage: str) -> Price:
-    """By this model's prices."""
+    """The price of a call of this model."""
     return Price(case_id, alias, stage, model.price_in, model.price_out)
 
 
 @dataclass(frozen=True)
 class Spending:
-    """The finished calls of one model alias and stage; each paid call once, failed ones too."""
+    """The cost of the finished calls of one model alias and stage; each paid call counts once, including failed
+    ones."""
 
     alias: str
     stage: str
@@ -48,20 +49,20 @@ class Spending:
 
 @dataclass(frozen=True)
 class BudgetState:
-    """The budget as the store has it."""
+    """The budget in the store."""
 
     limit_nano_usd: int | None
-    """None: none is set, and nothing ever waits."""
+    """None: no limit is set, and admission never waits."""
     spent_nano_usd: int
-    """By all finished calls, of whatever case."""
+    """The cost of all finished calls of all cases."""
     reserved_nano_usd: int
-    """What the open cases will probably still cost: of each its estimate less what its calls have cost, not below 0."""
+    """The expected remaining cost of open cases: each case's estimate less the cost of its calls, at least 0."""
     open: int
     """Cases with a reservation."""
     waiting: bool
-    """The last question that asked for a reservation was told to wait."""
+    """Whether the last reservation was refused, so that its question waits."""
 
 
 def estimate(settled: int, spent_nano_usd: int, prior_nano_usd: int) -> int:
-    """What a case will probably cost, in nano-USD: the mean of so many ended ones, once they are enough."""
+    """The estimated cost of a case in nano-USD: the mean of the settled cases if there are enough, else the prior."""
     return spent_nano_usd // settled if settled >= SETTLED_ENOUGH else prior_nano_usd

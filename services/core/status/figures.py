@@ -1,5 +1,4 @@
-"""The live figures of the whole stream: one value, made by the monitor, and shown by status, gateway, metrics and
-dashboard."""
+"""The live figures of the whole stream: written by the monitor, shown by status, gateway, metrics and dashboard."""
 
 from pydantic import BaseModel, ConfigDict, Field
 

@@ -1,7 +1,7 @@
 """Limits of HTTP connections: time and number.
 
-uvicorn bounds a request's head in bytes (16 KiB), but neither its time (each byte stops the only timer) nor the number
-of connections (its limit_concurrency answers everyone with 503 as soon as enough say nothing).
+uvicorn limits a request's head in bytes (16 KiB), but neither its time (each byte stops the only timer) nor the number
+of connections (with its limit_concurrency, enough idle connections make it answer all requests with 503).
 """
 
 import asyncio
@@ -11,36 +11,35 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_WITHIN_S = 10
-"""Seconds from a connection's start, or from the last answer, to the end of the next request's head: a client has a
-line and a few headers to send. It bounds connections that say nothing or that drip, and what a client still sends of a
-body after its answer."""
+"""Seconds from a connection's start, or from the last response, to the end of the next request's head, which is a line
+and a few headers. Limits idle and dripping connections, and the rest of a body after its response."""
 
 READ_WITHIN_S = 10
-"""Seconds for a client to read what is written to it, of 64 KiB that lie unread above what the kernel holds."""
+"""Seconds for a client to read each 64 KiB of a response beyond the kernel's buffers."""
 
 CONNECTIONS = 512
-"""Twice the questions that may be under way, batches, reads and streams of events; half of the 1,024 files that a
-process may commonly open."""
+"""The most connections: twice the sum of concurrent questions, batches, reads and event streams; half of the usual
+limit of 1,024 open files."""
 
 BACKLOG = 128
-"""Connections that asyncio takes in one go, before the first of them can be let go: the limit holds up to so many."""
+"""Connections that asyncio accepts at once, by which the limit may be exceeded briefly."""
 
 
 class Connection(H11Protocol):
     """uvicorn's, and:
 
-    - a head that isn't whole within HEAD_WITHIN_S (uvicorn's timeout_keep_alive) ends the connection;
-    - one connection more than CONNECTIONS ends the one that has waited longest for a head: those that say nothing
-      can't keep out those that do;
+    - a head that is incomplete after HEAD_WITHIN_S (uvicorn's timeout_keep_alive) ends the connection;
+    - a connection beyond CONNECTIONS closes the one that has waited longest for a head, so that idle connections cannot
+      keep out others;
     - a client that doesn't read its responses within READ_WITHIN_S is disconnected.
 
-    Streams of events and bodies of lines have no other limit here: the application has slots for them.
+    Event streams and NDJSON bodies are limited by the application's slots instead.
     """
 
     _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: object) -> None:
-        """Begin to wait for a head; above the limit, in another's place."""
+        """Start the timer for the head; above the limit, close another connection."""
         super().connection_made(transport)  # type: ignore[arg-type]
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
         if len(self.connections) > CONNECTIONS:
@@ -48,17 +47,17 @@ class Connection(H11Protocol):
             min(waiting, key=Connection._until).timeout_keep_alive_handler()
 
     def data_received(self, data: bytes) -> None:
-        """As uvicorn does, but let the timer run on until a head is whole."""
+        """As in uvicorn, but the timer runs until the head is complete."""
         self.conn.receive_data(data)
         self.handle_events()
 
     def timeout_keep_alive_handler(self) -> None:
-        """End the connection, whatever is still to be written."""
+        """Close the connection, even with unsent data."""
         self._unset_keepalive_if_required()
         self.transport.abort()
 
     def pause_writing(self) -> None:
-        """64 KiB are unread: pause, for READ_WITHIN_S at most."""
+        """64 KiB are unread: pause for at most READ_WITHIN_S."""
         super().pause_writing()
         self._unread = self._unread or self.loop.call_later(READ_WITHIN_S, self.transport.abort)
 

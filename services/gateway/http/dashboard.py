@@ -1,4 +1,4 @@
-"""The dashboard's files, as they lie in static/."""
+"""Serves the dashboard's files from static/."""
 
 from os import PathLike
 from pathlib import Path
@@ -10,28 +10,28 @@ from starlette.types import Scope
 FOLDER = Path(__file__).parents[1] / "static"
 
 HEADERS = {
-    # Only what comes from here: no script or style in the page itself, nothing from elsewhere, no frame around it.
+    # Only own resources: no inline script or style, no other host, no frames.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # kept, and asked for again: 304 by its ETag
+    "Cache-Control": "no-cache",  # cached, and revalidated by ETag (304)
 }
 
 
 class Dashboard(StaticFiles):
-    """The files of a folder, which may be empty or missing: then each is a 404."""
+    """The files of a folder. If it is empty or missing, each file is a 404."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         super().__init__(directory=folder, html=True, check_dir=False)
 
     async def check_config(self) -> None:
-        """Nothing: what isn't there isn't found."""
+        """Skip the check: a missing folder gives 404s."""
 
     def file_response(
         self, full_path: str | PathLike[str], stat_result: object, scope: Scope, status_code: int = 200
     ) -> Response:
-        """The file, or 304; with the headers."""
+        """The file or a 304, with the security headers."""
         response = super().file_response(full_path, stat_result, scope, status_code)  # type: ignore[arg-type]
         response.headers.update(HEADERS)
         return response

@@ -19,11 +19,11 @@ Reason = Literal[
     "unknown",
     "store_away",
 ]
-"""Why a question was refused, or something isn't shown. malformed: no question, or no such query (422). too_large: 413.
-content_type: neither JSON nor lines of it, or compressed (415). body_not_read: it ended early or came too slowly (400,
-408). no_key: no API key, or a wrong one (401). busy: too many at once (503). kafka_away: no confirmation in time (503).
-draining: the gateway ends (503). answer_full: of lines, more than an answer can tell (413). unknown: no such case
-(404). store_away: where cases stand can't be looked up (503)."""
+"""Why a request or question was refused. malformed: an invalid question or query (422). too_large: 413. content_type:
+neither JSON nor NDJSON, or compressed (415). body_not_read: the body ended early or was too slow (400, 408). no_key: a
+missing or invalid API key (401). busy: too many concurrent requests (503). kafka_away: no confirmation in time (503).
+draining: the gateway is stopping (503). answer_full: the response to an NDJSON body is too long (413). unknown: no such
+case (404). store_away: the status store is unavailable (503)."""
 
 Form = Literal["array", "lines"]
 
@@ -41,30 +41,29 @@ class Metrics:
         )
         self.batched = Counter(
             MetricName.GATEWAY_BATCHED_QUESTIONS,
-            "Questions that came in an array or in lines, by what became of them; they are among the accepted and "
-            "refused too.",
+            "Questions of arrays and NDJSON bodies, by outcome; they are also among the accepted and refused too.",
             ["form", "became"],
             registry=self.registry,
         )
         self.not_shown = Counter(
             MetricName.GATEWAY_READS_REFUSED,
-            "Requests to read something that were refused.",
+            "Refused read requests.",
             ["reason"],
             registry=self.registry,
         )
-        self.listeners = Gauge(MetricName.GATEWAY_LISTENERS, "Streams of events that are open.", registry=self.registry)
+        self.listeners = Gauge(MetricName.GATEWAY_LISTENERS, "Open event streams.", registry=self.registry)
         self.publish_seconds = Histogram(
             MetricName.GATEWAY_PUBLISH_SECONDS,
-            "Seconds from read questions to Kafka's confirmation, or to giving up.",
+            "Seconds from reading questions to Kafka's confirmation or the time-out.",
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15),
             registry=self.registry,
         )
 
     def refuse(self, reason: Reason) -> None:
-        """One more question refused, for this reason."""
+        """Count a refusal with this reason."""
         self.refused.labels(reason).inc()
 
     def batch(self, form: Form, *, accepted: int, refused: int) -> None:
-        """What became of some questions of a batch."""
+        """Count the outcomes of questions of a batch."""
         self.batched.labels(form, "accepted").inc(accepted)
         self.batched.labels(form, "refused").inc(refused)

@@ -1,4 +1,4 @@
-"""The parts of the OpenAPI document that the types don't hold."""
+"""The parts of the OpenAPI document that the types do not contain."""
 
 from typing import Any
 
@@ -92,7 +92,7 @@ def retry_later(description: str) -> dict[str, Any]:
 
 
 def _with_lines(response: dict[str, Any]) -> dict[str, Any]:
-    """The response with the answer's lines: a body that was not read to its end has them too."""
+    """The response with NDJSON lines, which an incompletely read body gets too."""
     told = {"schema": {"type": "string"}, "example": _TOLD.replace("null", '"Why the rest was not read."')}
     return {**response, "content": {NDJSON: told}}
 
@@ -125,24 +125,24 @@ QUESTIONS_RESPONSES: Responses = {
     408: _with_lines(_refused("The body, or its next line, was too slow.")),
     413: _with_lines(
         _refused(
-            "A question is larger than 256 KiB, an array than 4 MiB; or of lines so many are refused that the "
-            "answer has become too long."
+            "A question is larger than 256 KiB, an array larger than 4 MiB; or so many lines are refused that the "
+            "response is too long."
         )
     ),
     415: _refused("Neither application/json nor application/x-ndjson; or compressed."),
-    422: _refused("Not a question, or no array of any: `fields` lists each field and what is wrong with it."),
-    503: _with_lines(retry_later("Kafka is away, or the gateway busy or stopping: send again.")),
+    422: _refused("Not a valid question or array: `fields` lists each invalid field with the reason."),
+    503: _with_lines(retry_later("Kafka is unavailable, or the gateway is busy or stopping: send again.")),
 }
 
 NO_KEY: Responses = {401: _refused("An API key is needed: it is missing or invalid.")}
 
 NOT_UNDERSTOOD: Responses = {422: _refused("The request is invalid: `fields` has the reasons.")}
 UNKNOWN: Responses = {404: _refused("No such case. A new one may take a second to appear.")}
-AWAY: Responses = {503: retry_later("A dependency is away, or the gateway busy: try again.")}
+AWAY: Responses = {503: retry_later("A dependency is unavailable, or the gateway is busy: try again.")}
 
 
 def as_json(responses: Responses) -> Responses:
-    """The same refusals on a route whose other answers are events: they are JSON."""
+    """The same refusals, as JSON, on a route whose other responses are events."""
     schema = {"$ref": "#/components/schemas/Refusal"}
     return {
         status: {
@@ -154,5 +154,5 @@ def as_json(responses: Responses) -> Responses:
 
 
 def events(description: str, example: str) -> dict[str, Any]:
-    """A 200 that is a stream of events, whose schema FastAPI adds."""
+    """A 200 with an event stream, whose schema FastAPI adds."""
     return {"description": description, "content": {EVENT_STREAM: {"example": example}}}

@@ -10,7 +10,7 @@ from services.gateway.http.cache import TtlCache
 from services.gateway.http.metrics import Metrics
 
 KEEP_S = 1.0
-"""Seconds that readiness is cached: calls of /readyz make one connection to Kafka a second at most."""
+"""Seconds that readiness is cached: /readyz makes at most one connection to Kafka per second."""
 
 
 def routes(reachable: Callable[[], Awaitable[bool]], metrics: Metrics) -> APIRouter:
@@ -20,7 +20,7 @@ def routes(reachable: Callable[[], Awaitable[bool]], metrics: Metrics) -> APIRou
 
     @router.get("/healthz", response_class=PlainTextResponse, summary="The process is alive")
     async def healthz() -> str:
-        """Always 200. Says nothing about Kafka: a restart of the gateway wouldn't bring that back."""
+        """Always 200. Independent of Kafka, which a restart of the gateway would not bring back."""
         return "alive\n"
 
     @router.get(
@@ -32,7 +32,7 @@ def routes(reachable: Callable[[], Awaitable[bool]], metrics: Metrics) -> APIRou
         },
     )
     async def readyz(response: Response) -> str:
-        """200 where a new connection reaches Kafka, else 503. An answer holds for a second."""
+        """200 if a new connection reaches Kafka, else 503. Cached for one second."""
         if await ready():
             return "ready\n"
         response.status_code = 503

@@ -1,4 +1,4 @@
-"""A request's body, bounded while it is read: in bytes and in time."""
+"""Reads a request's body with limits on bytes and time."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -11,15 +11,15 @@ from services.core.case.sizes import QUESTION_BYTES
 from services.gateway.http.refusals import Refused, too_large
 
 READ_WITHIN_S = 10.0
-"""Seconds for a whole body, or for a line of a body of lines: 256 KiB at 210 kbit/s. A slow client holds a slot."""
+"""Seconds for a whole body, or for a line of an NDJSON body: 256 KiB at 210 kbit/s. A slow client holds a slot."""
 
 BATCH_BYTES = 4 * 2**20
-"""An array of questions: 3.4 Mbit/s within READ_WITHIN_S."""
+"""The most bytes of an array of questions: 3.4 Mbit/s within READ_WITHIN_S."""
 
 Form = Literal["json", "lines"]
 
 _CLOSE = {"Connection": "close"}
-"""The rest isn't read: the connection can't serve another request."""
+"""The rest of the body is not read, so the connection cannot serve another request."""
 
 
 def form(request: Request) -> Form:
@@ -33,12 +33,12 @@ def form(request: Request) -> Form:
 
 
 def is_array(body: bytes | bytearray) -> bool:
-    """Whether this begins as a JSON array."""
+    """Whether the body begins like a JSON array."""
     return body[:64].lstrip(b" \t\r\n")[:1] == b"["
 
 
 async def read_json(request: Request, *, on_array: Callable[[], None]) -> bytes:
-    """The body's bytes. `on_array` is called once it is clear that they are an array, which may be longer.
+    """The body's bytes. `on_array` is called as soon as the body is known to be an array, which may be longer.
 
     Raises Refused: 413 (declared or found too long), 408 (too slow), 400 (ended early); and what on_array raises.
     """
@@ -54,7 +54,7 @@ async def read_json(request: Request, *, on_array: Callable[[], None]) -> bytes:
 
 
 async def chunks(request: Request) -> AsyncGenerator[bytes, None]:
-    """The body as it comes. Raises Refused (400) where it ends early."""
+    """The body in chunks as they arrive. Raises Refused (400) if it ends early."""
     async with aclosing(request.stream()) as stream:
         try:
             async for chunk in stream:
@@ -70,7 +70,7 @@ def too_slow(within_s: float) -> Refused:
 
 
 def ended_early() -> Refused:
-    """400; the client has probably left."""
+    """400; the client has probably disconnected."""
     return Refused(400, "body_not_read", "The body ended early.")
 
 
@@ -87,7 +87,7 @@ async def _read(request: Request, on_array: Callable[[], None]) -> bytes:
 
 
 def _declared(request: Request) -> int:
-    """Content-Length; 0 where none is given (a chunked body) or it is no number, which the server refuses itself."""
+    """Content-Length; 0 if it is missing (a chunked body) or invalid, which the server refuses."""
     length = request.headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() else 0
 

@@ -1,4 +1,4 @@
-"""Bytes into lines, however they are cut up. Pure."""
+"""Splits chunks of bytes into lines. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Line:
-    """A line that isn't blank."""
+    """A non-blank line."""
 
     number: int
-    """From 1, blank ones counted too."""
+    """The line number from 1, including blank lines."""
     text: bytes | None
-    """None: longer than lines may be; it was not kept."""
+    """None: the line was too long, and is discarded."""
 
 
 class Lines:
-    """Holds no more than one line that isn't whole yet, of `limit` bytes at most."""
+    """Buffers at most one incomplete line of up to `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         self.number = 0
@@ -25,14 +25,14 @@ class Lines:
         self._too_long = False
 
     def feed(self, chunk: bytes) -> list[Line]:
-        """The lines that are whole with these bytes."""
+        """The lines that these bytes complete."""
         *whole, rest = chunk.split(b"\n")
         found = [line for part in whole for line in self._ended(part)]
         self._add(rest)
         return found
 
     def end(self) -> list[Line]:
-        """The last line, where no newline ends it."""
+        """The last line, if it has no newline."""
         return list(self._ended(b"")) if self._begun or self._too_long else []
 
     def _ended(self, part: bytes) -> Iterator[Line]:

@@ -1,4 +1,4 @@
-"""Questions to Kafka, confirmed within a time."""
+"""Publishes questions to Kafka with a time limit for the confirmation."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ PUBLISH_WITHIN_S = 10.0
 
 
 class Publisher:
-    """The sink, as the gateway's clients may wait for it."""
+    """Publishes with the gateway's time limit and refusals."""
 
     def __init__(self, sink: Sink, metrics: Metrics, within_s: float = PUBLISH_WITHIN_S) -> None:
         self._sink = sink
@@ -22,7 +22,7 @@ class Publisher:
         self._within_s = within_s
 
     async def publish(self, messages: Sequence[OutgoingRecord]) -> None:
-        """Return once Kafka has confirmed all of them. Raises Refused (503): it may hold some of them or none."""
+        """Return once Kafka has confirmed all messages. Raises Refused (503): then it may hold some or none of them."""
         if not messages:
             return
         try:

@@ -1,4 +1,4 @@
-"""POST /questions: one, an array, or a body of lines."""
+"""POST /questions: one question, an array, or NDJSON."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ from services.gateway.ingest.submissions import from_array, from_json, parted
 from services.gateway.ingest.upload import Upload
 
 UNDER_WAY = 256
-"""Concurrent questions. While Kafka is away each waits 10 s with its body, 64 MiB at most in all; the next one is
-refused as busy."""
+"""The most concurrent questions; the next one is refused as busy. While Kafka is away each waits 10 s with its body, at
+most 64 MiB in all."""
 
 BATCHES = 8
-"""Arrays and bodies of lines handled at once: each holds 4 MiB of what was sent at most, and 4 of what is answered."""
+"""The most concurrent arrays and NDJSON bodies. Each buffers at most 4 MiB of the request and 4 MiB of the response."""
 
 
 class Choice(BaseModel):
-    """The query. A misspelt name is refused: the question would be paid for under another recipe."""
+    """The query. Unknown names are refused, since a misspelt one would select another recipe."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -137,14 +137,14 @@ def routes(questions: Questions) -> APIRouter:
         - **An array** (`application/json`, at most 1,000 questions and 4 MiB): a result for each, in order. An array
           that is no JSON is refused as a whole.
         - **Lines** (`application/x-ndjson`, any number; each at most 256 KiB, and within ten seconds of the one
-          before): the body is read to its end, and then answered in lines: one for each refused line, one for each
-          accepted one too with `ids=true`, and at last the sum. Blank lines are skipped, but counted. Where
-          something stops the reading in between, the status says what (503 where Kafka is away), and
-          `accepted_through` up to which line everything is decided: send the rest again, or all of it.
+          before): the body is read to its end, then the response has a line for each refused line, with `ids=true` also
+          one for each accepted line, and finally the totals. Blank lines are skipped, but counted. If reading stops
+          early, the status has the reason (503: Kafka is unavailable), and `accepted_through` is the last line up to
+          which every line is decided: send the rest again, or all of it.
 
         The case id is a digest of the question itself (stem, options, answer, context): the same question always has
-        the same id, and is processed once for each named recipe, and once for none. Fields beyond those below
-        are kept and travel with the question.
+        the same id, and is processed once for each named recipe, and once for none. Additional
+        fields are kept with the question.
         """
         if form(request) == "json":
             return await questions.json(request, choice.recipe)

@@ -1,4 +1,4 @@
-"""What a client sends becomes submissions. Pure."""
+"""Parses request bodies into submissions. Pure."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,17 +14,16 @@ from services.core.messages import OutgoingRecord
 from services.gateway.http.refusals import FieldError, Refused, field_errors, malformed, too_large
 
 BATCH_QUESTIONS = 1_000
-"""In one array."""
+"""The most questions of an array."""
 
 
 def from_json(body: bytes, recipe_id: str | None) -> OutgoingRecord:
-    """The message to publish for the question in `body`; its key is the case id. Raises Refused (422), with every
-    field that is wrong."""
+    """The message for the question in `body`; its key is the case id. Raises Refused (422) with all invalid fields."""
     return _submission(_parsed(body), recipe_id)
 
 
 def from_line(line: bytes | None, recipe_id: str | None) -> OutgoingRecord | Refused:
-    """As from_json, of one line among others; None is a line that was too long to be kept."""
+    """As from_json, for a line of NDJSON; None: the line was too long."""
     if line is None:
         return too_large()
     try:
@@ -34,11 +33,11 @@ def from_line(line: bytes | None, recipe_id: str | None) -> OutgoingRecord | Ref
 
 
 def from_array(body: bytes, recipe_id: str | None) -> list[OutgoingRecord | Refused]:
-    """The same for each question of a JSON array, in order. Raises Refused where the whole can't be read as one, or
-    is of too many (413)."""
+    """The same for each question of a JSON array, in order. Raises Refused if the body is not an array (422) or has too
+    many questions (413)."""
     items = _parsed(body)
     if not isinstance(items, list) or not items:
-        raise malformed([FieldError(field="body", why="an array of questions, one at least, is needed")])
+        raise malformed([FieldError(field="body", why="must be an array of at least one question")])
     if len(items) > BATCH_QUESTIONS:
         raise Refused(
             413, "too_large", f"An array has at most {BATCH_QUESTIONS:,} questions: send more as application/x-ndjson."
@@ -47,7 +46,7 @@ def from_array(body: bytes, recipe_id: str | None) -> list[OutgoingRecord | Refu
 
 
 def parted(decided: Sequence[OutgoingRecord | Refused]) -> tuple[list[OutgoingRecord], list[Refused]]:
-    """What is to be published, and what isn't."""
+    """Splits messages and refusals."""
     return (
         [each for each in decided if isinstance(each, OutgoingRecord)],
         [each for each in decided if isinstance(each, Refused)],
@@ -71,8 +70,8 @@ def _parsed(body: bytes) -> Any:
 
 def _submission(raw: Any, recipe_id: str | None) -> OutgoingRecord:
     if isinstance(raw, dict) and "recipe_id" in raw:
-        # Kept as an unknown field it would name a recipe in vain, and another would be paid for.
-        raise malformed([FieldError(field="recipe_id", why="name a recipe in the query: ?recipe=recipe-…")])
+        # As an unknown field it would have no effect, and another recipe would be used.
+        raise malformed([FieldError(field="recipe_id", why="set the recipe in the query: ?recipe=recipe-…")])
     try:
         question = Question.model_validate(raw)
     except ValidationError as error:

@@ -1,10 +1,9 @@
-"""Questions as lines of JSON, in a body of any length: each is decided on its own, and the answer comes at the end.
+"""NDJSON bodies of any length: each line is accepted or refused separately, and the response follows at the end.
 
-Most clients send a whole body before they read a byte of its answer. Were each line answered while later ones come, the
-answer would fill the connection's buffers, and both sides would wait for each other. So the results of lines are kept
-until the body has ended: of refused ones always, of accepted ones where their ids are asked for. That is bounded: an
-answer that grows larger than ANSWER_BYTES ends the reading there. Whatever ends it, the answer says through which line
-everything is decided.
+Most clients send the whole body before they read the response. If lines were answered while the body arrives, the
+response would fill the connection's buffers, and both sides would deadlock (ADR 14). So the results are buffered until
+the end of the body: those of refused lines, and of accepted ones if their ids are requested. A response larger than
+ANSWER_BYTES ends the reading. In any case the response has the last line up to which every line is decided.
 """
 
 import asyncio
@@ -24,28 +23,28 @@ from services.gateway.ingest.publishing import Publisher
 from services.gateway.ingest.submissions import from_line, parted
 
 ANSWER_BYTES = 4 * 2**20
-"""Some 20,000 refused lines, or 60,000 ids."""
+"""About 20,000 refused lines, or 60,000 ids."""
 
 SLICE = 256
-"""Lines decided in one go, about 20 ms, before others have their turn; and published together."""
+"""Lines that are parsed at once, about 20 ms of the event loop, and published together."""
 
 
 class Summary(BaseModel):
-    """The answer's last line."""
+    """The last line of the response."""
 
     accepted: int = Field(description="Lines whose question Kafka holds.")
-    refused: int = Field(description="Lines that are no question: each has a line of its own above.")
+    refused: int = Field(description="Refused lines; each has a line above.")
     accepted_through: int = Field(
-        description="Every line up to this one is decided: Kafka holds its question, or a line above says why not. Of "
-        "later ones nothing is known."
+        description="Every line up to this one is decided: Kafka holds its question, or a line above has the reason. "
+        "Later lines are undecided."
     )
     stopped: str | None = Field(
-        default=None, description="Why later lines were not taken; none: the body was read to its end."
+        default=None, description="Why later lines were not read; null: the whole body was read."
     )
 
 
 class Upload:
-    """One body of lines."""
+    """One NDJSON body."""
 
     def __init__(
         self,
@@ -67,8 +66,8 @@ class Upload:
         self._told = bytearray()
 
     async def take(self, body: AsyncGenerator[bytes, None]) -> tuple[bytes, Refused | None]:
-        """Decide line after line; the answer's lines, and what stopped it before the body's end, if anything did.
-        Raises Refused (422) for a body of no lines."""
+        """Process the body. Returns the lines of the response, and the reason if reading stopped early. Raises Refused
+        (422) for a body without lines."""
         ending = asyncio.create_task(self._draining.wait())
         try:
             await self._take(body, ending)
@@ -80,7 +79,7 @@ class Upload:
             ending.cancel()
             await body.aclose()
         if stopped is None and self._summary.accepted + self._summary.refused == 0:
-            raise malformed([FieldError(field="body", why="there is no line in it")])
+            raise malformed([FieldError(field="body", why="has no lines")])
         return bytes(self._told) + self._summary.model_dump_json().encode() + b"\n", stopped
 
     @property
@@ -93,7 +92,7 @@ class Upload:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._within_s
         while (chunk := await self._next(body, ending, deadline - loop.time())) is not None:
-            # What came while the last was published: the faster it comes, the more is published at once.
+            # Lines that arrived during the last publish form the next batch.
             if found := lines.feed(chunk):
                 await self._decide(found)
                 deadline = loop.time() + self._within_s
@@ -107,7 +106,7 @@ class Upload:
         try:
             await asyncio.wait((reading, ending), timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
             if ending.done():
-                raise Refused(503, "draining", "The gateway ends here: send the rest again.", headers=_AT_ONCE)
+                raise Refused(503, "draining", "The gateway is stopping: send the rest again.", headers=_AT_ONCE)
             if not reading.done():
                 raise too_slow(self._within_s)
             return reading.result()
@@ -125,7 +124,7 @@ class Upload:
             for line, became in zip(part, decided, strict=True):
                 self._tell(line.number, became)
             if len(self._told) > ANSWER_BYTES:
-                raise Refused(413, "answer_full", "The answer has become too long: send the rest as another body.")
+                raise Refused(413, "answer_full", "The response is too long: send the rest in another request.")
             await asyncio.sleep(0)
 
     def _count(self, messages: Sequence[OutgoingRecord], refused: Sequence[Refused], *, through: int) -> None:

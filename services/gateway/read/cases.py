@@ -25,16 +25,16 @@ from services.gateway.read.reading import Reading, store_away
 from services.gateway.read.views import CasesView, CaseView, StoryView, TopicView, standing_view, topic_view
 
 READS = 8
-"""Cases read from Kafka at once, until they are sent: each is some 300 KB for each of its works, and as much again for
+"""The most concurrent reads of cases from Kafka, until they are sent: each has some 300 KB per work, and as much for
 its records."""
 
 LISTENERS = 64
-"""Streams of events at once."""
+"""The most concurrent event streams."""
 
 
 def _known_topic(name: str) -> str:
     if name not in topics():
-        raise ValueError("there is no such topic: GET /topics lists them")
+        raise ValueError("unknown topic: GET /topics lists them")
     return name
 
 
@@ -44,13 +44,15 @@ class Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     topic: Annotated[str, AfterValidator(_known_topic)] | None = Field(
-        default=None, description="The topic they are in."
+        default=None, description="The topic of their latest message."
     )
     end: Literal["open", "accepted", "rejected", "dead", "refused"] | None = Field(
-        default=None, description="Their end; `open`: none yet."
+        default=None, description="How they ended; `open`: not ended."
     )
     difficulty: Difficulty | None = None
-    source: Annotated[str, Field(max_length=200)] | None = Field(default=None, description="Where they come from.")
+    source: Annotated[str, Field(max_length=200)] | None = Field(
+        default=None, description="The source of the questions."
+    )
     limit: int = Field(default=50, ge=1, le=500)
 
 
@@ -74,7 +76,7 @@ class CaseRoutes:
         self._looked_up = TtlCache(self._look_up, TICK_S)
 
     async def figures(self) -> bytes:
-        """As the monitor published them. Raises Refused (503)."""
+        """The figures that the monitor published. Raises Refused (503)."""
         try:
             found = await self._reading.lookup.published()
         except LedgerAway as error:
@@ -84,7 +86,7 @@ class CaseRoutes:
         return found
 
     async def cases(self, wanted: Wanted) -> CasesView:
-        """The latest of these. Raises Refused (503)."""
+        """The latest matching cases. Raises Refused (503)."""
         which = Filter(**wanted.model_dump(exclude={"limit"}))
         try:
             found = await self._reading.lookup.latest(which, limit=wanted.limit)
@@ -93,7 +95,7 @@ class CaseRoutes:
         return CasesView(cases=[standing_view(standing) for standing in found])
 
     def case(self, case_id: CaseId) -> Response:
-        """Its standing and its records."""
+        """The status and records of a case."""
 
         async def make() -> Response:
             found = await self._reading.case(await self._reading.seen(case_id))
@@ -111,7 +113,7 @@ class CaseRoutes:
         return SlotResponse(self._reads, make)
 
     async def listening(self) -> AsyncIterator[None]:
-        """A dependency that holds a slot for the time of a stream. Raises Refused (503) where none is free."""
+        """A dependency that holds a slot during a stream. Raises Refused (503) if none is free."""
         with self._listeners, self._metrics.listeners.track_inprogress():
             yield
 
@@ -134,7 +136,7 @@ class CaseRoutes:
         try:
             return await self._reading.lookup.published()
         except LedgerAway as error:
-            return error  # kept as an answer is: a store that is away isn't asked by each listener
+            return error  # cached like a result, so that not every listener retries
 
 
 def routes(shown: CaseRoutes, no_key: Responses) -> APIRouter:
@@ -143,7 +145,7 @@ def routes(shown: CaseRoutes, no_key: Responses) -> APIRouter:
 
     @router.get("/figures", summary="The live figures", tags=["figures"], response_model=Figures, responses=AWAY)
     async def figures() -> Response:
-        """Open cases by topic, ends and cost: as the monitor published them last."""
+        """Open cases by topic, ends and cost, as last published by the monitor."""
         return Response(await shown.figures(), media_type=JSON)
 
     @router.get(
@@ -172,7 +174,7 @@ def routes(shown: CaseRoutes, no_key: Responses) -> APIRouter:
         "/cases", summary="Cases by topic, end, difficulty and source", tags=["cases"], responses=NOT_UNDERSTOOD | AWAY
     )
     async def cases(wanted: Annotated[Wanted, Query()]) -> CasesView:
-        """Last changed first; of the last 10,000 cases at least."""
+        """The last changed first, among at least the last 10,000 cases."""
         return await shown.cases(wanted)
 
     @router.get(
@@ -183,7 +185,7 @@ def routes(shown: CaseRoutes, no_key: Responses) -> APIRouter:
         responses=UNKNOWN | NOT_UNDERSTOOD | AWAY,
     )
     async def case(case_id: CaseId) -> Response:
-        """Its way through the topics under each recipe, and, of works that have ended, the records."""
+        """Its steps through the topics under each recipe, and the records of ended works."""
         return shown.case(case_id)
 
     @router.get(
@@ -194,8 +196,8 @@ def routes(shown: CaseRoutes, no_key: Responses) -> APIRouter:
         responses=UNKNOWN | NOT_UNDERSTOOD | AWAY,
     )
     async def story(case_id: CaseId) -> Response:
-        """The latest message of the case whole, read from Kafka: the question, and every path with its verdict, reason,
-        score and parents; then its records. What Kafka's retention has deleted is null, and a note says so."""
+        """The complete latest message of the case, read from Kafka: the question, and every path with its verdict,
+        reason, score and parents; then its records. Messages that retention has deleted are null, with a note."""
         return shown.story(case_id)
 
     @router.get(

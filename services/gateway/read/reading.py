@@ -1,4 +1,4 @@
-"""What can be looked up: where cases stand in the store, and their messages in Kafka."""
+"""Reads the status of cases from the store, and their messages from Kafka."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -32,30 +32,30 @@ from services.ledger.errors import LedgerUnusable
 log = structlog.get_logger(__name__)
 
 BODIES_WITHIN_S = 10.0
-"""Seconds for Kafka to give a case's messages."""
+"""Seconds for reading a case's messages from Kafka."""
 
 Bodies = Callable[[Sequence[Position]], Awaitable[list[ConsumedRecord]]]
-"""Messages by where they stand; those that retention has deleted are left out. Raises BrokerAway."""
+"""Reads messages by position; those that retention has deleted are left out. Raises BrokerAway."""
 
 
 class Lookup(Protocol):
-    """What the gateway asks of `core.standings.Standings`. All raise LedgerAway."""
+    """The part of core.status.store.StatusStore that the gateway uses. All methods raise LedgerAway."""
 
     async def case(self, case_id: CaseId) -> CaseHistory | None:
-        """All that was seen of a case."""
+        """The events of a case."""
         ...
 
     async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
-        """The standings that changed last, latest first."""
+        """The statuses that changed last, latest first."""
         ...
 
     async def published(self) -> bytes | None:
-        """The figures that were published last."""
+        """The figures published last."""
         ...
 
 
 class Reading:
-    """A case's standing, records and story."""
+    """Reads a case's status, records and story."""
 
     def __init__(self, lookup: Lookup, bodies: Bodies, *, bodies_within_s: float = BODIES_WITHIN_S) -> None:
         self.lookup = lookup
@@ -63,26 +63,26 @@ class Reading:
         self._within_s = bodies_within_s
 
     async def seen(self, case_id: CaseId) -> CaseHistory:
-        """All that was seen of a case. Raises Refused: 404, 503."""
+        """The events of a case. Raises Refused: 404, 503."""
         try:
             seen = await self.lookup.case(case_id)
         except LedgerAway as error:
             raise store_away() from error
         if seen is None or not seen.events:
             raise Refused(
-                404, "unknown", "No such case. One that was handed in just now may not have been seen yet: ask again."
+                404, "unknown", "No such case. A case that was just submitted may appear in a second: try again."
             )
         return seen
 
     async def standing(self, case_id: CaseId) -> Seen | None:
-        """Where it stands, to be told as an event. Raises LedgerAway."""
+        """The case's status for an event stream. Raises LedgerAway."""
         seen = await self.lookup.case(case_id)
         if seen is None or not seen.events:
             return None
         return Seen(case_standing(seen).model_dump_json().encode(), ended=ended(seen))
 
     async def case(self, seen: CaseHistory) -> CaseView:
-        """Its standing with the records of ended works. Raises Refused (503)."""
+        """The case's status with the records of ended works. Raises Refused (503)."""
         done = [work for work in seen.statuses() if work.end is not None]
         positions = [position for work in done for position in record_positions(seen, work)]
         found = await self._messages(positions)
@@ -91,7 +91,7 @@ class Reading:
         return CaseView(**dict(standing), records=records)
 
     async def story(self, seen: CaseHistory) -> StoryView:
-        """The latest message of each of its works, their records, and why it was refused. Raises Refused (503)."""
+        """The latest message of each work, the records, and the refusal. Raises Refused (503)."""
         plans = [_Plan(seen, work) for work in seen.statuses()]
         found = await self._messages([position for plan in plans for position in plan.positions])
         return StoryView(case_id=seen.case_id, stories=[plan.told(found) for plan in plans])
@@ -103,13 +103,13 @@ class Reading:
             async with asyncio.timeout(self._within_s):
                 messages = await self._bodies(positions)
         except (BrokerAway, TimeoutError) as error:
-            raise away("kafka_away", "Kafka does not give the messages now: try again.") from error
+            raise away("kafka_away", "The messages cannot be read from Kafka now: try again.") from error
         read = ((each.position, _body(each)) for each in messages)
         return {position: body for position, body in read if body is not None}
 
 
 class _Plan:
-    """Which messages tell a work's story."""
+    """The messages of a work's story."""
 
     def __init__(self, seen: CaseHistory, work: CaseStatus) -> None:
         self._work_id = work.work_id
@@ -119,24 +119,24 @@ class _Plan:
 
     @property
     def positions(self) -> list[Position]:
-        """Of all of them."""
+        """The positions of all these messages."""
         return [position for position in (self._case, self._refused, *self._records) if position is not None]
 
     def told(self, found: dict[Position, dict[str, Any]]) -> WorkStory:
-        """The story, as far as its messages were found."""
+        """The story from the messages that were found."""
         missing = sum(position not in found for position in self.positions)
         return WorkStory(
             work_id=self._work_id,
             case=found.get(self._case) if self._case else None,
             records=[found[position] for position in self._records if position in found],
             refused=found.get(self._refused) if self._refused else None,
-            note=f"Kafka holds {missing} of these messages no longer: its retention has deleted them." * bool(missing),
+            note=f"{missing} of these messages are missing: Kafka's retention has deleted them." * bool(missing),
         )
 
 
 class Store:
-    """The standings' store, opened when it is first asked, and again as long as it is away: a gateway whose store is
-    away takes questions in."""
+    """The status store, opened on first use and again after an outage, so that a gateway without its store accepts
+    questions."""
 
     def __init__(self, open_store: Callable[[], AbstractAsyncContextManager[Lookup]]) -> None:
         self._open = open_store
@@ -146,7 +146,7 @@ class Store:
         self._said = ""
 
     async def case(self, case_id: CaseId) -> CaseHistory | None:
-        """As Lookup says, and so the others."""
+        """As in Lookup, like the other methods."""
         return await (await self._store()).case(case_id)
 
     async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
@@ -157,7 +157,7 @@ class Store:
 
     @asynccontextmanager
     async def until_closed(self) -> AsyncIterator["Store"]:
-        """Close it at the block's end."""
+        """Close the store at the end of the block."""
         async with self._stack:
             yield self
 
@@ -172,14 +172,14 @@ class Store:
             return self._opened
 
     def _say(self, why: str) -> None:
-        if why != self._said:  # once, not at each look
-            log.warning("the store of standings can't be opened: nothing is shown until it can", error=why)
+        if why != self._said:  # log once per outage
+            log.warning("the status store cannot be opened: no cases are shown until it can", error=why)
         self._said = why
 
 
 def store_away() -> Refused:
     """503."""
-    return away("store_away", "Where cases stand can't be looked up now: try again.")
+    return away("store_away", "The status of cases is unavailable now: try again.")
 
 
 def _body(message: ConsumedRecord) -> dict[str, Any] | None:

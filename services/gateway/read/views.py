@@ -1,4 +1,4 @@
-"""Where cases stand, as clients read it. Pure."""
+"""The status of cases in the form of the HTTP API. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -14,7 +14,7 @@ from services.core.messages import Position
 from services.core.status.case_status import CaseEvent, CaseHistory, CaseStatus, End
 
 CASE_TOPICS = frozenset(topic.name for topic in topics().values() if topic.message == "case")
-"""Whose messages are whole cases."""
+"""The topics whose messages are cases."""
 
 STANDINGS = ("correct", "error", "unknown", "unverified")
 """Of paths."""
@@ -28,29 +28,29 @@ class TopicView(BaseModel):
     message: str = Field(description="The type of its messages: its schema is in proto/schemas.")
     written_by: list[str]
     read_by: list[str]
-    group: str | None = Field(description="The consumer group, where it isn't the reading service's name.")
+    group: str | None = Field(description="The consumer group, if it differs from the reading service's name.")
     retention_days: int | None
     compacted: bool
 
 
 class WorkView(BaseModel):
-    """A case under one recipe; or a question that is no case yet, and then work_id and recipe_id are empty."""
+    """A case under one recipe; or a question that is not a case yet, with empty work_id and recipe_id."""
 
     work_id: str
     recipe_id: str
     life: int = Field(description="0; a redrive adds one.")
     round: int = Field(description="Refining rounds done.")
-    topic: str = Field(description="The topic of its latest message; the reader of that topic has it next.")
-    since: datetime = Field(description="When it was written there.")
+    topic: str = Field(description="The topic of its latest message; the reader of that topic is next.")
+    since: datetime = Field(description="When that message was written.")
     begun: datetime = Field(description="When its first message was written.")
     end: End | None = Field(description="How it ended; null while it is open.")
-    why: str = Field(description="Of a rejected, dead or refused one.")
+    why: str = Field(description="The reason, if it was rejected, dead or refused.")
     difficulty: Difficulty | None
-    records: int = Field(description="Seen so far.")
+    records: int = Field(description="Records so far.")
 
 
 class StandingView(WorkView):
-    """Where one work stands."""
+    """The status of a work."""
 
     case_id: CaseId
     title: str = Field(description="The beginning of the stem.")
@@ -59,14 +59,14 @@ class StandingView(WorkView):
 
 
 class StepView(BaseModel):
-    """One message of a work's way."""
+    """One message of a work."""
 
     topic: str
     at: datetime = Field(description="When it was written, by Kafka.")
     life: int
     round: int
-    index: int = Field(description="A record's place among its case's.")
-    paths: dict[str, int] = Field(description="How many stand how: correct, error, unknown, unverified.")
+    index: int = Field(description="The index of a record within its case.")
+    paths: dict[str, int] = Field(description="The number of paths by state: correct, error, unknown, unverified.")
     difficulty: Difficulty | None
     why: str
     partition: int
@@ -74,67 +74,65 @@ class StepView(BaseModel):
 
 
 class WayView(WorkView):
-    """Where one work stands, and how it came there."""
+    """The status of a work, with its steps."""
 
-    way: list[StepView] = Field(description="Its messages, in the order of their way.")
+    way: list[StepView] = Field(description="Its messages, in the order of the stream.")
 
 
 class CaseStanding(BaseModel):
-    """Where a case stands, under each recipe."""
+    """The status of a case under each recipe."""
 
     case_id: CaseId
     title: str = Field(description="The beginning of the stem.")
     source: str
     subject: str
-    works: list[WayView] = Field(description="The one that changed last comes first.")
+    works: list[WayView] = Field(description="The last changed first.")
 
 
 class CaseView(CaseStanding):
-    """The same with what came of it."""
+    """The status of a case, with its records."""
 
     records: list[dict[str, Any]] = Field(description="The records of ended works: whole messages, as in Kafka.")
 
 
 class CasesView(BaseModel):
-    """Standings, latest first."""
+    """Statuses, latest first."""
 
     cases: list[StandingView]
 
 
 class WorkStory(BaseModel):
-    """A work's messages whole, as Kafka holds them."""
+    """The complete messages of a work, as in Kafka."""
 
     work_id: str
-    case: dict[str, Any] | None = Field(description="The latest message of the case; none: there is none (any more).")
+    case: dict[str, Any] | None = Field(description="The latest message of the case; null: none, or deleted.")
     records: list[dict[str, Any]]
-    refused: dict[str, Any] | None = Field(description="Why the question was refused, and what it is too like.")
-    note: str = Field(default="", description="What is missing, and why.")
+    refused: dict[str, Any] | None = Field(description="Why the question was refused, with its match.")
+    note: str = Field(default="", description="Which messages are missing, and why.")
 
 
 class StoryView(BaseModel):
-    """All that was said of a case."""
+    """The messages of a case."""
 
     case_id: CaseId
     stories: list[WorkStory]
 
 
 def topic_view(topic: Topic) -> TopicView:
-    """A topic as clients read it."""
+    """The API view of a topic."""
     shown = topic.model_dump(include=set(TopicView.model_fields), mode="json")
     return TopicView(topic=topic.name, **shown)
 
 
 def standing_view(standing: CaseStatus) -> StandingView:
-    """A standing as clients read it."""
+    """The API view of a status."""
     return StandingView(**_told(standing))
 
 
 def case_standing(seen: CaseHistory) -> CaseStanding:
-    """Where the case stands. There is one sighting at least."""
+    """The API view of a case's status. The case has at least one event."""
     standings = seen.statuses()
-    works = [
-        WayView(**_told(each), way=[_step(sighting) for sighting in seen.timeline(each.work_id)]) for each in standings
-    ]
+    works = [WayView(**_told(each), way=[_step(event) for event in seen.timeline(each.work_id)]) for each in standings]
     latest = standings[0]
     return CaseStanding(
         case_id=seen.case_id, title=latest.title, source=latest.source, subject=latest.subject, works=works
@@ -147,16 +145,16 @@ def ended(seen: CaseHistory) -> bool:
 
 
 def record_positions(seen: CaseHistory, work: CaseStatus) -> list[Position]:
-    """Where the records of the work's present life are."""
+    """The positions of the records of the work's current life."""
     return [
-        sighting.position
-        for sighting in seen.timeline(work.work_id)
-        if sighting.topic == RECORD_COMPLETED and sighting.life == work.life
+        event.position
+        for event in seen.timeline(work.work_id)
+        if event.topic == RECORD_COMPLETED and event.life == work.life
     ]
 
 
 def latest_in(seen: CaseHistory, work_id: WorkId, among: Iterable[str]) -> Position | None:
-    """Where the work's latest message in one of these topics is."""
+    """The position of the work's latest message in one of these topics."""
     names = frozenset(among)
     return next((each.position for each in reversed(seen.timeline(work_id)) if each.topic in names), None)
 
@@ -165,18 +163,18 @@ def _told(standing: CaseStatus) -> Mapping[str, Any]:
     return {**asdict(standing), "since": _time(standing.since_ms), "begun": _time(standing.begun_ms)}
 
 
-def _step(sighting: CaseEvent) -> StepView:
+def _step(event: CaseEvent) -> StepView:
     return StepView(
-        topic=sighting.topic,
-        at=_time(sighting.written_ms),
-        life=sighting.life,
-        round=sighting.round,
-        index=sighting.index,
-        paths={standing: sighting.paths.get(standing, 0) for standing in STANDINGS},
-        difficulty=sighting.difficulty,
-        why=sighting.why,
-        partition=sighting.position.partition,
-        offset=sighting.position.offset,
+        topic=event.topic,
+        at=_time(event.written_ms),
+        life=event.life,
+        round=event.round,
+        index=event.index,
+        paths={standing: event.paths.get(standing, 0) for standing in STANDINGS},
+        difficulty=event.difficulty,
+        why=event.why,
+        partition=event.position.partition,
+        offset=event.position.offset,
     )
 
 

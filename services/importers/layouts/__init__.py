@@ -1,4 +1,4 @@
-"""The layouts of published sets, one file each. Narrow ones come before wide ones."""
+"""The layouts of published data sets, one file each. Specific layouts come before general ones."""
 
 from services.importers.layouts import (
     arc,
@@ -35,4 +35,4 @@ LAYOUTS: tuple[Layout, ...] = tuple(
         openlifescienceai, swag, arc,
     )
 )  # fmt: skip
-"""In the order in which they are tried."""
+"""All layouts in the order in which they are tried."""

@@ -1,7 +1,7 @@
-"""Which option is the answer, in every way that sets say it. Pure.
+"""Finds the answer's letter from the fields that data sets use. Pure.
 
-A number without a declared first number is never read: where a text or a letter beside it says the option, it must
-agree from 0 or from 1.
+A number whose base (0 or 1) is not declared is never interpreted alone: it must agree, in one of the bases, with a
+letter or text beside it.
 """
 
 import math
@@ -17,18 +17,16 @@ from services.importers.layouts.options import Choices, letter_of, literal
 from services.importers.rows import Unfit
 
 Kind = Literal["any", "letter", "text", "from 0", "from 1", "label"]
-"""`any`: a letter, a label or a text, where no two of them differ; `from`: a number that counts from there; `label`:
-what the set itself calls the option."""
+"""`any`: a letter, label or text, if these agree; `from N`: a number with this base; `label`: the data set's own label
+of the option."""
 
-NUMBERING: Final = (
-    "is a number, and nothing says whether it counts from 0 or from 1: say --columns answer_index=0 or answer_index=1"
-)
-NONE: Final = "the row has no answer: a test split's are often not published"
-SEVERAL: Final = "several answers: a question here has exactly one"
+NUMBERING: Final = "is a number whose base is unknown: set --columns answer_index=0 or answer_index=1"
+NONE: Final = "the row has no answer: those of test splits are often not published"
+SEVERAL: Final = "has several answers: a question must have exactly one"
 
 _MISSING: Final = frozenset({"nan", "none", "null", "<na>"})
 _MARKED_UP: Final = 40
-"""Characters from which on an option is no single letter, with markup or without."""
+"""The length from which an option cannot be a single letter, even with markup."""
 _NUMBER: Final = re.compile(r"[+-]?\d{1,9}(?:\.0{1,9})?")
 _SEVERAL: Final = re.compile(r"(?:\(?[A-Ja-j][.)]?(?:\s*(?:[,;/&+|]|and|or)\s*|\s+))+\(?[A-Ja-j][.)]?", re.IGNORECASE)
 _RUN: Final = re.compile(r"[A-J]{2,10}")
@@ -38,19 +36,19 @@ _SPOKEN: Final = re.compile(r"(?:the )?(?:correct )?answer(?: is)?[ :]+\(?([A-Ja
 
 @dataclass(frozen=True)
 class Said:
-    """A field that says the answer."""
+    """A field that states the answer."""
 
     field: str
     kind: Kind = "any"
 
 
 def answer(said: Sequence[tuple[str, Kind, Any]], choices: Choices) -> str:
-    """The letter of the answer: all fields that say it must agree. Raises Unfit."""
+    """The letter of the answer, on which all fields must agree. Raises Unfit."""
     return _plain_letter(said, choices) or _agreed(said, choices)
 
 
 def _plain_letter(said: Sequence[tuple[str, Kind, Any]], choices: Choices) -> str | None:
-    """The letter where a letter says it and its own text stands beside it, as in nearly all rows."""
+    """Fast path for most rows: the letter, if one field is a letter and another its option's text."""
     if not choices.lettered or choices.right:
         return None
     letter, texts = None, choices.texts
@@ -84,7 +82,7 @@ def _agreed(said: Sequence[tuple[str, Kind, Any]], choices: Choices) -> str:
 
 
 def _stated(said: Sequence[tuple[str, Kind, Any]], choices: Choices) -> tuple[dict[str, str], dict[str, int]]:
-    """Letters, and numbers of unknown base, by field. Raises Unfit where several options are marked."""
+    """Letters, and numbers of unknown base, by field. Raises Unfit if several options are marked."""
     letters: dict[str, str] = {}
     numbers: dict[str, int] = {}
     for field, kind, value in said:
@@ -113,7 +111,7 @@ def missing(value: Any) -> bool:
 
 
 def _place(field: str, kind: Kind, value: Any, choices: Choices) -> str | int | None:
-    """A letter, or a number that counts from nobody knows where; None: nothing is said."""
+    """A letter, or a number of unknown base; None if the field is empty."""
     if isinstance(value, str) and value in choices.texts and (choices.lettered or kind == "letter") and kind != "text":
         return value
     value = _single(field, value, choices)
@@ -136,9 +134,10 @@ class _Letter:
 
 
 def _single(field: str, value: Any, choices: Choices) -> Any:
-    """The one value of a list, or of a text that holds a list; of 0 and 1 for each option, the one that is marked."""
+    """The only value of a list, or of a text that contains a list; for a list of 0 and 1 per option, the marked
+    option."""
     if isinstance(value, str) and value.lstrip()[:1] == "[":
-        with suppress(Unfit):  # `[C]` is no list of texts
+        with suppress(Unfit):  # `[C]` is not a list of texts
             value = literal(value)
     if not isinstance(value, list | tuple):
         return value
@@ -172,9 +171,9 @@ def _numbered(field: str, kind: Kind, value: str | float, choices: Choices) -> s
             if str(number) in labels and all(label and _NUMBER.fullmatch(label) for label in labels):
                 return letters[labels.index(str(number))]
             if kind == "label":
-                raise Unfit(field, f"{number} is no option")
+                raise Unfit(field, f"{number} is not an option")
             if _by_text(text, choices) is not None and number <= len(letters):
-                raise Unfit(field, f"{text} may be a text or a number: say --columns answer_text or answer_index=0|1")
+                raise Unfit(field, f"{text} may be a text or a number: set --columns answer_text or answer_index=0|1")
             return _by_text(text, choices) or number
         case _:
             assert_never(kind)
@@ -189,10 +188,10 @@ def _said(field: str, kind: Kind, value: str, choices: Choices) -> str:
         return letter
     found = {one for one in (letter, by_text, label) if one}
     if len(found) > 1:
-        raise Unfit(field, f"{text!r} is the letter of one option and the text of another: say --columns answer_text")
+        raise Unfit(field, f"{text!r} is the letter of one option and the text of another: set --columns answer_text")
     if kind != "text" and _is_several(text, choices):
         if by_text and not letter:
-            raise Unfit(field, f"{text!r} is several letters and the text of an option: say --columns answer_text")
+            raise Unfit(field, f"{text!r} is several letters and the text of an option: set --columns answer_text")
         if not letter:
             raise Unfit(field, SEVERAL)
     if found:
@@ -201,13 +200,13 @@ def _said(field: str, kind: Kind, value: str, choices: Choices) -> str:
         return _letter_with_text(field, both[1].upper(), both[2], choices)
     if kind == "letter":
         raise Unfit(field, f"must be one of {', '.join(choices.texts)}")
-    raise Unfit(field, f"is no option: it must be one of {', '.join(choices.texts)}, or the text of one")
+    raise Unfit(field, f"is not an option: it must be one of {', '.join(choices.texts)}, or the text of one")
 
 
 def _letter_with_text(field: str, letter: str, text: str, choices: Choices) -> str:
     if letter in choices.texts and _by_text(text, choices) == letter:
         return letter
-    raise Unfit(field, f"begins with {letter}, and continues with another text than that option's")
+    raise Unfit(field, f"begins with {letter}, but continues with a text other than that option's")
 
 
 def _by_letter(text: str, choices: Choices) -> str | None:
@@ -218,7 +217,7 @@ def _by_letter(text: str, choices: Choices) -> str | None:
 
 
 def _by_text(text: str, choices: Choices) -> str | None:
-    """The only option with this text: exactly, or else but for markup, case and a full stop."""
+    """The only option with exactly this text, or else with the same text without markup, case and full stop."""
     exact = [letter for letter, option in choices.texts.items() if option == text]
     if len(exact) == 1:
         return exact[0]

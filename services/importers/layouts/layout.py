@@ -1,4 +1,4 @@
-"""What a layout declares, and how a row is read by it. Pure."""
+"""A layout: the declaration of a data set's fields, and the parser of its rows. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,54 +11,54 @@ from services.importers.layouts.options import Choices, Option
 from services.importers.rows import Fields, Unfit
 
 IMAGES: Final = ("image", "images", "img", "figure", "figures", "image_path", "image_url", "image_name", "image_file")
-"""Fields that name a picture."""
+"""Fields that refer to an image."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How one set writes its questions. A field may be a path such as `data.Question`."""
+    """The layout of a data set's rows. A field may be a path such as `data.Question`."""
 
     name: str
     about: str
-    """For people: whose it is, and how its answers count."""
+    """A description for users: the data set, and how it states answers."""
     question: tuple[str, ...]
     """The fields of the stem, joined by a space."""
     answer: tuple[Said, ...]
-    """Every field that says the answer: those that are there must agree."""
+    """All fields that state the answer; those that are present must agree."""
     tells: frozenset[str]
-    """What tells it apart: fields that each row has, null or not."""
+    """Fields that every row has, null or not, by which the layout is recognised."""
     options: str | tuple[tuple[str, str], ...] = "options"
     """One field with all of them, or pairs of label and field; with `fixed`, unused."""
     fixed: tuple[str, ...] = ()
-    """The options where every question has the same."""
+    """The options, if all questions have the same."""
     lacks: frozenset[str] = frozenset()
-    """Fields of another layout, which this one doesn't have."""
+    """Fields of other layouts that rows of this one never have."""
     values: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Fields that hold one of these values in each row."""
     cells: tuple[str, ...] = ()
-    """The fields of a row without names: of a table without a header."""
+    """Field names for the cells of a table without a header."""
     padding: frozenset[str] = frozenset()
-    """Texts that fill the options up at their end."""
+    """Texts that pad the list of options at its end."""
     context: str | None = None
     id: str | None = None
     source: str | None = None
-    """Its name in the dataset."""
+    """The source in the dataset."""
     source_field: str | None = None
-    """The field that says its name, where rows do."""
+    """The field with the source, if rows have one."""
     subject: str | None = None
     example: Any = None
-    """A row of our own words."""
+    """An invented example row."""
     letter: str = "C"
     """The answer of the example."""
     specific: bool = True
-    """Its word on a row that has its fields is final: no wider layout is tried after it."""
+    """Whether its result on a row with its fields is final: no general layout is tried after it."""
 
     def may_have(self, names: tuple[Any, ...]) -> bool:
-        """Whether a row with these names may be of it: a quick look before `has_fields`."""
+        """Whether a row with these names may have this layout: a quick check before `has_fields`."""
         return all(name in names or name.partition(".")[0] in names for name in self.tells)
 
     def has_fields(self, row: Any) -> bool:
-        """Whether the row has what tells this layout apart."""
+        """Whether the row has the fields of this layout."""
         if self.cells and isinstance(row, list):
             return len(row) == len(self.cells)
         if not isinstance(row, Mapping) or not all(has(row, name) for name in self.tells):
@@ -68,26 +68,26 @@ class Layout:
         return all(str(get(row, name)) in allowed for name, allowed in self.values.items())
 
     def recognises(self, row: Any) -> bool:
-        """Whether `parse` makes a question of the row."""
+        """Whether `parse` succeeds for the row."""
         try:
             return self.has_fields(row) and bool(self.parse(row))
         except Unfit:
             return False
 
     def parse(self, row: Any) -> Fields:
-        """The question of a row. Raises Unfit."""
+        """Parse a row to a question. Raises Unfit."""
         named = self._named(row)
         choices = self._choices(named)
         said = [(one.field, one.kind, get(named, one.field)) for one in self.answer]
         return {**self._fields(named), "options": choices.texts, "answer": answers.answer(said, choices)}
 
     def unanswered(self, row: Any) -> Fields:
-        """The question of a row, whatever its answer is: the first letter stands for it. Raises Unfit."""
+        """Parse a row without its answer; the result has the first letter instead. Raises Unfit."""
         named = self._named(row)
         return {**self._fields(named), "options": self._choices(named).texts, "answer": "A"}
 
     def numbered(self, first: int) -> "Layout":
-        """The same layout, with answers that count from this number."""
+        """The same layout, with answers that are numbers with this base."""
         kind: Kind = "from 0" if first == 0 else "from 1"
         return replace(self, answer=tuple(replace(one, kind=kind) for one in self.answer))
 
@@ -97,7 +97,7 @@ class Layout:
                 raise Unfit("row", f"must have {len(self.cells)} cells: {', '.join(self.cells)}")
             return dict(zip(self.cells, row, strict=True))
         if not isinstance(row, Mapping):
-            raise Unfit("row", "a row is an object with named fields, this is not")
+            raise Unfit("row", "must be an object with named fields")
         return row
 
     def _choices(self, row: Mapping[str, Any]) -> Choices:
@@ -108,7 +108,7 @@ class Layout:
             if isinstance(value, dict) and (made := options.plain(tuple(value), tuple(value.values()))):
                 return made
             if missing(value) or value in ([], {}):
-                raise Unfit("options", "there are none: an open question, without options to choose from")
+                raise Unfit("options", "are missing: open questions are not supported")
             return options.choices(options.read(value), self.padding)
         pairs = self.options
         texts = [get(row, name) for _, name in pairs]
@@ -143,12 +143,12 @@ def _fixed(texts: tuple[str, ...]) -> Choices:
 
 @lru_cache(maxsize=1024)
 def _letters(pairs: tuple[tuple[str, str], ...]) -> tuple[str | None, ...]:
-    """The letters that the labels of columns mean."""
+    """The letters for the labels of columns."""
     return tuple(options.letter_of(label) for label, _ in pairs)
 
 
 def get(row: Mapping[str, Any], path: str) -> Any:
-    """The value of a field, or of a field within it; None where there is none."""
+    """The value at a path; None if there is none."""
     if path in row:
         return row[path]
     head, dot, rest = path.partition(".")
@@ -157,12 +157,12 @@ def get(row: Mapping[str, Any], path: str) -> Any:
 
 
 def _inner(value: Any) -> Any:
-    """An object, also where `to_csv` made a text of it."""
+    """An object, parsed if `to_csv` wrote it as text."""
     return _parsed(value) if isinstance(value, str) and value[:1] == "{" else value
 
 
 def has(row: Mapping[str, Any], path: str) -> bool:
-    """Whether there is such a field."""
+    """Whether the path exists."""
     if path in row:
         return True
     head, dot, rest = path.partition(".")
@@ -171,7 +171,7 @@ def has(row: Mapping[str, Any], path: str) -> bool:
 
 
 def images(row: Any) -> str | None:
-    """The first field of the row, or of one within `data`, that names a picture."""
+    """The first field of the row or its `data` that refers to an image, or None."""
     if not isinstance(row, Mapping):
         return None
     for name in _image_fields(tuple(row)):

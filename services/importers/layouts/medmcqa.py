@@ -1,4 +1,4 @@
-"""MedMCQA: answers count from 1 in the original, from 0 in the Hugging Face copy. No row says which."""
+"""MedMCQA: answers count from 1 in the original, from 0 in the Hugging Face copy. A single row does not tell which."""
 
 from services.importers.layouts.answers import Said
 from services.importers.layouts.layout import Layout
@@ -7,7 +7,7 @@ OPTIONS = (("A", "opa"), ("B", "opb"), ("C", "opc"), ("D", "opd"))
 
 LAYOUT = Layout(
     name="medmcqa",
-    about="MedMCQA: opa to opd, and cop, whose first number the whole file tells",
+    about="MedMCQA: opa to opd, and cop, whose base follows from the whole file",
     question=("question",),
     options=OPTIONS,
     answer=(Said("cop", "letter"),),

@@ -64,7 +64,7 @@ SUBJECTS = frozenset(
         "world_religions",
     ]
 )
-"""MMLU's, by its own names: another set with the same fields may count from 1."""
+"""MMLU's subjects. Another data set with the same fields may count from 1."""
 
 LAYOUT = Layout(
     name="mmlu-hub",

@@ -1,6 +1,6 @@
-"""Rows with plainly named fields, of no published set: the names of a row say its layout. Pure.
+"""Layouts of rows with plainly named fields: derived from the names of the fields. Pure.
 
-Only what the contract knows is taken: of a table's other columns nobody can say which give the answer away.
+Only fields of the contract are kept: other columns may give the answer away.
 """
 
 import re
@@ -30,7 +30,7 @@ ANSWERS: Final = (
     "final_decision", "ground_truth", "groundtruth", "correct_answer_key", "correct_key", "correct_ans",
 )  # fmt: skip
 FALLBACKS: Final = ("choice", "label", "labels", "target", "key", "solution", "response", "output")
-"""Names that say the answer where no plainer one is there."""
+"""Names of the answer that are used only without a plainer one."""
 SHOWN: Final = {
     "context": ("context", "contexts", "passage"),
     "id": ("id", "question_id", "qid", "uid", "uuid"),
@@ -41,53 +41,53 @@ _COLUMN: Final = re.compile(r"(op|opt|option|choice|ending|answer|ans|alternativ
 
 
 def norm(name: Any) -> str:
-    """A field's name, as names are compared: `Correct Option`, `correct-option` and `correctOption` are one."""
+    """The normalised name of a field: `Correct Option`, `correct-option` and `correctOption` are equal."""
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name).strip()[:100])
     return re.sub(r"[\s\-_.]+", "_", text.lower()).strip("_")
 
 
 class Named:
-    """The layout of rows with plain names, where `given` says by our name what another name would say otherwise."""
+    """The layout of rows with plain names. `given` maps contract names to column names."""
 
     specific = False
     about = "fields with plain names"
 
     def __init__(self, name: str, given: Mapping[str, str] | None = None, first: int | None = None) -> None:
-        """`first`: the number from which answers count; None: numbers are not read. `answer_text` in `given`: the
-        answer is the text of an option, of the field that it names."""
+        """`first`: the base of answers that are numbers; None: numbers are not interpreted. `answer_text` in `given`:
+        the column whose value is the text of the correct option."""
         self.name = name
         self._given = tuple(sorted((given or {}).items()))
         self._first = first
 
     def may_have(self, names: tuple[Any, ...]) -> bool:
-        """Whether a row with these names may be of it."""
+        """Whether a row with these names may have this layout."""
         return _layout(names, self._given, self._first) is not None
 
     def has_fields(self, row: Any) -> bool:
-        """Whether names say where question, options and answer are."""
+        """Whether the names identify question, options and answer."""
         return bool((layout := self._layout(row)) and layout.answer and _is_text(row, layout))
 
     def asks(self, row: Any) -> bool:
-        """Whether names say where question and options are."""
+        """Whether the names identify question and options."""
         return bool((layout := self._layout(row)) and _is_text(row, layout))
 
     def recognises(self, row: Any) -> bool:
-        """Whether `parse` makes a question of the row."""
+        """Whether `parse` succeeds for the row."""
         try:
             return bool(self.parse(row))
         except Unfit:
             return False
 
     def parse(self, row: Any) -> Fields:
-        """The question of a row. Raises Unfit."""
+        """Parse a row to a question. Raises Unfit."""
         return self._needed(row).parse(row)
 
     def unanswered(self, row: Any) -> Fields:
-        """The question of a row, whatever its answer is. Raises Unfit."""
+        """Parse a row without its answer. Raises Unfit."""
         return self._needed(row).unanswered(row)
 
     def lacks(self, row: Any) -> list[str]:
-        """Which of question, options and answer no name says."""
+        """Those of question, options and answer that no name identifies."""
         if not isinstance(row, Mapping):
             return ["names"]
         names = {norm(name): name for name in row}
@@ -104,24 +104,24 @@ class Named:
 
     def _needed(self, row: Any) -> Layout:
         if not isinstance(row, Mapping):
-            raise Unfit("row", "a row is an object with named fields, this is not")
+            raise Unfit("row", "must be an object with named fields")
         if layout := self._layout(row):
             return layout
         missing = self.lacks(row)
-        raise Unfit(missing[0] if missing else "row", f"no field says it: there are {', '.join(map(str, row))}"[:500])
+        raise Unfit(missing[0] if missing else "row", f"not found; the fields are {', '.join(map(str, row))}"[:500])
 
     def _layout(self, row: Any) -> Layout | None:
         return _layout(tuple(row), self._given, self._first) if isinstance(row, Mapping) else None
 
 
 def _is_text(row: Mapping[str, Any], layout: Layout) -> bool:
-    """Whether the stem is a text: a column of texts, or a description of one, has the same name."""
+    """Whether the stem is a text: in other files a column of texts, or its description, has the same name."""
     return not isinstance(get(row, layout.question[0]), Mapping | list)
 
 
 @lru_cache(maxsize=1024)
 def _layout(keys: tuple[Any, ...], given: tuple[tuple[str, str], ...], first: int | None) -> Layout | None:
-    """The layout that names say; None where no name says the question, or none the options."""
+    """The layout for these names; None if none identifies the question or the options."""
     names: dict[str, Any] = {}
     for key in keys:
         if isinstance(key, str):
@@ -166,7 +166,7 @@ def _first(names: Mapping[str, str], wanted: Iterable[str]) -> str | None:
 
 
 def _columns(names: Mapping[str, str]) -> tuple[tuple[str, str], ...] | None:
-    """Columns with an option each, in order: A, B, C …, or option_a, or option_1, counted from 0 or 1."""
+    """Columns with one option each, in order: A, B, C …, option_a …, or option_1 … from 0 or 1."""
     groups: dict[tuple[str, bool, str], dict[int, str]] = {}
     for name, key in names.items():
         if found := _COLUMN.fullmatch(name):

@@ -1,4 +1,4 @@
-"""The options of a question, in every shape that sets and tools write them. Pure."""
+"""Parses options in the forms that data sets and tools write. Pure."""
 
 import ast
 import math
@@ -13,7 +13,7 @@ from services.contracts.question import LETTERS
 from services.importers.rows import Unfit
 
 LITERAL_BYTES: Final = 32_768
-"""Characters of a Python literal that are parsed: ast builds some 100 bytes of tree for each."""
+"""The most characters of a Python literal that are parsed: ast needs about 100 bytes for each."""
 
 _NAMES_OF_TEXT: Final = (
     "text", "value", "atext", "content", "option", "option_text", "choice", "answer", "description", "body",
@@ -35,23 +35,23 @@ _QUOTED: Final = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""")
 
 
 class Option(NamedTuple):
-    """One of them."""
+    """One option."""
 
     label: str | None
     text: str | None
-    """None: it is blank."""
+    """None: the option is blank."""
     right: bool | None = None
-    """Whether the option itself is marked as the answer."""
+    """Whether the option is marked as the answer."""
 
 
 class Choices(NamedTuple):
-    """All of them by letter."""
+    """All options by letter."""
 
     texts: dict[str, str]
     labels: tuple[str | None, ...]
-    """By place: what the set calls the option."""
+    """The data set's labels, by position."""
     lettered: bool
-    """The set itself gives the letters: a letter then means nothing else."""
+    """Whether the data set itself has letters, so that a letter is unambiguous."""
     right: tuple[str, ...] = ()
     """Letters of the options that are marked as the answer."""
 
@@ -60,7 +60,7 @@ _RUNS: Final = frozenset(tuple(LETTERS[:count]) for count in range(2, len(LETTER
 
 
 def plain(letters: tuple[Any, ...], texts: Sequence[Any]) -> Choices | None:
-    """Options that need no reading: texts for A, B, C … without a gap, as nearly all rows have them."""
+    """Fast path for most rows: texts for A, B, C … without a gap. None for other rows."""
     if letters not in _RUNS:
         return None
     for text in texts:
@@ -70,24 +70,24 @@ def plain(letters: tuple[Any, ...], texts: Sequence[Any]) -> Choices | None:
 
 
 def choices(options: Sequence[Option], padding: frozenset[str] = frozenset()) -> Choices:
-    """Options with letters. Blank ones at the end are none, nor are those of `padding`; one between others is refused,
-    since the letters after it would move. Raises Unfit."""
+    """Options with letters. Blank options and `padding` at the end are dropped. A blank option between others is an
+    error, since the letters after it would shift. Raises Unfit."""
     letters = [letter_of(option.label) for option in options]
     lettered = bool(options) and all(letters)
     if lettered:
         if len(set(letters)) < len(letters):
-            raise Unfit("options", "a letter stands for two options")
+            raise Unfit("options", "two options have the same letter")
         pairs = sorted(zip(map(str, letters), options, strict=True), key=lambda pair: pair[0])
     else:
         pairs = [(str(place), option) for place, option in enumerate(options)]
     while pairs and (pairs[-1][1].text is None or pairs[-1][1].text in padding):
         pairs.pop()
     if len(pairs) > len(LETTERS):
-        raise Unfit("options", f"at most {len(LETTERS)}, these are {len(pairs)}")
+        raise Unfit("options", f"at most {len(LETTERS)} are allowed, there are {len(pairs)}")
     named = pairs if lettered else [(LETTERS[place], option) for place, (_, option) in enumerate(pairs)]
     for letter, option in named:
         if option.text is None:
-            raise Unfit(f"options.{letter}", "is blank: without a gap, only options at the end may be missing")
+            raise Unfit(f"options.{letter}", "is blank: only options at the end may be missing")
     return Choices(
         texts={letter: str(option.text) for letter, option in named},
         labels=tuple(option.label for _, option in named),
@@ -97,8 +97,8 @@ def choices(options: Sequence[Option], padding: frozenset[str] = frozenset()) ->
 
 
 def read(value: Any) -> list[Option]:
-    """The options in one value: an object by letter, a list of texts or objects, lists side by side, or text that holds
-    any of these. Raises Unfit."""
+    """Parse the options in one value: an object by letter, a list of texts or objects, parallel lists, or a text that
+    contains any of these. Raises Unfit."""
     match value:
         case str():
             return _text(value)
@@ -109,11 +109,11 @@ def read(value: Any) -> list[Option]:
         case None:
             raise Unfit("options", "are missing")
         case _:
-            raise Unfit("options", "an object of texts by letter, or a list of texts, is wanted")
+            raise Unfit("options", "must be an object of texts by letter, or a list of texts")
 
 
 def letter_of(label: Any) -> str | None:
-    """The letter that a label such as `b`, `(B)`, `option_b` or `opb` means."""
+    """The letter of a label such as `b`, `(B)`, `option_b` or `opb`."""
     return _letter_of(label) if isinstance(label, str) and len(label) <= 20 else None
 
 
@@ -124,7 +124,7 @@ def _letter_of(label: str) -> str | None:
 
 
 def text_of(value: Any) -> str | None:
-    """A text; a number as it is written. None: blank, as null, NaN and white space are. Raises Unfit."""
+    """The value as text, a number as written; None for null, NaN and white space. Raises Unfit."""
     if isinstance(value, str):
         return value if value.strip() else None
     if value is None or (isinstance(value, float) and math.isnan(value)):
@@ -135,8 +135,8 @@ def text_of(value: Any) -> str | None:
 
 
 def literal(text: str) -> Any:
-    """What a text holds that JSON, Python or numpy wrote, as `to_csv` does: an object or a list; None where it begins
-    like neither. Raises Unfit."""
+    """Parse an object or list that JSON, Python or numpy wrote as text, as `to_csv` does; None for another text. Raises
+    Unfit."""
     trimmed = text.strip()
     if trimmed[:1] not in ("{", "[") and not trimmed.startswith("array("):
         return None
@@ -155,7 +155,7 @@ def literal(text: str) -> Any:
 
 
 def _array(text: str) -> list[str] | None:
-    """A numpy array of texts as it prints, with white space between them: Python would read them as one text."""
+    """Parse a printed numpy array of texts, separated by white space: Python would concatenate them."""
     found = _ARRAY.fullmatch(text)
     if found is None:
         return None
@@ -186,7 +186,7 @@ def _text(text: str) -> list[Option]:
 
 
 def _inline(text: str) -> list[Option] | None:
-    """`A. x B. y`, where each letter marks exactly one place."""
+    """Parse `A. x B. y`, if each letter occurs exactly once."""
     marks = list(_INLINE_MARK.finditer(text))
     letters = "".join(mark[1] for mark in marks)
     if len(marks) < 2 or letters != LETTERS[: len(marks)] or text[: marks[0].start()].strip():
@@ -199,7 +199,7 @@ def _inline(text: str) -> list[Option] | None:
 
 
 def _marked(texts: Sequence[str]) -> list[Option] | None:
-    """Texts that all begin with their own label, in order: `A. x`, `(B) y`, `1) z`."""
+    """Parse texts that all begin with their label, in order: `A. x`, `(B) y`, `1) z`."""
     found = [_MARKED.fullmatch(text) for text in texts]
     if not all(found):
         return None
@@ -222,12 +222,12 @@ def _list(values: Sequence[Any]) -> list[Option]:
         if not any(len(text.strip()) < 3 for text in strings) and (marked := _marked_by_letter(strings)):
             return marked
         if [text.strip() for text in strings] == list(LETTERS[: len(strings)]):
-            raise Unfit("options", "are letters without texts: the texts are needed")
+            raise Unfit("options", "are letters without texts: texts are required")
     return [Option(None, text) for text in texts]
 
 
 def _marked_by_letter(texts: Sequence[str]) -> list[Option] | None:
-    """As `_marked`, of letters with a sign behind them: `A cell`, `B cell` are texts."""
+    """As `_marked`, for letters with a punctuation mark: `A cell`, `B cell` are texts."""
     if all(re.match(r"\s*[(\[]?[A-Ja-j][)\].:\u3001\uff0e\uff1a]", text) for text in texts):
         return _marked(texts)
     return None
@@ -256,7 +256,7 @@ def _mapping(value: Mapping[str, Any]) -> list[Option]:
 
 
 def _side_by_side(value: Mapping[str, Any], texts: str) -> list[Option]:
-    """`{"text": […], "label": […]}`; labels of 0 and 1 mark the answer."""
+    """Parse `{"text": […], "label": […]}`; labels of 0 and 1 mark the answer."""
     listed = [text_of(text) for text in value[texts]]
     labels = next((value[name] for name in _NAMES_OF_LABEL if isinstance(value.get(name), list)), None)
     if labels is None:

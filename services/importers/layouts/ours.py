@@ -1,4 +1,4 @@
-"""The contract's own form: fields that the contract doesn't know travel along. Pure."""
+"""The contract's own layout; unknown fields are kept. Pure."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,18 +15,18 @@ _TEXTS = ("id", "source", "subject")
 
 
 class Ours:
-    """A question as `reasonmed` writes it."""
+    """Rows in the form of the contract."""
 
     name = OURS
     about = "our own form: question, options by letter, answer a letter"
     specific = False
 
     def may_have(self, names: tuple[Any, ...]) -> bool:
-        """Whether a row with these names may be of it."""
+        """Whether a row with these names may have this layout."""
         return _is_ours(names)
 
     def has_fields(self, row: Any) -> bool:
-        """Whether the row has the contract's fields, and no other that says an answer."""
+        """Whether the row has the contract's fields, and no other field with an answer."""
         return self.asks(row) and "answer" in row
 
     def asks(self, row: Any) -> bool:
@@ -39,20 +39,20 @@ class Ours:
         )
 
     def recognises(self, row: Any) -> bool:
-        """Whether `parse` makes a question of the row."""
+        """Whether `parse` succeeds for the row."""
         if not self.has_fields(row):
             return False
         answer = row["answer"]
         return _is_whole(row) and isinstance(answer, str) and answer in row["options"]
 
     def parse(self, row: Any) -> Fields:
-        """The question of a row. Raises Unfit, where another layout may read it."""
+        """Parse a row to a question. Raises Unfit if another layout may fit."""
         if not self.recognises(row):
             raise Unfit("row", "is not in the contract's form")
         return contract(row)
 
     def unanswered(self, row: Any) -> Fields:
-        """The question of a row, whatever its answer is. Raises Unfit, where another layout may read it."""
+        """Parse a row without its answer. Raises Unfit if another layout may fit."""
         if not self.asks(row) or not _is_whole(row):
             raise Unfit("row", "is not in the contract's form")
         return {**contract(row), "answer": "A"}
@@ -64,7 +64,7 @@ def _is_ours(names: tuple[Any, ...]) -> bool:
 
 
 def _is_whole(row: Mapping[str, Any]) -> bool:
-    """Whether question, options and names are texts."""
+    """Whether question, options and field names are texts."""
     options = row["options"]
     if not all(name in _LETTERS for name in options):
         return False

@@ -1,6 +1,6 @@
-"""Files, row by row, in memory that doesn't grow with the file.
+"""Reads files row by row, in bounded memory.
 
-What can't be read comes as a row that says so: its value is Unfit. So does the end of a file that breaks off.
+An unreadable row has Unfit as its value; so has an extra last row of a truncated file.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ class Reading:
 
     rows: Iterator[Row]
     fraction: Callable[[], float | None]
-    """How much of it has been read, from 0 to 1; None where nobody knows."""
+    """The share that has been read, from 0 to 1; None if unknown."""
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def _document(file: Place, shape: Shape) -> Iterator[Reading]:
 @contextmanager
 def _parquet(file: Place) -> Iterator[Reading]:
     if isinstance(file, Stdin):
-        raise Refused("Parquet can't be read from standard input: name a file")
+        raise Refused("Parquet cannot be read from standard input: use a file")
     done = 0
 
     def counted(rows: Iterator[Row]) -> Iterator[Row]:

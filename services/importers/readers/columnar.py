@@ -1,4 +1,4 @@
-"""Parquet and Arrow, some rows at a time."""
+"""Reads Parquet and Arrow in batches of rows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,26 +11,26 @@ from services.importers.places import Place
 from services.importers.rows import Refused, Row, Unfit
 
 ROWS: Final = 256
-"""Rows that are made into Python objects at once; a row group is decoded column by column, never whole."""
+"""Rows per batch of Python objects; a row group is decoded column by column, never whole."""
 STREAM_MAGIC: Final = b"\xff\xff\xff\xff"
 FILE_MAGIC: Final = b"ARROW1"
 
 
 @contextmanager
 def parquet_rows(file: Place) -> Iterator[tuple[Iterator[Row], int]]:
-    """The rows, and how many there are. Raises Refused, OSError."""
+    """The rows, and their number. Raises Refused, OSError."""
     with file.open("rb") as raw:
         try:
-            # Pre-buffered, what was read is held to the end: 85 MB of a file of 76, instead of 12.
+            # Pre-buffering keeps all pages to the end: 85 MB instead of 12 for a file of 76 MB.
             table = parquet.ParquetFile(raw, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
-            raise Refused(f"is no Parquet: {error}") from error
+            raise Refused(f"is not Parquet: {error}") from error
         with table:
             yield _rows(table.iter_batches(batch_size=ROWS)), table.metadata.num_rows
 
 
 def arrow_rows(data: IO[bytes], *, stream: bool) -> Iterator[Row]:
-    """The rows of an Arrow file, or of a stream such as `datasets.save_to_disk` writes; at most a batch at once."""
+    """The rows of an Arrow file, or of a stream as `datasets.save_to_disk` writes it; holds at most one batch."""
     if stream:
         yield from _rows(_stream_batches(data))
     else:
@@ -60,7 +60,7 @@ def _rows(batches: Iterator[pa.RecordBatch]) -> Iterator[Row]:
 def _objects(batch: pa.RecordBatch) -> list[object]:
     try:
         return cast(list[object], batch.to_pylist())
-    except UnicodeDecodeError:  # Parquet promises UTF-8, and not every writer keeps it: find the rows
+    except UnicodeDecodeError:  # some writers break Parquet's UTF-8 rule: find the bad rows
         return [_object(batch.slice(number, 1)) for number in range(batch.num_rows)]
 
 
@@ -68,4 +68,4 @@ def _object(batch: pa.RecordBatch) -> Any:
     try:
         return batch.to_pylist()[0]
     except UnicodeDecodeError as error:
-        return Unfit("row", f"no UTF-8: {error}")
+        return Unfit("row", f"is not UTF-8: {error}")

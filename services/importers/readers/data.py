@@ -1,4 +1,4 @@
-"""Bytes of a file: unpacked, as UTF-8, line by line, in memory that doesn't grow with the file."""
+"""The bytes of a file: decompressed, as UTF-8, line by line, in bounded memory."""
 
 import bz2
 import codecs
@@ -26,22 +26,22 @@ MAGIC: Final[dict[Packing, bytes]] = {
 }
 BOM: Final = b"\xef\xbb\xbf"
 LINE: Final = QUESTION_BYTES + 2
-"""Bytes of a line, with its end, from which on it is too long."""
+"""The bytes from which a line, with its end, is too long."""
 CHUNK: Final = 65_536
 BROKEN: Final = (
     EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, ijson.JSONError, pa.ArrowException, OSError, ValueError,
 )  # fmt: skip
-"""What reading raises where a file breaks off."""
+"""Errors of reading a truncated file."""
 
 
 def packing_of(head: bytes) -> Packing | None:
-    """How a file with this beginning is packed."""
+    """The compression of a file that begins with these bytes."""
     return next((packing for packing, magic in MAGIC.items() if head.startswith(magic)), None)
 
 
 @contextmanager
 def unpacked(raw: IO[bytes], packing: Packing | None) -> Iterator[IO[bytes]]:
-    """The bytes as they were before they were packed."""
+    """The decompressed bytes."""
     match packing:
         case None:
             yield raw
@@ -62,7 +62,7 @@ def unpacked(raw: IO[bytes], packing: Packing | None) -> Iterator[IO[bytes]]:
 
 
 class _Stream(io.RawIOBase):
-    """An Arrow stream as Python's buffers want it."""
+    """An Arrow stream as a Python raw stream."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -77,8 +77,8 @@ class _Stream(io.RawIOBase):
 
 
 class _Recoded(io.RawIOBase):
-    """Text of another encoding, or with other ends of lines, as UTF-8. What can't be decoded becomes bytes that are no
-    UTF-8, so that its row is refused, and none is read with a character missing."""
+    """Converts another encoding, or other line ends, to UTF-8. Undecodable bytes become invalid UTF-8, so that their
+    row is rejected, and no row loses a character."""
 
     def __init__(self, data: IO[bytes], encoding: str, *, returns: bool) -> None:
         self._data = data
@@ -108,18 +108,18 @@ class _Recoded(io.RawIOBase):
 
 
 def as_utf8(data: IO[bytes], encoding: str, *, returns: bool = False) -> IO[bytes]:
-    """The same text in UTF-8. `returns`: its lines end with a carriage return alone."""
+    """The text in UTF-8. `returns`: lines end with a carriage return alone."""
     if encoding == "utf-8" and not returns:
         return data
     return cast(IO[bytes], io.BufferedReader(_Recoded(data, encoding, returns=returns), CHUNK))
 
 
 class Lines:
-    """A file's lines with their ends. One that is too long is passed over: it raises Unfit, the next one follows."""
+    """A file's lines with their ends. A line that is too long raises Unfit; iteration can continue."""
 
     def __init__(self, data: IO[bytes]) -> None:
         self.number = 0
-        """Of the line that came last."""
+        """The number of the last line."""
         self._data = data
 
     def __iter__(self) -> Iterator[bytes]:
@@ -132,12 +132,12 @@ class Lines:
         if len(line) == LINE:
             while line and not line.endswith(b"\n"):
                 line = self._data.readline(LINE)
-            raise Unfit("row", f"a question is at most {QUESTION_BYTES:,} bytes, this line is longer")
+            raise Unfit("row", f"the line is longer than {QUESTION_BYTES:,} bytes, the limit of a question")
         return line.removeprefix(BOM) if self.number == 1 else line
 
 
 def whole(rows: Callable[[], Iterator[Row]]) -> Iterator[Row]:
-    """The same rows; a file that breaks off says so in a last one."""
+    """The same rows; a truncated file adds a last row with the error."""
     line = 0
     try:
         for row in rows():
@@ -145,4 +145,4 @@ def whole(rows: Callable[[], Iterator[Row]]) -> Iterator[Row]:
             line = row.line
             yield row
     except BROKEN as error:
-        yield Row(line + 1, Unfit("file", f"can't be read from here on: {' '.join(str(error).split())[:200]}"))
+        yield Row(line + 1, Unfit("file", f"cannot be read beyond this point: {' '.join(str(error).split())[:200]}"))

@@ -1,7 +1,7 @@
-"""JSON that is no lines: arrays, wrapped and keyed objects, columns; streamed, never held whole.
+"""Streams JSON other than JSON lines: arrays, wrapped and keyed objects, columns.
 
-Where the rows are is found in the document's beginning, and described by steps: `[]` any item of a list, `*` any field
-of an object, else a field by its name.
+The beginning of the document determines where the rows are. Their path has the steps `[]` (any item of a list), `*`
+(any field of an object), or a field name.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,22 +20,22 @@ Open = Callable[[], AbstractContextManager[IO[bytes]]]
 NAMED: Final = frozenset({
     "data", "row", "rows", "questions", "question", "items", "examples", "instances", "records", "results", "entries",
 })  # fmt: skip
-"""Fields that hold the rows; any other field on the way is one of several, such as a split or a set."""
+"""Fields that contain the rows. Any other field on the path is one of several, such as a split."""
 DEPTH: Final = 8
-"""Levels that are looked at for rows."""
+"""The most levels that are searched for rows."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """Where the rows of a document are."""
+    """The location of the rows of a document."""
 
     kind: Literal["rows", "columns", "split"]
-    """`columns`: a field for each column, as pandas writes; `split`: pandas' columns and data."""
+    """`columns`: pandas' orient with a field per column; `split`: with columns and data."""
     steps: tuple[str, ...] = ()
 
 
 def find(head: bytes, is_row: Callable[[Any], bool], is_question: Callable[[str], bool]) -> Document:
-    """The document that begins like this. Raises Refused where it holds no objects."""
+    """Find the rows of a document by its beginning. Raises Refused if it has no objects."""
     root, objects = _beginning(head)
     if isinstance(root, dict):
         if any(is_question(name) and isinstance(value, dict | list) for name, value in root.items()):
@@ -50,9 +50,9 @@ def find(head: bytes, is_row: Callable[[Any], bool], is_question: Callable[[str]
     if in_lists:
         return Document("rows", min(in_lists, key=len))
     if root in ([], {}):
-        raise Refused("holds no rows")
+        raise Refused("has no rows")
     if isinstance(root, list):
-        raise Refused("its list holds no objects: a row must have named fields")
+        raise Refused("its list has no objects: a row must have named fields")
     values = list(root.values()) if isinstance(root, dict) else []
     keyed = bool(values) and all(isinstance(value, dict) for value in values)
     return Document("rows", ("*",) if keyed else ())
@@ -67,12 +67,12 @@ def without_bom(data: IO[bytes]) -> IO[bytes]:
 
 
 def rows(open: Open, document: Document, *, again: bool) -> Iterator[Row]:
-    """The rows, with their key where they have one. `again`: the file may be opened more than once."""
+    """The rows, with their key if they have one. `again`: the file can be opened more than once."""
     match document.kind:
         case "rows":
             yield from _retried(open, document.steps, again=again)
         case "columns" | "split" if not again:
-            raise Refused("columns of JSON can't be read from standard input: name a file")
+            raise Refused("column-oriented JSON cannot be read from standard input: use a file")
         case "columns":
             yield from _columns(open)
         case "split":
@@ -82,7 +82,7 @@ def rows(open: Open, document: Document, *, again: bool) -> Iterator[Row]:
 
 
 def _beginning(head: bytes) -> tuple[Any, list[tuple[tuple[str, ...], dict[str, Any]]]]:
-    """The first value as far as it is there, and the objects that are whole, with their steps."""
+    """The first value, perhaps incomplete, and the complete objects with their steps."""
     root: Any = None
     objects: list[tuple[tuple[str, ...], dict[str, Any]]] = []
     stack: list[Any] = []
@@ -106,7 +106,7 @@ def _beginning(head: bytes) -> tuple[Any, list[tuple[tuple[str, ...], dict[str, 
                 case _:
                     _put(stack, keys, value)
     except ijson.JSONError:
-        pass  # the beginning breaks off
+        pass  # the head is truncated
     return root, objects
 
 
@@ -130,7 +130,7 @@ def _lists(value: Any) -> bool:
 
 
 def _retried(open: Open, steps: tuple[str, ...], *, again: bool) -> Iterator[Row]:
-    """NaN is no JSON, and pandas writes it: where it stands in the way, the file is read once more without it."""
+    """Read again with NaN replaced if it stops the parser: pandas writes NaN, which is not JSON."""
     number = 0
     try:
         with open() as data:
@@ -146,7 +146,7 @@ def _retried(open: Open, steps: tuple[str, ...], *, again: bool) -> Iterator[Row
 
 
 def _name(key: str | None, number: int) -> str | None:
-    """A row's key, unless it is only its place, as pandas counts rows."""
+    """A row's key, unless it is only the row's index, as pandas writes it."""
     return None if key == str(number - 1) else key
 
 
@@ -163,7 +163,7 @@ def _objects(data: Any, steps: tuple[str, ...]) -> Iterator[tuple[str | None, An
 
 
 def _nested(data: Any, steps: tuple[str, ...]) -> Iterator[tuple[str | None, Any]]:
-    """Objects at the end of these steps, with the last field's name. Others on the way are no rows."""
+    """Objects at the end of these steps, with the name of their field; objects in between are not rows."""
     path: list[str] = []
     events = iter(ijson.basic_parse(data, use_float=True))
     for event, value in events:
@@ -184,7 +184,7 @@ def _matches(path: list[str], steps: tuple[str, ...]) -> bool:
 
 
 def _columns(open: Open) -> Iterator[Row]:
-    """A cursor for each column: the file is read once for each, and no column is held."""
+    """Reads with one cursor per column: parses the file once per column, and holds no column."""
     with ExitStack() as stack:
         with open() as data:
             listed = dict(_top(data))
@@ -196,7 +196,7 @@ def _columns(open: Open) -> Iterator[Row]:
         for number, cells in enumerate(zip(*cursors.values(), strict=False), start=1):
             keys = {key for key, _ in cells}
             if len(keys) > 1:
-                yield Row(number, Unfit("row", f"its columns are of different rows: {', '.join(sorted(keys))}"))
+                yield Row(number, Unfit("row", f"its columns have different keys: {', '.join(sorted(keys))}"))
                 return
             yield Row(
                 number,
@@ -204,11 +204,11 @@ def _columns(open: Open) -> Iterator[Row]:
                 _name(keys.pop(), number),
             )
         if left := [name for name, cursor in cursors.items() if next(cursor, None) is not None]:
-            yield Row(number + 1, Unfit("row", f"columns of different lengths: {', '.join(left)} go on"))
+            yield Row(number + 1, Unfit("row", f"columns of different lengths: {', '.join(left)} have more rows"))
 
 
 def _top(data: IO[bytes]) -> Iterator[tuple[str, str]]:
-    """The fields of a document and the events with which their values begin."""
+    """The fields of a document, with the first event of their values."""
     depth, key = 0, ""
     for event, value in ijson.basic_parse(Finite(data), use_float=True):
         if depth == 1 and event == "map_key":
@@ -219,7 +219,7 @@ def _top(data: IO[bytes]) -> Iterator[tuple[str, str]]:
 
 
 def _cursor(data: IO[bytes], name: str, kind: str) -> Iterator[tuple[str, Any]]:
-    """One column's cells, by key or place."""
+    """The cells of a column, by key or index."""
     steps = (name,)
     path: list[str] = []
     events = iter(ijson.basic_parse(Finite(data), use_float=True))
@@ -248,7 +248,7 @@ def _cells(events: Iterator[tuple[str, Any]], *, named: bool) -> Iterator[tuple[
 
 
 def _value(event: str, value: Any, events: Iterator[tuple[str, Any]]) -> Any:
-    """The value that this event begins."""
+    """The value that begins with this event."""
     if event not in ("start_map", "start_array"):
         return value
     builder, depth = ijson.ObjectBuilder(), 1

@@ -1,4 +1,4 @@
-"""JSON whose numbers are finite: NaN and Infinity, which Python writes and JSON doesn't know, become null."""
+"""Replaces NaN and Infinity, which Python writes and JSON does not allow, by null."""
 
 import io
 import re
@@ -11,12 +11,12 @@ _TAIL: Final = len(b"-Infinity")
 
 
 class Finite(io.RawIOBase):
-    """The bytes of another file, changed outside of strings only."""
+    """The bytes of another file, changed only outside of strings."""
 
     def __init__(self, data: Any) -> None:
         self._data = data
         self._left = b""
-        """Read, and not looked at yet."""
+        """Bytes that were read and not scanned yet."""
         self._ready = b""
         self._inside = False
         self._ended = False
@@ -51,7 +51,7 @@ class Finite(io.RawIOBase):
         return b"".join(parts)
 
     def _token(self, token: bytes, data: bytes, after: int, parts: list[bytes]) -> int:
-        """Take one token; returns where the next begins."""
+        """Handle one token; returns the start of the next."""
         if token == b'"':
             self._inside = not self._inside
             parts.append(token)

@@ -1,5 +1,4 @@
-"""How a file is written: packing, encoding, container, delimiter; told by its beginning, and by its name where that
-says too little."""
+"""Detects compression, encoding, container and delimiter of a file by its beginning, or else by its name."""
 
 import codecs
 import csv
@@ -18,19 +17,19 @@ from services.importers.readers.documents import Document, find
 from services.importers.rows import Refused
 
 Container = Literal["jsonl", "json", "csv", "cells", "parquet", "arrow"]
-"""JSON lines; any other JSON; a table with a header, and without; Parquet; Arrow."""
+"""JSON lines; other JSON; a table with or without a header; Parquet; Arrow."""
 
 HEAD: Final = 128 * 1024
-"""Bytes of the beginning that is looked at: far more than a first line of any known source."""
+"""Bytes that are inspected: far more than the first line of any known data set."""
 RECORDS: Final = 5
-"""Records of a table that are looked at to find its delimiter."""
+"""Records of a table that are inspected to find its delimiter."""
 DELIMITERS: Final = (",", "\t", ";", "|")
 TABLES: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 METADATA: Final = frozenset({
     "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "config.json", "package.json",
 })  # fmt: skip
-"""Files beside a dataset that `datasets` and others write."""
-NO_ROWS: Final = "describes a dataset, and holds no rows"
+"""Metadata files that `datasets` and other tools write."""
+NO_ROWS: Final = "describes a dataset, and has no rows"
 LINES: Final = (".jsonl", ".ndjson", ".jsonlines")
 PACKED: Final = (".gz", ".bz2", ".zst", ".zstd", ".xz")
 
@@ -49,7 +48,7 @@ _NO_LETTER: Final = re.compile(rb"[\x81\x8d\x8f\x90\x9d\xfe\xff]")
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user says of a file."""
+    """The user's options for a file."""
 
     container: Container | None = None
     encoding: str | None = None
@@ -58,40 +57,40 @@ class Asked:
 
 @dataclass(frozen=True)
 class Known:
-    """What layouts know: whether a header, a record without one, or an object is of questions."""
+    """The layouts' checks: whether a header, a record without header, or an object belongs to questions."""
 
     header: Callable[[Sequence[str]], bool]
     cells: Callable[[Sequence[str]], bool]
     row: Callable[[Any], bool]
     question: Callable[[str], bool]
-    """Whether a field of this name holds a question's text."""
+    """Whether a field of this name has the text of a question."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How a file is read."""
+    """The physical format of a file."""
 
     container: Container
     packing: Packing | None = None
     encoding: str = "utf-8"
     returns: bool = False
-    """Lines end with a carriage return alone."""
+    """Whether lines end with a carriage return alone."""
     delimiter: str = ","
     skip: int = 0
     """Lines before the header."""
     padded: bool = False
-    """White space follows the delimiter."""
+    """Whether white space follows the delimiter."""
     first: tuple[str, ...] = ()
-    """Of a table: its first record."""
+    """The first record of a table."""
     stream: bool = False
-    """Of Arrow: a stream, not a file."""
+    """Whether Arrow data is a stream, not a file."""
     document: Document = field(default_factory=lambda: Document("rows"))
     notice: str | None = None
-    """What the user should hear of a choice."""
+    """A notice for the user about a choice."""
 
 
 def shape_of(file: Place, asked: Asked, known: Known) -> Shape:
-    """How a file is written. Raises Refused, OSError."""
+    """Detect the format of a file. Raises Refused, OSError."""
     if file.name.lower() in METADATA:
         raise Refused(NO_ROWS)
     raw = _raw(file)
@@ -100,11 +99,11 @@ def shape_of(file: Place, asked: Asked, known: Known) -> Shape:
             raise Refused(why)
     packing = packing_of(raw)
     if packing is None and file.name.lower().endswith(PACKED):
-        raise Refused(f"can't be unpacked: it isn't what {file.name} says")
+        raise Refused(f"cannot be decompressed: the content does not match the suffix of {file.name}")
     head = _unpacked_head(file, packing) if packing else raw
     if head.startswith(b"PAR1") or asked.container == "parquet":
         if packing:
-            raise Refused("Parquet has its own compression: unpack the file")
+            raise Refused("Parquet has its own compression: decompress the file")
         return Shape("parquet")
     if head.startswith((FILE_MAGIC, STREAM_MAGIC)):
         return Shape("arrow", packing, stream=head.startswith(STREAM_MAGIC))
@@ -131,7 +130,7 @@ def _textual(base: Shape, text: str, suffix: str, asked: Asked, known: Known) ->
     if container is None and suffix in ("", ".txt", ".data", ".dat") and (shape := _plain(base, text, known)):
         return shape
     raise Refused(
-        "is neither JSON lines nor CSV nor Parquet, nor other JSON or Arrow, by its name or its beginning: say which "
+        "is not recognised as JSON lines, CSV, Parquet, other JSON or Arrow, by its name or its beginning: say which "
         "with --format"
     )
 
@@ -150,7 +149,7 @@ def _unpacked_head(file: Place, packing: Packing) -> bytes:
     except BROKEN as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise Refused(f"can't be unpacked: {error}") from error
+        raise Refused(f"cannot be decompressed: {error}") from error
 
 
 def _suffix(name: str) -> str:
@@ -165,7 +164,7 @@ def _with(shape: Shape, **changes: Any) -> Shape:
 
 
 def _encoding(head: bytes, asked: str | None) -> tuple[str, str | None]:
-    """The encoding's name, and what to say of it. Raises Refused."""
+    """The encoding, and a notice about it. Raises Refused."""
     if asked:
         return codecs.lookup(asked).name, None
     if head.startswith(BOM):
@@ -187,21 +186,20 @@ def _encoding(head: bytes, asked: str | None) -> tuple[str, str | None]:
 
 
 def _is_utf8(head: bytes) -> bool:
-    """Whether it is UTF-8, with a broken row perhaps: other encodings have characters that look like UTF-8 too, and
-    more that don't."""
+    """Whether it is UTF-8, perhaps with a broken row: text of other encodings has more invalid than valid sequences."""
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(head)
     broken = text.count("\ufffd")
     return not broken or len(re.findall(r"[^\x00-\x7f\ufffd]", text)) > 10 * broken
 
 
 def _no_utf8(head: bytes) -> tuple[str, str | None]:
-    """Windows-1252, which holds Latin-1, where its letters are single ones among others; else the row is refused that
-    holds what is no UTF-8, or the file."""
+    """Windows-1252, a superset of Latin-1, if non-ASCII letters are single ones within words; otherwise the rows that
+    are not UTF-8, or the file, are refused."""
     if sum(len(one) for one in _WESTERN.findall(head)) < sum(byte > 127 for byte in head):
-        raise Refused("is no UTF-8: say which encoding it has, as in --encoding gb18030")
+        raise Refused("is not UTF-8: set the encoding, as in --encoding gb18030")
     if _NO_LETTER.search(head):
         return "utf-8", None
-    return "cp1252", "read as Windows-1252, which holds Latin-1: if that is wrong, say --encoding"
+    return "cp1252", "read as Windows-1252, which includes Latin-1: if that is wrong, set --encoding"
 
 
 def _decoded(head: bytes, encoding: str) -> str:
@@ -209,7 +207,7 @@ def _decoded(head: bytes, encoding: str) -> str:
 
 
 def _is_lines(text: str, *, named: bool) -> bool:
-    """Whether text that begins with an object or a list is JSON lines: its first line is a row, or a broken one."""
+    """Whether text that begins with an object or list is JSON lines: its first line is a complete or broken row."""
     line, _, rest = text.partition("\n")
     line, rest = line.strip(), rest.strip()
     try:
@@ -232,7 +230,7 @@ def _is_open(error: json.JSONDecodeError, line: str) -> bool:
 
 
 def _table(base: Shape, text: str, usual: str, asked: Asked, known: Known) -> Shape:
-    """A table as text: with its delimiter, and with a header or without."""
+    """The delimiter of a table, and whether it has a header."""
     skip = 0
     delimiters: tuple[str, ...] = (usual, *(one for one in DELIMITERS if one != usual))
     if asked.delimiter:
@@ -256,7 +254,7 @@ def _table(base: Shape, text: str, usual: str, asked: Asked, known: Known) -> Sh
 
 
 def _first(text: str, delimiter: str) -> list[str]:
-    """The first record that isn't blank."""
+    """The first record that is not blank."""
     with suppress(csv.Error, StopIteration):
         records = csv.reader(islice(text.splitlines(keepends=True), 200), delimiter=delimiter, skipinitialspace=True)
         return [cell.strip() for cell in next(record for record in records if any(record))]
@@ -269,7 +267,7 @@ def _padded(text: str, delimiter: str) -> bool:
 
 
 def _plain(base: Shape, text: str, known: Known) -> Shape | None:
-    """A table without a name that says so: only where its header or first record is one of questions."""
+    """A table without a table's suffix: only if its header or first record belongs to questions."""
     shape = _table(base, text, ",", Asked(), known)
     cells = _first(text, shape.delimiter)
     return shape if known.header(cells) or known.cells(cells) else None

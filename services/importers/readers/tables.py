@@ -1,4 +1,4 @@
-"""Tables as text: comma, tab or semicolon between the cells, with a header or without."""
+"""Reads text tables: comma, tab or semicolon between cells, with or without a header."""
 
 import csv
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ MORE: Final = 20
 
 
 def cells(data: IO[bytes], shape: Shape) -> Iterator[Row]:
-    """Every record as a list of texts; blank ones are none."""
+    """Every record as a list of texts; blank records are skipped."""
     lines = Lines(data)
     for _ in range(shape.skip):
         next(lines, None)
@@ -28,14 +28,14 @@ def cells(data: IO[bytes], shape: Shape) -> Iterator[Row]:
             return
         except Unfit as unfit:
             value = unfit
-        except csv.Error as error:  # the next record begins with the next line
-            value = Unfit("row", f"no CSV: {error}")
+        except csv.Error as error:  # continue with the next line
+            value = Unfit("row", f"is not CSV: {error}")
         if isinstance(value, Unfit) or any(value):
             yield Row(first, value)
 
 
 def table(data: IO[bytes], shape: Shape) -> Iterator[Row]:
-    """Every record by the names of the header; empty cells at a record's end are none. Raises Refused."""
+    """Every record by the names of the header; empty cells at the end are dropped. Raises Refused."""
     rows = cells(data, shape)
     first = next(rows, None)
     if first is None:
@@ -51,12 +51,12 @@ def table(data: IO[bytes], shape: Shape) -> Iterator[Row]:
 def header(cells: list[str] | Unfit) -> list[str]:
     """The names of the columns, without white space around them. Raises Refused."""
     if isinstance(cells, Unfit):
-        raise Refused("the first line is no header: the names of the columns, each once")
+        raise Refused("the first line is not a header: it must have the name of each column, once")
     names = [cell.strip() for cell in cells]
     while names and not names[-1]:
         names.pop()
     if len(set(names)) < len(names):
-        raise Refused("the first line is no header: the names of the columns, each once")
+        raise Refused("the first line is not a header: it must have the name of each column, once")
     return names
 
 
@@ -65,10 +65,10 @@ def _named(names: list[str], values: list[str]) -> dict[str, str] | Unfit:
     if len(values) > count and not any(values[count:]):
         values = values[:count]
     if len(values) != count:
-        return Unfit("row", f"has {len(values)} cells, the header {count}")
+        return Unfit("row", f"has {len(values)} cells, but the header has {count}")
     return dict(zip(names, values, strict=True))
 
 
 def _text(line: bytes) -> str:
-    """Bytes that are no UTF-8 become surrogates, which the contract refuses: a row is lost by them, not the file."""
+    """Decode; invalid UTF-8 becomes surrogates, which the contract rejects, so only the row is lost."""
     return line.decode(errors="surrogateescape")

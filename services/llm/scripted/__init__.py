@@ -1,2 +1,2 @@
-"""A model server that plays by a script: OpenAI-compatible over real HTTP, seeded, the same reply to the same request,
-whatever the order or the time. For tests, benchmarks and demonstrations; it knows no medicine."""
+"""A scripted model server: OpenAI-compatible over real HTTP, seeded and deterministic: the same request gets the same
+reply, independent of order and time. For tests, benchmarks and demos; it has no medical knowledge."""

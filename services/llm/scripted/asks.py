@@ -1,4 +1,4 @@
-"""What the server is asked, and what it says, as values."""
+"""Requests and replies of the scripted server, as values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ JUDGED_BEGIN, JUDGED_END = "<reasoning>", "</reasoning>"
 
 @dataclass(frozen=True)
 class Ask:
-    """A chat request, as far as the script looks at it."""
+    """The fields of a chat request that the script uses."""
 
     stage: str
     """The header X-Stage: what the call is for; empty: a plain chat."""
@@ -37,7 +37,7 @@ class Ask:
 
 @dataclass(frozen=True)
 class Said:
-    """A reply's text, and what the log says about it."""
+    """A reply's text, and its fields for the log."""
 
     text: str
     finish: FinishReason = "stop"
@@ -45,12 +45,12 @@ class Said:
 
 
 class Author(Protocol):
-    """Who writes: by a script of its own, or from recordings."""
+    """Writes chains of thought: scripted or recorded."""
 
     def write(self, ask: Ask) -> str:
         """A chain of thought (generate, refine, reason)."""
         ...
 
     def holds(self, ask: Ask, path: str) -> bool:
-        """Whether this path truly reaches the gold answer."""
+        """Whether this path reaches the gold answer."""
         ...

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: a share of the replies, and windows of trouble that a controller opens."""
+"""Injected faults: a share of the replies, and fault windows that a controller opens."""
 
 import math
 import time
@@ -27,7 +27,7 @@ Kind = Literal[
     "stranger",  # of judges: a well-formed verdict on another path, the opposite of this one's
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-"""What may become of a reply; each as likely as another, where it makes sense."""
+"""Faults of a reply; all that apply to the stage are equally likely."""
 
 WindowKind = Literal[
     "401",  # the key is refused
@@ -50,39 +50,39 @@ _OPPOSITE = {"Correct": "Error", "Error": "Correct"}
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one request."""
+    """The fault of one request."""
 
     kind: Kind | WindowKind
     delay_s: float = 0.0
-    """Seconds that the reply comes later."""
+    """The additional delay of the reply, in seconds."""
 
     def notes(self, stage: str) -> dict[str, Any]:
-        """What the log says of it."""
+        """The fields for the log."""
         withheld = self.kind in _WITHHOLDING or (self.kind == "types" and stage not in JUDGES)
         return {"fault": self.kind, **({"withheld": True} if withheld else {})}
 
 
 class Window(BaseModel):
-    """A time of trouble, as a controller asks for it."""
+    """A fault window."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: WindowKind
     seconds: float = Field(gt=0, allow_inf_nan=False)
     share: float = Field(default=1.0, ge=0, le=1)
-    """Of the requests that begin in it, so many are hit."""
+    """The share of requests that begin in the window and get the fault."""
     delay_s: float = Field(default=120.0, ge=0, allow_inf_nan=False)
     """For slow: a call of minutes."""
 
     def fault(self) -> Fault:
-        """What it does to a request."""
+        """The fault for a request."""
         delays = {"slow": self.delay_s, "hang": math.inf}
         return Fault(self.kind, delays.get(self.kind, 0.0))
 
 
 class Faults:
-    """Which requests go wrong, and how: a function of the seed, the call's id and how many times the call was begun
-    before, so that a retry may go well; of time only in that a window is open or not."""
+    """Decides which requests get which fault, as a function of the seed, the call id and the number of earlier starts
+    of the call, so that a retry may succeed; and of the open windows."""
 
     def __init__(self, rate: float, log: Log, *, seed: int) -> None:
         self._rate = rate
@@ -93,7 +93,7 @@ class Faults:
         """Each with the time at which it opened."""
 
     def draw(self, call_id: str, stage: str) -> Fault | None:
-        """What goes wrong with the request that begins now. Windows come before the rate, the first opened first."""
+        """The fault for the request that begins now. Windows precede the rate, in the order of opening."""
         key = (self._seed, call_id, self._begun[call_id])
         self._begun[call_id] += 1
         now = time.time()
@@ -106,13 +106,13 @@ class Faults:
         return Fault(pick([kind for kind in KINDS if stage in JUDGES or kind not in _OF_JUDGES], "kind", *key))
 
     def open(self, window: Window) -> None:
-        """The window begins now."""
+        """Open the window now."""
         at = time.time()
         self._windows.append((window, at))
         self._log.window(window.kind, at, at + window.seconds)
 
     def close(self) -> None:
-        """All windows end now: what they have hit stays so."""
+        """Close all windows now; requests that already have a fault keep it."""
         now = time.time()
         for window, at in self._windows:
             self._log.window(window.kind, at, min(now, at + window.seconds))
@@ -130,8 +130,8 @@ def judgement(kind: str | None, reply: Mapping[str, Any]) -> tuple[str, Mapping[
 
 
 def body(kind: str, whole: bytes) -> bytes:
-    """What is sent of a reply that is withheld: bytes that nobody can read a reply from. (One that is reset is whole:
-    it's the connection that ends too early.)"""
+    """The body of a withheld reply, from which no reply can be parsed. (For `reset` the body is complete, but the
+    connection ends early.)"""
     match kind:
         case "broken":
             return whole.replace(b":", b"")

@@ -1,4 +1,4 @@
-"""The server's own account of what it was asked: JSON lines, a start and an end for each request, and its windows.
+"""The server's log of requests: JSON lines, a start and an end for each request, and fault windows.
 
 start: n, id (the call's), attempt, owner, stage, case, at. end: the same, with `start` and `end` (Unix seconds) for
 `at`, and
@@ -13,10 +13,9 @@ start: n, id (the call's), attempt, owner, stage, case, at. end: the same, with 
     path     for verify, score, summarize: the digest of the path in the prompt; equal to the `text` of its writing
     verdict  for verify: Correct or Error
     score    for score, and for verify where asked for: 0 to 5
-    fault    what went wrong with the request on purpose (services.llm.scripted.faults); absent otherwise
-    withheld true where the client could not have got a whole reply that can be read; absent otherwise. Such a line
-             has no notes on the reply; all others' notes say what the text that was sent holds: no verdict where it
-             states none, or two
+    fault    the injected fault of the request (services.llm.scripted.faults); absent otherwise
+    withheld true if the client cannot have received a readable reply; absent otherwise. Such a line has no fields of
+             the reply; on other lines these describe the text that was sent: without a verdict if it states none or two
 `n` numbers the requests of one process of the server, whose id stands in `server`.
 
 window: kind, at, until (Unix seconds): a time of trouble. One that is ended early has a second line, of the same `at`.
@@ -33,7 +32,7 @@ from typing import Any
 import orjson
 
 PROBE = "probe"
-"""The id under which a client probes: no call of anybody's, and not in the log."""
+"""The id of clients' probes, which are not logged."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +45,15 @@ class Entry:
 
 
 class Log:
-    """Appends to a file, a line a write, unbuffered: a line that was written stays, however the server ends. Without
-    a file it only counts."""
+    """Appends lines to a file, unbuffered, so that no written line is lost if the server is killed. Without a file it
+    only counts."""
 
     def __init__(self, file: Path | None) -> None:
         self._file: io.FileIO | None = None if file is None else file.open("ab", buffering=0)
         self._count = 0
 
     def begin(self, call_id: str, owner: str, stage: str, case_id: str, attempt: str = "") -> Entry:
-        """A request has come."""
+        """Log the start of a request."""
         self._count += 1
         named = {
             "server": os.getpid(),
@@ -69,18 +68,18 @@ class Log:
         return entry
 
     def end(self, entry: Entry, status: int | None, notes: Mapping[str, Any]) -> None:
-        """A request has ended; without a status, its client went away."""
+        """Log the end of a request; status None: its client disconnected."""
         line = {"event": "end", "n": entry.n, **entry.named, "start": entry.start, "end": time.time(), "status": status}
         if status is None:
             line["reset"] = True
         self._write({**line, **notes})
 
     def window(self, kind: str, at: float, until: float) -> None:
-        """A window of faults was opened, or its end was brought forward."""
+        """Log that a fault window was opened, or closed early."""
         self._write({"event": "window", "kind": kind, "at": at, "until": until})
 
     def close(self) -> None:
-        """No line is written after this."""
+        """Close the file."""
         if self._file is not None:
             self._file.close()
             self._file = None

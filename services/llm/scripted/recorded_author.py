@@ -15,7 +15,7 @@ from services.llm.scripted.asks import Ask
 from services.llm.scripted.seeded import fraction, pick, text_digest
 
 PREFER_RIGHT = 0.7
-"""How often a refiner or the strong model gives a right recording, where there is one."""
+"""The probability that a refiner or the strong model uses a correct recording, if there is one."""
 
 _LAST_LINE = re.compile(r"\n*^Final answer:.*\Z", re.MULTILINE | re.DOTALL)
 
@@ -29,7 +29,7 @@ class Recording:
 
 
 class RecordedAuthor:
-    """Draws among a question's recordings by the request's seed. What it has no recording of is in another's hands."""
+    """Draws among a question's recordings by the request's seed; without a recording, the scripted author writes."""
 
     def __init__(
         self, recordings: Mapping[str, Sequence[Recording]], questions: Mapping[CaseId, Question], *, seed: int

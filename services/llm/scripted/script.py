@@ -1,4 +1,4 @@
-"""The one place where a reply is made: by stage, from the author's texts and a judge that errs now and then."""
+"""Builds replies by stage, from the author's texts and a judge that sometimes errs."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ from services.llm.scripted.asks import CHARACTERS_A_TOKEN, Ask, Author, Said
 from services.llm.scripted.seeded import fraction, text_digest
 
 WRONG_VERDICTS = 0.05
-"""How often the judge errs."""
+"""The judge's error rate."""
 
 _CRITERIA = ("clinical_accuracy", "logic", "factual_correctness", "completeness")
 """The evaluator's."""
@@ -28,8 +28,8 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 
 
 class Script:
-    """What the server says to a request: a pure function of the request, the fault in its reply, and the server's
-    seed. The notes say what the text truly holds."""
+    """The server's replies: a pure function of the request, the fault and the server's seed. The notes describe the
+    actual text."""
 
     def __init__(self, questions: Mapping[CaseId, Question], author: Author, *, seed: int) -> None:
         self._questions = questions

@@ -1,4 +1,4 @@
-"""Chance that is a function: of the server's seed and of what is asked, never of order or time."""
+"""Deterministic pseudo-random choices: functions of the seed and the request, not of order or time."""
 
 import hashlib
 from collections.abc import Sequence

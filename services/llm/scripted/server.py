@@ -29,10 +29,11 @@ _REFUSALS = {
     "503": "service_unavailable",
 }
 _FINISH = {"other": "error"}
-"""How an interrupted reply says so, as OpenRouter does."""
+"""The finish reason of an interrupted reply, as from OpenRouter."""
 _LARGEST_REQUEST = 16 * 2**20
 BACKLOG = 4_096
-"""A client that opens hundreds of connections at once must not meet the default of 128 and its retries by seconds."""
+"""The listen backlog: with the default of 128, a client that opens hundreds of connections at once waits for
+retries."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class Load:
-    """What the server bears."""
+    """The capacity of the server."""
 
     slots: int
     latency: Latency
@@ -72,7 +73,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent, and what the log says of it."""
+    """A response, and its fields for the log."""
 
     status: int
     body: bytes

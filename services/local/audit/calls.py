@@ -1,4 +1,4 @@
-"""How many model calls were begun and have ended: from the scripted server's own log, else from the ledger."""
+"""Counts model calls: from the scripted server's log, or else from the ledger."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,20 +18,20 @@ class Calls(NamedTuple):
 
     @property
     def under_way(self) -> int:
-        """Begun and not ended."""
+        """Calls in flight."""
         return self.begun - self.ended
 
 
 class Counter(Protocol):
-    """Somebody who keeps count."""
+    """Counts model calls."""
 
     async def count(self) -> Calls:
-        """As of now."""
+        """The current counts."""
         ...
 
 
 class LogCounter:
-    """Counts the log's lines, each once: it may have a hundred thousand."""
+    """Counts the lines of the log incrementally: it may have a hundred thousand."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
@@ -39,7 +39,7 @@ class LogCounter:
         self._calls = Calls(0, 0)
 
     async def count(self) -> Calls:
-        """Reads what was appended since, in a thread."""
+        """Reads new lines in a thread."""
         return await asyncio.to_thread(self._count)
 
     def _count(self) -> Calls:
@@ -54,13 +54,13 @@ class LogCounter:
 
 
 class LedgerCounter:
-    """Counts the ledger's leases and replies: each time all of them, so for short runs."""
+    """Counts the ledger's leases and replies. Reads all of them each time: use it for short runs."""
 
     def __init__(self, books: Books) -> None:
         self._books = books
 
     async def count(self) -> Calls:
-        """As the ledger has it."""
+        """The current counts."""
         done = {call.call_id for call in await self._books.calls()}
         claimed = {claim.call_id for claim in await self._books.claims() if claim.ended == "open"}
         return Calls(len(done | claimed), len(done))
@@ -68,7 +68,7 @@ class LedgerCounter:
 
 @asynccontextmanager
 async def counter(log: Path | None, ledger: str) -> AsyncIterator[Counter]:
-    """The log's counter where there is a log, else the ledger's."""
+    """Counts by the log if there is one, else by the ledger."""
     if log is not None:
         yield LogCounter(log)
         return

@@ -1,4 +1,4 @@
-"""What a run left behind, read for its account: topics, ledger, the model server's log, the dataset."""
+"""Reads the inputs of an audit: topics, ledger, the model server's log, the dataset."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ import orjson
 from services.contracts.topics import topics
 from services.datasets.dataset import Dataset
 from services.ledger import open_ledger
-from services.local.audit.report import Ledger, LogLine, Used, account
+from services.local.audit.report import Ledger, LogLine, Used, audit_report
 from services.local.audit.topic_counts import Topics
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import read_topic
 
 
-async def account_of(
+async def audit_run(
     client: KafkaClient,
     *,
     ledger: str,
@@ -25,9 +25,9 @@ async def account_of(
     used: Mapping[str, Used] | None = None,
     seconds: float | None = None,
 ) -> dict[str, Any]:
-    """The account (services.local.audit.report says what is in it). `seconds`: else from the first lease to the last
-    reply, as the ledger has them. Reads all topics to their end of now, one message at a time. Raises BrokerAway,
-    LedgerAway, LedgerUnusable, OSError."""
+    """Audit a run; services.local.audit.report lists the fields. `seconds` is the duration of the run; None: from the
+    first lease to the last reply in the ledger. Reads all topics up to their current end, one message at a time. Raises
+    BrokerAway, LedgerAway, LedgerUnusable, OSError."""
     seen = Topics()
     async for message in read_topic(client, *topics()):
         seen.take(message)
@@ -37,7 +37,7 @@ async def account_of(
     batches = await asyncio.to_thread(lambda: list(Dataset.open(dataset).batches(["record_id"])))
     ids = [record_id for batch in batches for record_id in batch["record_id"].to_pylist()]
     took = _span(held) if seconds is None else seconds
-    return account(seen, held, lines, ids, used=used or {}, seconds=took, dataset=dataset)
+    return audit_report(seen, held, lines, ids, used=used or {}, seconds=took, dataset=dataset)
 
 
 def _lines(log: Path) -> list[LogLine]:

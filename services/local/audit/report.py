@@ -1,28 +1,28 @@
-"""The account of a run: what became of every question, counted from the topics, the ledger and the model server's log.
+"""The audit report of a run, counted from the topics, the ledger and the model server's log, never from our own
+metrics.
 
-Never from our own metrics. Written as summary.json by demo, replay and chaos alike:
+demo, replay and chaos write it as summary.json:
 
     questions             distinct questions submitted
-    ended                 of these, those that came to an end: all records completed, or rejected, dead, or refused
-    accepted, rejected, dead    ends by kind, of a work (a question under a recipe) in its life
+    ended                 of these, those that ended: all records completed, or rejected, dead, or refused
+    accepted, rejected, dead    ends by kind, per work (a question under a recipe) and life
     refused               questions that admission refused: near-duplicates, and those of evaluation sets
-    missing               questions without an end, or with a work whose last life has none
+    missing               questions that have not ended, or with a work whose last life has not
     two_ends              works that ended in two different ways in one life (a defect)
-    equal_repeats         messages that repeat one of the same id, byte for byte (allowed, recognised by readers)
-    differing_repeats     messages that repeat one of the same id with other bytes (a defect)
+    equal_repeats         messages that repeat an id with the same bytes (allowed: readers drop them)
+    differing_repeats     messages that repeat an id with different bytes (a defect)
     records               distinct records in the topic
-    duplicate_records     records that the dataset holds more than once (a defect)
-    untraceable_records   records whose recipe, calls or question stand nowhere (a defect)
-    unexported_records    records of the topic that the dataset doesn't hold
+    duplicate_records     records that are more than once in the dataset (a defect)
+    untraceable_records   records whose recipe, calls or question cannot be found (a defect)
+    unexported_records    records of the topic that are not in the dataset
     dead_letters          messages in the topics of dead letters
     routes                works by difficulty: easy, medium, difficult
-    route_mismatches      works whose difficulty is not the one computed from what the server says that it sent (a
-                          defect)
-    calls                 requests that the server began (by the ledger where the server keeps no log)
-    calls_against_ledger  of these, those begun while the ledger held the reply, or another's live lease (a defect);
-                          null where the server keeps no log
-    call_repeats          requests beyond the first of a call id; null where the server keeps no log
-    tokens                in, out, cached: as the ledger has them
+    route_mismatches      works whose difficulty differs from the one computed from the server's log (a defect)
+    calls                 requests that the server began (without a server log: calls in the ledger)
+    calls_against_ledger  of these, those begun while the ledger had the reply, or a live lease of another owner
+                          (a defect); null without a server log
+    call_repeats          requests beyond the first of a call id; null without a server log
+    tokens                in, out, cached: by the ledger
     cost                  USD, by the recipe's prices
     seconds               from the first submission to the last end
     calls_per_s
@@ -44,14 +44,14 @@ from services.llm.scripted.seeded import text_digest
 from services.local.audit.topic_counts import Topics
 
 LogLine = Mapping[str, Any]
-"""A line of the scripted server's log, as services.llm.scripted.log describes it."""
+"""A line of the scripted server's log; services.llm.scripted.log describes it."""
 
 FIVE = ("generator", "verifier", "router", "refiner", "summarizer")
 
 
 @dataclass(frozen=True)
 class Used:
-    """What the processes of a service used."""
+    """Resource usage of a service's processes."""
 
     cpu_s: float
     peak_rss_mb: float
@@ -59,13 +59,13 @@ class Used:
 
 @dataclass(frozen=True)
 class Ledger:
-    """What the ledger says of the run."""
+    """The ledger's calls and leases of the run."""
 
     calls: Sequence[CallRow]
     claims: Sequence[ClaimRow]
 
 
-def account(
+def audit_report(
     seen: Topics,
     ledger: Ledger,
     log: Sequence[LogLine] | None,
@@ -75,7 +75,7 @@ def account(
     seconds: float,
     dataset: Path,
 ) -> dict[str, Any]:
-    """The counts of a run, as the module says."""
+    """The audit report of a run, with the fields that the module lists."""
     ends = Counter(kind for kinds in seen.ends().values() for kind in kinds)
     exported = Counter(dataset_ids)
     calls = len(ledger.calls) if log is None else sum(line["event"] == "start" for line in log)
@@ -114,7 +114,7 @@ def account(
 
 
 def calls_against_ledger(ledger: Ledger, log: Sequence[LogLine]) -> int:
-    """Requests that began while the ledger held their reply, or while another owner than their sender had a lease."""
+    """The number of requests that began while the ledger had their reply, or an owner other than the sender a lease."""
     done = {call.call_id: call.at for call in ledger.calls}
     leases: defaultdict[str, list[ClaimRow]] = defaultdict(list)
     for claim in ledger.claims:
@@ -128,8 +128,9 @@ def calls_against_ledger(ledger: Ledger, log: Sequence[LogLine]) -> int:
 
 
 def route_mismatches(seen: Topics, ledger: Ledger, log: Sequence[LogLine]) -> int:
-    """Works whose difficulty isn't what the server's log says: the verdicts that it gave on the plan's paths, and the
-    answers that these paths state, counted by the recipe's thresholds. Of an unknown recipe, none can be right."""
+    """The number of works whose difficulty differs from the one computed by the recipe's thresholds from the server's
+    log: its verdicts on the plan's paths, and the answers that these paths state. Works of an unknown recipe all
+    count."""
     correct_places = _correct_places(ledger, log)
     wrong = 0
     for work_id, difficulty in seen.difficulty.items():
@@ -149,9 +150,9 @@ def route_mismatches(seen: Topics, ledger: Ledger, log: Sequence[LogLine]) -> in
 
 
 def _correct_places(ledger: Ledger, log: Sequence[LogLine]) -> set[tuple[str, int]]:
-    """Case id and seed of the paths that are correct by the last verdict that can be read on them: what could not be
-    read was asked for again. Of several replies to one call (its sender was killed, or paused beyond its lease), the
-    one that the ledger took counts: no other was ever published."""
+    """Case id and seed of the paths that are correct by their last readable verdict; after an unreadable one the judge
+    was asked again. Of several replies to one call (its sender was killed, or paused beyond its lease) only the one in
+    the ledger counts: no other was published."""
     held = {call.call_id: text_digest(call.outcome.text) for call in ledger.calls if isinstance(call.outcome, Reply)}
     last = {
         (line["case"], line["seed"]): line["verdict"] == "Correct" and line["stated"] in (None, line["gold"])
@@ -188,7 +189,7 @@ def _tokens(ledger: Ledger) -> dict[str, int]:
 
 
 def _cost(seen: Topics) -> float:
-    """Of the calls whose recipe is known, and names their model."""
+    """The cost of the calls whose recipe and model are known."""
     cost = 0.0
     for call, recipe_id in seen.calls.values():
         recipe = seen.recipes.get(recipe_id)

@@ -1,4 +1,4 @@
-"""What the topics of a run say, counted message by message."""
+"""Counts the messages in the topics of a run."""
 
 import hashlib
 from collections import defaultdict
@@ -30,7 +30,7 @@ Work = tuple[WorkId, int]
 
 @dataclass
 class Topics:
-    """What the topics say, message by message; holds the records, and of all else ids and digests."""
+    """Counts of the topics' messages. Holds the records; of other messages only ids and digests."""
 
     questions: set[str] = field(default_factory=set)
     recipes: dict[str, Recipe] = field(default_factory=dict)
@@ -42,21 +42,21 @@ class Topics:
     case_of: dict[WorkId, tuple[CaseId, RecipeId]] = field(default_factory=dict)
     """Case id and recipe id by work id."""
     calls: dict[str, tuple[Call, str]] = field(default_factory=dict)
-    """Every call that a case or record names, by id, with the recipe's id."""
+    """The calls of all cases and records: recipe id by call id."""
     refused: set[str] = field(default_factory=set)
-    """Case ids of the questions that admission refused."""
+    """Case ids of refused questions."""
     _seen: dict[tuple[object, ...], bytes] = field(default_factory=dict)
     _ends: defaultdict[Work, set[str]] = field(default_factory=lambda: defaultdict(set))
     _places: defaultdict[Work, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
-    """Each record's place among its work's, by record id."""
+    """The index of each record within its work, by record id."""
     _life: defaultdict[WorkId, int] = field(default_factory=lambda: defaultdict(int))
     """The last life of each work."""
     _dead_cases: set[str] = field(default_factory=set)
     _named: set[tuple[CaseId, RecipeId]] = field(default_factory=set)
-    """Case id and recipe id of each submission that named its recipe: each is to become a work of its own."""
+    """Case id and recipe id of each submission with a recipe: each must become a work of its own."""
 
     def take(self, message: ConsumedRecord) -> None:
-        """Count one message. What can't be read is nobody's question (and a service's dead letter)."""
+        """Count one message. An unreadable message counts for no question; its service dead-letters it."""
         try:
             self._take(message)
         except (Malformed, UnknownVersion):
@@ -77,16 +77,16 @@ class Topics:
             self._case(message)
 
     def ends(self) -> dict[Work, set[str]]:
-        """How each work ended, by kind: one each, if all is well."""
+        """The kinds of ends of each work: one each unless there is a defect."""
         return dict(self._ends)
 
     def two_ends(self) -> int:
-        """Works with two ends in one life: of two kinds, with records beside another end, or records of two choices."""
+        """The number of works with two ends in one life: of two kinds, or with records of two different sets."""
         works = {*self._ends, *self._places}
         return sum(len(self._ends.get(work, ())) > 1 or self._records_clash(work) for work in works)
 
     def ended_questions(self) -> set[str]:
-        """The case ids that came to any end, and whose works all have, in their last life."""
+        """The case ids that have ended, and whose works have all ended in their last life."""
         without_work = self._dead_cases | self.refused
         ended = {self.case_of[work][0] for work, _ in self._ends} | without_work
         open_ = {self.case_of[work][0] for work, life in self._life.items() if (work, life) not in self._ends}
@@ -138,7 +138,7 @@ class Topics:
         self.calls.update({call.call_id: (call, case.recipe_id) for path in case.paths for call in path.calls})
 
     def _dead(self, message: ConsumedRecord) -> None:
-        """A dead case has ended; a dead record (the exporter's) has not lost its case."""
+        """The dead letter of a case is its end; that of a record (by the exporter) is not."""
         self.dead_letters += 1
         letter = decode(DeadLetter, message.headers.get(DEAD_LETTER_HEADER, b""))
         self._count(message, letter.topic, letter.partition, letter.offset)

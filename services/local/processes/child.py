@@ -1,4 +1,4 @@
-"""One life of a child process: forked so that it can't outlive us, reaped so that what it used is known."""
+"""One life of a child process: it dies with its parent, and its resource usage is measured."""
 
 import asyncio
 import contextlib
@@ -13,32 +13,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SAMPLE_EVERY = 1.0
-"""Seconds between two looks at a child's peak memory, which /proc forgets as soon as the child exits."""
+"""Seconds between samples of a child's peak memory, which /proc drops when the child exits."""
 
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a child has used: peak resident memory in bytes, processor time (user and system) in seconds."""
+    """Resource usage of a child: peak resident memory in bytes, CPU time (user and system) in seconds."""
 
     peak_rss: int = 0
     cpu_seconds: float = 0.0
 
     def __add__(self, other: "Usage") -> "Usage":
-        """Two lives of one name: the larger peak, the sum of the processor time."""
+        """The usage of two lives: the larger peak, and the sum of CPU time."""
         return Usage(max(self.peak_rss, other.peak_rss), self.cpu_seconds + other.cpu_seconds)
 
 
 class Child:
-    """One life. Its end is awaited by a thread in wait4, the only call that tells what just this child used
-    (asyncio's own subprocesses throw that away)."""
+    """One life of a child. A thread awaits its end in wait4, the only call that returns the usage of a single child
+    (asyncio's subprocesses discard it)."""
 
     def __init__(self, argv: Sequence[str], log: Path, env: Mapping[str, str] | None, cwd: Path | None) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         parent = os.getpid()
         with log.open("ab") as output:
-            self._popen = subprocess.Popen(  # noqa: S603 - the commands are ours
+            self._popen = subprocess.Popen(  # noqa: S603 - the commands come from this package
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -58,13 +58,13 @@ class Child:
         self._sampler = self._loop.create_task(self._sample())
 
     async def wait(self) -> int:
-        """Returns the exit code, negative for a signal, when the child has ended."""
+        """Wait for the end. Returns the exit code, negative for a signal."""
         await self._ended.wait()
         assert self.returncode is not None
         return self.returncode
 
     def send(self, number: signal.Signals) -> None:
-        """Nothing is sent to an ended child, whose pid may be another's by now."""
+        """Send a signal, unless the child has ended: its pid may belong to another process by then."""
         with self._reaping:
             if self.returncode is None:
                 self._look()
@@ -72,7 +72,7 @@ class Child:
                     os.kill(self.pid, number)
 
     def usage(self) -> Usage:
-        """So far; of the whole life once it has ended."""
+        """The usage so far; of the whole life once the child has ended."""
         with self._reaping:
             if self.returncode is None:
                 self._look()
@@ -88,15 +88,15 @@ class Child:
         self._usage = Usage(_peak_rss(self.pid) or self._usage.peak_rss, _cpu_seconds(self.pid))
 
     def _reap(self) -> None:
-        # WNOWAIT first: the pid stays ours until the lock is held, so that `send` can't hit a stranger.
+        # WNOWAIT first: the pid is not reused before the lock is held, so `send` cannot signal another process.
         os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         with self._reaping:
             _, status, spent = os.wait4(self.pid, 0)
             self.returncode = self._popen.returncode = os.waitstatus_to_exitcode(status)
-            # ru_maxrss counts the copy of the parent before exec as well: second best to what was seen alive.
+            # ru_maxrss includes the copy of the parent before exec: use it only without a sample.
             peak = self._usage.peak_rss or spent.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
             self._usage = Usage(peak, spent.ru_utime + spent.ru_stime)
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed: there is no waiter left
             self._loop.call_soon_threadsafe(self._ended.set)
 
 
@@ -107,7 +107,7 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 def _die_with(parent: int) -> None:
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before prctl took hold
+    if os.getppid() != parent:  # the parent died before prctl
         os._exit(1)
 
 

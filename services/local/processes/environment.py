@@ -1,4 +1,4 @@
-"""The environment of a service's process: its whole configuration, made from values, never picked up by chance."""
+"""Builds the environment of a service's process: its whole configuration, from explicit values."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -22,8 +22,8 @@ def environment(
     name: str,
     more: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """`base` with the REASONMED_ variables of a worker laid over it, as services.runtime.process.settings reads them.
-    `more`: further settings, without their prefix. It holds the secrets that it was given: for the child alone."""
+    """`base` plus the REASONMED_ variables of a worker, as services.runtime.process.settings reads them. `more`:
+    further settings, without their prefix. The result includes secrets: pass it to the child only."""
     own = {**_kafka(client), "LEDGER": ledger, "MODELS": _models(models), "PORT": str(port), "NAME": name}
     return {**base, **{f"REASONMED_{key}": value for key, value in {**own, **(more or {})}.items()}}
 

@@ -1,4 +1,4 @@
-"""A folder that is one run's alone, as long as the run lasts."""
+"""Locks a folder for the duration of a run."""
 
 import fcntl
 import shutil
@@ -11,24 +11,24 @@ LOCK = "lock"
 
 
 class FolderInUse(Exception):
-    """Another run has the folder. Says what to do."""
+    """Another run uses the folder. The text has the remedy."""
 
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[Path]:
-    """The folder, ours until the block (or this process) ends. Raises FolderInUse."""
+    """Lock the folder until the block (or this process) ends. Raises FolderInUse."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise FolderInUse(f"{folder} is in use by another run: end that, or name another --folder") from None
+            raise FolderInUse(f"{folder} is in use by another run: stop it, or use another --folder") from None
         yield folder.absolute()
 
 
 @contextmanager
 def first_free(folder: Path) -> Iterator[Path]:
-    """The folder, or where another run has it FOLDER-2, FOLDER-3, …; ours until the block ends."""
+    """Lock the folder, or FOLDER-2, FOLDER-3, … if other runs use it, until the block ends."""
     with ExitStack() as ends:
         yield _claim_first(folder, ends)
 
@@ -42,7 +42,7 @@ def _claim_first(folder: Path, ends: ExitStack) -> Path:
 
 
 def emptied(folder: Path) -> Path:
-    """The folder with nothing of an earlier run in it. Its lock stays."""
+    """Delete an earlier run from the folder, except its lock; returns the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for item in folder.iterdir():
         if item.is_dir():

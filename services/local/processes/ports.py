@@ -1,4 +1,4 @@
-"""Loopback ports for children, which get theirs before they start."""
+"""Chooses loopback ports for child processes before they start."""
 
 import fcntl
 import os
@@ -10,20 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
-"""The local stack binds to no other address."""
+"""The only address that the local stack binds to."""
 
 _RANGE = range(20_000, 32_000)
-"""Below the ports that the kernel gives outgoing connections (Linux from 32768, macOS from 49152): the port of
-a broker that is down for a while is not taken by some client, and still free when the broker comes back."""
+"""Below the kernel's range for outgoing connections (Linux from 32768, macOS from 49152), so that no client takes the
+port of a broker while it is down."""
 
 _left = random.Random().sample(_RANGE, len(_RANGE))
-"""Ports that this process has not given out: a child binds its port seconds later, or again after a restart."""
+"""Ports that this process has not returned yet: a child binds its port seconds later, or again after a restart."""
 
 
 def free_ports(count: int) -> list[int]:
-    """`count` different ports, free on the loopback now, chosen at random so that runs side by side differ.
+    """`count` distinct ports that are free on the loopback now, chosen at random so that parallel runs differ.
 
-    A process gets each port once. Raises OSError when there are not so many.
+    Returns each port once per process. Raises OSError if there are not enough.
     """
     found: list[int] = []
     while len(found) < count:
@@ -35,27 +35,27 @@ def free_ports(count: int) -> list[int]:
 
 
 class PortInUse(Exception):
-    """Another process has the port. Says what to do."""
+    """Another process uses the port. The text has the remedy."""
 
 
 @contextmanager
 def claimed_port(port: int) -> Iterator[int]:
-    """The port, ours until the block ends. Raises PortInUse.
+    """Lock the port until the block ends. Raises PortInUse.
 
-    A lock file keeps two stacks of one user from choosing the same port before either of them listens.
+    A lock file keeps two stacks of one user from choosing the same port before they listen.
     """
     with (Path(tempfile.gettempdir()) / f"reasonmed-{os.getuid()}-port-{port}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise PortInUse(f"port {port} belongs to another stack: stop that, or choose another port") from None
+            raise PortInUse(f"port {port} belongs to another stack: stop it, or choose another port") from None
         if not is_free(port):
-            raise PortInUse(f"port {port} is in use by another process: stop that, or choose another port")
+            raise PortInUse(f"port {port} is in use by another process: stop it, or choose another port")
         yield port
 
 
 def is_free(port: int) -> bool:
-    """Whether the loopback port can be listened on now."""
+    """Whether the loopback port is free now."""
     with socket.socket() as probe:
         try:
             probe.bind((LOOPBACK, port))

@@ -1,13 +1,12 @@
-"""A child process whose whole life is ours: started, awaited until it answers, stopped, measured, no orphan.
+"""A managed child process: started, awaited until ready, stopped and measured; never orphaned.
 
     async with Process("valkey", argv, log=folder / "valkey.log", ready=answers) as valkey:
         ...
 
 Promises:
-- A child starts in a session of its own: a Ctrl-C in the terminal reaches only the parent, which stops its
-  children in the order it wants.
+- A child has its own session: a Ctrl-C in the terminal reaches only the parent, which stops its children in order.
 - On Linux the kernel kills a child when the thread that started it ends, even by kill -9 (PR_SET_PDEATHSIG).
-  So start children on the main thread's event loop. macOS has no such thing: only an orderly end is safe there.
+  So start children on the main thread's event loop. macOS has no equivalent: kill -9 of the parent leaves children.
 - Leaving `async with`, by return, error or cancellation, leaves no process behind.
 """
 
@@ -24,22 +23,22 @@ from typing import Self
 from services.local.processes.child import Child, Usage
 
 READY_WITHIN = 60.0
-"""Seconds a child may take until it answers: Kafka, the slowest, needs 4 to 10 on two shared cores."""
+"""Seconds until a child must be ready: Kafka, the slowest, needs 4 to 10 on two shared cores."""
 STOP_WITHIN = 30.0
 """Seconds between SIGTERM and SIGKILL."""
 TAIL_LINES = 20
-"""Lines of a child's log that an error quotes."""
+"""Lines of a child's log that errors quote."""
 
 Ready = Callable[[], Awaitable[object]]
-"""Returns when the child answers; raising, or not returning in time, is a failed start."""
+"""Returns when the child is ready. The start fails if it raises, or does not return in time."""
 
 
 class ProcessError(Exception):
-    """A child that exited, or didn't answer, while it was starting. Quotes the end of its log."""
+    """A child exited or did not become ready. The text quotes the end of its log."""
 
 
 class Process:
-    """One child process. May be started again after it has ended."""
+    """One child process. It can be restarted after it has ended."""
 
     def __init__(
         self,
@@ -53,7 +52,7 @@ class Process:
         ready_within: float = READY_WITHIN,
         stop_within: float = STOP_WITHIN,
     ) -> None:
-        """`log` gets stdout and stderr, appended. `env` is the whole environment; None is the parent's."""
+        """`log`: stdout and stderr are appended to it. `env`: the whole environment; None: the parent's."""
         self.name = name
         self.argv = [os.fspath(part) for part in argv]
         self.log = log
@@ -67,12 +66,12 @@ class Process:
 
     @property
     def pid(self) -> int | None:
-        """The process id while it runs, else None."""
+        """The process id while it is running, else None."""
         return self._child.pid if self._child and self.running else None
 
     @property
     def running(self) -> bool:
-        """Started and not yet ended (a paused process runs)."""
+        """Whether it is started and has not ended; also true while paused."""
         return self._child is not None and self._child.returncode is None
 
     @property
@@ -82,16 +81,16 @@ class Process:
 
     @property
     def usage(self) -> Usage:
-        """Over all lives so far."""
+        """The resource usage over all lives so far."""
         return self._earlier + self._child.usage() if self._child else self._earlier
 
     async def start(self) -> None:
-        """Starts the child and returns when it is ready.
+        """Start the child, and return when it is ready.
 
-        Raises ProcessError when it exits or doesn't answer in time; it is killed then, and on cancellation.
+        Raises ProcessError if it exits or is not ready in time. It is then killed, as on cancellation.
         """
         if self.running:
-            raise ProcessError(f"{self.name} runs already, as process {self.pid}")
+            raise ProcessError(f"{self.name} is already running, as process {self.pid}")
         self._earlier, self._child = self.usage, None
         self._child = Child(self.argv, self.log, self.env, self.cwd)
         if self._ready is None:
@@ -103,25 +102,25 @@ class Process:
             raise
 
     async def wait(self) -> int:
-        """Returns the exit code when the child has ended."""
+        """Wait for the end. Returns the exit code."""
         if self._child is None:
             raise ProcessError(f"{self.name} was never started")
         return await self._child.wait()
 
     async def succeed(self) -> None:
-        """Returns when the child, one that does its work and ends, has exited with 0; else ProcessError."""
+        """Wait until the child, a batch job, has exited with 0. Raises ProcessError for another exit code."""
         if code := await self.wait():
             raise self._failed(f"exited with {code}")
 
     async def terminate(self, deadline: float | None = None) -> int | None:
-        """SIGTERM, and SIGKILL after `deadline` seconds, or at once if the caller is cancelled.
+        """Send SIGTERM, then SIGKILL after `deadline` seconds, or at once if the caller is cancelled.
 
-        Returns the exit code; None when it was never started.
+        Returns the exit code; None if it was never started.
         """
         if self._child is None:
             return None
         self._child.send(signal.SIGTERM)
-        self._child.send(signal.SIGCONT)  # a paused process only takes SIGTERM once it resumes
+        self._child.send(signal.SIGCONT)  # a paused process handles SIGTERM only once it resumes
         try:
             async with asyncio.timeout(self.stop_within if deadline is None else deadline):
                 return await self._child.wait()
@@ -132,22 +131,22 @@ class Process:
             raise
 
     async def kill(self) -> int | None:
-        """SIGKILL, and the end of the process awaited."""
+        """Send SIGKILL, and wait for the end."""
         if self._child is None:
             return None
         self._child.send(signal.SIGKILL)
         return await self._child.wait()
 
     def pause(self) -> None:
-        """SIGSTOP: the process stands still, its connections stay open."""
+        """Send SIGSTOP: the process is suspended, its connections stay open."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """SIGCONT after `pause`."""
+        """Send SIGCONT after `pause`."""
         self._signal(signal.SIGCONT)
 
     def log_tail(self, lines: int = TAIL_LINES) -> str:
-        """The last lines of the log, of this and earlier lives."""
+        """The last lines of the log, which includes earlier lives."""
         try:
             with self.log.open(errors="replace") as file:
                 return "".join(deque(file, maxlen=lines)).rstrip()
@@ -165,7 +164,7 @@ class Process:
 
     def _signal(self, number: signal.Signals) -> None:
         if self._child is None or not self.running:
-            raise ProcessError(f"{self.name} does not run")
+            raise ProcessError(f"{self.name} is not running")
         self._child.send(number)
 
     async def _until_ready(self, child: "Child", ready: Ready) -> None:
@@ -178,7 +177,7 @@ class Process:
             if not answer.done():
                 raise self._failed(f"did not answer within {self._ready_within:g} s")
             if error := answer.exception():
-                raise self._failed(f"could not be asked whether it is ready ({error})") from error
+                raise self._failed(f"its readiness check failed ({error})") from error
         finally:
             await _cancelled(answer, end)
 
@@ -187,27 +186,27 @@ class Process:
 
 
 async def until(answers: Callable[[], Awaitable[bool]], *, every: float) -> None:
-    """Returns when `answers` says so, asked again after `every` seconds: another process has no event to await."""
+    """Poll `answers` every `every` seconds until it returns true: another process has no event to await."""
     while not await answers():  # noqa: ASYNC110
         await asyncio.sleep(every)
 
 
-async def together(*doings: Coroutine[object, object, object]) -> None:
-    """Returns when all are done. The first error cancels the others, awaits their end, and is raised itself."""
+async def together(*actions: Coroutine[object, object, object]) -> None:
+    """Run all, and return when all are done. The first error cancels the others, and is raised once they have ended."""
     try:
         async with asyncio.TaskGroup() as group:
-            for doing in doings:
-                group.create_task(doing)
+            for action in actions:
+                group.create_task(action)
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
 
 
 @contextlib.asynccontextmanager
 async def sigterm_cancels() -> AsyncIterator[None]:
-    """Inside, SIGTERM and SIGHUP (a closed terminal) cancel the task that entered, as asyncio.run does for Ctrl-C.
+    """Inside, SIGTERM and SIGHUP (a closed terminal) cancel the current task, as asyncio.run does for Ctrl-C.
 
-    Every `async with` around a process then ends in order. By default the signals would kill the children with no time
-    to drain.
+    Every `async with` around a process then exits in order. By default the signals would kill the parent, and with it
+    the children before they drain.
     """
     task = asyncio.current_task()
     assert task is not None

@@ -1,6 +1,6 @@
-"""Keeps named worker processes running: what exits is started again, unless it was asked to stop.
+"""Supervises named worker processes: restarts a process that exits, unless it was stopped.
 
-It knows commands, never Kafka. Readiness is the worker's own (/readyz); here a worker only runs.
+It knows commands only, not Kafka, and does not check readiness (the workers' /readyz).
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from services.local.processes.process import STOP_WITHIN, Process
 
 
 class WorkerState(StrEnum):
-    """Where a worker stands. `waiting`: it has exited and is started again when its back-off is over."""
+    """The state of a worker. `waiting`: it has exited, and is restarted after its back-off."""
 
     RUNNING = "running"
     WAITING = "waiting"
@@ -27,7 +27,7 @@ class WorkerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run: arguments, the whole environment (None: the supervisor's), the log that is appended to."""
+    """A command: arguments, the whole environment (None: the supervisor's), and the log to append to."""
 
     argv: Sequence[str | os.PathLike[str]]
     log: Path
@@ -37,14 +37,14 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Seconds before a restart: doubled at each, from `first` to `longest`, reset after `reset_after` seconds up."""
+    """Back-off before a restart in seconds: doubles from `first` to `longest`; resets after `reset_after` of uptime."""
 
     first: float = 0.5
     longest: float = 10.0
     reset_after: float = 30.0
 
     def after(self, delay: float | None, uptime: float) -> float:
-        """The next delay, given the last one (None: there was none) and how long the worker was up."""
+        """The next delay, given the last one (None: there was none) and the worker's uptime in seconds."""
         if delay is None or uptime >= self.reset_after:
             return self.first
         return min(2 * delay, self.longest)
@@ -52,7 +52,7 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One change of a worker's state; `exit_code` where it has just exited, else None."""
+    """A change of a worker's state; `exit_code` is None unless it has just exited."""
 
     name: str
     state: WorkerState
@@ -60,8 +60,8 @@ class Event:
 
 
 @dataclass(slots=True)
-class Account:
-    """What is known of one name over all its lives. `exit_codes`: of each exit that led to a restart."""
+class WorkerHistory:
+    """The history of a worker over all its lives. `exit_codes`: of each exit that led to a restart."""
 
     state: WorkerState = WorkerState.STOPPED
     pid: int | None = None
@@ -70,12 +70,12 @@ class Account:
 
     @property
     def restarts(self) -> int:
-        """Exits that nobody asked for."""
+        """The number of unexpected exits."""
         return len(self.exit_codes)
 
 
 class Supervisor:
-    """`async with Supervisor() as workers`: its end stops all workers at once and leaves none behind."""
+    """`async with Supervisor() as workers`: the exit stops all workers concurrently, and leaves none running."""
 
     def __init__(
         self,
@@ -84,34 +84,34 @@ class Supervisor:
         stop_within: float = STOP_WITHIN,
         on_event: Callable[[Event], None] = lambda event: None,
     ) -> None:
-        """`on_event` is called on the event loop at each change of state; it must not block or raise."""
+        """`on_event` is called on the event loop for each change of state. It must not block or raise."""
         self._backoff = backoff or Backoff()
         self._stop_within = stop_within
         self._on_event = on_event
         self._workers: dict[str, _Worker] = {}
 
     async def start(self, name: str, command: Command) -> None:
-        """Starts a worker and keeps it running from now on.
+        """Start a worker, and keep it running.
 
-        Raises ValueError when the name is running already, OSError when the command can't be run at all.
+        Raises ValueError if the name is already running, OSError if the command cannot be run.
         """
         worker = self._workers.get(name)
         if worker and worker.is_kept:
-            raise ValueError(f"a worker named {name} runs already")
-        account = worker.account if worker else Account()
-        self._workers[name] = _Worker(name, command, account, self._backoff, self._on_event)
+            raise ValueError(f"a worker named {name} is already running")
+        history = worker.history if worker else WorkerHistory()
+        self._workers[name] = _Worker(name, command, history, self._backoff, self._on_event)
         await self._workers[name].start()
 
     async def stop(self, name: str, deadline: float | None = None) -> None:
-        """SIGTERM, SIGKILL after `deadline` seconds (default: `stop_within`); it isn't started again."""
+        """Stop a worker: SIGTERM, then SIGKILL after `deadline` seconds (default: `stop_within`)."""
         await self._workers[name].stop(self._stop_within if deadline is None else deadline)
 
     async def kill(self, name: str) -> None:
-        """kill -9, as a test of what follows: the worker is started again."""
+        """Send SIGKILL, for tests: the worker is restarted."""
         await self._workers[name].process.kill()
 
     async def scale(self, prefix: str, count: int, command: Callable[[str], Command]) -> None:
-        """Makes it so that the workers prefix-1 to prefix-count run, and no others of the prefix."""
+        """Start and stop workers so that exactly prefix-1 to prefix-count are running."""
         wanted = [f"{prefix}-{number}" for number in range(1, count + 1)]
         kept = {name for name, worker in self._workers.items() if worker.is_kept}
         surplus = [name for name in kept - set(wanted) if name.rpartition("-")[0] == prefix]
@@ -121,16 +121,16 @@ class Supervisor:
         await asyncio.gather(*(self.stop(name) for name in surplus))
 
     async def stop_all(self, deadline: float | None = None) -> None:
-        """SIGTERM to all at once, SIGKILL to what is left after `deadline` seconds; returns when none runs."""
+        """Stop all workers: SIGTERM, then SIGKILL after `deadline` seconds. Returns when none is running."""
         await asyncio.gather(*(self.stop(name, deadline) for name in self._workers))
 
     def process(self, name: str) -> Process:
-        """The worker's process, to pause it or read its log."""
+        """The process of a worker, for pausing it or reading its log."""
         return self._workers[name].process
 
-    def accounts(self) -> Mapping[str, Account]:
-        """By name, stopped workers too; usage is up to date."""
-        return {name: worker.current_account() for name, worker in self._workers.items()}
+    def histories(self) -> Mapping[str, WorkerHistory]:
+        """Histories by name, also of stopped workers, with current usage."""
+        return {name: worker.current_history() for name, worker in self._workers.items()}
 
     async def __aenter__(self) -> Self:
         return self
@@ -142,14 +142,14 @@ class Supervisor:
 
 
 class _Worker:
-    """One name: its process, and the task that starts it again."""
+    """One worker: its process, and the task that restarts it."""
 
     def __init__(
-        self, name: str, command: Command, account: Account, backoff: Backoff, on_event: Callable[[Event], None]
+        self, name: str, command: Command, history: WorkerHistory, backoff: Backoff, on_event: Callable[[Event], None]
     ) -> None:
         self.process = Process(name, command.argv, log=command.log, env=command.env, cwd=command.cwd)
-        self.account = account
-        self._earlier = account.usage
+        self.history = history
+        self._earlier = history.usage
         self._backoff = backoff
         self._on_event = on_event
         self._keeper: asyncio.Task[None] | None = None
@@ -175,9 +175,9 @@ class _Worker:
         finally:
             self._changed(WorkerState.STOPPED, self.process.returncode)
 
-    def current_account(self) -> Account:
-        self.account.usage = self._earlier + self.process.usage
-        return self.account
+    def current_history(self) -> WorkerHistory:
+        self.history.usage = self._earlier + self.process.usage
+        return self.history
 
     async def _keep(self) -> None:
         clock = asyncio.get_running_loop().time
@@ -186,7 +186,7 @@ class _Worker:
             began = clock()
             code = await self.process.wait()
             delay = self._backoff.after(delay, clock() - began)
-            self.account.exit_codes.append(code)
+            self.history.exit_codes.append(code)
             self._changed(WorkerState.WAITING, code)
             await self._restart(delay)
             self._changed(WorkerState.RUNNING)
@@ -196,10 +196,10 @@ class _Worker:
             await asyncio.sleep(delay)
             try:
                 return await self.process.start()
-            except OSError:  # no memory for a fork, or the program is being replaced
+            except OSError:  # no memory to fork, or the executable is being replaced
                 delay = self._backoff.longest
 
     def _changed(self, state: WorkerState, exit_code: int | None = None) -> None:
-        self.account.state = state
-        self.account.pid = self.process.pid
+        self.history.state = state
+        self.history.pid = self.process.pid
         self._on_event(Event(self.process.name, state, exit_code))

@@ -1,6 +1,6 @@
-"""`python -m services.local.servers.fetch`: everything that the local stack downloads, once.
+"""`python -m services.local.servers.fetch`: fetch all downloads of the local stack, once.
 
-Exit code 0 and one line when all is there, 1 and one sentence when it can't be had.
+Exit code 0 if everything is there; 1, with the reason, if a download fails.
 """
 
 import sys
@@ -10,7 +10,7 @@ from services.local.servers.kafka_jars import KAFKA_VERSION, Fetched, JarError, 
 
 
 def main() -> int:
-    """Fetches Kafka's jars with progress on stderr. Idempotent: what is there is only verified."""
+    """Fetch Kafka's jars, with progress on stderr. Idempotent: present jars are only verified."""
     folder, began = default_cache(), time.monotonic()
     try:
         fetched = fetch(folder, progress=_show)

@@ -1,9 +1,9 @@
-"""Apache Kafka itself on one machine: a cluster of one broker or three, each a Java process of its own.
+"""Apache Kafka on one machine: a cluster of one or three brokers, each a Java process.
 
     async with KafkaCluster(folder) as kafka:
         consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap)
 
-One replica on one machine says nothing about losing a broker; three say it, short of losing the machine.
+Three brokers allow tests of a lost broker; losing the machine loses the data.
 """
 
 import asyncio
@@ -27,16 +27,16 @@ from services.local.servers.kafka_config import LOG4J, Limits, Node, java_option
 from services.local.servers.kafka_jars import fetch
 
 ASK_EVERY = 0.1
-"""Seconds between two questions to a broker that doesn't answer yet."""
+"""Seconds between two readiness checks of a broker."""
 ANSWER_WITHIN_MS = 2_000
-"""A metadata request to a broker on the loopback that takes longer is sent again."""
+"""Milliseconds after which a metadata request to a broker on the loopback is retried."""
 
 
 class KafkaCluster:
-    """A cluster in KRaft mode, every node broker and controller in one, bound to the loopback only.
+    """A cluster in KRaft mode; every node is broker and controller, and listens on the loopback only.
 
-    Brokers have an index, from 0. Ports are chosen at the first start and kept as long as the object lives;
-    data stays in the folder for the next cluster there. Not usable in a folder where another cluster runs.
+    Brokers have an index, from 0. Ports are chosen at the first start and kept by the object. Data stays in the folder
+    for the next cluster. Only one cluster may run in a folder.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class KafkaCluster:
         properties: Mapping[str, str] | None = None,
         port: int | None = None,
     ) -> None:
-        """`folder` gets data and logs. `properties` override server.properties. `port`: the first broker's; None: any
-        free one."""
+        """`folder`: for data and logs. `properties` override server.properties. `port`: of the first broker; None: any
+        free port."""
         self.folder = folder.absolute()
         self._limits = limits or Limits()
         self._properties = dict(properties or {})
@@ -60,23 +60,23 @@ class KafkaCluster:
 
     @property
     def bootstrap(self) -> str:
-        """All brokers' addresses, as clients' bootstrap_servers takes them. Known from the first start on."""
+        """The addresses of all brokers, in the form of bootstrap_servers. Available from the first start."""
         return ",".join(node.bootstrap for node in self._nodes)
 
     @property
     def processes(self) -> Sequence[Process]:
-        """The brokers' processes, by index, for pids and logs."""
+        """The processes of the brokers, by index."""
         return tuple(self._processes)
 
     @property
     def usage(self) -> Mapping[str, Usage]:
-        """What each broker has used over all its lives, by its name (kafka-1, …)."""
+        """The resource usage of each broker over all its lives, by name (kafka-1, …)."""
         return {process.name: process.usage for process in self._processes}
 
     async def start(self) -> None:
-        """Fetches missing jars, formats new folders, starts all brokers; returns when each knows all others.
+        """Fetch missing jars, format new folders, start all brokers; return when each knows all others.
 
-        Raises JarError, or ProcessError with the log's end; no broker is left running then.
+        Raises JarError, or ProcessError with the end of the log. No broker is left running then.
         """
         if not self._processes:
             await self._prepare()
@@ -88,27 +88,27 @@ class KafkaCluster:
             raise
 
     async def stop(self) -> None:
-        """Shuts down all brokers at once; kills those that are still running after the processes' deadline."""
+        """Shut down all brokers concurrently; kill those that are still running after the deadline."""
         await asyncio.gather(*(process.terminate() for process in self._processes))
 
     async def start_broker(self, index: int) -> None:
-        """Starts a stopped or killed broker on its old port and data; returns when it is back in the cluster."""
+        """Start a stopped or killed broker with its port and data; return when it is back in the cluster."""
         await self._processes[index].start()
 
     async def stop_broker(self, index: int) -> None:
-        """Stops one broker in an orderly way: it hands over its leaderships first."""
+        """Shut down one broker: it moves its leaderships to others first."""
         await self._processes[index].terminate()
 
     async def kill_broker(self, index: int) -> None:
-        """kill -9 of one broker."""
+        """Send SIGKILL to one broker."""
         await self._processes[index].kill()
 
     def pause_broker(self, index: int) -> None:
-        """Suspends one broker with its connections open, as on a machine that hangs."""
+        """Suspend one broker with its connections open, as if its machine hangs."""
         self._processes[index].pause()
 
     def resume_broker(self, index: int) -> None:
-        """Resumes a paused broker."""
+        """Resume a paused broker."""
         self._processes[index].resume()
 
     async def __aenter__(self) -> Self:
@@ -144,7 +144,7 @@ class KafkaCluster:
         )
 
     async def _format(self, java: list[str], node: Node, cluster_id: str) -> None:
-        """In a folder aside, renamed when it is done: a half-formatted one is never taken for a formatted one."""
+        """Format in a temporary folder and rename it: a partly formatted folder is never used."""
         if self._data(node).exists():
             return
         aside = self.folder / f"kafka-{node.id}.formatting"
@@ -165,7 +165,7 @@ class KafkaCluster:
 
 
 async def _answers(node: Node, expected: set[Node]) -> None:
-    """Returns when `node` itself answers a metadata request that names all `expected` brokers as alive."""
+    """Return when `node` answers a metadata request that lists all `expected` brokers."""
     ids = {n.id for n in expected}
 
     async def knows_all() -> bool:
@@ -175,7 +175,7 @@ async def _answers(node: Node, expected: set[Node]) -> None:
 
 
 async def _is_open(port: int) -> bool:
-    """Asked first: aiokafka logs an error for each refused connection."""
+    """Whether the port accepts connections. Checked first, since aiokafka logs an error for each refused one."""
     try:
         _, writer = await asyncio.open_connection(LOOPBACK, port)
     except OSError:
@@ -199,7 +199,7 @@ async def _known_brokers(node: Node) -> set[int]:
 
 
 def _kept_cluster_id(path: Path) -> str:
-    """16 random bytes as Kafka writes them, made once for a folder: nodes of two clusters never mix."""
+    """The cluster id: 16 random bytes in Kafka's encoding, created once per folder, so that clusters never mix."""
     if not path.exists():
         path.write_text(base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
     return path.read_text()

@@ -1,4 +1,4 @@
-"""The configuration of a local broker: its server.properties, its Java options, its log's form. Pure."""
+"""The configuration of a local broker: server.properties, Java options, log format. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ DEFAULT_MAX_MESSAGE_BYTES = 16 * 2**20
 DEFAULT_HEAP = "384m"
 
 _INTERNAL_PARTITIONS = 4
-"""Of the offsets and transaction topics, instead of 50: each is a folder to create, load and fail over."""
+"""Partitions of the offsets and transaction topics, instead of 50: each is a folder to create, load and fail over."""
 _OFFSETS_RETENTION_MINUTES = 43_200
-"""30 days, as inner topics' retention: the default of 7 forgets where a stopped group was before its messages
-are gone."""
+"""30 days, the retention of the stream's topics: with the default of 7 days a stopped group loses its offsets before
+its messages expire."""
 
 LOG4J = """\
 status = warn
@@ -27,9 +27,8 @@ logger.config.name = org.apache.kafka.common.config
 logger.config.level = warn
 shutdownHook = disable
 """
-"""log4j2 properties: from INFO to stdout, which the process module appends to the broker's log. Without the
-thousands of lines that repeat the configuration; and log4j's own shutdown hook would end the log before Kafka's
-orderly stop does."""
+"""log4j2 properties: INFO to stdout, which is appended to the broker's log, without the thousands of lines that repeat
+the configuration. log4j's shutdown hook is off, as it would end the log before Kafka has stopped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +41,20 @@ class Node:
 
     @property
     def bootstrap(self) -> str:
-        """Where clients reach this broker."""
+        """The address of this broker."""
         return f"{LOOPBACK}:{self.client_port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest record batch that brokers take, in bytes; the largest Java heap, as -Xmx reads it."""
+    """The largest record batch that brokers accept, in bytes; the largest Java heap, in the format of -Xmx."""
 
     max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES
     heap: str = DEFAULT_HEAP
 
 
 def server_properties(node: Node, nodes: Sequence[Node], folder: Path, limits: Limits, more: Mapping[str, str]) -> str:
-    """server.properties for `node` of a cluster of `nodes`, its data in `folder`; `more` has the last word."""
+    """server.properties for `node` of a cluster of `nodes`, its data in `folder`; `more` overrides all."""
     replicas = len(nodes)
     in_sync = 2 if replicas == 3 else 1
     properties: dict[str, object] = {
@@ -68,7 +67,7 @@ def server_properties(node: Node, nodes: Sequence[Node], folder: Path, limits: L
         "inter.broker.listener.name": "CLIENT",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": folder,
-        # Topics are declared from data, never by a typing error.
+        # Topics are declared explicitly, never created by a typing error.
         "auto.create.topics.enable": "false",
         "default.replication.factor": replicas,
         "min.insync.replicas": in_sync,
@@ -80,14 +79,14 @@ def server_properties(node: Node, nodes: Sequence[Node], folder: Path, limits: L
         "transaction.state.log.num.partitions": _INTERNAL_PARTITIONS,
         "share.coordinator.state.topic.replication.factor": replicas,
         "share.coordinator.state.topic.min.isr": in_sync,
-        # The default makes a group's first member wait 3 s for others; here each start and each test would pay.
+        # The default of 3 s delays a group's first member, and so every start and every test.
         "group.initial.rebalance.delay.ms": 0,
-        # A killed broker may not come back before its old session ends: 6 s instead of 9, in proportion.
+        # A killed broker cannot return before its old session ends: 6 s instead of 9.
         "broker.session.timeout.ms": 6_000,
         "broker.heartbeat.interval.ms": 1_000,
         "message.max.bytes": limits.max_message_bytes,
         "replica.fetch.max.bytes": limits.max_message_bytes,
-        # 2 MB instead of 128 of a small heap: compacted topics are tiny here.
+        # 2 MB of a small heap instead of 128: compacted topics are small here.
         "log.cleaner.dedupe.buffer.size": 2 * 2**20,
         "num.network.threads": 2,
         "num.io.threads": 4,
@@ -96,7 +95,7 @@ def server_properties(node: Node, nodes: Sequence[Node], folder: Path, limits: L
 
 
 def java_options(limits: Limits, log4j: Path) -> list[str]:
-    """For a broker that starts quickly and stays small: throughput is not what one machine is for."""
+    """Java options for a fast start and little memory rather than throughput."""
     return [
         f"-Xmx{limits.heap}",
         "-XX:+UseSerialGC",

@@ -1,8 +1,8 @@
 """Kafka's jars: pinned by version and SHA-256 in kafka-jars.txt, fetched once from Maven Central, always verified.
 
-jgo fetches single artifacts by exact coordinates (it knows the repository; its own resolution of dependencies
-picks other versions than Maven does, so it isn't asked to). A jar is downloaded into a folder of its own,
-checked, and then renamed into place: an interrupted fetch leaves nothing that could be taken for a jar.
+jgo fetches single artifacts by exact coordinates. Its dependency resolution is not used, because it picks other
+versions than Maven. A jar is downloaded into a temporary folder, verified, and renamed into place: an interrupted fetch
+leaves no partial jar.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ PINS = Path(__file__).with_name("kafka-jars.txt")
 PROJECT = Path(__file__).parents[3]
 
 _AT_ONCE = 8
-"""Downloads at a time: the jars are small, and the time goes into round trips."""
+"""Concurrent downloads: the jars are small, so round trips take most of the time."""
 _READ_TIMEOUT = 60
 """Seconds without a byte before a download fails."""
 
 
 class JarError(Exception):
-    """Kafka's jars could not be had, or one is not the pinned one. Says what to do."""
+    """A jar could not be fetched, or differs from its pin. The text has the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """With the group in it: two groups may use one artifact name."""
+        """The file name, which includes the group: two groups may use the same artifact name."""
         return f"{self.group}.{self.artifact}-{self.version}.jar"
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ class Jar:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What `fetch` did: all jars in the order of the class path, and how much of it was new."""
+    """The result of `fetch`: all jars in class-path order, and the number and bytes downloaded."""
 
     jars: tuple[Path, ...]
     downloaded: int
@@ -55,18 +55,18 @@ class Fetched:
 
 
 Download = Callable[[Jar, Path], Path]
-"""Puts the jar's file somewhere below the given empty folder and returns its path; raises on failure."""
+"""Downloads the jar into the given empty folder, and returns its path; raises on failure."""
 Progress = Callable[[int, int], None]
-"""Called with jars present and jars in all, after each jar."""
+"""Called after each jar with the number present and the total."""
 
 
 def default_cache(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the jars are kept: below REASONMED_CACHE, or else below .cache in the project."""
+    """The cache folder: below REASONMED_CACHE, or else below .cache in the project."""
     return Path(environ.get("REASONMED_CACHE") or PROJECT / ".cache") / "kafka" / KAFKA_VERSION
 
 
 def pinned(pins: Path = PINS) -> tuple[Jar, ...]:
-    """All jars that Kafka needs at run time, as pinned. Raises JarError when a line isn't a pin."""
+    """All pinned jars that Kafka needs at run time. Raises JarError for an invalid line."""
     return tuple(_parsed(pins))
 
 
@@ -77,10 +77,9 @@ def fetch(
     download: Download | None = None,
     progress: Progress = lambda present, total: None,
 ) -> Fetched:
-    """All pinned jars below `folder`, each with the pinned digest; only what is missing is downloaded.
+    """All pinned jars in `folder`, verified by digest; downloads only missing ones.
 
-    Blocks. Raises JarError when a jar can't be fetched, or has another digest than the pinned one, be it new
-    or from the cache.
+    Blocks. Raises JarError if a jar cannot be fetched, or if a new or cached jar differs from its pinned digest.
     """
     folder = folder or default_cache()
     jars = jars or pinned()
@@ -116,8 +115,8 @@ def _fetch_one(jar: Jar, folder: Path, download: Download) -> int:
             got = download(jar, Path(aside))
         except Exception as error:
             raise JarError(
-                f"{jar} could not be fetched from Maven Central: {_reason(error)}. Kafka's jars are needed "
-                "once; run this again with a network, or set REASONMED_CACHE to a folder that has them."
+                f"{jar} could not be fetched from Maven Central: {_reason(error)}. Run this "
+                "again with network access, or set REASONMED_CACHE to a folder that has Kafka's jars."
             ) from error
         _verify(jar, got)
         size = got.stat().st_size
@@ -138,12 +137,12 @@ def _verify(jar: Jar, path: Path) -> None:
     if digest != jar.sha256:
         raise JarError(
             f"{jar} is not the pinned jar: {path} has SHA-256 {digest}, {PINS.name} says {jar.sha256}. "
-            "It is not used. Delete the file, and find out who changed it."
+            "It is not used. Find out who changed the file, then delete it."
         )
 
 
 def _download_with_jgo(jar: Jar, aside: Path) -> Path:
-    from jgo.maven import MavenContext  # takes 0.2 s to import: only where something is missing
+    from jgo.maven import MavenContext  # takes 0.2 s to import: only when a jar is missing
 
     maven = MavenContext(repo_cache=aside, timeout=_READ_TIMEOUT)
     return maven.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
@@ -162,7 +161,7 @@ def _parsed(pins: Path) -> Iterator[Jar]:
 
 
 def _reason(error: BaseException) -> str:
-    """The root of a chain of errors: jgo's and requests' messages repeat the whole URL at each level."""
+    """The root of a chain of errors: messages of jgo and requests repeat the whole URL at each level."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
     return f"{type(error).__name__}: {error}"

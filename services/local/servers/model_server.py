@@ -1,4 +1,4 @@
-"""Which model server a local stack asks: a small real one, a scripted one, or the user's own."""
+"""The model server of a local stack: a small real one, a scripted one, or the user's own."""
 
 import sys
 from collections.abc import Mapping
@@ -20,27 +20,27 @@ _ASK_EVERY = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Small:
-    """SmolLM2 with 135 million weights, on this machine's processor: real tokens, poor medicine."""
+    """SmolLM2-135M on this machine's CPU: real tokens, poor medicine."""
 
     slots: int = 4
     context: int = 2_048
-    """Tokens a slot, prompt and completion."""
+    """Tokens per slot, for prompt and completion."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scripted:
-    """The scripted server: real HTTP, no model. With a data folder it answers from that folder's recordings."""
+    """The scripted server: real HTTP, no model. With a data folder it answers from its recordings."""
 
     slots: int = 32
     latency: str = "0.2"
-    """Seconds a call, or `least:most`."""
+    """Seconds per call, or `MIN:MAX`."""
     seed: int = 1
     data: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Own:
-    """An OpenAI-compatible server of the user's, that runs already."""
+    """The user's own OpenAI-compatible server, which is already running."""
 
     endpoint: Endpoint
 
@@ -49,34 +49,34 @@ Choice = Small | Scripted | Own
 
 
 def scripted_recipe(recipe: Recipe) -> Recipe:
-    """The recipe with models named for what answers: no record of scripted text names a real model."""
+    """The recipe with models named after the scripted server, so that records of scripted text name no real model."""
     models = {alias: model.with_(served=f"scripted:{model.served}") for alias, model in recipe.models.items()}
     return recipe.with_(models=models)
 
 
 @dataclass(frozen=True)
 class Server:
-    """A model server as the stack has it."""
+    """A model server of a stack."""
 
     endpoint: Endpoint
     process: Process | None
-    """None: the user's own, that is neither started nor stopped."""
+    """None: the user's own server, which is neither started nor stopped."""
     log: Path | None
-    """The server's own account of its requests: only a scripted one keeps it."""
+    """The server's log of its requests; only a scripted server has one."""
 
     async def start(self) -> None:
-        """Return when it answers. Raises ProcessError with the log's end."""
+        """Start the server, and return when it is ready. Raises ProcessError with the end of the log."""
         if self.process is not None:
             await self.process.start()
 
     async def stop(self) -> None:
-        """End what was started here."""
+        """Stop the server if `start` started it."""
         if self.process is not None:
             await self.process.terminate()
 
 
 def server(choice: Choice, folder: Path, env: Mapping[str, str]) -> Server:
-    """The chosen server, not started yet; its logs in `folder`."""
+    """The chosen server, not started; its logs are in `folder`."""
     match choice:
         case Own():
             return Server(choice.endpoint, None, None)

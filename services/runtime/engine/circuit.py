@@ -49,7 +49,7 @@ class Circuit:
 
     @property
     def known(self) -> bool:
-        """Whether the ledger has been read since the start: before that, nothing is taken."""
+        """Whether the ledger has been read since the start; before that, no record is taken."""
         return self._known
 
     def probe_due(self) -> bool:
@@ -69,12 +69,12 @@ class Circuit:
             self._change(f"{self._policy.burst} dead letters within {now - self._dead[0]:.0f} s")
 
     def probe_succeeded(self) -> None:
-        """The probe ended well: close the circuit."""
+        """The probe succeeded: close the circuit."""
         if self._why is not None:
             self._change(None)
 
     async def look(self) -> None:
-        """Write to the ledger what was decided here, else adopt what it says. Raises LedgerAway."""
+        """Write a local change to the ledger, or else adopt the ledger's state. Raises LedgerAway."""
         changes = self._changes
         self._decided.clear()
         if self._unwritten:
@@ -88,8 +88,8 @@ class Circuit:
         self._known = True
 
     async def time_to_look(self) -> None:
-        """Return after `look_s` seconds, or as soon as something has been decided here: it must be written before the
-        process may end."""
+        """Return after `look_s` seconds, or at once after a local change, which must be written before the process
+        ends."""
         try:
             async with asyncio.timeout(self._policy.look_s):
                 await self._decided.wait()

@@ -1,4 +1,4 @@
-"""`Committer`: commits what the windows have due, some times a second, and once more at a revocation."""
+"""`Committer`: commits the windows' due offsets a few times per second, and once more at a revocation."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,12 +15,13 @@ log = structlog.get_logger(__name__)
 
 
 class Committer:
-    """Commits the windows of the assigned partitions: never two commits at once, never one for another member's."""
+    """Commits the windows of assigned partitions: one commit at a time, never for another member's partition."""
 
     def __init__(
         self, *, source: Source, windows: Mapping[TopicPartition, Window], limits: Limits, counters: Counters
     ) -> None:
-        """`windows` is the engine's own mapping, not a copy: a partition that leaves it is not committed any more."""
+        """`windows` is the engine's own mapping, not a copy: a partition that is removed from it is no longer
+        committed."""
         self._source = source
         self._windows = windows
         self._limits = limits
@@ -28,11 +29,11 @@ class Committer:
         self._sending: asyncio.Task[None] | None = None
         self._one = asyncio.Lock()
         self.trouble: str | None = None
-        """Why the latest commit that was due has failed; None where it hasn't."""
+        """Why the latest due commit failed; None if it did not."""
 
     async def run(self) -> None:
-        """Commit what has changed, every `commit_s` seconds, until cancelled. Raises what a commit should never raise:
-        a process that can't commit must end."""
+        """Commit changes every `commit_s` seconds until cancelled. Raises unexpected exceptions of a commit: a process
+        that cannot commit must end."""
         while True:
             await asyncio.sleep(self._limits.commit_s)
             sending = self._sending = asyncio.create_task(self._send())
@@ -41,8 +42,8 @@ class Committer:
                 sending.result()
 
     async def last(self) -> None:
-        """Stop a commit that still waits for an answer, and send what is due once, within `revoke_s` seconds (rule 5).
-        Doesn't raise where the broker is away: what it misses is repeated."""
+        """Cancel a commit in flight, and send one last commit within `revoke_s` seconds (rule 5). Does not raise if the
+        broker is away; uncommitted records are then repeated."""
         if self._sending is not None and not self._sending.done():
             self._sending.cancel()
             await asyncio.wait({self._sending})
@@ -53,7 +54,7 @@ class Committer:
             self._failed("no answer in time")
 
     async def _send(self) -> None:
-        async with self._one:  # What is due is computed inside: a send that waited behind `last` finds the rest.
+        async with self._one:  # What is due is computed under the lock, so nothing is sent twice.
             await self._send_due()
 
     async def _send_due(self) -> None:
@@ -76,6 +77,6 @@ class Committer:
 
     def _failed(self, why: str) -> None:
         self._counters.commits_failed += 1
-        if (why := f"commit failed: {why}") != self.trouble:  # once an outage, not twice a second
+        if (why := f"commit failed: {why}") != self.trouble:  # log once per outage, not twice a second
             log.warning("commit failed", why=why)
         self.trouble = why

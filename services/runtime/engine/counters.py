@@ -1,4 +1,4 @@
-"""What has happened since the start of the process: plain numbers that only grow, exported by metrics.py."""
+"""Counters since the start of the process, exported by metrics.py."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from services.core.errors import Dependency
 
 @dataclass
 class Counters:
-    """One engine's counts. What is so now is in state.py."""
+    """The counters of one engine. Its current state is in state.py."""
 
     taken: int = 0
     finished: int = 0

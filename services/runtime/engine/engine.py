@@ -1,4 +1,4 @@
-"""`Engine`: processes the records of a consumer group's topics. A record's way, step by step:
+"""`Engine`: processes the records of a consumer group's topics. The steps of a record:
 
     poll      poller.py      takes no more than can be processed
     open      attempt.py     an attempt in the ledger; gate.py: many at once, or one alone
@@ -6,7 +6,7 @@
     publish   publisher.py   its outputs, or its dead letter, confirmed by the broker
     close     processor.py   the offset is finished, the attempt closed; committer.py commits what window.py allows
 
-The thirteen rules of ARCHITECTURE.md, and where each is kept:
+The thirteen rules of ARCHITECTURE.md, and where each is implemented:
 
     1 window.py, offset_ranges.py, committer.py    8 kafka/declare.py
     2 poller.py, window.py                         9 `Engine.run`, in_flight.py
@@ -68,8 +68,8 @@ class Engine:
         on_drain: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`owner` is a name that no other process has, had or will have. `on_drain` is called once, when the process
-        must start no new model call. `run` stops the source; it does not close the sink."""
+        """`owner` is a name that is unique among all processes, also earlier ones. `on_drain` is called once, when the
+        process must start no new model call. `run` stops the source; it does not close the sink."""
         self.service = service
         self.counters = Counters()
         self._limits = limits or Limits()
@@ -148,7 +148,7 @@ class Engine:
         return Health(live=not overdue, ready=not (unready := self._unready()) and not overdue, why=overdue + unready)
 
     def state(self) -> EngineState:
-        """What is so now."""
+        """The current state."""
         return EngineState(
             in_flight=len(self._in_flight),
             begun_written_ms=self._processor.begun_written_ms,

@@ -1,4 +1,4 @@
-"""The second step of a record's way: its handler, with what it may raise (rule 3)."""
+"""The handling step: calls the handler, and translates what it raises (rule 3)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +22,7 @@ Handled = Sequence[OutgoingRecord] | Dead
 """The handler's outputs, or why there are none."""
 
 _ERROR_CHARACTERS = 300
-"""Of an unexpected exception's text: enough to find it, too little for a payload."""
+"""Characters of an unexpected exception's text that are kept: enough to find it, too few for a payload."""
 
 
 class Handler:

@@ -1,4 +1,4 @@
-"""`Poller`: the first step of a record's way. Takes no more records than can be processed (rules 2 and 4)."""
+"""`Poller`: the polling step. Takes no more records than can be processed (rules 2 and 4)."""
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
@@ -29,7 +29,7 @@ class _Request:
 
 
 class Poller:
-    """Polls for ever: with no partition wanted where nothing may be taken."""
+    """Polls continuously, with no partition wanted while nothing may be taken."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""`RecordProcessor`: a record's way through a service, from its delivery to its end (rule 3)."""
+"""`RecordProcessor`: processes a record from its delivery to its end (rule 3)."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The third step of a record's way: its outputs, or its dead letter, confirmed by the broker (rule 3)."""
+"""The publishing step: outputs or a dead letter, confirmed by the broker (rule 3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class Publisher:
         async def send() -> None:
             try:
                 await self._send(record, [letter])
-            except Dead as refused:  # There is no other place for it: the record stays where it is.
+            except Dead as refused:  # A dead letter has no fallback: the record stays uncommitted.
                 raise Away(
                     f"its dead letter is refused, give {self._dead_topic} a larger limit: {refused}"
                 ) from refused

@@ -1,4 +1,4 @@
-"""What is so now: a snapshot of an engine, taken when it is asked for."""
+"""The current state of an engine, as a snapshot."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from services.runtime.engine.source import TopicPartition
 
 @dataclass(frozen=True, kw_only=True)
 class EngineState:
-    """One engine at one moment. What has happened since the start is in counters.py."""
+    """The state of one engine. Its counters are in counters.py."""
 
     in_flight: int = 0
     begun_written_ms: int = 0
@@ -16,6 +16,6 @@ class EngineState:
     windows: Mapping[TopicPartition, int] = field(default_factory=dict)
     """Offsets that were read and can't be committed yet."""
     lag: Mapping[TopicPartition, int] = field(default_factory=dict)
-    """Offsets between our position and the end, at the watchdog's latest look."""
+    """Offsets between our position and the end, at the watchdog's latest check."""
     circuit_open: bool = False
     draining: bool = False

@@ -21,7 +21,7 @@ class Health:
 
 
 class Watchdog:
-    """Looks at lag and broker every `watch_s` seconds."""
+    """Checks lag and broker every `watch_s` seconds."""
 
     def __init__(
         self,
@@ -69,16 +69,16 @@ class Watchdog:
         except BrokerAway as away:
             trouble = str(away)
         await self._detect_wedge(trouble)
-        self._detect_standstill()
+        self._detect_stall()
 
-    def _detect_standstill(self) -> None:
+    def _detect_stall(self) -> None:
         behind = self.reachable and any(self.lag.get(partition) for partition in self._wanted())
         moved = (self._counters.fetches, self._counters.pauses, self._counters.rebalances)
         if self._still.lasts(self._clock(), bad=behind, moved=moved):
             raise Stalled(f"lag, and nothing fetched for {self._limits.still_s:g} s: the client is stalled")
 
     async def _detect_wedge(self, trouble: str | None) -> None:
-        # Asked only for a trouble that lasts: each look would cost a new connection.
+        # Only for lasting trouble: each check costs a new connection.
         bad = trouble is not None and self._troubled and await self._source.reachable()
         self._troubled = trouble is not None
         if self._wedged.lasts(self._clock(), bad=bad):

@@ -15,7 +15,7 @@ class Committed:
 
 
 class Window:
-    """What was read from a partition and can't be committed yet, and what is finished above the commit.
+    """The offsets of a partition that were read and cannot be committed yet, and those finished above the commit.
 
     The commit rule: only the contiguous prefix of finished offsets is committed; those finished above it travel in the
     commit's metadata, so that they are not processed again (rule 1). Finished offsets keep no bytes.

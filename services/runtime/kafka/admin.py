@@ -1,5 +1,4 @@
-"""What is asked of a cluster as a whole: its brokers, how much its topics hold, how far its groups are. declare.py
-creates topics."""
+"""Queries about a cluster: brokers, offsets of topics, lag of groups. declare.py creates topics."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -17,7 +16,7 @@ from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.errors import broker_away
 
 ANSWER_S = 15.0
-"""Seconds for a whole answer: a question at the command line must not hang."""
+"""Seconds for a whole query, so that commands do not hang."""
 
 
 async def reachable(client: KafkaClient, *, within_s: float = 5.0) -> bool:

@@ -1,4 +1,4 @@
-"""Kafka's errors, translated at the edge: everything else knows `BrokerAway` alone."""
+"""Translates errors of Kafka's clients to `BrokerAway`, the only one that other packages know."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

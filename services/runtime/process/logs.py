@@ -21,7 +21,7 @@ SELDOM_S = 10.0
 
 
 class Seldom(logging.Filter):
-    """Passes the same message of a library (its template, with any arguments) once in `SELDOM_S` seconds."""
+    """Passes each message template of a library once in `SELDOM_S` seconds, with any arguments."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()

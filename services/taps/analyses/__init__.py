@@ -1,6 +1,6 @@
-"""Five questions that teams ask of the stream, each a query over `cases`, `paths`, `calls` and `models`.
+"""Five ready-made analyses, each a query over `cases`, `paths`, `calls` and `models`.
 
-NAME.sql begins with what it answers and how to read it.
+NAME.sql begins with a comment: the question it answers, and how to read the result.
 """
 
 from pathlib import Path
@@ -14,6 +14,6 @@ def sql(name: str) -> str:
 
 
 def about(name: str) -> str:
-    """Its comment: what it answers, and how to read it."""
+    """The comment of the query: the question it answers, and how to read the result."""
     lines = sql(name).splitlines()
     return "\n".join(line.removeprefix("--").removeprefix(" ") for line in lines if line.startswith("--"))

@@ -131,7 +131,7 @@ def test_a_pause_between_check_and_sending_excuses_it() -> None:
     assert unleased(run.log, run.claims, run.pauses) == []
 
 
-def test_a_reply_that_was_sent_and_stands_nowhere_is_unkept() -> None:
+def test_a_reply_that_was_sent_and_not_stored_is_unkept() -> None:
     run = Run()
     run.start(A, 1, 3)
     assert [start.call_id for start in unkept(run.log, run.calls)] == [CALL]

@@ -147,7 +147,7 @@ def test_and_the_other_sends_after_it() -> None:
     assert (repeat.owner, repeat.cause) == (B, Cause.UNFENCED)
 
 
-def test_and_nobody_had_claimed_the_call_yet() -> None:
+def test_the_call_was_not_claimed_yet() -> None:
     run = Run()
     run.lease(A, 0, 15)
     run.start(A, 20.5, 24)
@@ -169,7 +169,7 @@ def test_the_others_are_judged_as_if_the_unfenced_were_not_there() -> None:
     assert causes == [(A, B, Cause.UNFENCED), (B, B, Cause.WITHHELD)]
 
 
-def test_an_unfenced_start_after_the_reply_stands() -> None:
+def test_an_unfenced_start_after_the_reply_is_stored() -> None:
     run = late()
     run.claims[1] = replace(run.claims[1], until=20.0)
     run.calls = []
@@ -230,7 +230,7 @@ def test_against_the_ledger_for_no_reason(change: Callable[[Run], None]) -> None
     assert run.cause() is Cause.UNEXPLAINED
 
 
-def test_begun_again_after_its_own_reply_stands() -> None:
+def test_started_again_after_its_own_reply_was_stored() -> None:
     """A short pause while the call was under way is no excuse."""
     run = Run()
     run.lease(A, 0, 5, "completed")

@@ -122,19 +122,19 @@ class TestPrune:
 
         return asyncio.run(ask())
 
-    def test_what_is_older_goes(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_older_entries_are_pruned(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("ledger", "prune", "--older-than", "45d", "--yes", "--json") == 0
         said: dict[str, Any] = json.loads(capsys.readouterr().out)
         assert (said["dry_run"], said["calls"]) == (False, 1)
         assert self.left(url) == ["call-44"]
 
-    def test_without_yes_all_stays(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_without_yes_nothing_is_pruned(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("ledger", "prune", "--older-than", "45d") == 0
         assert "add --yes" in capsys.readouterr().out
         assert len(self.left(url)) == 2
 
     @pytest.mark.parametrize("age", ["45", "45h", "-45d", "1000000d"])
-    def test_what_is_no_number_of_days_is_refused(self, url: str, age: str) -> None:
+    def test_an_invalid_age_is_refused(self, url: str, age: str) -> None:
         assert run("ledger", "prune", f"--older-than={age}", "--yes") == 2
         assert len(self.left(url)) == 2
 
@@ -152,7 +152,7 @@ class TestPrune:
         ],
     )
     @pytest.mark.parametrize("flags", [[], ["--yes"]], ids=["dry", "yes"])
-    def test_what_the_cluster_keeps_is_kept(
+    def test_entries_within_retention_are_kept(
         self, url: str, cluster: dict[str, int], kept_ms: int, age: str, code: int, flags: list[str]
     ) -> None:
         cluster[PATHS_GENERATED] = kept_ms
@@ -169,7 +169,7 @@ class TestPrune:
         assert PATHS_GENERATED in told
         assert str(90 * DAY_MS) in told
 
-    def test_what_taps_alone_read_does_not_count(self, cluster: dict[str, int]) -> None:
+    def test_topics_read_only_by_taps_do_not_count(self, cluster: dict[str, int]) -> None:
         assert CASE_REJECTED not in cluster
         cluster[CASE_REJECTED] = 90 * DAY_MS
         assert run("ledger", "prune", "--older-than", "45d") == 0

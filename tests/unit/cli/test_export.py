@@ -79,13 +79,13 @@ def test_options_reach_the_export(capsys: pytest.CaptureFixture[str]) -> None:
     assert said["recipe_names"] == {ids.recipe_id(recipe): "demo"}
 
 
-def test_a_person_is_told_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_result_is_printed_in_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     write_parts(Path("parts"), [records(5)])
     assert run(*WANTED, "parts", "--split", "all=1") == 0
     assert capsys.readouterr().out == "5 records (all 5) of parts are in out.\n"
 
 
-def test_what_cannot_be_done_is_said_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_are_printed_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*WANTED) == 1
     assert "build/up has no dataset" in capsys.readouterr().err
     assert run(*WANTED, "nowhere") == 1

@@ -57,7 +57,7 @@ def test_an_example_with_a_wrong_option_would_be_found() -> None:
 
 
 @pytest.mark.parametrize("cls", [Settings, GatewaySettings, RouterSettings, ExporterSettings])
-def test_a_service_tells_each_of_its_settings(cls: type[Settings], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_setting_of_a_service(cls: type[Settings], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         exit_on_help("router", cls, ["--help"])
     assert ended.value.code == 0
@@ -66,7 +66,7 @@ def test_a_service_tells_each_of_its_settings(cls: type[Settings], capsys: pytes
     assert not [each.name for each in settings_of(cls) if not each.meaning]
 
 
-def test_a_setting_that_is_told_is_one_that_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_listed_setting_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     names = {each.name for each in settings_of(RouterSettings)}
     given = {"REASONMED_KAFKA__BOOTSTRAP": "one:1", "REASONMED_ADMISSION__NEAR_DUPLICATES": "0.9"}
     assert given.keys() <= names
@@ -76,7 +76,7 @@ def test_a_setting_that_is_told_is_one_that_is_read(monkeypatch: pytest.MonkeyPa
     assert (read.kafka.bootstrap, read.admission.near_duplicates) == ("one:1", 0.9)
 
 
-def test_a_service_tells_what_it_reads_and_writes_and_no_secret() -> None:
+def test_help_lists_topics_and_no_secret() -> None:
     said = usage("router", RouterSettings)
     assert "reads question-submitted" in said
     assert "writes case-medium" in said

@@ -47,9 +47,7 @@ def test_every_format_goes_into_one_index(tmp_path: Path, capsys: pytest.Capture
     assert out.read_bytes() == first
 
 
-def test_a_row_that_is_no_question_is_told_and_the_rest_indexed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rejected_rows_are_reported_and_the_rest_is_indexed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = written(tmp_path / "mixed.jsonl", lines([ROW, {**ROW, "options": {"A": "x"}}]))
     out = tmp_path / "evaluation.index"
     assert run("index", str(file), "--out", str(out)) == 1
@@ -64,10 +62,10 @@ def test_a_row_that_is_no_question_is_told_and_the_rest_indexed(
     [
         (b"", "holds no question"),
         (b'{"stem": 1}\n', "its format is not recognised"),
-        (b"\x89PNG", "neither JSON lines"),
+        (b"\x89PNG", "not recognised as JSON lines"),
     ],
 )
-def test_what_cannot_be_read_as_questions_makes_no_index(
+def test_unreadable_files_produce_no_index(
     content: bytes, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good, bad = written(tmp_path / "good.jsonl", lines([ROW] if b"stem" in content else [])), tmp_path / "bad"
@@ -81,7 +79,7 @@ def test_what_cannot_be_read_as_questions_makes_no_index(
 def test_up_refuses_a_bad_index_before_it_starts_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = written(tmp_path / "questions.jsonl", lines([ROW]))
     assert run("up", "--scripted", "--folder", str(tmp_path / "up"), "--evaluation-index", str(file)) == 1
-    assert "is no evaluation index: make one with `reasonmed index" in re.sub(r"\s+", " ", capsys.readouterr().err)
+    assert "is not an evaluation index: make one with `reasonmed index" in re.sub(r"\s+", " ", capsys.readouterr().err)
 
 
 SETS = Path(__file__).parents[2] / "data" / "question_files" / "evalsets"

@@ -51,14 +51,12 @@ def test_the_help_names_every_format() -> None:
         (["--topic", "mine", "--dry-run"], "reads files"),
     ],
 )
-def test_what_makes_no_sense_is_said_so(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_options_are_usage_errors(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(*arguments) == 2
     assert why in re.sub(r"[\s│]+", " ", capsys.readouterr().err)
 
 
-def test_one_of_several_files_that_is_missing_is_named_before_anything_goes_in(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_file_is_reported_before_any_submission(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     there = written(tmp_path / "a.jsonl", lines([ROW]))
     assert run(str(there), str(tmp_path / "none.jsonl")) == 1
     assert "none.jsonl" in capsys.readouterr().err
@@ -80,7 +78,7 @@ class TestFilesAndFolders:
         written(tmp_path / "c.csv", b"no,questions\n1,2\n")
         return tmp_path
 
-    async def test_a_folders_files_go_in_and_one_that_is_refused_keeps_none_away(self, folder: Path) -> None:
+    async def test_a_refused_file_of_a_folder_does_not_stop_the_others(self, folder: Path) -> None:
         sink = ListSink()
         results = await self.taken([folder], sink, stop=Stop())
         assert [(Path(result.name).name, result.state) for result in results] == [
@@ -91,7 +89,7 @@ class TestFilesAndFolders:
         assert [result.state for result in again] == ["already", "already", "refused"]
         assert len(sink.questions) == 2
 
-    async def test_watched_it_takes_what_arrives_until_it_is_to_end(
+    async def test_watch_submits_arriving_files_until_a_stop(
         self, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("services.importers.folders.arrivals.__kwdefaults__", {"poll_s": 0.001})
@@ -112,7 +110,7 @@ class TestFilesAndFolders:
         assert results[-1].state == "stopped"
 
 
-def test_the_first_rejected_rows_are_told_with_their_file() -> None:
+def test_the_first_rejected_rows_are_printed_with_their_file() -> None:
     said: list[str] = []
     told = progress.Listing(said.append)
     told.begin("q.jsonl")
@@ -125,15 +123,15 @@ def test_the_first_rejected_rows_are_told_with_their_file() -> None:
     assert said[-1] == "other.jsonl: line 2/17: row: not JSON"
 
 
-def test_the_account_counts_this_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_counts_this_run(capsys: pytest.CaptureFixture[str]) -> None:
     results = [
         Result("a.jsonl", "done", format="medqa", submitted=3, rejected=1, rejected_file="a.jsonl.rejected.jsonl"),
         Result("b.jsonl", "already", after_line=9),
         Result("c.jsonl", "stopped", format="questions", submitted=2),
     ]
-    account = submitting.report(results)
-    assert (account["submitted"], account["rejected"]) == (5, 1)
-    assert json.loads(json.dumps(account))["files"][0]["format"] == "medqa"
+    report = submitting.report(results)
+    assert (report["submitted"], report["rejected"]) == (5, 1)
+    assert json.loads(json.dumps(report))["files"][0]["format"] == "medqa"
     submitting.show(results, "here:1")
     said = capsys.readouterr()
     assert "5 questions are in Kafka (here:1)" in said.out
@@ -153,7 +151,7 @@ class TestDryRun:
         (file,) = said["files"]
         assert (file["format"], file["first"]["answer"]) == ("frenchmedmcqa", "C")
         assert file["rows"] == [
-            {"line": 2, "field": "correct_answers", "why": "several answers: a question here has exactly one"}
+            {"line": 2, "field": "correct_answers", "why": "has several answers: a question must have exactly one"}
         ]
         assert run(str(FILES / "hubrepo"), "--dry-run", "--source", "mine") == 0
         shown = capsys.readouterr()

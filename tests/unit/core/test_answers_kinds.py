@@ -171,7 +171,7 @@ def test_nothing_is_stated(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["Final answer: E", "Answer: (F)", "Final answer: \\boxed{G}", '{"answer": "E"}', "答案：E"]
 )
-def test_a_letter_that_is_not_offered_is_told_from_silence(text: str) -> None:
+def test_a_letter_that_is_not_offered_differs_from_no_answer(text: str) -> None:
     assert final_answer(text, OPTIONS).option is None
     assert final_answer(text, OPTIONS).outside in ("E", "F", "G")
 
@@ -223,12 +223,12 @@ def test_without_option_texts_a_letter_may_have_any_text_behind_a_mark() -> None
         ("5%", "5"),
     ],
 )
-def test_what_matters_in_a_number_is_kept(one: str, other: str) -> None:
+def test_significant_parts_of_numbers_are_kept(one: str, other: str) -> None:
     assert words(one) != words(other)
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("−5", "-5"), ("Beta-blocker", "beta blocker"), ("(Heparin).", "heparin"), ("µg", "μg")]
 )
-def test_what_does_not_matter_is_not(one: str, other: str) -> None:
+def test_insignificant_differences_are_ignored(one: str, other: str) -> None:
     assert words(one) == words(other)

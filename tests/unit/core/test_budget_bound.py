@@ -31,7 +31,7 @@ def test_free_models_cost_nothing() -> None:
     assert (prior(recipe.with_(models=free)), ceiling(recipe.with_(models=free))) == (0, 0)
 
 
-def test_what_lets_a_case_ask_more_raises_its_ceiling() -> None:
+def test_more_possible_calls_raise_the_ceiling() -> None:
     recipe = priced()
     more = recipe.with_(routing=recipe.routing.with_(rounds=recipe.routing.rounds + 1))
     assert ceiling(more) > ceiling(recipe)
@@ -50,7 +50,7 @@ def test_the_mean_takes_the_priors_place_once_it_tells() -> None:
     expected=st.integers(1, 1_000),
     open_at_once=st.integers(1, 30),
 )
-async def test_what_is_spent_stays_within_the_stated_bound(
+async def test_spending_stays_within_the_bound(
     seed: int, budget: int, most: int, expected: int, open_at_once: int
 ) -> None:
     """Cases come, pay in several calls, whatever they like up to `most`, and end in any order: the sum is exceeded at

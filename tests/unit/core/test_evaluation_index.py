@@ -78,7 +78,7 @@ def test_every_question_of_the_sets_is_found_exactly(stems: list[list[str]], see
 
 
 @given(st.binary(max_size=4), st.data())
-def test_what_is_damaged_cut_off_or_foreign_is_refused(noise: bytes, data: st.DataObject) -> None:
+def test_damaged_truncated_and_foreign_files_are_refused(noise: bytes, data: st.DataObject) -> None:
     whole = dump(build([(Entry("set", "1", "x"), CROUP)]))
     at = data.draw(st.integers(0, len(whole) - 1))
     damaged = [whole[:at], whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :], whole + b"x", noise]
@@ -92,7 +92,7 @@ def test_an_error_names_the_file(tmp_path) -> None:
         read(tmp_path / "no-such")
     foreign = tmp_path / "questions.jsonl"
     foreign.write_text("{}")
-    with pytest.raises(BadIndex, match=r"questions\.jsonl is no evaluation index"):
+    with pytest.raises(BadIndex, match=r"questions\.jsonl is not an evaluation index"):
         read(foreign)
     other = tmp_path / "newer"
     other.write_bytes(MAGIC + b"\x09\x00" + 32 * b"x")

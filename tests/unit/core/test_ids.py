@@ -62,7 +62,7 @@ def test_blanks_and_unicode_forms_are_no_part_of_it() -> None:
         {"options": dict(zip("ABCD", reversed(QUESTION.options.values()), strict=True))},
     ],
 )
-def test_what_is_asked_and_what_is_gold_are_part_of_it(change: dict[str, object]) -> None:
+def test_question_and_gold_are_part_of_the_id(change: dict[str, object]) -> None:
     assert ids.case_id(QUESTION.with_(**change)) != ids.case_id(QUESTION)
 
 
@@ -123,5 +123,5 @@ def test_all_that_decides_a_reply_is_in_the_call_id(change: dict[str, object]) -
     "change",
     [{"alias": "other"}, {"model": Model(served="org/one", revision="r1", price_in=9, context_tokens=999)}],
 )
-def test_what_does_not_decide_it_is_not(change: dict[str, object]) -> None:
+def test_other_fields_are_not_part_of_the_id(change: dict[str, object]) -> None:
     assert replace(REQUEST, **change).call_id == REQUEST.call_id  # type: ignore[arg-type]

@@ -105,7 +105,7 @@ def test_a_few_words_of_a_stem_changed_is_found(seeded: random.Random) -> None:
 
 
 @given(st.sets(WORDS, min_size=30, max_size=60), st.integers(5, 25))
-def test_what_shares_no_words_is_never_looked_at(vocabulary: set[str], cut: int) -> None:
+def test_questions_without_common_words_are_never_compared(vocabulary: set[str], cut: int) -> None:
     ordered = sorted(vocabulary)
     one, other = ordered[:cut], [f"{word}x" for word in ordered[cut:]]
     assert similarity(question(" ".join(one), one[:4]), question(" ".join(other), other[:4])) == 0.0

@@ -21,7 +21,7 @@ def asked() -> dict[str, Question]:
     return {row.id or "": row for row in rows if row.source == "mmlu"}
 
 
-def test_real_copies_are_found_and_questions_about_one_passage_told_apart(asked: dict[str, Question]) -> None:
+def test_real_copies_match_and_questions_about_one_passage_do_not(asked: dict[str, Question]) -> None:
     sketches = {name: sketch(question) for name, question in asked.items()}
     found = {(one, other) for one in sketches for other in sketches if one < other and _alike(sketches, one, other)}
     assert len(found) > 40

@@ -38,7 +38,7 @@ def test_an_unscored_path_ranks_below_a_score_of_0() -> None:
     assert best([unscored, zero], 2) == [zero, unscored]
 
 
-def test_planned_and_rounds_are_told_apart_and_in_order_of_their_slots() -> None:
+def test_planned_paths_and_rounds_are_separate_and_in_slot_order() -> None:
     slots = [path(CASE, 1), path(CASE, 0)]
     refined = [path(CASE, n, origin="refined", round=1) for n in (1, 0)]
     anew = [path(CASE, n, origin="regenerated", round=2) for n in (1, 0)]

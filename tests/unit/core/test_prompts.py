@@ -12,7 +12,7 @@ braced = st.sampled_from(["{gold}", "{path}", "{question}", "{{gold}}", "{", "}"
 
 
 @given(question=questions(), trap=braced, path=texts)
-def test_a_question_stands_in_its_prompt_as_it_is(question: Question, trap: str, path: str) -> None:
+def test_a_question_is_unchanged_in_its_prompt(question: Question, trap: str, path: str) -> None:
     block = prompts.question_block(question.with_(question=question.question + trap))
     before, after = TEMPLATE.split("{question}")
     assert prompts.render(TEMPLATE, question=block, gold="GOLD", path=path) == (

@@ -91,7 +91,7 @@ def test_a_case_begins_its_next_life_and_loses_nothing_that_is_known(
 
 
 @given(dead=first_verified, topic=st.sampled_from([PATHS_GENERATED, PATHS_VERIFIED]))
-def test_before_the_route_is_known_what_is_unknown_is_generated_anew(dead: Case, topic: str) -> None:
+def test_unknown_paths_are_generated_again_before_the_route_is_known(dead: Case, topic: str) -> None:
     unknown = [made for made in dead.paths if made.standing == "unknown"]
     to, again = sent(of(dead, topic))
     assert to == (QUESTION_ADMITTED if unknown else topic)
@@ -100,7 +100,7 @@ def test_before_the_route_is_known_what_is_unknown_is_generated_anew(dead: Case,
 
 
 @given(dead=refined())
-def test_a_refining_round_wholly_unknown_is_written_anew_and_no_other(dead: Case) -> None:
+def test_only_a_wholly_unknown_refining_round_is_repeated(dead: Case) -> None:
     last = of_round(dead, dead.rounds)
     to, again = sent(of(dead))
     if all(made.standing == "unknown" for made in last):
@@ -113,7 +113,7 @@ def test_a_refining_round_wholly_unknown_is_written_anew_and_no_other(dead: Case
 
 
 @given(dead=cases, routing=routings())
-def test_what_the_router_gives_up_never_comes_straight_back_to_it(dead: Case, routing: Any) -> None:
+def test_a_redrive_never_repeats_the_routers_dead_letter(dead: Case, routing: Any) -> None:
     """Else it would die of the same again: too many unknown means that something is to be asked."""
     try:
         route(dead, routing)
@@ -133,7 +133,7 @@ def test_unknown_fields_travel_on(extra: dict[str, Any]) -> None:
     assert sent(of(dead))[1] == dead.with_(life=1)
 
 
-def test_a_submission_is_handed_in_anew() -> None:
+def test_a_submission_is_submitted_again() -> None:
     submission = Submission(case_id=ids.case_id(QUESTION), question=QUESTION)
     redriven = redrive(of(submission, QUESTION_SUBMITTED))
     assert redriven.message.topic == QUESTION_SUBMITTED
@@ -154,14 +154,14 @@ def test_a_record_and_what_a_newer_version_wrote_go_back_as_they_were(value: byt
 @pytest.mark.parametrize(
     ("dead", "why"),
     [
-        (letter(encode(case()), kind="poison"), "repair its writer"),
-        (letter(b"{", kind="killer"), "can't be read"),
-        (letter(b"", kind="defect"), "can't be read"),
+        (letter(encode(case()), kind="poison"), "fix its producer"),
+        (letter(b"{", kind="killer"), "cannot be decoded"),
+        (letter(b"", kind="defect"), "cannot be decoded"),
         (letter(encode(case()), topic="of-another-day"), "of-another-day"),
         (letter(encode(case()), topic="router-dead"), "router-dead"),
     ],
 )
-def test_what_can_not_be_redriven_says_why(dead: Letter, why: str) -> None:
+def test_letters_that_cannot_be_redriven_have_a_reason(dead: Letter, why: str) -> None:
     with pytest.raises(NotRedrivable, match=why):
         redrive(dead)
 
@@ -190,30 +190,30 @@ class TestLives:
         one, equal = of(case()), of(case(), offset=8)
         lives = Lives()
         assert not lives.begun(redrive(one).begins)
-        lives.take_note(noted(one))
+        lives.add_note(noted(one))
         assert lives.begun(redrive(one).begins)
         assert lives.begun(redrive(equal).begins)
 
     def test_a_later_life_that_died_can_be_redriven_and_an_earlier_one_not(self) -> None:
         first, second = of(case()), of(case(life=1), offset=9)
         lives = Lives()
-        lives.take(redrive(first).begins)
+        lives.add_letter(redrive(first).begins)
         assert not lives.begun(redrive(first).begins)
-        lives.take(redrive(second).begins)
+        lives.add_letter(redrive(second).begins)
         assert lives.begun(redrive(first).begins), "there is a second life, with or without a note"
         assert not lives.begun(redrive(second).begins)
 
-    def test_what_went_back_unchanged_may_die_again_elsewhere(self) -> None:
+    def test_an_unchanged_message_may_become_another_letter(self) -> None:
         first, again = letter(b"{}", RECORD_COMPLETED), letter(b"{}", RECORD_COMPLETED, offset=70)
         lives = Lives()
-        lives.take_note(noted(first))
+        lives.add_note(noted(first))
         assert lives.begun(redrive(first).begins)
         assert not lives.begun(redrive(again).begins)
 
-    def test_what_went_back_unchanged_stays_redriven_for_a_command_that_can_read_it(self) -> None:
+    def test_an_unchanged_redrive_counts_for_newer_commands(self) -> None:
         dead = of(case())
         lives = Lives()
-        lives.take_note(noted(letter(b'{"version": "2.0"}')))
+        lives.add_note(noted(letter(b'{"version": "2.0"}')))
         assert lives.begun(redrive(dead).begins)
 
     @given(dead=st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=8))
@@ -221,7 +221,7 @@ class TestLives:
         lives = Lives()
         for life, is_noted in dead:
             one = of(case(life=life), offset=life)
-            lives.take_note(noted(one)) if is_noted else lives.take(redrive(one).begins)
+            lives.add_note(noted(one)) if is_noted else lives.add_letter(redrive(one).begins)
         latest = max((life + is_noted for life, is_noted in dead), default=0)
         for life in range(5):
             one = of(case(life=life), offset=life)

@@ -20,7 +20,7 @@ from services.contracts.topics import (
 )
 from services.core.status.case_status import CaseEvent, CaseHistory, CaseStatus, Delta
 from services.ledger.encoding import case_status as seen
-from tests.sightings import BEGUN_MS, record, sighting, sightings
+from tests.sightings import BEGUN_MS, case_event, record, sightings
 
 CASE_1 = CaseId("case-1")
 
@@ -57,7 +57,7 @@ def test_any_order_any_repetition_and_any_split_come_to_the_same(found: list[Cas
 
 
 @given(st.lists(sightings(), max_size=8))
-def test_what_is_known_changes_nothing_and_is_read_back_as_it_was(found: list[CaseEvent]) -> None:
+def test_known_events_change_nothing_and_are_read_back(found: list[CaseEvent]) -> None:
     case, _ = CaseHistory(CASE_1).with_(found)
     again, delta = case.with_(found)
     assert again == case
@@ -67,7 +67,7 @@ def test_what_is_known_changes_nothing_and_is_read_back_as_it_was(found: list[Ca
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_a_case_is_accepted_with_the_last_of_its_records_in_any_order(order: tuple[int, int]) -> None:
-    refined = sighting(CASE_ACCEPTED, round=1, difficulty="medium")
+    refined = case_event(CASE_ACCEPTED, round=1, difficulty="medium")
     first, last = (record(index) for index in order)
     assert whole(refined).end is None
     half = whole(refined, first)
@@ -77,27 +77,27 @@ def test_a_case_is_accepted_with_the_last_of_its_records_in_any_order(order: tup
 
 
 def test_a_record_that_the_exporter_gave_up_ends_nothing() -> None:
-    aside = sighting("exporter-dead", index=0, life=0)
+    aside = case_event("exporter-dead", index=0, life=0)
     assert whole(record(0), record(1), aside).end == "accepted"
     assert whole(record(0), aside).topic == RECORD_COMPLETED
     assert whole(aside).topic == "exporter-dead"
 
 
 def test_a_redriven_case_is_open_again_and_its_new_life_counts_alone() -> None:
-    dead = sighting("generator-dead")
-    assert whole(sighting(QUESTION_ADMITTED), dead).end == "dead"
-    anew = whole(dead, sighting(QUESTION_ADMITTED, life=1))
+    dead = case_event("generator-dead")
+    assert whole(case_event(QUESTION_ADMITTED), dead).end == "dead"
+    anew = whole(dead, case_event(QUESTION_ADMITTED, life=1))
     assert (anew.end, anew.life, anew.topic) == (None, 1, QUESTION_ADMITTED)
     assert whole(record(0), record(0, life=1)).records == 1
 
 
 def test_a_round_s_verified_paths_come_after_the_round_s_generated_ones_and_after_all_earlier_rounds() -> None:
     way = [
-        sighting(PATHS_GENERATED),
-        sighting(PATHS_VERIFIED),
-        sighting(CASE_MEDIUM, difficulty="medium"),
-        sighting(PATHS_GENERATED, round=1, difficulty="medium"),
-        sighting(PATHS_VERIFIED, round=1, difficulty="medium"),
+        case_event(PATHS_GENERATED),
+        case_event(PATHS_VERIFIED),
+        case_event(CASE_MEDIUM, difficulty="medium"),
+        case_event(PATHS_GENERATED, round=1, difficulty="medium"),
+        case_event(PATHS_VERIFIED, round=1, difficulty="medium"),
     ]
     for count in range(1, len(way) + 1):
         case, _ = CaseHistory(CASE_1).with_(reversed(way[:count]))
@@ -106,19 +106,19 @@ def test_a_round_s_verified_paths_come_after_the_round_s_generated_ones_and_afte
 
 
 def test_a_question_is_its_own_standing_until_there_is_a_case_whenever_it_is_seen() -> None:
-    question = sighting(QUESTION_SUBMITTED, "", written_ms=BEGUN_MS - 5_000)
+    question = case_event(QUESTION_SUBMITTED, "", written_ms=BEGUN_MS - 5_000)
     assert whole(question).work_id == ""
-    assert whole(question, sighting(QUESTION_REFUSED, "")).end == "refused"
-    case = whole(sighting(QUESTION_ADMITTED), question)
+    assert whole(question, case_event(QUESTION_REFUSED, "")).end == "refused"
+    case = whole(case_event(QUESTION_ADMITTED), question)
     assert (case.work_id, case.begun_ms) == ("work-1", BEGUN_MS - 5_000)
 
 
 def test_a_case_moves_from_bucket_to_bucket_and_is_in_one() -> None:
-    case, _ = CaseHistory(CASE_1).with_([sighting(QUESTION_SUBMITTED, "")])
-    case, delta = case.with_([sighting(QUESTION_ADMITTED)])
+    case, _ = CaseHistory(CASE_1).with_([case_event(QUESTION_SUBMITTED, "")])
+    case, delta = case.with_([case_event(QUESTION_ADMITTED)])
     assert +delta.standing == Counter({(QUESTION_ADMITTED, ""): 1})
     assert -delta.standing == Counter({(QUESTION_SUBMITTED, ""): 1})
-    _, delta = case.with_([sighting(QUESTION_ADMITTED, "work-2")])
+    _, delta = case.with_([case_event(QUESTION_ADMITTED, "work-2")])
     assert +delta.standing == Counter({(QUESTION_ADMITTED, ""): 1})
 
 
@@ -138,5 +138,5 @@ def test_a_case_is_forgotten_only_when_all_its_works_ended_long_ago() -> None:
     ended, _ = CaseHistory(CASE_1).with_([record(0, of=1)])
     assert ended.ended_before(BEGUN_MS + 1)
     assert not ended.ended_before(BEGUN_MS)
-    more, _ = ended.with_([sighting(QUESTION_ADMITTED, "work-2")])
+    more, _ = ended.with_([case_event(QUESTION_ADMITTED, "work-2")])
     assert not more.ended_before(BEGUN_MS + 1)

@@ -35,7 +35,7 @@ class TestRecords:
         assert (train, test) == (sorted(train), sorted(test))
         assert sorted(train + test) == sorted(one.record_id for one in records(200))
 
-    def test_what_no_commit_names_is_not_read(self, parts: Path, tmp_path: Path) -> None:
+    def test_files_outside_the_log_are_not_read(self, parts: Path, tmp_path: Path) -> None:
         named = Path(Dataset.open(parts).files[0])
         (parts / "part-00000-stray.parquet").write_bytes(named.read_bytes())
         assert export(request(), parts, tmp_path / "out").records == 200
@@ -107,7 +107,7 @@ class TestFilters:
             export(request(filters=Filters(recipes=("recipe-2",))), parts, tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
-    def test_filters_that_nothing_passes_are_told(self, parts: Path, tmp_path: Path) -> None:
+    def test_filters_without_a_match_are_reported(self, parts: Path, tmp_path: Path) -> None:
         nothing = Filters(recipes=(), min_score=5, sources=("medqa",), disputed=True)
         write_parts(tmp_path / "few", [[varied(0)]])
         with pytest.raises(NothingToExport, match="no record passes"):
@@ -163,7 +163,7 @@ class TestFolders:
         assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
         assert {path.name for path in tmp_path.iterdir()} == {"parts", "out", "fresh"}
 
-    def test_what_no_export_wrote_is_left_alone(self, parts: Path, tmp_path: Path) -> None:
+    def test_foreign_folders_are_not_replaced(self, parts: Path, tmp_path: Path) -> None:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / "thesis.tex").write_text("years of work")
         with pytest.raises(ExportFailed, match="not empty"):
@@ -186,7 +186,7 @@ class TestFolders:
         assert contents(tmp_path / "out") == before
         assert {path.name for path in tmp_path.iterdir()} == {"parts", "out"}
 
-    def test_a_folder_without_parts_is_told(self, tmp_path: Path) -> None:
+    def test_a_folder_without_parts_is_reported(self, tmp_path: Path) -> None:
         with pytest.raises(NothingToExport, match="holds no records"):
             export(request(), tmp_path / "nowhere", tmp_path / "out")
 

@@ -74,6 +74,6 @@ def test_shares_are_exact() -> None:
         ("", "NAME=SHARE"),
     ],
 )
-def test_what_is_no_split_is_refused_with_why(text: str, why: str) -> None:
+def test_invalid_splits_are_refused_with_a_reason(text: str, why: str) -> None:
     with pytest.raises(BadSplit, match=why):
         Splits.parse(text, "0")

@@ -52,7 +52,7 @@ async def test_another_prompt_or_model_is_another_call(item_of: Callable[..., It
     assert len({request.call_id for request in models.asked}) == 9
 
 
-async def test_what_cannot_be_read_is_asked_for_again_and_what_failed_is_not(item_of: Callable[..., Item]) -> None:
+async def test_unreadable_replies_are_requested_again_and_failures_are_not(item_of: Callable[..., Item]) -> None:
     def answer(request: Request) -> Outcome:
         if request.prompt.count("Summary 1.") and not request.prompt.count("Chain 1."):
             return Failure("context too long")
@@ -69,7 +69,7 @@ async def test_what_cannot_be_read_is_asked_for_again_and_what_failed_is_not(ite
     assert len(models.asked) == 2 + 1 + 3
 
 
-async def test_progress_is_told_once_a_record(item_of: Callable[..., Item]) -> None:
+async def test_progress_is_reported_once_per_record(item_of: Callable[..., Item]) -> None:
     done: list[int] = []
     await evaluate(
         [item_of(number) for number in range(4)],

@@ -18,7 +18,7 @@ def reply(text: str) -> Reply:
     return Reply(text, "stop", Usage())
 
 
-def test_what_the_schema_lets_through_is_read() -> None:
+def test_every_reply_of_the_schema_is_parsed() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     jsonschema.validate(WHOLE, SCHEMA)
     read = rated(reply(json.dumps(WHOLE)))
@@ -41,14 +41,14 @@ def test_three_of_four_are_none(criterion: str) -> None:
     assert rated(reply(json.dumps({**WHOLE, criterion: 7.5}))) is None
 
 
-def test_a_criterion_said_in_two_ways_is_none_and_one_repeated_is_read() -> None:
+def test_a_contradictory_criterion_is_rejected_and_a_repeated_one_parsed() -> None:
     text = json.dumps(WHOLE)
     assert rated(reply(f'{text} no: {{"logic": 2}}')) is None
     assert rated(reply(f'{text} {{"logic": 7}}')) is not None
     assert rated(reply(text.replace('"logic": 7', '"logic": 7 or 8'))) is None
 
 
-def test_what_is_broken_but_clear_is_read() -> None:
+def test_broken_but_clear_replies_are_parsed() -> None:
     assert rated(reply(f"Here:\n```json\n{json.dumps(WHOLE)[:-1]},}}\n```")) is not None
     assert rated(reply(str(WHOLE))) is not None
 

@@ -100,7 +100,7 @@ async def test_a_partition_that_moves_is_let_go_and_read_again_by_the_next(tmp_p
     assert record_ids(tmp_path) == ids_of(*range(7))
 
 
-async def test_a_writer_that_was_overtaken_goes_on_from_the_table(tmp_path: Path) -> None:
+async def test_an_overtaken_writer_resumes_from_the_table(tmp_path: Path) -> None:
     kafka = FakeKafka()
     kafka.write(*(record(number) for number in range(7)))
     running = Running(kafka, tmp_path, limits=Limits(rows=100, age_s=2))

@@ -26,7 +26,7 @@ def test_a_row_has_a_value_for_each_column() -> None:
     assert (row["kafka_partition"], row["kafka_offset"]) == (3, 7)
 
 
-def test_what_trainers_and_analysts_read() -> None:
+def test_the_columns_of_a_row() -> None:
     row = export(message(0, record(1))).row
     assert row["answer_text"] == "that"
     assert row["options"] == [{"letter": "A", "text": "this"}, {"letter": "B", "text": "that"}]
@@ -100,7 +100,7 @@ def test_a_change_of_a_known_field_is_a_difference() -> None:
         (edited(record(1), version="2.0"), "not_yet"),
     ],
 )
-def test_what_is_no_record_is_dead(value: bytes, kind: str) -> None:
+def test_malformed_records_are_dead_lettered(value: bytes, kind: str) -> None:
     sent = ConsumedRecord("record-completed", 0, 0, record(1).case_id.encode(), value, {})
     with pytest.raises(Dead) as dead:
         export(sent)
@@ -114,7 +114,7 @@ def test_a_record_under_another_key_is_dead() -> None:
         export(ConsumedRecord("record-completed", 0, 0, None, None, {}))
 
 
-def test_what_nests_deeper_than_json_is_written_is_dead_and_no_crash() -> None:
+def test_too_deeply_nested_records_are_dead_lettered() -> None:
     deep = b'{"deep":' + b"[" * 400 + b"]" * 400 + b"," + encode(record(1))[1:]
     with pytest.raises(Dead):
         export(ConsumedRecord("record-completed", 0, 0, record(1).case_id.encode(), deep, {}))

@@ -24,7 +24,7 @@ async def test_ready_means_partitions_in_hand_and_an_answer(tmp_path: Path) -> N
     kafka.away = True
     await running.watch.look()
     health = running.watch.health()
-    assert (health.live, health.ready, health.why) == (True, False, ["Kafka doesn't answer"])
+    assert (health.live, health.ready, health.why) == (True, False, ["Kafka does not answer"])
     running.holding.release()
 
 
@@ -41,7 +41,7 @@ async def test_lag_without_a_step_ends_the_process(tmp_path: Path) -> None:
     running.holding.release()
 
 
-async def test_the_lag_of_a_partition_that_went_to_another_is_told_no_more(tmp_path: Path) -> None:
+async def test_the_lag_of_a_lost_partition_is_no_longer_exported(tmp_path: Path) -> None:
     kafka = FakeKafka()
     kafka.write(record(0))
     running = Running(kafka, tmp_path)

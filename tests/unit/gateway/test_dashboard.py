@@ -24,7 +24,7 @@ async def test_the_page_is_light(client: httpx.AsyncClient) -> None:
     assert sum(len(answer.content) for answer in answers) < 100_000
 
 
-def test_the_files_ask_nobody_else() -> None:
+def test_the_files_request_no_other_host() -> None:
     told = "".join((FOLDER / name).read_text() for name in FILES).replace("http://www.w3.org/2000/svg", "")
     assert "://" not in told
     assert "innerHTML" not in told

@@ -31,7 +31,7 @@ async def test_kafka_is_asked_once_a_second_at_most(kafka: Any) -> None:
     assert not await ready()
 
 
-async def test_what_was_taken_and_refused_is_counted(client: httpx.AsyncClient, kafka: Any) -> None:
+async def test_accepted_and_refused_questions_are_counted(client: httpx.AsyncClient, kafka: Any) -> None:
     await client.post("/questions", json=QUESTION)
     await client.post("/questions", json={})
     await client.post("/questions", content=b"{}")

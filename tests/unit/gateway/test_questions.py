@@ -98,7 +98,7 @@ def _without(field: str) -> dict[str, Any]:
         (SECRET, ["body"]),
     ],
 )
-async def test_what_is_no_question_says_which_field_and_why(
+async def test_an_invalid_question_names_the_field_and_reason(
     client: httpx.AsyncClient, kafka: Any, body: Any, fields: list[str]
 ) -> None:
     answer = await client.post("/questions", json=body)
@@ -124,7 +124,7 @@ async def test_what_is_no_question_says_which_field_and_why(
         b"[" * 100_000,
     ],
 )
-async def test_what_is_no_json_that_can_be_passed_on(client: httpx.AsyncClient, kafka: Any, body: bytes) -> None:
+async def test_json_that_cannot_be_encoded_again_is_refused(client: httpx.AsyncClient, kafka: Any, body: bytes) -> None:
     answer = await client.post("/questions", content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, kafka.published) == (422, [])
     assert SECRET not in answer.text
@@ -189,7 +189,7 @@ async def test_the_wait_for_a_silent_kafka_is_bounded(client: httpx.AsyncClient,
     assert (await client.post("/questions", json=QUESTION)).status_code == 503
 
 
-async def test_too_many_at_once_are_told_so_at_once(client: httpx.AsyncClient, kafka: Any) -> None:
+async def test_excess_requests_are_refused_at_once(client: httpx.AsyncClient, kafka: Any) -> None:
     kafka.silent = True
     async with asyncio.TaskGroup() as group:
         two = [group.create_task(client.post("/questions", json=QUESTION)) for _ in range(2)]

@@ -24,7 +24,7 @@ CASE, OTHER = CaseId("case-" + "a" * 32), CaseId("case-" + "b" * 32)
 WORK = "work-" + "a" * 32
 
 
-def sighting(topic: str, at: int, **changes: Any) -> CaseEvent:
+def case_event(topic: str, at: int, **changes: Any) -> CaseEvent:
     fields: dict[str, Any] = {
         "case_id": CASE,
         "work_id": WORK,
@@ -35,13 +35,16 @@ def sighting(topic: str, at: int, **changes: Any) -> CaseEvent:
     return CaseEvent(**{**fields, **changes})
 
 
-SUBMITTED = sighting("question-submitted", 0, work_id="", recipe_id="")
-VERIFIED = sighting("paths-verified", 2, paths={"correct": 5, "error": 4})
-ACCEPTED = sighting("case-accepted", 3, difficulty="easy", paths={"correct": 5, "error": 4})
+SUBMITTED = case_event("question-submitted", 0, work_id="", recipe_id="")
+VERIFIED = case_event("paths-verified", 2, paths={"correct": 5, "error": 4})
+ACCEPTED = case_event("case-accepted", 3, difficulty="easy", paths={"correct": 5, "error": 4})
 RECORDS = [
-    sighting("record-completed", 4 + n, index=n, of=2, difficulty="easy", cost=Cost("qwen", 0.1, 1, 1)) for n in (0, 1)
+    case_event("record-completed", 4 + n, index=n, of=2, difficulty="easy", cost=Cost("qwen", 0.1, 1, 1))
+    for n in (0, 1)
 ]
-REFUSED = sighting("question-refused", 9, case_id=OTHER, work_id="", recipe_id="", end="refused", why="near_duplicate")
+REFUSED = case_event(
+    "question-refused", 9, case_id=OTHER, work_id="", recipe_id="", end="refused", why="near_duplicate"
+)
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ async def ended(standings: MemoryStatusStore, kafka: Any) -> None:
         kafka.held[seen.position] = orjson.dumps({"of": seen.topic, "index": seen.index})
 
 
-async def test_where_a_case_stands_and_its_records(client: httpx.AsyncClient, ended: None) -> None:
+async def test_status_and_records_of_a_case(client: httpx.AsyncClient, ended: None) -> None:
     answer = (await client.get(f"/cases/{CASE}")).json()
 
     assert (answer["case_id"], answer["title"], answer["source"]) == (CASE, "Which one?", "bank")
@@ -69,7 +72,7 @@ async def test_where_a_case_stands_and_its_records(client: httpx.AsyncClient, en
     assert [record["index"] for record in answer["records"]] == [0, 1]
 
 
-async def test_a_case_that_goes_on_shows_no_record_and_asks_kafka_nothing(
+async def test_an_open_case_has_no_records_and_needs_no_kafka(
     client: httpx.AsyncClient, standings: MemoryStatusStore, kafka: Any
 ) -> None:
     await standings.observe([VERIFIED, ACCEPTED, RECORDS[0]])
@@ -118,16 +121,16 @@ async def test_the_latest_cases(client: httpx.AsyncClient, ended: None) -> None:
         ("/cases/case-1/events", "path.case_id"),
     ],
 )
-async def test_what_is_not_understood_says_so(client: httpx.AsyncClient, path: str, field: str) -> None:
+async def test_invalid_parameters_are_reported(client: httpx.AsyncClient, path: str, field: str) -> None:
     answer = await client.get(path)
     assert (answer.status_code, answer.json()["fields"][0]["field"]) == (422, field)
 
 
 @pytest.mark.parametrize("path", [f"/cases/{CASE}", f"/cases/{CASE}/story"])
-async def test_a_case_that_nobody_has_seen(client: httpx.AsyncClient, path: str) -> None:
+async def test_an_unknown_case(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.status_code == 404
-    assert "not have been seen yet" in answer.json()["error"]
+    assert "may appear in a second" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("path", [f"/cases/{CASE}", f"/cases/{CASE}/story", "/cases", "/figures"])

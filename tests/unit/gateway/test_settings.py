@@ -21,7 +21,7 @@ def test_keys_are_a_list_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("value", ["", '[""]', '["short-secret"]', '["with a blank in-secret"]', '"secret"'])
-def test_what_is_no_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_an_invalid_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv(NAME, value)
     with pytest.raises(ValidationError) as caught:
         GatewaySettings()
@@ -29,7 +29,7 @@ def test_what_is_no_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch
     assert "secret" not in str(caught.value)
 
 
-def test_what_is_no_json_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_json_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NAME, "a-bare-secret-of-many-characters")
     with pytest.raises(SettingsError) as caught:
         GatewaySettings()

@@ -175,7 +175,7 @@ async def test_kafka_away_is_a_503_with_what_was_decided(client: httpx.AsyncClie
     assert "safe" in summary["stopped"]
 
 
-async def test_who_says_nothing_is_told_through_which_line_it_came(kafka: FakeKafka) -> None:
+async def test_an_idle_client_gets_the_last_accepted_line(kafka: FakeKafka) -> None:
     async def body() -> AsyncGenerator[bytes, None]:
         yield ROW + b"\n" + ROW[:10]
         await asyncio.Event().wait()
@@ -185,7 +185,7 @@ async def test_who_says_nothing_is_told_through_which_line_it_came(kafka: FakeKa
     assert (stopped.status, told(answer)[1]["accepted_through"]) == (408, 1)
 
 
-async def test_who_drips_is_not_waited_for(kafka: FakeKafka) -> None:
+async def test_a_dripping_client_times_out(kafka: FakeKafka) -> None:
     async def body() -> AsyncGenerator[bytes, None]:
         while True:
             yield b"x"
@@ -196,7 +196,7 @@ async def test_who_drips_is_not_waited_for(kafka: FakeKafka) -> None:
     assert stopped.status == 408
 
 
-async def test_what_goes_on_without_end_ends_with_the_gateway(kafka: FakeKafka) -> None:
+async def test_an_endless_upload_ends_with_the_gateway(kafka: FakeKafka) -> None:
     draining = asyncio.Event()
     upload = Upload(Publisher(kafka, Metrics(), 1.0), Metrics(), draining, recipe_id=None, with_ids=False)
 
@@ -262,7 +262,7 @@ async def test_an_array_is_bounded_and_kafka_away_acknowledges_none_of_it(
     assert kafka.published == []
 
 
-async def test_too_many_batches_at_once_are_told_so_at_once(client: httpx.AsyncClient, kafka: Any) -> None:
+async def test_excess_batches_are_refused_at_once(client: httpx.AsyncClient, kafka: Any) -> None:
     kafka.silent = True
     first = asyncio.create_task(client.post("/questions", json=[QUESTION]))
     await kafka.waiting.wait()

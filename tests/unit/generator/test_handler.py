@@ -88,7 +88,7 @@ async def test_an_empty_reply_and_a_refusal_are_unknown_not_in_error(reply: Repl
     assert {(made.standing, made.failure, len(made.calls)) for made in done.paths} == {("unknown", why, asks)}
 
 
-async def test_another_life_asks_anew() -> None:
+async def test_another_life_makes_new_calls() -> None:
     models = ScriptedModels(written)
     await generated(case(), models)
     await generated(case(life=1), models)

@@ -53,7 +53,7 @@ def kept(file: Path) -> Path:
     return beside
 
 
-async def test_good_rows_go_in_and_bad_ones_are_kept_with_the_reason(tmp_path: Path) -> None:
+async def test_valid_rows_are_submitted_and_others_kept_with_the_reason(tmp_path: Path) -> None:
     file = written(tmp_path / "q.jsonl", lines([ROW, {"question": "?"}, ROW]) + b"not json\n\xff\n")
     heard: list[Rejected] = []
     result = await took(file, ListSink(), observer=Observer(rejected=heard.append))
@@ -68,7 +68,7 @@ async def test_good_rows_go_in_and_bad_ones_are_kept_with_the_reason(tmp_path: P
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet", "keyed"])
-async def test_what_is_interrupted_goes_on_where_it_was(kind: str, tmp_path: Path) -> None:
+async def test_an_interrupted_run_resumes(kind: str, tmp_path: Path) -> None:
     count = 3 * BATCH + 7
     file = tmp_path / {"keyed": "q.json"}.get(kind, f"q.{kind}")
     if kind == "parquet":
@@ -99,7 +99,7 @@ async def test_rejected_rows_of_an_interrupted_run_are_kept_once(tmp_path: Path)
     assert result.rejected == 2 * BATCH // 10
 
 
-async def test_a_file_that_is_in_is_left_alone_until_anything_changes(tmp_path: Path) -> None:
+async def test_a_submitted_file_is_skipped_until_it_changes(tmp_path: Path) -> None:
     file = written(tmp_path / "q.jsonl", lines(numbered(3, bad=3)))
     await took(file, ListSink())
     again = ListSink()
@@ -130,7 +130,7 @@ async def test_a_file_that_is_in_is_left_alone_until_anything_changes(tmp_path: 
     assert (await took(file, ListSink())).state == "done"
 
 
-async def test_where_no_position_can_be_kept_it_is_said_once_and_all_goes_in(tmp_path: Path) -> None:
+async def test_an_unwritable_position_is_reported_once_and_all_rows_are_submitted(tmp_path: Path) -> None:
     file = written(tmp_path / "q.jsonl", lines(numbered(2 * BATCH)))
     kept(file).mkdir()  # the user who runs the test may be allowed to write everywhere
     said: list[str] = []
@@ -140,7 +140,7 @@ async def test_where_no_position_can_be_kept_it_is_said_once_and_all_goes_in(tmp
     assert len(said) == 1
 
 
-async def test_a_file_that_cannot_be_told_is_refused_whole(tmp_path: Path) -> None:
+async def test_a_file_of_unknown_base_is_refused_whole(tmp_path: Path) -> None:
     file = written(tmp_path / "train.json", lines([sources.medmcqa(cop) for cop in (1, 2, 3)]))
     sink, said = ListSink(), list[str]()
     result = await took(file, sink, observer=Observer(warned=said.append))
@@ -150,7 +150,7 @@ async def test_a_file_that_cannot_be_told_is_refused_whole(tmp_path: Path) -> No
     assert not kept(file).exists()
 
 
-async def test_ctrl_c_ends_after_the_batch_and_the_next_run_goes_on(tmp_path: Path) -> None:
+async def test_ctrl_c_stops_after_the_batch_and_the_next_run_resumes(tmp_path: Path) -> None:
     file = written(tmp_path / "q.jsonl", lines(numbered(3 * BATCH)))
     stop, first, second = Stop(), ListSink(), ListSink()
     observer = Observer(progress=lambda fraction, counts: stop.set())
@@ -203,7 +203,7 @@ class TestAFolderThatIsWatched:
         (tmp_path / "folder.csv").mkdir()
         assert [file.name for file in walk(tmp_path).files] == ["a.jsonl.gz", "b.csv"]
 
-    async def test_files_are_taken_as_they_come_and_again_when_they_change(self, tmp_path: Path) -> None:
+    async def test_files_are_submitted_as_they_arrive_and_again_when_they_change(self, tmp_path: Path) -> None:
         stop, seen = Stop(), list[str]()
         written(tmp_path / "a.jsonl", b"1")
         async for file in arrivals([tmp_path], stop, poll_s=0.001):
@@ -230,7 +230,7 @@ class AwayOnce:
             raise BrokerAway("away")
 
 
-async def test_a_patient_sink_waits_for_the_broker_unless_it_is_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_patient_sink_waits_for_the_broker_until_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.importers.submit.AWAY_S", 0.001)
     inner, said, stop = AwayOnce(), list[str](), Stop()
     await PatientSink(inner, stop, said.append).publish([])
@@ -240,7 +240,7 @@ async def test_a_patient_sink_waits_for_the_broker_unless_it_is_to_end(monkeypat
         await PatientSink(AwayOnce(), stop, said.append).publish([])
 
 
-async def test_a_stop_wakes_who_waits() -> None:
+async def test_a_stop_ends_waits() -> None:
     stop = Stop()
     waiting = asyncio.create_task(stop.within(3600))
     await asyncio.sleep(0)

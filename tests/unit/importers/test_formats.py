@@ -68,7 +68,7 @@ FILES: dict[str, tuple[str, bytes | str]] = {
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
 @pytest.mark.parametrize("name", FILES)
-def test_each_source_is_recognised_and_all_its_rows_go_in(name: str, packed: bool, tmp_path: Path) -> None:
+def test_each_source_is_recognised_and_all_its_rows_are_submitted(name: str, packed: bool, tmp_path: Path) -> None:
     expected, data = FILES[name]
     data = data.encode() if isinstance(data, str) else data
     file = written(tmp_path / (name + ".gz" * packed), gzip.compress(data) if packed else data)
@@ -107,23 +107,23 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("name", "data", "why"),
         [
-            ("q.txt", b"once upon a time", "neither JSON lines nor CSV nor Parquet"),
-            ("q.parquet", b"no parquet", "neither JSON lines"),
-            ("q.parquet", b"PAR1no parquet", "is no Parquet"),
-            ("q.json", b"[1, 2]", "holds no objects"),
-            ("q.json.gz", b"not packed", "can't be unpacked"),
+            ("q.txt", b"once upon a time", "not recognised as JSON lines, CSV, Parquet"),
+            ("q.parquet", b"no parquet", "not recognised as JSON lines"),
+            ("q.parquet", b"PAR1no parquet", "is not Parquet"),
+            ("q.json", b"[1, 2]", "has no objects"),
+            ("q.json.gz", b"not packed", "cannot be decompressed"),
             ("q.jsonl", lines([{"stem": "?", "label": "A"}]), r"not recognised \(stem, label\)"),
             ("q.csv", table([["stem", "label"], ["?", "A"]]), r"not recognised \(stem, label\)"),
-            ("q.csv", table([["question", "question"], ["?", "A"]]), "each once"),
-            ("q.jsonl", lines([sources.medmcqa(2)]), "nothing says from which"),
+            ("q.csv", table([["question", "question"], ["?", "A"]]), "name of each column, once"),
+            ("q.jsonl", lines([sources.medmcqa(2)]), "may count from 0 or 1"),
             ("q.jsonl", lines([sources.medmcqa(0), sources.medmcqa(4)]), "two forms"),
         ],
     )
-    def test_a_file_that_nobody_can_be_sure_of(self, name: str, data: bytes, why: str, tmp_path: Path) -> None:
+    def test_an_ambiguous_file_is_refused(self, name: str, data: bytes, why: str, tmp_path: Path) -> None:
         with pytest.raises(Refused, match=why):
             took(written(tmp_path / name, data))
 
-    def test_a_form_that_is_named_is_believed(self, tmp_path: Path) -> None:
+    def test_an_explicit_format_is_used(self, tmp_path: Path) -> None:
         file = written(tmp_path / "q.jsonl", lines([sources.medmcqa(2)]))
         (one,), (other,) = took(file, "medmcqa-from-0")[1], took(file, "medmcqa-from-1")[1]
         assert isinstance(one, OutgoingRecord)
@@ -131,7 +131,7 @@ class TestWhatIsRefused:
         assert b'"answer":"C"' in one.value
         assert b'"answer":"B"' in other.value
 
-    def test_a_stream_of_medmcqa_that_does_not_say_which(self) -> None:
+    def test_a_stream_of_medmcqa_with_an_unknown_base(self) -> None:
         head = [Row(1, json.dumps(row).encode()) for row in MEDMCQA]
         with pytest.raises(Refused, match="medmcqa-from-1"):
             of_stream("mine", Asked(), Shape("jsonl"), head)
@@ -152,7 +152,7 @@ def test_named_columns_in_each_table(tmp_path: Path) -> None:
             assert found == format
             assert isinstance(made, OutgoingRecord)
             assert b"since y" not in made.value
-    with pytest.raises(Refused, match="no column third; there are stem, first"):
+    with pytest.raises(Refused, match="no column third; the columns are stem, first"):
         took(tmp_path / "q.csv", "csv", {**names, "C": "third"})
 
 

@@ -177,7 +177,7 @@ def test_arrow_files_and_streams(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x80\x04", b"%PDF-1", b"7z\xbc\xaf"])
-def test_what_is_no_table_is_refused_with_what_to_do(data: bytes, tmp_path: Path) -> None:
+def test_unsupported_files_are_refused_with_a_remedy(data: bytes, tmp_path: Path) -> None:
     made = read(tmp_path / "q.xlsx", data + b"x" * 100)
     assert made.state == "refused"
     assert made.why

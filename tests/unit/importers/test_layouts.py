@@ -40,7 +40,7 @@ FIELDS = sorted({field for layout in LAYOUTS if isinstance(layout.example, dict)
 
 
 @given(st.sampled_from(LAYOUTS), st.data())
-def test_what_is_recognised_is_parsed_whatever_a_field_holds(layout: Layout, data: st.DataObject) -> None:
+def test_recognised_rows_are_parsed_with_any_field_values(layout: Layout, data: st.DataObject) -> None:
     row = layout.example
     if isinstance(row, dict):
         row = {**row, data.draw(st.sampled_from(sorted(row))): data.draw(anything)}
@@ -87,9 +87,9 @@ class TestAnswers:
     @pytest.mark.parametrize(
         ("answer", "why"),
         [
-            (2, "nothing says"),
-            ("2", "nothing says"),
-            (2.0, "nothing says"),
+            (2, "base is unknown"),
+            ("2", "base is unknown"),
+            (2.0, "base is unknown"),
             (None, "no answer"),
             ("", "no answer"),
             (["A", "C"], "several"),
@@ -98,22 +98,22 @@ class TestAnswers:
             ("A and C", "several"),
             ("['A', 'C']", "several"),
             ([1, 0, 1, 0], "several"),
-            ("E", "no option"),
-            ("Vitamin K", "no option"),
-            ("C. Vitamin D", "another text"),
-            (True, "no option"),
+            ("E", "is not an option"),
+            ("Vitamin K", "is not an option"),
+            ("C. Vitamin D", "text other than"),
+            (True, "is not an option"),
             ({"a": 1}, "a letter or the text"),
         ],
     )
-    def test_what_says_no_one_option_is_rejected(self, answer: Any, why: str) -> None:
+    def test_an_ambiguous_answer_is_rejected(self, answer: Any, why: str) -> None:
         assert why in rejected(PARSE, {"question": STEM, "options": TEXTS, "answer": answer}).why
 
-    def test_a_letter_that_is_also_another_options_text_is_nobodys(self) -> None:
-        assert "say --columns" in rejected(PARSE, {"question": STEM, "options": ["B", "A", "O"], "answer": "A"}).why
+    def test_a_letter_that_is_also_another_options_text_is_ambiguous(self) -> None:
+        assert "set --columns" in rejected(PARSE, {"question": STEM, "options": ["B", "A", "O"], "answer": "A"}).why
         kept = {"question": STEM, "options": {"A": "B", "B": "A", "C": "O"}, "answer": "A"}
         assert question(PARSE, kept).answer == "A"  # the set itself gives the letters
 
-    def test_numbers_that_are_options_texts_are_nobodys(self) -> None:
+    def test_numbers_that_are_also_option_texts_are_ambiguous(self) -> None:
         row = {"question": "How many?", "options": ["1", "2", "3"], "answer": "2"}
         assert "answer_text or answer_index" in rejected(PARSE, row).why
         assert question(columns.named("", {"answer_text": ""}).parse, row).answer == "B"
@@ -129,7 +129,7 @@ class TestAnswers:
         else:
             assert rejected(layout.parse, row).field == "answer"
 
-    def test_fields_that_disagree_are_nobodys(self) -> None:
+    def test_contradictory_answer_fields_are_rejected(self) -> None:
         for row in (
             sources.medqa(answer_idx="B"),
             sources.medqa(answer_idx=0),
@@ -183,7 +183,7 @@ class TestOptions:
     def test_a_column_each_in_numbers_names_the_answer_by_its_column(self, first: int) -> None:
         row = {f"option{number}": text for number, text in enumerate(TEXTS, start=first)}
         assert question(PARSE, {"question": STEM, **row, "answer": f"option{2 + first}"}).answer == "C"
-        assert "nothing says" in rejected(PARSE, {"question": STEM, **row, "answer": 2}).why
+        assert "base is unknown" in rejected(PARSE, {"question": STEM, **row, "answer": 2}).why
 
     @pytest.mark.parametrize("options", [["x", "", "z"], ["x", None, "z"], {"A": "x", "B": " ", "C": "z"}])
     def test_a_gap_moves_no_letter(self, options: Any) -> None:
@@ -230,7 +230,7 @@ class TestColumns:
         assert "since A" not in made.model_dump_json()
 
     def test_a_table_without_the_columns_says_which_there_are(self) -> None:
-        with pytest.raises(Refused, match="no column stem; there are question, label"):
+        with pytest.raises(Refused, match="no column stem; the columns are question, label"):
             columns.check({"question": 1, "label": 2}, {"question": "stem"})
 
 

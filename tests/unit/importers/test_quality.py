@@ -18,16 +18,16 @@ def question(stem: str = "Which?", a: str = "x", b: str = "y", c: str = "z", ans
         (question(stem="<p></p>"), "blank"),
         (question(b="\u200b"), "blank"),
         (question(b="&nbsp;"), "blank"),
-        (question(b="x"), "right replies"),
-        (question(b=" <i>x</i>\u00ad"), "right replies"),
-        (question(stem="What is it? <image>"), "picture"),
-        (question(stem="What is it? ![](a.png)"), "picture"),
+        (question(b="x"), "correct replies"),
+        (question(b=" <i>x</i>\u00ad"), "correct replies"),
+        (question(stem="What is it? <image>"), "image"),
+        (question(stem="What is it? ![](a.png)"), "image"),
         (question(b="nan"), "missing value"),
         (question(b="N/A", c="None"), "missing value"),
         (question(stem="a\0b"), "NUL"),
     ],
 )
-def test_what_would_only_cost_money_is_refused(asked: Question, why: str) -> None:
+def test_unusable_questions_are_rejected(asked: Question, why: str) -> None:
     with pytest.raises(Unfit, match=why):
         check(asked)
 
@@ -36,11 +36,11 @@ def test_what_would_only_cost_money_is_refused(asked: Question, why: str) -> Non
     ("asked", "why"),
     [
         (question(b="z"), "two wrong options"),
-        (question(stem="The lesion is shown in the photograph. What is it?"), "mentions a picture"),
-        (question(stem="What does Figure A show?"), "mentions a picture"),
+        (question(stem="The lesion is shown in the photograph. What is it?"), "mentions an image"),
+        (question(stem="What does Figure A show?"), "mentions an image"),
     ],
 )
-def test_what_looks_odd_is_flagged(asked: Question, why: str) -> None:
+def test_suspicious_questions_are_flagged(asked: Question, why: str) -> None:
     assert why in (check(asked) or "")
 
 

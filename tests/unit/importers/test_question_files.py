@@ -81,8 +81,8 @@ ACCEPTED: dict[str, tuple[str, int]] = {
 }
 """Files of which every row is taken: the format's name, and how many rows."""
 
-SEVERAL, BLANK, PICTURE = "several answers", "is blank", "picture"
-TWICE = "right replies would count as wrong"
+SEVERAL, BLANK, PICTURE = "several answers", "is blank", "image"
+TWICE = "correct replies would be errors"
 
 REJECTED: dict[str, tuple[int, list[tuple[int, str, str]]]] = {
     "CMB-val-merge.json": (1, [(2, "answer", SEVERAL)]),
@@ -104,7 +104,7 @@ REJECTED: dict[str, tuple[int, list[tuple[int, str, str]]]] = {
         [(1, "options.A", BLANK), (2, "question", BLANK), (3, "options.A", TWICE), (4, "options.D", TWICE),
          (6, "question", PICTURE), (9, "options.A", "a missing value")],
     ),
-    "train_HEAD_EN.json": (0, [(1, "ra", "3 is no option")]),
+    "train_HEAD_EN.json": (0, [(1, "ra", "3 is not an option")]),
     "trailing_comma.jsonl": (0, [(1, "row", "not JSON")]),
 }  # fmt: skip
 """Files with rows that are rejected: how many are taken, and of the others line, field and why."""
@@ -113,10 +113,10 @@ REFUSED = {
     "ReasonMed.json": "open question",
     "arch.zip": "Excel workbook",
     "folder_unknown/a.tsv": "not recognised",
-    "folder_unknown/c.jsonl.zst": "can't be unpacked",
+    "folder_unknown/c.jsonl.zst": "cannot be decompressed",
     "hf_disk/dataset_info.json": "describes a dataset",
     "hf_disk/state.json": "describes a dataset",
-    "hubrepo/README.md": "neither JSON lines nor CSV",
+    "hubrepo/README.md": "not recognised as JSON lines, CSV",
     "medical_o1_verifiable_problem.json": "open question",
     "saved_to_disk/dataset_dict.json": "describes a dataset",
     "saved_to_disk/train/state.json": "describes a dataset",
@@ -174,10 +174,10 @@ def test_texts_come_without_the_marks_of_their_list() -> None:
     assert first["question"] == "Déficit en vitamine?"
 
 
-def test_what_a_folder_passes_over_is_named() -> None:
+def test_skipped_files_of_a_folder_are_listed() -> None:
     found = walk(FILES / "saved_to_disk")
     assert found.files == []
     assert [(Path(one.name).name, one.why) for one in found.passed_over] == [
-        ("dataset_dict.json", "describes a dataset, and holds no rows"),
-        ("state.json", "describes a dataset, and holds no rows"),
+        ("dataset_dict.json", "describes a dataset, and has no rows"),
+        ("state.json", "describes a dataset, and has no rows"),
     ]

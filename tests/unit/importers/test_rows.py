@@ -43,7 +43,7 @@ def test_a_passage_alone_is_a_list_of_one_and_null_is_absent() -> None:
     assert taken(row(context=None, subject=None)).question == taken(row(context="")).question
 
 
-def test_unknown_fields_travel_along() -> None:
+def test_unknown_fields_are_kept() -> None:
     assert taken(row(difficulty_guess=3)).question.model_extra == {"difficulty_guess": 3}
 
 
@@ -62,21 +62,21 @@ def test_unknown_fields_travel_along() -> None:
         (row(question="x" * (QUESTION_BYTES + 1)), "row"),
     ],
 )
-def test_what_is_no_question_says_which_field(line: bytes, field: str) -> None:
+def test_a_rejected_row_names_the_field(line: bytes, field: str) -> None:
     rejected = submission(line, 7)
     assert isinstance(rejected, Rejected)
     assert (rejected.line, rejected.field, rejected.row) == (7, field, line)
     assert rejected.why
 
 
-def test_blank_lines_count_as_lines_and_come_to_nothing() -> None:
+def test_blank_lines_count_as_lines_and_are_skipped() -> None:
     rows = list(submissions([b"\n", row() + b"\n", b"  \n", b"?\n"]))
     assert isinstance(rows[0], OutgoingRecord)
     assert isinstance(rows[1], Rejected)
     assert rows[1].line == 4
 
 
-async def test_good_rows_go_in_and_bad_ones_are_told() -> None:
+async def test_valid_rows_are_submitted_and_others_reported() -> None:
     sink, told = ListSink(), list[Rejected]()
     rows = list(submissions([row(id=str(n)) if n % 3 else b"?" for n in range(3 * BATCH)]))
     counts = await submit(rows, sink, on_rejected=told.append)
@@ -88,7 +88,7 @@ async def test_good_rows_go_in_and_bad_ones_are_told() -> None:
     assert len(sink.batches) == 3
 
 
-async def test_a_broker_that_goes_away_ends_it_with_what_is_in_counted() -> None:
+async def test_a_broker_outage_ends_the_run_with_correct_counts() -> None:
     seen: list[int] = []
     rows = list(submissions([row(id=str(n)) for n in range(2 * BATCH)]))
     with pytest.raises(BrokerAway):

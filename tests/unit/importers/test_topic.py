@@ -64,7 +64,7 @@ def submitted(broker: MemoryBroker) -> list[int]:
     return sorted(int(one or -1) for one in found)
 
 
-async def test_all_that_stands_there_goes_in_and_the_next_run_has_only_what_is_new(tmp_path: Path) -> None:
+async def test_the_whole_topic_is_submitted_and_the_next_run_resumes(tmp_path: Path) -> None:
     broker = filled([*rows(2 * BATCH), b"", b"not json"])
     result = await took(broker, tmp_path)
     assert (result.state, result.format, result.submitted, result.rejected) == ("done", "questions", 2 * BATCH, 1)
@@ -85,7 +85,7 @@ async def test_an_empty_topic_has_an_end(tmp_path: Path) -> None:
     assert await took(filled([]), tmp_path) == Result(TOPIC, "done")
 
 
-async def test_what_is_not_confirmed_is_not_committed(tmp_path: Path) -> None:
+async def test_unconfirmed_batches_are_not_committed(tmp_path: Path) -> None:
     broker = filled(rows(3))
     with pytest.raises(BrokerAway):
         await took(broker, tmp_path, sink=sources.ListSink(away_from=0))
@@ -111,7 +111,7 @@ async def test_after_a_rebalance_nothing_is_committed_that_may_be_anothers(tmp_p
     assert broker.commits[group(TOPIC), TopicPartition(TOPIC, 0)].offset == 3
 
 
-async def test_followed_it_outlives_a_broker_that_is_away_until_it_is_to_end(tmp_path: Path) -> None:
+async def test_follow_survives_a_broker_outage_until_a_stop(tmp_path: Path) -> None:
     broker, stop, said = filled(rows(3)), Stop(), list[str]()
 
     def trouble(why: str) -> None:

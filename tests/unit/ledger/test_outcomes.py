@@ -14,7 +14,7 @@ replies = st.builds(Reply, texts, st.sampled_from(["stop", "length", "other"]), 
 
 
 @given(replies | st.builds(Failure, texts, usages))
-def test_what_is_written_is_what_is_read(outcome: Reply | Failure) -> None:
+def test_outcomes_survive_encoding(outcome: Reply | Failure) -> None:
     assert decode(encode(outcome)) == outcome
     assert encode(decode(encode(outcome))) == encode(outcome)
 

@@ -139,7 +139,7 @@ async def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert [row.ended for row in await ledger.books.claims()] == ["completed"]
 
 
-async def test_a_file_that_vanished_is_not_made_anew(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_deleted_file_is_not_created_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty ledger would pay for every call again: it stays away until someone acts."""
     monkeypatch.setattr(file, "BUSY_S", 0.0)
     async with open_sqlite(path) as ledger:
@@ -163,7 +163,7 @@ def ticking() -> Callable[[], float]:
     return lambda: next(ticks)
 
 
-async def test_what_queues_up_goes_into_one_transaction(path: Path) -> None:
+async def test_queued_requests_share_one_transaction(path: Path) -> None:
     """A transaction has one time: 30 works that waited for one share it."""
     file.prepare(path)
     async with SqliteCommits.open(path, ticking()) as commits:

@@ -44,7 +44,7 @@ def test_the_claims_of_a_message_are_one_transaction_and_equal_calls_one_call(li
     living(story)
 
 
-def test_who_asks_for_a_running_call_joins_it(living, client, request_of):
+def test_callers_join_a_call_in_flight(living, client, request_of):
     async def story(world: World) -> None:
         async with world.dispatcher() as models:
             one = asyncio.create_task(models.ask([request_of(1)]))
@@ -92,7 +92,7 @@ def test_an_alias_that_is_full_does_not_idle_another(living, client, request_of,
     living(story)
 
 
-def test_a_call_under_way_goes_on_into_the_ledger_without_its_caller(living, client, request_of):
+def test_a_call_in_flight_completes_into_the_ledger_without_its_caller(living, client, request_of):
     async def story(world: World) -> None:
         async with world.dispatcher() as models:
             await cancelled(await started(models, request_of(1)))

@@ -165,7 +165,7 @@ def test_no_error_of_the_ledger_loses_a_reply(living, client, request_of):
     living(story)
 
 
-def test_what_cannot_be_written_until_the_drains_deadline_is_in_the_log_and_counted(living, client, request_of, capsys):
+def test_outcomes_not_written_before_the_drain_deadline_are_logged_and_counted(living, client, request_of, capsys):
     async def story(world: World) -> None:
         now = asyncio.get_running_loop().time
         async with world.dispatcher(drain_s=20) as models:

@@ -71,7 +71,7 @@ def test_leaving_waits_for_calls_under_way_then_cancels_them_and_gives_back_thei
     living(story)
 
 
-def test_what_stands_still_is_seen(living, client, request_of):
+def test_a_stalled_call_is_overdue(living, client, request_of):
     async def story(world: World) -> None:
         async with world.dispatcher(drain_s=0) as models:
             asking = await started(models, request_of(1), request_of(2), request_of(3))

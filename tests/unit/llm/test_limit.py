@@ -96,7 +96,7 @@ def test_an_idle_server_teaches_nothing():
     assert limit.current == 20
 
 
-def test_what_a_flight_of_time_outs_has_sent_counts_once():
+def test_time_outs_of_one_flight_count_once():
     limit = Limit.starting(64)
     for _ in range(200):
         limit = limit.time_out(10.0, sent_at=5.0)

@@ -104,7 +104,7 @@ def test_a_lone_call_is_judged_by_a_probe(living, client, request_of, reply_of, 
 @pytest.mark.parametrize(
     "trouble", [Refuses("HTTP 401", "key"), ModelAway("no connection"), Busy("HTTP 429", 1.0)], ids=str
 )
-def test_what_the_operator_or_time_mends_is_never_final(living, client, request_of, reply_of, trouble):
+def test_outages_and_operator_errors_are_never_final(living, client, request_of, reply_of, trouble):
     async def story(world: World) -> None:
         client.script = lambda asked: trouble if asked.seed == 1 else reply_of(asked)
         client.probe = reply_of

@@ -24,7 +24,7 @@ from services.core.ledger.calls import Reply
 from services.core.ledger.ports import CallRow, ClaimRow
 from services.core.messages import ConsumedRecord
 from services.llm.scripted.seeded import text_digest
-from services.local.audit.report import Ledger, Used, account
+from services.local.audit.report import Ledger, Used, audit_report
 from services.local.audit.topic_counts import Topics
 from services.protogen.examples import CASE_ID, RECIPE, RECIPE_ID, examples
 
@@ -83,7 +83,7 @@ class Evidence:
             seen.take(message)
         lines: Sequence[dict[str, Any]] | None = self.log if log else None
         ledger = Ledger(self.calls, self.claims)
-        return account(seen, ledger, lines, self.dataset, used=used or {}, seconds=10.0, dataset=Path("/dataset"))
+        return audit_report(seen, ledger, lines, self.dataset, used=used or {}, seconds=10.0, dataset=Path("/dataset"))
 
     def defects(self) -> dict[str, int]:
         said = self.count()

@@ -76,7 +76,7 @@ def test_another_route_than_the_servers_verdicts_lead_to(run: Evidence, routed: 
     ("changes", "mismatches"),
     [({"verdict": "Error"}, 1), ({"stated": "A"}, 1), ({"status": 500}, 1), ({"stated": None}, 0)],
 )
-def test_a_route_is_computed_from_what_the_server_said(run: Evidence, changes: dict[str, Any], mismatches: int) -> None:
+def test_a_route_is_computed_from_the_server_log(run: Evidence, changes: dict[str, Any], mismatches: int) -> None:
     """Of its two correct paths, both are judged otherwise: difficult, then."""
     for line in run.log:
         if line.get("verdict") and line["stated"] == CASE.question.answer:
@@ -150,7 +150,7 @@ def test_the_example_is_what_these_tests_take_it_for() -> None:
 
 
 def test_a_refused_question_has_ended_and_cost_nothing(run: Evidence) -> None:
-    """Also one that named its recipe: it never becomes a work. Its account is in order."""
+    """Also one that named its recipe: it never becomes a work. Its audit report has no defect."""
     question = CASE.question.with_(question="Another one?")
     refused: Any = EXAMPLES["refused"]
     refused = refused.with_(case_id=ids.case_id(question), question=question)

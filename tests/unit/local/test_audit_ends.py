@@ -179,7 +179,7 @@ def test_a_dead_case_beside_its_records_is_two_ends(run: Evidence) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {DEAD_LETTER_HEADER: b"\x00"}])
-def test_what_cannot_be_read_is_passed_over(run: Evidence, headers: dict[str, bytes]) -> None:
+def test_unreadable_messages_are_skipped(run: Evidence, headers: dict[str, bytes]) -> None:
     for topic in (QUESTION_SUBMITTED, CASE_ACCEPTED, RECORD_COMPLETED, RECIPES):
         run.put(topic, CASE_ID, b"\x00")
     run.put("router-dead", CASE_ID, b"\x00", headers)

@@ -39,7 +39,7 @@ def test_delivery_s_rules_are_kept() -> None:
     assert given["message.max.bytes"] == "5000000"
 
 
-def test_what_the_caller_adds_has_the_last_word() -> None:
+def test_the_callers_properties_override() -> None:
     assert properties(NODES, **{"num.io.threads": "1"})["num.io.threads"] == "1"
 
 

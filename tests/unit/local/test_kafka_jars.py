@@ -70,7 +70,7 @@ def test_other_bytes_than_the_pinned_are_not_kept(tmp_path: Path) -> None:
 def test_changed_jar_in_the_cache_is_refused(tmp_path: Path) -> None:
     fetched = fetch(tmp_path, jars=THREE, download=Central())
     fetched.jars[2].write_bytes(b"changed")
-    with pytest.raises(JarError, match="Delete the file"):
+    with pytest.raises(JarError, match="then delete it"):
         fetch(tmp_path, jars=THREE, download=Central())
 
 
@@ -115,4 +115,4 @@ def test_command_fails_with_a_sentence_when_offline(
     assert command.main() == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "run this again with a network" in captured.err
+    assert "again with network access" in captured.err

@@ -48,7 +48,7 @@ def test_rejected_and_dead_cases_have_ended_and_a_dead_record_has_not_ended_its_
     assert progress.dead_letters == 3
 
 
-def test_what_cannot_be_read_counts_for_its_key_and_ends_nothing() -> None:
+def test_unreadable_messages_count_by_key_and_end_nothing() -> None:
     progress = Progress()
     progress.take(ConsumedRecord("record-completed", 0, 0, b"one", b"?", {}))
     progress.take(message("record-completed", "two", ["no record"]))
@@ -57,7 +57,7 @@ def test_what_cannot_be_read_counts_for_its_key_and_ends_nothing() -> None:
     assert progress.ends == {}
 
 
-def test_what_is_open_names_the_last_topic_on_its_way() -> None:
+def test_open_cases_name_their_last_topic() -> None:
     progress = Progress()
     for topic in ("paths-verified", "question-submitted", "paths-generated"):
         progress.take(message(topic, "one"))

@@ -42,7 +42,7 @@ def test_the_settings_that_a_child_reads_are_those_that_were_meant(monkeypatch: 
     assert (settings.ledger.get_secret_value(), settings.port, settings.name) == ("memory://", 0, "verifier-1")
 
 
-def test_what_admission_checks_reaches_the_router(tmp_path: Path) -> None:
+def test_admission_settings_reach_the_router(tmp_path: Path) -> None:
     plan = Plan(
         folder=tmp_path, recipe=recipes.load("default"), model=serving.Scripted(), admission={"NEAR_DUPLICATES": "0.85"}
     )
@@ -122,8 +122,8 @@ class TestReplay:
         assert drawn == replay.sample(data, 6, seed=1)
         assert drawn != replay.sample(data, 6, seed=2)
 
-    def test_too_few_questions_are_told(self, data: Path) -> None:
-        with pytest.raises(replay.NoData, match="10 different questions"):
+    def test_too_few_questions_are_reported(self, data: Path) -> None:
+        with pytest.raises(replay.NoData, match="10 distinct questions"):
             replay.sample(data, 11, seed=1)
         with pytest.raises(replay.NoData, match=r"there is no .*questions.jsonl.gz"):
             replay.sample(data / "elsewhere", 1, seed=1)

@@ -49,9 +49,9 @@ async def test_exit_is_followed_by_a_restart(tmp_path: Path) -> None:
     async with watched(tmp_path) as its:
         await its.workers.start("router-1", its.command("raise SystemExit(7)"))
         await its.until(Event("router-1", WorkerState.WAITING, 7), times=3)
-        account = its.workers.accounts()["router-1"]
-        assert account.exit_codes[:3] == [7, 7, 7]
-        assert account.restarts >= 3
+        history = its.workers.histories()["router-1"]
+        assert history.exit_codes[:3] == [7, 7, 7]
+        assert history.restarts >= 3
         assert its.seen[:3] == [
             Event("router-1", WorkerState.RUNNING),
             Event("router-1", WorkerState.WAITING, 7),
@@ -68,12 +68,12 @@ async def test_exit_zero_is_followed_by_a_restart_too(tmp_path: Path) -> None:
 async def test_killed_worker_comes_back_as_another_process(tmp_path: Path) -> None:
     async with watched(tmp_path) as its:
         await its.workers.start("generator-1", its.command(SLEEPS))
-        first = its.workers.accounts()["generator-1"].pid
+        first = its.workers.histories()["generator-1"].pid
         await its.workers.kill("generator-1")
         await its.until(Event("generator-1", WorkerState.RUNNING), times=2)
-        account = its.workers.accounts()["generator-1"]
-        assert account.exit_codes == [-signal.SIGKILL]
-        assert account.pid not in (first, None)
+        history = its.workers.histories()["generator-1"]
+        assert history.exit_codes == [-signal.SIGKILL]
+        assert history.pid not in (first, None)
 
 
 async def test_stopped_worker_stays_stopped(tmp_path: Path) -> None:
@@ -84,8 +84,8 @@ async def test_stopped_worker_stays_stopped(tmp_path: Path) -> None:
             Event("router-1", WorkerState.STOPPING),
             Event("router-1", WorkerState.STOPPED, -signal.SIGTERM),
         ]
-        account = its.workers.accounts()["router-1"]
-        assert (account.state, account.pid, account.restarts) == (WorkerState.STOPPED, None, 0)
+        history = its.workers.histories()["router-1"]
+        assert (history.state, history.pid, history.restarts) == (WorkerState.STOPPED, None, 0)
 
 
 async def test_worker_that_waits_for_its_restart_can_be_stopped(tmp_path: Path) -> None:
@@ -93,22 +93,22 @@ async def test_worker_that_waits_for_its_restart_can_be_stopped(tmp_path: Path) 
         await its.workers.start("router-1", its.command("raise SystemExit(1)"))
         await its.until(Event("router-1", WorkerState.WAITING, 1))
         await its.workers.stop("router-1")
-        assert its.workers.accounts()["router-1"].state is WorkerState.STOPPED
+        assert its.workers.histories()["router-1"].state is WorkerState.STOPPED
 
 
-async def test_name_is_used_once_at_a_time_and_its_account_goes_on(tmp_path: Path) -> None:
+async def test_a_name_runs_once_and_keeps_its_history(tmp_path: Path) -> None:
     async with watched(tmp_path) as its:
         await its.workers.start("router-1", its.command(SLEEPS))
-        with pytest.raises(ValueError, match="router-1 runs already"):
+        with pytest.raises(ValueError, match="router-1 is already running"):
             await its.workers.start("router-1", its.command(SLEEPS))
         await its.workers.kill("router-1")
         await its.until(Event("router-1", WorkerState.RUNNING), times=2)
         await its.workers.stop("router-1")
-        before = its.workers.accounts()["router-1"].usage.cpu_seconds
+        before = its.workers.histories()["router-1"].usage.cpu_seconds
         await its.workers.start("router-1", its.command(SLEEPS))
-        account = its.workers.accounts()["router-1"]
-        assert account.restarts == 1
-        assert account.usage.cpu_seconds >= before > 0
+        history = its.workers.histories()["router-1"]
+        assert history.restarts == 1
+        assert history.usage.cpu_seconds >= before > 0
 
 
 async def test_command_that_cannot_run_is_an_error(tmp_path: Path) -> None:
@@ -121,8 +121,8 @@ async def test_scale_adds_and_removes_of_its_prefix_only(tmp_path: Path) -> None
     async with watched(tmp_path) as its:
 
         def running() -> list[str]:
-            accounts = its.workers.accounts()
-            return sorted(name for name, account in accounts.items() if account.state is WorkerState.RUNNING)
+            histories = its.workers.histories()
+            return sorted(name for name, history in histories.items() if history.state is WorkerState.RUNNING)
 
         await its.workers.start("verifier-1", its.command(SLEEPS))
         await its.workers.scale("generator", 3, lambda name: its.command(SLEEPS))
@@ -133,7 +133,7 @@ async def test_scale_adds_and_removes_of_its_prefix_only(tmp_path: Path) -> None
         assert running() == ["generator-1", "generator-2", "verifier-1"]
 
 
-async def test_all_are_told_to_stop_before_any_is_killed(tmp_path: Path) -> None:
+async def test_all_get_sigterm_before_any_is_killed(tmp_path: Path) -> None:
     its = Watched(tmp_path, stop_within=0.3)
     async with its.workers:
         deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); open({!r}, 'w').close(); time.sleep(600)"
@@ -146,7 +146,7 @@ async def test_all_are_told_to_stop_before_any_is_killed(tmp_path: Path) -> None
     assert {event.exit_code for event in its.seen[4:]} == {-signal.SIGKILL}
 
 
-def test_backoff_doubles_to_its_limit_and_starts_anew_after_a_long_life() -> None:
+def test_backoff_doubles_to_its_limit_and_resets_after_a_long_uptime() -> None:
     backoff = Backoff()
     delays = [delay := backoff.first]
     while delay < backoff.longest:

@@ -20,7 +20,7 @@ from services.core.status.figures import Figures
 from services.ledger.memory.ledger import memory_ledger
 from services.ledger.memory.server import MemoryServer
 from services.ledger.memory.status import MemoryStatusStore
-from services.monitor.events import FOLLOWED, Unreadable, sighting
+from services.monitor.events import FOLLOWED, Unreadable, case_event
 from services.monitor.figures import FiguresInputs, TokenRate, build_figures, by_service
 from services.monitor.handler import CaseRecorder
 from services.monitor.metrics import FiguresMetrics
@@ -45,7 +45,7 @@ def dead(service: str, of: str, value: bytes) -> ConsumedRecord:
 
 
 def test_a_case_tells_where_it_is_and_how_its_paths_stand() -> None:
-    seen = sighting(message(PATHS_VERIFIED, encode(CASE)))
+    seen = case_event(message(PATHS_VERIFIED, encode(CASE)))
     assert (seen.case_id, seen.work_id, seen.recipe_id) == (CASE.case_id, CASE.work_id, CASE.recipe_id)
     assert (seen.round, seen.difficulty, seen.end) == (CASE.rounds, CASE.difficulty, None)
     assert seen.title == CASE.question.question[:120]
@@ -54,7 +54,7 @@ def test_a_case_tells_where_it_is_and_how_its_paths_stand() -> None:
 
 
 def test_a_record_tells_its_cost_and_its_share_of_the_usage() -> None:
-    seen = sighting(message(RECORD_COMPLETED, encode(RECORD)))
+    seen = case_event(message(RECORD_COMPLETED, encode(RECORD)))
     assert (seen.index, seen.of, seen.difficulty) == (RECORD.index, RECORD.of, RECORD.difficulty)
     assert seen.cost is not None
     assert seen.cost.alias == RECORD.alias
@@ -63,17 +63,17 @@ def test_a_record_tells_its_cost_and_its_share_of_the_usage() -> None:
     assert seen.cost.completion == sum(usage.completion for usage in RECORD.usage.values()) // RECORD.of
 
 
-def test_ends_are_told_with_why_and_a_dead_record_is_none() -> None:
-    rejected = sighting(message(CASE_REJECTED, encode(CASE.with_(rejected="no way"))))
+def test_ends_have_a_reason_and_a_dead_record_is_not_an_end() -> None:
+    rejected = case_event(message(CASE_REJECTED, encode(CASE.with_(rejected="no way"))))
     assert (rejected.end, rejected.why) == ("rejected", "no way")
-    refused = sighting(message(QUESTION_REFUSED, encode(REFUSED)))
+    refused = case_event(message(QUESTION_REFUSED, encode(REFUSED)))
     assert (refused.end, refused.work_id) == ("refused", "")
     assert refused.why.startswith("evaluation_set: exam_test.jsonl 0017")
-    of_case = sighting(dead("verifier", "paths-generated", encode(CASE)))
+    of_case = case_event(dead("verifier", "paths-generated", encode(CASE)))
     assert (of_case.end, of_case.work_id, of_case.why) == ("dead", CASE.work_id, "defect: broke")
-    question = sighting(dead("router", QUESTION_SUBMITTED, encode(examples()["submission"])))
+    question = case_event(dead("router", QUESTION_SUBMITTED, encode(examples()["submission"])))
     assert (question.end, question.work_id) == ("dead", "")
-    of_record = sighting(dead("exporter", RECORD_COMPLETED, encode(RECORD)))
+    of_record = case_event(dead("exporter", RECORD_COMPLETED, encode(RECORD)))
     assert (of_record.end, of_record.of, of_record.cost) == (None, 0, None)
 
 
@@ -90,9 +90,9 @@ def test_ends_are_told_with_why_and_a_dead_record_is_none() -> None:
     ],
     ids=["no JSON", "nothing", "no object", "no key", "newer", "another kind", "no reason"],
 )
-async def test_what_tells_of_no_case_is_passed_over_and_counted(bad: ConsumedRecord) -> None:
+async def test_records_without_an_event_are_skipped_and_counted(bad: ConsumedRecord) -> None:
     with pytest.raises(Unreadable):
-        sighting(bad)
+        case_event(bad)
     noting = CaseRecorder(MemoryStatusStore(), Settled())
     assert await noting(bad) == []
     assert (noting.seen.messages, noting.seen.unreadable) == (1, 1)

@@ -12,7 +12,7 @@ from services.recipes.check import PLACEHOLDERS, problems, prompt_problems
 
 
 @pytest.mark.parametrize("name", ["default", "demo", "paper"])
-def test_what_ships_can_be_published(name: str) -> None:
+def test_shipped_recipes_can_be_published(name: str) -> None:
     assert problems(load(name)) == []
 
 

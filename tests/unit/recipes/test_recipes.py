@@ -75,7 +75,7 @@ def test_a_recipe_may_stand_anywhere(file: Path) -> None:
         ({"verify": {"alias": "qwen", "prompt": 7, "sampling": {}}}, "prompt"),
     ],
 )
-def test_a_bad_recipe_is_told_by_file_and_field(file: Path, change: dict[str, object], said: str) -> None:
+def test_an_error_names_file_and_field(file: Path, change: dict[str, object], said: str) -> None:
     file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **change}))
     with pytest.raises(BadRecipe) as raised:
         load(file)
@@ -84,13 +84,13 @@ def test_a_bad_recipe_is_told_by_file_and_field(file: Path, change: dict[str, ob
 
 
 @pytest.mark.parametrize("content", [b"- a\n- list\n", b"text", b"", b"a: [", b"\xff\xfe", b"a: \x00"])
-def test_what_is_no_recipe_at_all_is_told_too(tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_a_recipe_is_reported(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "bad.yaml"
     file.write_bytes(content)
     with pytest.raises(BadRecipe, match=r"bad\.yaml"):
         load(file)
 
 
-def test_an_unknown_name_is_told_with_where_it_was_looked_for() -> None:
+def test_an_unknown_name_is_reported_with_the_searched_folder() -> None:
     with pytest.raises(BadRecipe, match=r"nosuch\.yaml"):
         load("nosuch")

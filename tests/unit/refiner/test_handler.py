@@ -64,7 +64,7 @@ def message(emits: list[Emit]) -> Case:
     return found
 
 
-async def test_the_best_two_are_rewritten_each_told_its_own_reasons_and_the_others() -> None:
+async def test_the_best_two_are_rewritten_with_their_own_and_the_others_reasons() -> None:
     models = ScriptedModels(written)
     done = message(list(await refine(MEDIUM, RECIPE, models)))
     best, second = map(sections, models.asked)
@@ -80,7 +80,7 @@ async def test_the_best_two_are_rewritten_each_told_its_own_reasons_and_the_othe
     ]
 
 
-async def test_the_strong_model_is_told_why_the_others_failed_and_by_no_one_else() -> None:
+async def test_the_strong_model_gets_the_reasons_of_failed_paths() -> None:
     models = ScriptedModels(written)
     done = message(list(await reason_again(DIFFICULT, RECIPE, models)))
     told = {request.prompt.split("reasons: ")[1] for request in models.asked}
@@ -96,7 +96,7 @@ async def test_the_strong_model_writes_so_many_paths_each_by_a_call_of_its_own()
     assert len({request.call_id for request in models.asked}) == 3
 
 
-async def test_a_second_round_is_told_of_the_first_and_asks_anew() -> None:
+async def test_a_second_round_gets_the_reasons_of_the_first_and_makes_new_calls() -> None:
     models = ScriptedModels(written)
     once = message(list(await reason_again(DIFFICULT, RECIPE, models)))
     failed_again = once.with_(
@@ -112,7 +112,7 @@ async def test_a_second_round_is_told_of_the_first_and_asks_anew() -> None:
     ("lane", "at", "origin", "alias"),
     [(refine, MEDIUM, "refined", "two"), (reason_again, DIFFICULT, "regenerated", "strong")],
 )
-async def test_what_is_written_is_unverified_and_all_that_was_there_stays(
+async def test_new_paths_are_unverified_and_existing_ones_are_kept(
     lane: Lane, at: Case, origin: str, alias: str
 ) -> None:
     done = message(list(await lane(at, RECIPE, ScriptedModels(written))))
@@ -131,7 +131,7 @@ async def test_a_second_round_is_a_new_call_even_where_it_has_nothing_new_to_tel
 
 
 @pytest.mark.parametrize(("lane", "at"), [(refine, MEDIUM), (reason_again, DIFFICULT)])
-async def test_another_life_asks_anew(lane: Lane, at: Case) -> None:
+async def test_another_life_makes_new_calls(lane: Lane, at: Case) -> None:
     models = ScriptedModels(written)
     for life in (0, 1):
         await lane(at.with_(life=life), RECIPE, models)

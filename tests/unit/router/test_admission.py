@@ -84,7 +84,7 @@ async def test_without_checks_all_come_in(recipes: Recipes) -> None:
         assert emit.topic == QUESTION_ADMITTED
 
 
-async def test_what_was_let_in_stays_so_when_it_is_read_again(recipes: Recipes) -> None:
+async def test_an_admitted_question_stays_admitted_when_redelivered(recipes: Recipes) -> None:
     """Though it would be refused by now: what it became may be published already."""
     ledger = memory_ledger()
     strict = Checks(refusal=lambda _: Refusal("evaluation_set", Match(where="f", id="1", text="", similarity=1)))
@@ -110,6 +110,6 @@ def test_a_threshold_that_would_find_nothing_or_too_much_is_refused(
         RouterSettings()
 
 
-def test_an_index_that_cannot_be_read_is_told_at_the_start(tmp_path: Path) -> None:
+def test_an_unreadable_index_fails_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(BadIndex, match=r"evaluation index .*gone can't be read"):
         checks(Admission(evaluation_index=tmp_path / "gone"))

@@ -74,7 +74,9 @@ def medium(parent: int | None, rewritten: Callable[[Path], Path]) -> Case:
         (None, scored(None), False),
     ],
 )
-def test_what_replaces_its_parent(parent: int | None, rewritten: Callable[[Path], Path], replaced: bool) -> None:
+def test_which_rewrites_replace_their_parent(
+    parent: int | None, rewritten: Callable[[Path], Path], replaced: bool
+) -> None:
     emit = route(medium(parent, rewritten), ROUTING)
     assert {made.origin for made in kept(emit)} == ({"generated", "refined"} if replaced else {"generated"})
 
@@ -155,7 +157,7 @@ def test_gold_is_disputed_where_all_that_state_an_answer_state_the_same_other(
     assert disputed([wrong(path(new, n), letter) for n, letter in enumerate(stated)], "C") == doubted
 
 
-def test_the_case_says_so_and_goes_on_saying_so() -> None:
+def test_the_dispute_is_recorded_and_kept() -> None:
     new = case()
     doubted = new.with_(paths=tuple(wrong(path(new, n), "B") for n in range(9)))
     at = routed(route(doubted, ROUTING))

@@ -46,7 +46,7 @@ def test_nothing_behind_a_gap_is_taken_before_it_is_filled() -> None:
     begin=st.integers(0, 20),
     size=st.integers(1, 5),
 )
-def test_what_kafka_has_is_taken_once_in_order(present: set[int], deliveries: list[int], begin: int, size: int) -> None:
+def test_every_record_is_taken_once_in_order(present: set[int], deliveries: list[int], begin: int, size: int) -> None:
     """Faust delivers any of the offsets, in any order, some of them again and again."""
     buffer, taken = Buffer(), []
     buffer.begin(begin)

@@ -75,7 +75,7 @@ async def test_it_is_tried_now_and_then() -> None:
     assert await ledger.why("toy") is None
 
 
-async def test_what_was_decided_here_outlives_a_ledger_that_is_away() -> None:
+async def test_a_circuit_change_is_written_after_a_ledger_outage() -> None:
     server, clock = MemoryServer(), Clock()
     ledger = MemoryCircuits(server)
     circuit = a_circuit(ledger, clock)
@@ -109,7 +109,7 @@ async def test_an_answer_that_is_older_than_the_opening_does_not_close_it() -> N
     assert circuit.why
 
 
-async def test_the_engine_stops_probes_and_goes_on(bench: Any, eventually: Eventually) -> None:
+async def test_the_engine_stops_probes_and_resumes(bench: Any, eventually: Eventually) -> None:
     clock = Clock()
     values = [str(number).encode() for number in range(30)]
     bench.send(*values)

@@ -56,7 +56,7 @@ async def test_only_the_contiguous_prefix_is_committed(bench: Any, eventually: E
         assert worker.counters.taken == worker.counters.finished == 5
 
 
-async def test_what_is_finished_above_the_commit_is_not_done_again(bench: Any, eventually: Eventually) -> None:
+async def test_offsets_finished_above_the_commit_are_not_repeated(bench: Any, eventually: Eventually) -> None:
     bench.send(*names(5))
     bench.hold_back(b"0")
     async with bench.worker() as first:
@@ -92,7 +92,7 @@ async def test_a_gap_is_no_hole(bench: Any, eventually: Eventually) -> None:
         assert worker.counters.absent == 8, "but is counted"
 
 
-async def test_what_is_gone_before_the_commit_is_absent_too(bench: Any, eventually: Eventually) -> None:
+async def test_offsets_deleted_before_the_commit_are_absent(bench: Any, eventually: Eventually) -> None:
     bench.broker.commits["toys", TopicPartition("in", 0)] = Committed(2)
     bench.broker.append(OutgoingRecord("in", b"5", b"5", {}), offset=5)
     async with bench.worker() as worker:

@@ -35,7 +35,7 @@ async def test_at_the_deadline_the_rest_is_cancelled(bench: Any, eventually: Eve
     assert await bench.left_open(0) == 0
 
 
-async def test_who_refuses_a_new_call_leaves_its_message(bench: Any, eventually: Eventually) -> None:
+async def test_a_draining_refusal_leaves_the_record(bench: Any, eventually: Eventually) -> None:
     bench.send(b"0")
     bench.hold_back(b"0")
     bench.raises[b"0"] = [Draining("no new call")]
@@ -50,7 +50,7 @@ async def test_who_refuses_a_new_call_leaves_its_message(bench: Any, eventually:
     assert await bench.left_open(0) == 0
 
 
-async def test_who_refuses_while_nothing_drains_is_asked_again(bench: Any, eventually: Eventually) -> None:
+async def test_a_draining_refusal_without_a_drain_is_retried(bench: Any, eventually: Eventually) -> None:
     bench.send(b"0")
     bench.raises[b"0"] = [Draining("no new call")] * 2
     async with bench.worker() as worker:

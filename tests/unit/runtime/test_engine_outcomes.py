@@ -28,7 +28,7 @@ async def test_a_dead_letter_has_the_originals_bytes(bench: Any, eventually: Eve
     assert bench.outputs() == [b"0"]
 
 
-async def test_what_a_handler_shouldnt_raise_is_tried_twice_more(bench: Any, eventually: Eventually) -> None:
+async def test_unexpected_exceptions_are_retried_twice(bench: Any, eventually: Eventually) -> None:
     bench.send(b"0", b"1")
     bench.raises[b"0"] = [KeyError("once"), KeyError("twice")]
     bench.raises[b"1"] = [ValueError("x" * 1_000)] * 3
@@ -51,7 +51,7 @@ async def test_a_cancellation_that_is_not_ours_is_a_defect(bench: Any, eventuall
 
 
 @pytest.mark.parametrize("away", [ModelAway("full", retry_after=0.001), LedgerAway("locked"), BrokerAway("restarting")])
-async def test_what_is_away_is_waited_for(bench: Any, eventually: Eventually, away: Exception) -> None:
+async def test_records_are_held_while_a_dependency_is_away(bench: Any, eventually: Eventually, away: Exception) -> None:
     bench.send(b"0")
     bench.raises[b"0"] = [away] * 8
     async with bench.worker():

@@ -18,7 +18,7 @@ from tests.unit.runtime.conftest import names, polled
 Eventually = Callable[..., Awaitable[None]]
 
 
-async def test_a_revocation_commits_lets_go_and_begins_anew(bench: Any, eventually: Eventually) -> None:
+async def test_a_revocation_commits_and_releases_and_restarts(bench: Any, eventually: Eventually) -> None:
     bench.send(*names(4))
     bench.hold_back(b"1")
     async with bench.worker(limits={"commit_s": 60.0}) as worker:
@@ -36,7 +36,7 @@ async def test_a_revocation_commits_lets_go_and_begins_anew(bench: Any, eventual
     assert bench.committed() == Committed(4)
 
 
-async def test_what_is_revoked_is_not_published_and_leaves_no_attempt(bench: Any, eventually: Eventually) -> None:
+async def test_revoked_records_are_not_published_and_leave_no_attempt(bench: Any, eventually: Eventually) -> None:
     bench.send(b"0")
     bench.hold_back(b"0")
     async with bench.worker() as worker:
@@ -51,7 +51,7 @@ async def test_what_is_revoked_is_not_published_and_leaves_no_attempt(bench: Any
         assert not bench.outputs()
 
 
-async def test_a_message_is_begun_anew_only_after_its_attempt_was_closed(bench: Any, eventually: Eventually) -> None:
+async def test_a_record_restarts_only_after_its_attempt_is_closed(bench: Any, eventually: Eventually) -> None:
     events: list[str] = []
 
     class Slow:

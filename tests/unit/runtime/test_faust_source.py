@@ -116,7 +116,7 @@ async def test_a_record_is_committed_once_it_is_published() -> None:
     assert router.engine.state().begun_written_ms == 1_779_019_200_500
 
 
-async def test_what_faust_skips_is_processed_before_what_follows(kafka: dict[int, bytes]) -> None:
+async def test_offsets_that_faust_skips_are_processed_in_order(kafka: dict[int, bytes]) -> None:
     router = Router()
     router.faust.kafka.committed[IN] = (5, "")
     kafka.update({6: b"six", 8: b"eight", 9: b"nine"})  # 7 and 10 are transaction markers

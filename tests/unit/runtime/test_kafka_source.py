@@ -123,7 +123,7 @@ async def polls(source: KafkaSource, consumer: Fetched, contents: Callable[[], d
 
 
 @pytest.mark.parametrize("error", [broken, lambda: TopicAuthorizationFailedError("in")])
-async def test_what_was_taken_is_returned_before_an_error(fetched: Fetched, error: Callable[[], Any]) -> None:
+async def test_fetched_records_are_returned_before_an_error(fetched: Fetched, error: Callable[[], Any]) -> None:
     source = source_over(fetched)
     taken = await polls(source, fetched, lambda: {"p0": batch(4), "p1": error(), "p2": batch(4)})
     assert fetched.position(0) == fetched.position(2) == 4
@@ -131,7 +131,7 @@ async def test_what_was_taken_is_returned_before_an_error(fetched: Fetched, erro
     assert sorted(taken) == [(partition, offset) for partition in (0, 2) for offset in range(4)]
 
 
-async def test_what_arrives_while_it_waits_is_not_lost_to_an_error(fetched: Fetched) -> None:
+async def test_records_that_arrive_during_a_poll_survive_an_error(fetched: Fetched) -> None:
     source = source_over(fetched)
     for _ in range(3):  # whichever partition's turn it is
         waiting = asyncio.create_task(source.poll(ALL, limit=9, timeout_s=5))

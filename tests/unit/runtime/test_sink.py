@@ -47,7 +47,7 @@ async def sink(producer: Producer, monkeypatch: pytest.MonkeyPatch) -> KafkaSink
     return sink
 
 
-async def test_what_was_confirmed_after_it_was_given_up_is_not_sent_again(sink: KafkaSink, producer: Producer) -> None:
+async def test_a_send_confirmed_after_its_time_out_is_not_repeated(sink: KafkaSink, producer: Producer) -> None:
     for future in producer.sent:
         future.set_result(None)
     await asyncio.sleep(0)
@@ -56,7 +56,7 @@ async def test_what_was_confirmed_after_it_was_given_up_is_not_sent_again(sink: 
     assert len(producer.sent) == len(MESSAGES)
 
 
-async def test_what_was_confirmed_in_part_is_sent_no_second_time(sink: KafkaSink, producer: Producer) -> None:
+async def test_confirmed_messages_of_a_failed_batch_are_not_repeated(sink: KafkaSink, producer: Producer) -> None:
     producer.sent[0].set_result(None)
     with pytest.raises(BrokerAway):
         await sink.publish(MESSAGES)
@@ -76,7 +76,7 @@ async def test_a_confirmed_send_is_taken_over_once(sink: KafkaSink, producer: Pr
     assert len(producer.sent) == 2 * len(MESSAGES)
 
 
-async def test_what_failed_is_sent_again(sink: KafkaSink, producer: Producer) -> None:
+async def test_a_failed_send_is_repeated(sink: KafkaSink, producer: Producer) -> None:
     for future in producer.sent:
         future.set_exception(KafkaError("gone"))
     await asyncio.sleep(0)

@@ -48,7 +48,7 @@ def test_versions_are_compared_by_number() -> None:
         (received(encode(CASE.with_(version="2.0"))), "not_yet"),
     ],
 )
-def test_what_can_not_be_read_is_dead(message: ConsumedRecord, kind: str) -> None:
+def test_malformed_messages_are_dead_lettered(message: ConsumedRecord, kind: str) -> None:
     with pytest.raises(Dead) as dead:
         read_case(message)
     assert dead.value.kind == kind
@@ -99,7 +99,7 @@ async def test_a_recipe_of_another_minor_keeps_the_id_that_its_writer_gave_it() 
     assert (await recipes.get(key)).max_asks == RECIPE.max_asks
 
 
-async def test_what_is_no_recipe_is_left_out() -> None:
+async def test_invalid_recipes_are_skipped() -> None:
     recipes = Recipes()
     recipes.caught_up.set()
     recipes.take(recipe(b"{"))

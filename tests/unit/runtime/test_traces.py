@@ -129,7 +129,7 @@ def test_only_a_collector_turns_it_on(monkeypatch: pytest.MonkeyPatch, name: str
     assert TraceSettings().collector is None
 
 
-def test_a_collector_that_is_away_keeps_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_collector_blocks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """More spans than its queue holds; and an end, though none of them can leave."""
     talks = """
 from services.core.messages import OutgoingRecord

@@ -108,7 +108,7 @@ async def test_a_client_whose_background_task_has_ended_is_over(name: str) -> No
     assert over(consumer) == f"aiokafka's {name} has ended by itself"
 
 
-async def test_what_is_held_too_long_makes_the_worker_red(bench: Any, eventually: Eventually) -> None:
+async def test_an_overdue_hold_makes_the_worker_not_live(bench: Any, eventually: Eventually) -> None:
     clock = [0.0]
     holds = Holds(clock=lambda: clock[0])
     async with bench.worker(holds=holds) as worker:

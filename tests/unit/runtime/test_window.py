@@ -130,7 +130,7 @@ TestPartition = Partition.TestCase
 
 
 @given(committed=st.integers(0, 2**53), above=st.sets(st.integers(0, 3_000)))
-def test_what_is_written_is_read_back(committed: int, above: set[int]) -> None:
+def test_encode_and_decode_are_inverse(committed: int, above: set[int]) -> None:
     offsets = sorted(committed + 1 + offset for offset in above)
     assert offset_ranges.decode(committed, offset_ranges.encode(committed, offsets)) == frozenset(offsets)
 
@@ -139,7 +139,7 @@ def test_what_is_written_is_read_back(committed: int, above: set[int]) -> None:
     above=st.lists(st.integers(1, 2**40), unique=True, max_size=400).map(sorted),
     limit=st.integers(0, 200),
 )
-def test_what_does_not_fit_is_left_out_from_above(above: Sequence[int], limit: int) -> None:
+def test_offsets_beyond_the_limit_are_dropped_from_the_top(above: Sequence[int], limit: int) -> None:
     metadata = offset_ranges.encode(0, above, limit)
     kept = sorted(offset_ranges.decode(0, metadata))
     assert len(metadata) <= max(limit, 0)
@@ -167,7 +167,7 @@ def test_a_whole_window_always_fits() -> None:
     assert len(metadata) < 1_400
 
 
-def test_what_an_earlier_life_finished_travels_on_until_it_is_read() -> None:
+def test_offsets_finished_by_an_earlier_process_are_kept_until_read() -> None:
     window = Window(Committed(0, offset_ranges.encode(0, [1])))
     assert window.read(0)
     window.finish(0)
@@ -191,7 +191,7 @@ def test_a_partition_that_was_never_committed() -> None:
     assert window.due() == Committed(59)
 
 
-def test_what_was_finished_two_restarts_ago_is_not_forgotten() -> None:
+def test_offsets_finished_two_restarts_ago_are_kept() -> None:
     first = Window(None)
     for offset in range(6):
         first.read(offset)
@@ -210,7 +210,7 @@ def test_what_was_finished_two_restarts_ago_is_not_forgotten() -> None:
     assert [offset for offset in range(6) if third.read(offset)] == [0, 3, 4]
 
 
-def test_what_was_sent_is_not_due_again() -> None:
+def test_a_sent_commit_is_not_due_again() -> None:
     window = Window(Committed(3))
     assert window.due() is None
     window.read(3)

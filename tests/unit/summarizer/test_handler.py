@@ -138,7 +138,7 @@ async def test_a_case_of_which_one_record_has_no_summary_is_dead_whole(outcome: 
     assert raised.value.kind == "no_summary"
 
 
-async def test_another_life_asks_anew() -> None:
+async def test_another_life_makes_new_calls() -> None:
     models = ScriptedModels(condensed)
     for life in (0, 1):
         await records(accepted().with_(life=life), models)

@@ -90,7 +90,7 @@ def test_cost_by_difficulty() -> None:
     assert [row["prompt_tokens"] for row in rows] == [4_000_000, 1_000_000, 5_000_000]
 
 
-def test_what_refinement_repairs() -> None:
+def test_the_refinement_analysis() -> None:
     parents = [correct(path(FIRST, slot), score) for slot, score in enumerate((3, 3, 2, 2))]
 
     def rewritten(slot: int) -> Path:

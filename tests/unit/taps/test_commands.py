@@ -84,12 +84,12 @@ def test_tap_takes_what_is_asked_for(kafka: PlayedKafka, capsysbinary: pytest.Ca
     [["no-such-topic"], [PATHS_VERIFIED, "--where", "x"], [PATHS_VERIFIED, "--since", "soon"]],
     ids=["topic", "where", "since"],
 )
-def test_what_tap_does_not_understand(kafka: PlayedKafka, arguments: list[str]) -> None:
+def test_invalid_tap_options(kafka: PlayedKafka, arguments: list[str]) -> None:
     assert run("tap", *arguments) == 2
     assert kafka.since_ms == []
 
 
-def test_a_topic_that_is_not_there_is_told(kafka: PlayedKafka, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_topic_is_reported(kafka: PlayedKafka, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("tap", "case-rejected") == 1
     assert "topics declare" in capsys.readouterr().err
 

@@ -106,7 +106,7 @@ def test_a_work_is_the_last_of_its_states_in_whatever_order_they_come(
     assert held == {"paths": 1 + last[1], "round": last[1]}, "the paths are that state's"
 
 
-def test_what_an_earlier_life_paid_for_is_not_forgotten() -> None:
+def test_calls_of_earlier_lives_are_kept() -> None:
     dead = with_paths(NEW, failed(path(NEW, 0)).with_(calls=(call(1, "generate"),)))
     alive = with_paths(NEW, correct(path(NEW, 0)).with_(calls=(call(2, "generate"),)), life=1)
     (row,) = ask(
@@ -123,7 +123,7 @@ def test_the_same_question_under_two_recipes_is_two_works() -> None:
     ]
 
 
-def test_what_cannot_be_read_is_passed_over() -> None:
+def test_unreadable_messages_are_skipped() -> None:
     broken = [ConsumedRecord(topic, 0, 9, None, b"?", {}) for topic in (RECIPES, PATHS_VERIFIED, RECORD_COMPLETED)]
     current = ConsumedRecord(RECIPES, 0, 1, b"current", b'"recipe-1"', {})
     assert len(ask([*broken, current, *WHOLE], "FROM cases")) == 1
@@ -173,7 +173,7 @@ def test_a_dataset_with_no_records_yet_has_the_view_without_rows(tmp_path: Path)
 
 
 @pytest.mark.parametrize("sql", ["SELEC 1", "FROM nowhere", "SELECT 'x'::INT"])
-def test_what_duckdb_refuses_is_a_bad_query(sql: str) -> None:
+def test_errors_of_duckdb_are_bad_queries(sql: str) -> None:
     with database() as db, pytest.raises(BadQuery):
         list(query(db, sql).rows)
 

@@ -93,7 +93,7 @@ def test_the_id_of_the_current_recipe_is_readable() -> None:
         (b'{"version": "2.0", "new": true}', {"version": "2.0", "new": True}, "schema version 2.0"),
     ],
 )
-def test_what_is_unreadable_is_shown_as_far_as_it_goes_and_says_why(value: bytes | None, shown: Any, why: str) -> None:
+def test_unreadable_messages_are_shown_with_the_reason(value: bytes | None, shown: Any, why: str) -> None:
     said = line(message(value=value))
     assert said["value"] == shown
     assert why in said["unreadable"]
@@ -103,7 +103,7 @@ def test_a_dead_letter_without_its_reason_is_unreadable() -> None:
     assert "unreadable" in line(message("router-dead"))
 
 
-def test_what_is_nested_too_deeply_to_be_written_is_a_line_all_the_same() -> None:
+def test_too_deeply_nested_messages_are_lines_too() -> None:
     deep = b'{"version":"1.0","a":' + b"[" * 400 + b"]" * 400 + b"}"
     said = orjson.loads(rendered(line(message(value=deep))))
     assert (said["value"], said["offset"]) == (None, 0)
@@ -179,7 +179,7 @@ def test_a_repeat_is_dropped_unless_asked_for() -> None:
     assert tapped(*again, repeats=True) == [0, 1]
 
 
-def test_what_differs_in_anything_is_no_repeat() -> None:
+def test_any_difference_makes_no_repeat() -> None:
     different = [
         message(offset=0),
         message(CASE_MEDIUM, offset=1),
@@ -199,7 +199,7 @@ def test_a_compacted_topic_has_no_repeats() -> None:
     assert tapped(*named) == [0, 1, 2]
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_the_memory_for_repeats_is_bounded() -> None:
     repeats = Repeats(remembered=2)
     first, second, third = (message(value=value) for value in (b"1", b"2", b"3"))
     assert [repeats.again(each) for each in (first, second, first, third, third, second)] == [

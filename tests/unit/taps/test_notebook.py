@@ -16,7 +16,7 @@ def printed(notebook: Any) -> list[str]:
     return ["".join(output["text"]) for cell in notebook["cells"] for output in cell.get("outputs", ())]
 
 
-def test_what_it_shows_is_what_it_prints() -> None:
+def test_the_notebook_outputs_are_current() -> None:
     """Where this fails and the new answers are right: python -m tests.unit.taps.notebook."""
     assert printed(executed(COMMITTED)) == printed(COMMITTED)
 

@@ -87,7 +87,7 @@ async def test_a_generated_path_that_speaks_of_a_reference_answer_was_shown_none
     assert done.standing == "correct"
 
 
-async def test_what_has_a_verdict_is_left_alone() -> None:
+async def test_verified_paths_are_unchanged() -> None:
     old = [correct(NEW), wrong(path(CASE, 1))]
     assert await verified(old, never) == old
 
@@ -133,7 +133,7 @@ async def test_gold_stated_or_none_is_no_opinion(text: str) -> None:
 
 
 @pytest.mark.parametrize("of", [RECIPE, COMBINED], ids=["two calls", "one call"])
-async def test_a_verdict_that_cannot_be_read_is_asked_for_anew_and_then_unjudged(of: Recipe) -> None:
+async def test_an_unreadable_verdict_is_requested_again_and_then_unjudged(of: Recipe) -> None:
     (done,) = await verified(NEW, lambda request: Reply("Hm.", "stop", USAGE), of)
     assert done.verdict is not None
     assert (done.verdict.outcome, done.verdict.by) == ("unjudged", "failure")
@@ -191,7 +191,7 @@ async def test_in_one_call_an_error_needs_no_score() -> None:
     assert (done.standing, len(done.calls)) == ("error", 1)
 
 
-async def test_another_life_asks_anew() -> None:
+async def test_another_life_makes_new_calls() -> None:
     models = ScriptedModels(judge())
     for life in (0, 1):
         await verify(CASE.with_(paths=(NEW,), life=life), RECIPE, models)
@@ -207,7 +207,7 @@ async def test_each_path_gets_its_own_verdict() -> None:
     assert [(made.slot, made.standing) for made in done] == [(2, "correct"), (0, "correct"), (1, "error")]
 
 
-async def test_what_a_path_says_is_no_placeholder() -> None:
+async def test_text_of_a_path_is_not_a_placeholder() -> None:
     asked = ScriptedModels(judge())
     await verify(CASE.with_(paths=(NEW.with_(text="{gold} {question}"),)), RECIPE, asked)
     assert all("<path>{gold} {question}</path>" in request.prompt for request in asked.asked)

@@ -22,7 +22,7 @@ def reply(text: str) -> Reply:
 
 
 @given(word=words, reason=reasons, more=st.dictionaries(names, json_values, max_size=2))
-def test_what_follows_the_schema_is_read(word: str, reason: str, more: dict[str, object]) -> None:
+def test_replies_of_the_schema_are_parsed(word: str, reason: str, more: dict[str, object]) -> None:
     more = {key: value for key, value in more.items() if '"verdict"' not in json.dumps({key: value})}
     text = json.dumps({**more, "verdict": word, "reason": reason})
     assert verdict(reply(text)) == Judged("correct" if word == "Correct" else "error", reason.strip())
@@ -49,7 +49,7 @@ def test_a_score_is_a_whole_number_from_0_to_5(value: int, justification: str) -
         '{"verdict": "Error, "reason": "Wrong dose."}',
     ],
 )
-def test_what_is_broken_but_clear_is_read(text: str) -> None:
+def test_broken_but_clear_replies_are_parsed(text: str) -> None:
     assert verdict(reply(text)) == Judged("error", "Wrong dose.")
 
 
@@ -86,7 +86,7 @@ def test_what_is_broken_but_clear_is_read(text: str) -> None:
     ],
     ids=lambda text: text[:30],
 )
-def test_what_is_not_clear_is_not_read(text: str) -> None:
+def test_unclear_replies_are_not_parsed(text: str) -> None:
     assert verdict(reply(text)) is None
 
 
@@ -131,7 +131,7 @@ def test_a_long_reason_is_cut_to_what_a_verdict_may_hold() -> None:
 
 
 @pytest.mark.parametrize("schema", [VERDICT_SCHEMA, SCORE_SCHEMA, BOTH_SCHEMA], ids=lambda schema: schema["title"])
-def test_what_the_schemas_let_through_can_be_read(schema: dict[str, object]) -> None:
+def test_every_reply_of_the_schemas_can_be_parsed(schema: dict[str, object]) -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     whole = {"verdict": "Correct", "reason": "r", "score": 4, "justification": "j"}
     asked_for = {key: whole[key] for key in schema["required"]}  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.bench_verdicts import Kind, account, holds, read, saved
+from tests.bench.bench_verdicts import Kind, counts_of, holds, read, saved
 
 REPLIES = saved(Path(__file__).parents[2] / "data" / "judge_replies.jsonl.gz")
 
@@ -13,7 +13,7 @@ def test_no_reply_breaks_the_reader_or_becomes_what_it_does_not_say() -> None:
     """The counts are those of these replies: a reader that is changed shows here what it reads more, or less."""
     verdicts = {"replies": 250, "crashed": 0, "read": 43, "repaired": 4, "unjudged": 207, "not_held": 0}
     scores = {"replies": 250, "crashed": 0, "read": 47, "repaired": 26, "unjudged": 203, "not_held": 0}
-    assert account(REPLIES) == {"verdict": verdicts, "score": scores}
+    assert counts_of(REPLIES) == {"verdict": verdicts, "score": scores}
 
 
 def test_a_reply_that_is_cut_off_anywhere_says_the_same_or_nothing() -> None:
