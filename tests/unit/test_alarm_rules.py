@@ -270,6 +270,7 @@ def test_the_healthy_stream_has_every_metric_of_the_alarms() -> None:
     assert {name.partition("{")[0] for firing in FIRING for name in firing.series} <= healthy
 
 
-def test_prometheus_takes_the_rules() -> None:
-    ran = subprocess.run([str(PROMTOOL), "check", "rules", str(ALERTS)], capture_output=True, text=True, timeout=60)
+def test_prometheus_takes_the_rules_and_the_sample_configuration() -> None:
+    sample = ALERTS.with_name("prometheus.yaml")
+    ran = subprocess.run([str(PROMTOOL), "check", "config", str(sample)], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stdout + ran.stderr
