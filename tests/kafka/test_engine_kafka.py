@@ -17,6 +17,7 @@ from services.ledger.sqlite.ledger import open_sqlite
 from services.local.processes.ports import free_ports
 from services.local.servers.kafka import KafkaCluster
 from tests.kafka.stage import Stage, many, stats, until
+from tests.kafka.tap import http
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(90)]
 
@@ -154,9 +155,9 @@ async def test_a_burst_of_dead_letters_opens_the_circuit_until_told(stage: Stage
     worker = await stage.worker(limits=limits, policy=policy, port=port)
 
     async def ready() -> tuple[int, int, list[str]]:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        async with http(f"http://127.0.0.1:{port}") as client:
             try:
-                live, ready = await http.get("/healthz"), await http.get("/readyz")
+                live, ready = await client.get("/healthz"), await client.get("/readyz")
             except httpx.ConnectError:
                 return 0, 0, []
         return live.status_code, ready.status_code, ready.json()["why"]

@@ -24,7 +24,8 @@ from services.local.servers.model_server import Scripted
 from services.local.stack import Plan, Stack, running
 from services.recipes import load
 from services.runtime.kafka.sink import KafkaSink
-from tests.kafka.stream import ask_until, submission
+from tests.kafka.stream import submission
+from tests.kafka.tap import ask_until, http
 from tests.metrics import ENGINES, of_service
 
 PROMETHEUS = shutil.which("prometheus")
@@ -78,16 +79,16 @@ class Prometheus:
         self.address = f"127.0.0.1:{port}"
 
     async def ask(self, path: str, **query: str) -> Any:
-        async with httpx.AsyncClient(trust_env=False) as http:
-            answer = await http.get(f"http://{self.address}/api/v1/{path}", params=query)
+        async with http() as client:
+            answer = await client.get(f"http://{self.address}/api/v1/{path}", params=query)
         answer.raise_for_status()
         return answer.json()["data"]
 
     async def ready(self) -> None:
         async def status() -> int:
             try:
-                async with httpx.AsyncClient(trust_env=False) as http:
-                    return (await http.get(f"http://{self.address}/-/ready")).status_code
+                async with http() as client:
+                    return (await client.get(f"http://{self.address}/-/ready")).status_code
             except httpx.HTTPError:
                 return 0
 
