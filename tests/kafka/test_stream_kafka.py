@@ -32,7 +32,7 @@ from tests.kafka.stream import Stream, ask_until, case_ids, running, submission
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
-CALL_S = 20
+CALL_S = 12
 """Seconds of a call of the slow model."""
 
 
