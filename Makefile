@@ -9,7 +9,7 @@ FAULTS ?= 160
 BROKERS ?= 3
 LEDGER ?= valkey
 
-.PHONY: help install demo test test-quick debian screenshots check fix contract bench replay chaos docs lock clean
+.PHONY: help install demo test test-quick test-alarms debian screenshots check fix contract bench replay chaos docs lock clean
 
 help:  ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,12 +30,15 @@ demo: install  ## Questions in, a dataset out: 3 on a small real model, 30 on th
 	@$(BIN)/reasonmed demo
 
 test: install debian  ## Every test: unit, contract, laws, pipeline, then real Kafka, SQLite, Valkey, and a browser.
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not prometheus"
 
 test-quick: install  ## The tests that need no server.
 	@$(BIN)/python -m pytest tests/unit tests/contract tests/pipeline
 
-debian:  ## Install Debian's chromium and promtool for some tests, if possible.
+test-alarms: install debian  ## The alarms in a real Prometheus beside a running stream; not part of `test`.
+	@$(BIN)/python -m pytest -m prometheus tests/kafka/test_prometheus.py
+
+debian:  ## Install Debian's chromium and prometheus for some tests, if possible.
 	@command -v chromium >/dev/null && command -v promtool >/dev/null && exit 0; \
 	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 		echo "installing Debian's chromium and prometheus for the tests"; \

@@ -1,11 +1,16 @@
-"""For all tests. `--shuffle SEED` takes the files in a random order, the same for a seed: no file may need another."""
+"""For all tests. `--shuffle SEED` takes the files in a random order, the same for a seed: no file may need another.
+
+Otherwise the files that take longest come first: the many short ones fill what is left of the last minute.
+"""
 
 import contextlib
 import os
 import random
 import signal
 import socket
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,7 +30,11 @@ settings.load_profile("house")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# A shell's own settings are not the tests'. Where Kafka's jars are is.
+# A shell's own settings are not the tests': some 400 processes start, and each would compile what it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# Nor these. Where Kafka's jars are is.
 for name in [name for name in os.environ if name.startswith(("REASONMED_", "OTEL_")) and name != "REASONMED_CACHE"]:
     del os.environ[name]
 
@@ -38,17 +47,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shuffle", type=int, metavar="SEED", help="Take the test files in a random order.")
 
 
+LONGEST_FIRST = ("docs", "kafka", "s3", "browser", "laws", "http")
+"""Folders under tests/, before all others."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("shuffle") is not None:
-        config.option.loadscopereorder = False  # xdist's `loadfile` would take the longest file first
+    config.option.loadscopereorder = False  # xdist's `loadfile` would take the file with most tests first
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    files = sorted({item.path for item in items})
     if (seed := config.getoption("shuffle")) is not None:
-        files = sorted({item.path for item in items})
         random.Random(seed).shuffle(files)
-        items.sort(key=lambda item: files.index(item.path))
+    else:
+        files.sort(key=_rank)
+    places = {path: place for place, path in enumerate(files)}
+    items.sort(key=lambda item: places[item.path])
+
+
+def _rank(file: Path) -> int:
+    folder = file.relative_to(Path(__file__).parent).parts[0]
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.fixture(scope="session")

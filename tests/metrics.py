@@ -66,6 +66,9 @@ def registries(*, begun: bool = True) -> Mapping[str, CollectorRegistry]:
 ENGINES = ("generator", "verifier", "router", "refiner", "summarizer", "monitor")
 """The services that run on the engine: each exports what "every worker" does (worker/context.py)."""
 
+ASKING = ("generator", "verifier", "refiner", "summarizer")
+"""Those of them that call models."""
+
 
 def of_service(service: str) -> set[str]:
     """Every metric name of a service, including those that Prometheus adds."""

@@ -2,12 +2,12 @@
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 
-from services.exporter.partition import Part, Partition
+from services.exporter.partition import Dropped, Part, Partition
 from services.runtime.metric_names import MetricName
 
 
@@ -16,6 +16,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self.rows = Counter(MetricName.EXPORTER_ROWS, "Records in closed parts.", registry=self.registry)
         self.parts = Counter(MetricName.EXPORTER_PARTS, "Parts closed.", registry=self.registry)
         self.dropped = Counter(
@@ -35,6 +36,9 @@ class Metrics:
         self.lag = Gauge(
             MetricName.EXPORTER_LAG_OFFSETS, "Offsets not in a closed part yet.", ["partition"], registry=self.registry
         )
+
+        for reason in fields(Dropped):  # from 0: an increase to the first is seen
+            self.dropped.labels(reason.name)
 
     def watch_disk(self, folder: Path) -> None:
         """Export the free space of this folder, or of its nearest existing parent, at each scrape."""

@@ -51,7 +51,11 @@ class ModelMetrics(Collector):
             gauge, MetricName.MODEL_LIMIT, "Concurrent requests that are allowed now.", _by_alias(limits)
         )
         yield self._metric(
-            gauge, MetricName.MODEL_DOWN_SECONDS, "How long an alias has taken no calls.", self._down(), "reason"
+            gauge,
+            MetricName.MODEL_DOWN_SECONDS,
+            "How long an alias has taken no calls; 0 while it does.",
+            self._down(),
+            "reason",
         )
 
     def _metric(
@@ -64,7 +68,9 @@ class ModelMetrics(Collector):
         return metric
 
     def _down(self) -> dict[tuple[str, ...], float]:
-        return {(alias, down.reason): down.for_s for alias, down in self._models.status().items()}
+        down = self._models.status()
+        up: dict[tuple[str, ...], float] = {(alias, ""): 0.0 for alias in self._models.limits() if alias not in down}
+        return up | {(alias, each.reason): each.for_s for alias, each in down.items()}
 
 
 def _plain(values: Mapping[tuple[str, L], int]) -> dict[tuple[str, ...], float]:

@@ -13,6 +13,7 @@ All else comes from its settings, REASONMED_*.
 import asyncio
 import json
 import sys
+from typing import Any
 
 import faust
 from faust.transport.drivers import aiokafka
@@ -42,15 +43,25 @@ def with_defect(handle: Handle) -> Handle:
     return handled
 
 
-class FaustSeeks(Consumer):
+class Lingering(Consumer):
+    """With a poll under way whenever a rebalance begins: what it fetches while the rebalance ends, Faust drops. Else it
+    depends on the second in which the rebalance falls."""
+
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
+        while not (records := await super()._getmany(active_partitions, timeout)) and not self.should_stop:
+            pass
+        return records
+
+
+class FaustSeeks(Lingering):
     seek_to_committed = aiokafka.Consumer.seek_to_committed
 
 
 def app(client: KafkaClient) -> faust.App:
     built = build(SERVICE, client, GroupTimes(session_s=TOLD["session_s"], rebalance_s=10.0))
     built.conf.stream_recovery_delay = TOLD.get("recovery_s", 0.0)
-    if TOLD.get("faust_seeks"):
-        built.transport.Consumer = FaustSeeks  # type: ignore[misc]
+    if "recovery_s" in TOLD:
+        built.transport.Consumer = FaustSeeks if TOLD["faust_seeks"] else Lingering  # type: ignore[misc]
     return built
 
 

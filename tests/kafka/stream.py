@@ -37,10 +37,9 @@ from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.declare import declare, specs
 from services.runtime.kafka.sink import KafkaSink
 from services.worker.publishing import publish_recipe
-from tests.kafka.tap import PARTITIONS, Tap, ask_until
+from tests.kafka.tap import PARTITIONS, Tap, ask_until, http
 
 PROJECT = Path(__file__).parents[2]
-"""Between two looks at what tells of no change by itself: a log, a health page."""
 DEFECTS = (
     "missing",
     "two_ends",
@@ -134,8 +133,8 @@ class Stream:
     async def metrics(self, name: str) -> str:
         """A worker's metrics; nothing while it doesn't answer."""
         try:
-            async with httpx.AsyncClient() as http:
-                return (await http.get(f"http://127.0.0.1:{self._ports[name]}/metrics")).text
+            async with http() as client:
+                return (await client.get(f"http://127.0.0.1:{self._ports[name]}/metrics")).text
         except httpx.HTTPError:
             return ""
 
@@ -270,8 +269,8 @@ def case_ids(questions: Collection[Question]) -> set[str]:
 async def _why_not(url: str) -> str:
     """What keeps a health page from saying yes; nothing, where it does."""
     try:
-        async with httpx.AsyncClient() as http:
-            answer = await http.get(url)
+        async with http() as client:
+            answer = await client.get(url)
     except httpx.HTTPError as error:
         return type(error).__name__
     return "" if answer.status_code == 200 else answer.text or str(answer.status_code)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import aiokafka
+import httpx
 
 from services.contracts.topics import topics
 from services.core.messages import ConsumedRecord
@@ -14,7 +15,7 @@ from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.records import consumed
 
 ASK_S = 0.05
-
+"""Between two looks at what tells of no change by itself: a log, a health page."""
 
 PARTITIONS = 4
 
@@ -59,6 +60,12 @@ class Tap:
     def _take(self, message: ConsumedRecord) -> None:
         self.seen.take(message)
         self.messages[message.topic].append(message)
+
+
+def http(base_url: str = "") -> httpx.AsyncClient:
+    """For addresses of this machine. Reads no authorities' certificates: for each client that is 40 ms of CPU, and
+    those who ask every 50 ms would take a core from the processes that they wait for."""
+    return httpx.AsyncClient(base_url=base_url, trust_env=False, verify=False)
 
 
 async def ask_until(ask: Callable[[], Any], holds: Callable[[Any], bool], *, within_s: float = 60.0) -> Any:

@@ -31,6 +31,7 @@ from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.declare import TopicSpec, declare
 from services.runtime.kafka.reader import read_topic
 from services.runtime.kafka.sink import KafkaSink
+from tests.kafka.tap import http
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
@@ -210,7 +211,7 @@ async def _until_closed(client: httpx.AsyncClient) -> None:
     """Until no new connection is taken: the signal has arrived."""
     while True:
         try:
-            async with httpx.AsyncClient(base_url=client.base_url) as fresh:
+            async with http(str(client.base_url)) as fresh:
                 await fresh.get("/healthz")
         except httpx.TransportError:
             return

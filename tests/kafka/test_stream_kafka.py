@@ -33,7 +33,7 @@ from tests.kafka.tap import ask_until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
-CALL_S = 20
+CALL_S = 12
 """Seconds of a call of the slow model."""
 
 

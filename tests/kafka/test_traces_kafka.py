@@ -88,6 +88,7 @@ async def test_a_case_is_one_trace_from_post_to_record(tmp_path: Path) -> None:
                 "OTEL_EXPORTER_OTLP_ENDPOINT": collector.address,
                 "OTEL_BSP_SCHEDULE_DELAY": "200",
                 "REASONMED_EXPORT__OUT": str(tmp_path / "dataset"),
+                "REASONMED_EXPORT__AGE_S": "1",
             },
         ) as stream,
     ):

@@ -1,8 +1,8 @@
 """The gateway's metrics."""
 
-from typing import Literal
+from typing import Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from services.runtime.metric_names import MetricName
 
@@ -33,6 +33,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self.accepted = Counter(
             MetricName.GATEWAY_QUESTIONS_ACCEPTED, "Questions that Kafka has confirmed.", registry=self.registry
         )
@@ -58,6 +59,9 @@ class Metrics:
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15),
             registry=self.registry,
         )
+
+        for reason in get_args(Reason):  # from 0: an increase to the first is seen
+            self.refused.labels(reason)
 
     def refuse(self, reason: Reason) -> None:
         """Count a refusal with this reason."""

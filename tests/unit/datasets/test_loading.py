@@ -31,7 +31,7 @@ for folder in sys.argv[1:]:
     assert loaded["train"].features == Features.from_arrow_schema(loaded["train"].data.schema)
     files = {split: f"{folder}/jsonl/{split}/*.jsonl" for split in loaded}
     out.append([rows(loaded), rows(load_dataset("json", data_files=files))])
-json.dump(out, sys.stdout)
+sys.stdout.write(json.dumps(out))  # at once: unbuffered, each of the texts would be a write
 """
 FORMS: tuple[Form, ...] = get_args(Form)
 
