@@ -143,6 +143,10 @@ class Attempts(Protocol):
         """Drop all attempts at the message: it is finished."""
         ...
 
+    async def owners(self, service: str, position: Position) -> Sequence[str]:
+        """Everyone with an open attempt at the message, in no order."""
+        ...
+
     async def circuit(self, service: str) -> str | None:
         """Why the service's circuit is open; None while it is closed."""
         ...

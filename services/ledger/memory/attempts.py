@@ -1,5 +1,7 @@
 """Attempts and circuit breakers in memory."""
 
+from collections.abc import Sequence
+
 from services.core.messages import Position
 from services.ledger.memory.server import MemoryServer
 
@@ -25,6 +27,10 @@ class MemoryAttempts:
     async def forget_attempts(self, service: str, position: Position) -> None:
         self._server.now()
         self._attempts.pop((service, position), None)
+
+    async def owners(self, service: str, position: Position) -> Sequence[str]:
+        self._server.now()
+        return list(self._attempts.get((service, position), ()))
 
     async def circuit(self, service: str) -> str | None:
         self._server.now()

@@ -1,6 +1,8 @@
 """Attempts and circuit breakers in Valkey."""
 
-from services.contracts.codec import canonical
+from collections.abc import Sequence
+
+from services.contracts.codec import canonical, loads
 from services.core.messages import Position
 from services.ledger.valkey.scripts import ATTEMPTS, CIRCUITS, Scripts
 
@@ -20,6 +22,12 @@ class ValkeyAttempts:
 
     async def forget_attempts(self, service: str, position: Position) -> None:
         await self._scripts.command("HDEL", ATTEMPTS, _message(service, position))
+
+    async def owners(self, service: str, position: Position) -> Sequence[str]:
+        opened: bytes | None = await self._scripts.command("HGET", ATTEMPTS, _message(service, position))
+        return (
+            [] if opened is None else list(loads(opened.partition(b" ")[2]))
+        )  # lua/prelude.lua: latest time, blank, JSON
 
     async def circuit(self, service: str) -> str | None:
         why: bytes | None = await self._scripts.command("HGET", CIRCUITS, service)
