@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -18,10 +20,13 @@ from services.gateway.read.reading import Store
 from services.gateway.settings import GatewaySettings
 from services.ledger import open_status_store
 from services.runtime.kafka.admin import reachable
+from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import read_at
 from services.runtime.kafka.sink import KafkaSink
 from services.runtime.process import logs, tracing
 from services.runtime.process.settings_help import exit_on_help
+from services.worker.following import follow_recipes
+from services.worker.recipes import Recipes
 
 SERVICE = "gateway"
 PORT = 8080
@@ -54,8 +59,9 @@ async def serve(settings: GatewaySettings) -> None:
         log.warning("no API keys are set: any client that reaches the gateway may submit questions")
     draining = asyncio.Event()
     store = Store(partial(open_status_store, settings.ledger.get_secret_value()))
-    async with KafkaSink(client, confirm_s=PUBLISH_WITHIN_S) as sink, store.until_closed():
-        outside = Outside(sink, partial(reachable, client), store, partial(read_at, client))
+    recipes = Recipes()
+    async with KafkaSink(client, confirm_s=PUBLISH_WITHIN_S) as sink, store.until_closed(), _followed(client, recipes):
+        outside = Outside(sink, partial(reachable, client), store, partial(read_at, client), recipes.names)
         config = uvicorn.Config(
             create_app(outside, keys=settings.gateway.keys, draining=draining),
             host=settings.host,
@@ -71,6 +77,16 @@ async def serve(settings: GatewaySettings) -> None:
             timeout_graceful_shutdown=int(DRAIN_S),
         )
         await Server(config, draining).serve()
+
+
+@asynccontextmanager
+async def _followed(client: KafkaClient, recipes: Recipes) -> AsyncIterator[None]:
+    following = asyncio.create_task(follow_recipes(client, recipes))
+    try:
+        yield
+    finally:
+        following.cancel()
+        await asyncio.wait({following})
 
 
 class Server(uvicorn.Server):

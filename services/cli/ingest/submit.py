@@ -101,9 +101,11 @@ async def _submit(
     watch: bool,
     passed_over: "list[PassedOver]",
 ) -> "list[Result]":
+    from services.cli.run.recipes import published
     from services.contracts.topics import QUESTION_SUBMITTED
     from services.importers.rejects import ENDING, Rejects
     from services.importers.submit import PatientSink, Stop
+    from services.recipes.published import why_unknown
     from services.runtime.kafka.admin import cluster_id, held
     from services.runtime.kafka.sink import KafkaSink
 
@@ -112,6 +114,10 @@ async def _submit(
         raise Failed(f"Kafka at {kafka.bootstrap} has no topic {QUESTION_SUBMITTED}: run `reasonmed topics declare`")
     if topic and topic not in has:
         raise Failed(f"Kafka at {kafka.bootstrap} has no topic {topic}")
+    if asked.recipe_id is not None:
+        names, _ = await published(kafka)
+        if why := why_unknown(asked.recipe_id, {key: recipe.name for key, recipe in names.items()}):
+            raise Failed(f"--recipe {asked.recipe_id}: {why}")
     stop = Stop()
     async with KafkaSink(kafka) as kafka_sink:
         with observed(_counted) as observer:

@@ -29,8 +29,8 @@ def list_(bootstrap: Bootstrap = None, folder: Folder = UP, json: Json = False) 
     """
     from services.cli.coordinates import client
 
-    published, current = asyncio.run(_published(client(bootstrap, folder)))
-    rows = [{"id": key, "name": recipe.name, "current": key == current} for key, recipe in published.items()]
+    known, current = asyncio.run(published(client(bootstrap, folder)))
+    rows = [{"id": key, "name": recipe.name, "current": key == current} for key, recipe in known.items()]
     if json:
         emit(rows)
         return
@@ -53,10 +53,10 @@ def show(
     from services.cli.coordinates import client
 
     if recipe.startswith("recipe-"):
-        published, _ = asyncio.run(_published(client(bootstrap, folder)))
-        if recipe not in published:
+        known, _ = asyncio.run(published(client(bootstrap, folder)))
+        if recipe not in known:
             raise Failed(f"{recipe} is not published: see `reasonmed recipes list`")
-        emit(_plain(recipe, published[recipe]))
+        emit(_plain(recipe, known[recipe]))
         return
     from services import recipes
     from services.core.case import ids
@@ -144,7 +144,7 @@ async def _publish(kafka: "KafkaClient", recipe: "Recipe", current: bool) -> str
         return await publish_recipe(sink, recipe, current=current, max_message_bytes=kafka.max_message_bytes)
 
 
-async def _published(kafka: "KafkaClient") -> tuple[dict[str, "Recipe"], str | None]:
+async def published(kafka: "KafkaClient") -> tuple[dict[str, "Recipe"], str | None]:
     """Every published recipe by id, and the current one's id."""
     from services.contracts.codec import Malformed, UnknownVersion, decode, loads
     from services.contracts.recipe import Recipe

@@ -9,7 +9,7 @@ import typer
 
 from services.cli.console import UP, Bootstrap, Column, Failed, Folder, Json, Wide, emit, many, out, print_table
 from services.cli.coordinates import client, ledger
-from services.cli.run.recipes import _published as published_recipes
+from services.cli.run.recipes import published as published_recipes
 from services.core.ledger.spending import NANO, BudgetState, Spending
 from services.ledger import open_ledger
 from services.runtime.kafka.client import KafkaClient

@@ -25,9 +25,8 @@ class ValkeyAttempts:
 
     async def owners(self, service: str, position: Position) -> Sequence[str]:
         opened: bytes | None = await self._scripts.command("HGET", ATTEMPTS, _message(service, position))
-        return (
-            [] if opened is None else list(loads(opened.partition(b" ")[2]))
-        )  # lua/prelude.lua: latest time, blank, JSON
+        # As lua/prelude.lua writes it: the latest time, a blank, JSON by owner.
+        return [] if opened is None else list(loads(opened.partition(b" ")[2]))
 
     async def circuit(self, service: str) -> str | None:
         why: bytes | None = await self._scripts.command("HGET", CIRCUITS, service)
