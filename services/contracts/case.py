@@ -16,6 +16,10 @@ Origin = Literal["generated", "refined", "regenerated"]
 FinishReason = Literal["stop", "length", "other"]
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class Usage(Value):
     """Tokens of a call as counted by the server and stored in the ledger."""
 
@@ -121,6 +125,13 @@ class Case(Message):
     life: int = Field(
         default=0, ge=0, description="0; a redrive adds one. A call made again in a new life is a new call."
     )
+    call_life: int | None = Field(
+        default=None,
+        ge=0,
+        exclude_if=_absent,
+        description="The life whose model calls it makes; null: its own. A redrive that asks nothing again keeps the "
+        "earlier one, so the ledger has its calls.",
+    )
     question: Question = Field(description="The question itself.")
     paths: tuple[Path, ...] = Field(
         default=(), max_length=200, description="All paths so far, from every round, in no particular order."
@@ -133,6 +144,11 @@ class Case(Message):
         description="All paths that state an answer state the same one, and it differs from gold. For human review.",
     )
     rejected: str | None = Field(default=None, description="On rejection: the reason.")
+
+    @property
+    def asks_in(self) -> int:
+        """The life that its model calls are made in."""
+        return self.life if self.call_life is None else self.call_life
 
     def path(self, path_id: str) -> Path:
         """The path with this id. Raises KeyError if there is none."""

@@ -6,6 +6,7 @@ Deterministic: the same letter always gives the same bytes for the same topic.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 from services.contracts.case import Case, Path
 from services.contracts.codec import Malformed, UnknownVersion, decode, encode
@@ -17,6 +18,7 @@ from services.contracts.topics import (
     CASE_MEDIUM,
     CURRENT,
     LETTER_REDRIVEN,
+    PATHS_GENERATED,
     QUESTION_ADMITTED,
     topics,
 )
@@ -142,8 +144,17 @@ def _submission(letter: Letter, submission: Submission) -> Redrive:
 
 
 def _case(letter: Letter, case: Case) -> Redrive:
-    case, topic = _onward(case, letter.reason.topic)
-    return _begun(letter, case.work_id, case.with_(life=case.life + 1), topic)
+    match letter.reason.kind:
+        case "too_many_unknown":
+            onward, topic = _onward(case, letter.reason.topic)
+            call_life = None
+        case "no_summary":
+            onward, topic, call_life = case, letter.reason.topic, None
+        case "not_yet" | "killer" | "defect" | "poison":  # No reply was at fault: the calls so far are kept.
+            onward, topic, call_life = case, letter.reason.topic, case.asks_in
+        case other:
+            assert_never(other)
+    return _begun(letter, case.work_id, onward.with_(life=case.life + 1, call_life=call_life), topic)
 
 
 def _begun(letter: Letter, what: str, message: Submission | Case, topic: str) -> Redrive:
@@ -156,24 +167,36 @@ def _unchanged(letter: Letter) -> Redrive:
 
 
 def _onward(case: Case, topic: str) -> tuple[Case, str]:
-    """The case without the unknown paths that will be generated again, and the topic that starts this.
+    """The case without what will be asked again, and the topic that starts this. Unknown paths with a text lose their
+    verdicts only; those without a text are generated again.
 
     Unknown paths stay if other paths of their refining round are known, and the plan's stay once the route is chosen:
     no service generates these again, and the router has a rule for them (the parent of a rewritten path keeps its
     slot).
     """
-    if case.difficulty is None and any(path.standing == "unknown" for path in case.paths):
-        return _without_unknown(case, case.paths), QUESTION_ADMITTED
+    if case.difficulty is None:
+        unknown = [path for path in case.paths if path.standing == "unknown"]
+        failed = [path for path in unknown if path.failure is not None]
+        onward = _without(_unverified(case, unknown), failed)
+        return onward, QUESTION_ADMITTED if failed else PATHS_GENERATED if unknown else topic
     last = of_round(case, case.rounds)
-    if last and all(path.standing == "unknown" for path in last):
-        lane = CASE_MEDIUM if case.difficulty == "medium" else CASE_DIFFICULT
-        return _without_unknown(case, last).with_(rounds=case.rounds - 1), lane
-    return case, topic
+    if not last or any(path.standing != "unknown" for path in last):
+        return case, topic
+    if any(path.failure is None for path in last):
+        return _unverified(case, last), PATHS_GENERATED
+    lane = CASE_MEDIUM if case.difficulty == "medium" else CASE_DIFFICULT
+    return _without(case, last).with_(rounds=case.rounds - 1), lane
 
 
-def _without_unknown(case: Case, among: Sequence[Path]) -> Case:
-    gone = {path.path_id for path in among if path.standing == "unknown"}
-    return case.with_(paths=tuple(path for path in case.paths if path.path_id not in gone))
+def _without(case: Case, gone: Sequence[Path]) -> Case:
+    ids = {path.path_id for path in gone}
+    return case.with_(paths=tuple(path for path in case.paths if path.path_id not in ids))
+
+
+def _unverified(case: Case, among: Sequence[Path]) -> Case:
+    ids = {path.path_id for path in among if path.failure is None}
+    paths = (path.with_(verdict=None, score=None) if path.path_id in ids else path for path in case.paths)
+    return case.with_(paths=tuple(paths))
 
 
 def _origin(where: DeadLetter | Redriven) -> str:

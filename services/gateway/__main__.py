@@ -3,6 +3,8 @@
 import asyncio
 import signal
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 
 import structlog
@@ -21,6 +23,8 @@ from services.runtime.kafka.reader import read_at
 from services.runtime.kafka.sink import KafkaSink
 from services.runtime.process.running import process
 from services.runtime.process.settings_help import exit_on_help
+from services.worker.following import follow_recipes
+from services.worker.recipes import Recipes
 
 SERVICE = "gateway"
 PORT = 8080
@@ -50,8 +54,9 @@ async def serve(settings: GatewaySettings, client: KafkaClient) -> None:
         log.warning("no API keys are set: any client that reaches the gateway may submit questions")
     draining = asyncio.Event()
     store = Store(partial(open_status_store, settings.ledger.get_secret_value()))
-    async with KafkaSink(client, confirm_s=PUBLISH_WITHIN_S) as sink, store.until_closed():
-        outside = Outside(sink, partial(reachable, client), store, partial(read_at, client))
+    recipes = Recipes()
+    async with KafkaSink(client, confirm_s=PUBLISH_WITHIN_S) as sink, store.until_closed(), _followed(client, recipes):
+        outside = Outside(sink, partial(reachable, client), store, partial(read_at, client), recipes.names)
         config = uvicorn.Config(
             create_app(outside, keys=settings.gateway.keys, draining=draining),
             host=settings.host,
@@ -67,6 +72,16 @@ async def serve(settings: GatewaySettings, client: KafkaClient) -> None:
             timeout_graceful_shutdown=int(DRAIN_S),
         )
         await Server(config, draining).serve()
+
+
+@asynccontextmanager
+async def _followed(client: KafkaClient, recipes: Recipes) -> AsyncIterator[None]:
+    following = asyncio.create_task(follow_recipes(client, recipes))
+    try:
+        yield
+    finally:
+        following.cancel()
+        await asyncio.wait({following})
 
 
 class Server(uvicorn.Server):

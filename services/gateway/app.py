@@ -1,7 +1,7 @@
 """The HTTP interface, put together."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import Depends, FastAPI, Request
@@ -33,6 +33,8 @@ class Outside:
     """Whether Kafka answers now; called once a second at most."""
     lookup: Lookup
     bodies: Bodies
+    published: Callable[[], Mapping[str, str] | None] = lambda: None
+    """The published recipes' names by id; None while they are not known."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ def create_app(
     metrics = Metrics()
     draining = draining or asyncio.Event()
     publisher = Publisher(outside.sink, metrics, bounds.publish_within_s)
-    taken = questions.Questions(publisher, metrics, draining, under_way=bounds.under_way, batches=bounds.batches)
+    taken = questions.Questions(
+        publisher, metrics, draining, outside.published, under_way=bounds.under_way, batches=bounds.batches
+    )
     reading = Reading(outside.lookup, outside.bodies)
     shown = cases.CaseRoutes(reading, metrics, draining, reads=bounds.reads, listeners=bounds.listeners)
     guard = [Depends(needs_key(keys))] if keys else []

@@ -9,8 +9,7 @@ from typing import Any
 import structlog
 from prometheus_client.registry import Collector
 
-from services.contracts.topics import RECIPES, dead_topic
-from services.core.errors import BrokerAway
+from services.contracts.topics import dead_topic
 from services.core.holds import Holds
 from services.ledger import Ledger, open_ledger
 from services.runtime.engine.engine import Engine
@@ -21,21 +20,18 @@ from services.runtime.engine.source import Source
 from services.runtime.engine.watchdog import Health
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.membership import GroupTimes
-from services.runtime.kafka.reader import follow_topic
 from services.runtime.kafka.sink import KafkaSink
 from services.runtime.process.health import HealthServer
 from services.runtime.process.running import process, run
 from services.runtime.process.settings import Settings
 from services.runtime.process.settings_help import exit_on_help
+from services.worker.following import follow_recipes
 from services.worker.recipes import Recipes
 
 log = structlog.get_logger(__name__)
 
 Main = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 """What a process does until the event is set."""
-
-AGAIN_S = 1.0
-"""Seconds between two tries to read the recipes."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +108,7 @@ async def process_context(service: str, settings: Settings) -> AsyncIterator[Pro
         ):
             holds = Holds()
             recipes = Recipes(holds)
-            following = group.create_task(_follow(own.client, recipes))
+            following = group.create_task(follow_recipes(own.client, recipes))
             yield ProcessContext(service, str(own.owner), settings, own.client, holds, ledger, sink, recipes)
             following.cancel()
 
@@ -121,13 +117,3 @@ def run_service(service: str, settings: type[Settings], main: Main) -> None:
     """A service's entry point: print --help, or run `main` until SIGTERM or Ctrl-C."""
     exit_on_help(service, settings)
     run(main)
-
-
-async def _follow(client: KafkaClient, recipes: Recipes) -> None:
-    while True:
-        recipes.caught_up.clear()  # Read from the beginning, the topic names older current recipes first.
-        try:
-            await recipes.follow(follow_topic(client, RECIPES, caught_up=recipes.caught_up))
-        except BrokerAway as away:
-            log.warning("recipes can't be read", error=str(away))
-        await asyncio.sleep(AGAIN_S)

@@ -67,6 +67,10 @@ class Recipes:
                 ) from None
         return self._by_id[recipe_id]
 
+    def names(self) -> dict[str, str] | None:
+        """The published recipes' names by id, oldest first; None until the topic has been read to its end."""
+        return {key: recipe.name for key, recipe in self._by_id.items()} if self.caught_up.is_set() else None
+
     async def current(self) -> RecipeId:
         """The id of the recipe for new cases. Waits until the topic has been read to its end, and one is named: past
         `WAIT_S` the worker is red, with the reason."""

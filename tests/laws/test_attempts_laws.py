@@ -32,3 +32,15 @@ async def test_a_finished_message_s_attempts_are_forgotten(ledger: Ledger) -> No
         await ledger.attempts.forget_attempts("verifier", HERE)
     assert await ledger.attempts.open_attempt("verifier", HERE, owner="c") == 0
     assert await ledger.attempts.open_attempt("verifier", THERE, owner="c") == 2
+
+
+async def test_the_owners_of_open_attempts_are_listed(ledger: Ledger) -> None:
+    """By service and position, whatever their names hold."""
+    mark = 'condemned ["defect","β/ \\" \\n",1]'
+    assert await ledger.attempts.owners("verifier", HERE) == []
+    for owner in (A, mark, B):
+        await ledger.attempts.open_attempt("verifier", HERE, owner=owner)
+    await ledger.attempts.close_attempt("verifier", HERE, owner=B)
+    assert sorted(await ledger.attempts.owners("verifier", HERE)) == sorted([A, mark])
+    assert await ledger.attempts.owners("verifier", THERE) == []
+    assert await ledger.attempts.owners("refiner", HERE) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from services.cli.console import Failed, out
 from services.cli.ingest.progress import observed, say, say_passed_over
+from services.cli.run.recipe_store import published
 from services.contracts.topics import QUESTION_SUBMITTED
 from services.core.messages import Sink
 from services.importers.files import Observer, Result, submit_file, submit_stdin
@@ -18,6 +19,7 @@ from services.importers.places import File
 from services.importers.rejects import ENDING, Rejects
 from services.importers.submit import Counts, PatientSink, Stop
 from services.importers.topic import group, take_topic
+from services.recipes.published import why_unknown
 from services.runtime.kafka.admin import cluster_id, held
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.sink import KafkaSink
@@ -38,12 +40,17 @@ async def run(
     topic: str | None,
     watch: bool,
 ) -> tuple[list[Result], list[PassedOver]]:
-    """What became of each source, and the files that weren't read. Raises Failed where a topic is missing."""
+    """What became of each source, and the files that weren't read. Raises Failed where a topic is missing or the recipe
+    isn't published."""
     has = {partition.topic for partition in await held(kafka, [QUESTION_SUBMITTED, *([topic] if topic else [])])}
     if QUESTION_SUBMITTED not in has:
         raise Failed(f"Kafka at {kafka.bootstrap} has no topic {QUESTION_SUBMITTED}: run `reasonmed topics declare`")
     if topic and topic not in has:
         raise Failed(f"Kafka at {kafka.bootstrap} has no topic {topic}")
+    if asked.recipe_id is not None:
+        names, _ = await published(kafka)
+        if why := why_unknown(asked.recipe_id, {key: recipe.name for key, recipe in names.items()}):
+            raise Failed(f"--recipe {asked.recipe_id}: {why}")
     stop, passed_over = Stop(), list[PassedOver]()
     async with KafkaSink(kafka) as kafka_sink:
         with observed(_counted) as observer:

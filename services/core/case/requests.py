@@ -29,7 +29,7 @@ def request(
         prompt=prompts.render(task.prompt, question=prompts.question_block(case.question), **values),
         sampling=task.sampling,
         seed=ids.seed(case.case_id, stage, *place),
-        ask=(case.life, 0),
+        ask=(case.asks_in, 0),
         schema=schema,
         system=task.system,
     )

@@ -143,6 +143,10 @@ class Attempts(Protocol):
         """Drop all attempts at the message: it is finished."""
         ...
 
+    async def owners(self, service: str, position: Position) -> Sequence[str]:
+        """Every owner with an open attempt at the message, in no order."""
+        ...
+
 
 class Circuits(Protocol):
     """The services' circuit breakers."""

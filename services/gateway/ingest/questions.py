@@ -1,7 +1,7 @@
 """POST /questions: one question, an array, or NDJSON."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Annotated, Any
 
@@ -14,12 +14,13 @@ from services.core.messages import OutgoingRecord
 from services.gateway.http.answers import SlotResponse, in_pieces
 from services.gateway.http.metrics import Metrics
 from services.gateway.http.openapi import NDJSON, QUESTIONS_BODY, QUESTIONS_RESPONSES
-from services.gateway.http.refusals import FieldError, Refused
+from services.gateway.http.refusals import FieldError, Refused, malformed
 from services.gateway.http.slots import Slots
 from services.gateway.ingest.body import chunks, form, is_array, read_json
 from services.gateway.ingest.publishing import Publisher
 from services.gateway.ingest.submissions import from_array, from_json, parted
 from services.gateway.ingest.upload import Upload
+from services.recipes.published import why_unknown
 
 UNDER_WAY = 256
 """The most concurrent questions; the next one is refused as busy. While Kafka is away each waits 10 s with its body, at
@@ -69,6 +70,7 @@ class Questions:
         publisher: Publisher,
         metrics: Metrics,
         draining: asyncio.Event,
+        published: Callable[[], Mapping[str, str] | None],
         *,
         under_way: int = UNDER_WAY,
         batches: int = BATCHES,
@@ -76,8 +78,18 @@ class Questions:
         self._publisher = publisher
         self._metrics = metrics
         self._draining = draining
+        self._published = published
         self._places = Slots(under_way, "questions")
         self._batches = Slots(batches, "batches")
+
+    def check_recipe(self, recipe_id: str | None) -> None:
+        """Refuse a recipe that is not published. While the published ones aren't known, the router checks. Raises
+        Refused."""
+        published = self._published()
+        if recipe_id is None or published is None:
+            return
+        if why := why_unknown(recipe_id, published):
+            raise malformed([FieldError(field="query.recipe", why=why)])
 
     async def json(self, request: Request, recipe_id: str | None) -> Response:
         """A question or an array of them. Raises Refused."""
@@ -146,6 +158,7 @@ def routes(questions: Questions) -> APIRouter:
         the same id, and is processed once for each named recipe, and once for none. Additional
         fields are kept with the question.
         """
+        questions.check_recipe(choice.recipe)
         if form(request) == "json":
             return await questions.json(request, choice.recipe)
         return questions.lines(request, choice)

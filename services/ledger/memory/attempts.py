@@ -1,5 +1,7 @@
 """Attempts in memory."""
 
+from collections.abc import Sequence
+
 from services.core.messages import Position
 from services.ledger.memory.server import MemoryServer
 
@@ -24,6 +26,10 @@ class MemoryAttempts:
     async def forget_attempts(self, service: str, position: Position) -> None:
         self._server.now()
         self._attempts.pop((service, position), None)
+
+    async def owners(self, service: str, position: Position) -> Sequence[str]:
+        self._server.now()
+        return list(self._attempts.get((service, position), ()))
 
     def prune(self, cutoff: float) -> None:
         """Drop messages whose latest attempt is older."""

@@ -1,6 +1,7 @@
 """Attempts in SQLite."""
 
 import sqlite3
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
@@ -11,6 +12,7 @@ _Message = tuple[str, str, int, int]
 """Service, topic, partition, offset."""
 
 _COUNT = 'SELECT count(*) FROM attempt WHERE service = ? AND topic = ? AND partition = ? AND "offset" = ?'
+_OWNERS = 'SELECT owner FROM attempt WHERE service = ? AND topic = ? AND partition = ? AND "offset" = ?'
 _DELETE_ALL = 'DELETE FROM attempt WHERE service = ? AND topic = ? AND partition = ? AND "offset" = ?'
 _DELETE = f"{_DELETE_ALL} AND owner = ?"
 
@@ -35,6 +37,9 @@ class SqliteAttempts:
     async def forget_attempts(self, service: str, position: Position) -> None:
         await self._commits.run(partial(_forget, message=_message(service, position)))
 
+    async def owners(self, service: str, position: Position) -> Sequence[str]:
+        return await self._commits.run(partial(_owners, message=_message(service, position)))
+
 
 def _open(db: sqlite3.Connection, now: float, *, message: _Message, owner: str) -> int:
     db.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?, ?, ?)", (*message, owner, now))
@@ -48,6 +53,10 @@ def _close(db: sqlite3.Connection, _now: float, *, message: _Message, owner: str
 
 def _forget(db: sqlite3.Connection, _now: float, *, message: _Message) -> None:
     db.execute(_DELETE_ALL, message)
+
+
+def _owners(db: sqlite3.Connection, _now: float, *, message: _Message) -> list[str]:
+    return [owner for (owner,) in db.execute(_OWNERS, message)]
 
 
 def _message(service: str, position: Position) -> _Message:

@@ -1,6 +1,8 @@
 """Attempts in Valkey."""
 
-from services.contracts.codec import canonical
+from collections.abc import Sequence
+
+from services.contracts.codec import canonical, loads
 from services.core.messages import Position
 from services.ledger.valkey.scripts import ATTEMPTS, Scripts
 
@@ -20,6 +22,11 @@ class ValkeyAttempts:
 
     async def forget_attempts(self, service: str, position: Position) -> None:
         await self._scripts.command("HDEL", ATTEMPTS, _message(service, position))
+
+    async def owners(self, service: str, position: Position) -> Sequence[str]:
+        opened: bytes | None = await self._scripts.command("HGET", ATTEMPTS, _message(service, position))
+        # As lua/prelude.lua writes it: the latest time, a blank, JSON by owner.
+        return [] if opened is None else list(loads(opened.partition(b" ")[2]))
 
 
 def _message(service: str, position: Position) -> bytes:

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import structlog
 
-from services.core.errors import Draining
+from services.contracts.codec import canonical, loads
+from services.core.errors import Dead, Draining
 from services.core.ledger.ports import Attempts
 from services.core.messages import ConsumedRecord
 from services.runtime.engine.gate import Gate
@@ -18,6 +19,9 @@ from services.runtime.engine.retry import RetryPolicy
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+CONDEMNED = "condemned "
+"""Begins the owner of the attempt that marks a record as dead: no worker's name has a blank."""
 
 
 class AttemptLog:
@@ -55,10 +59,27 @@ class AttemptLog:
             async with self._closed_on_interruption(record):
                 yield crashes
 
+    async def condemn(self, record: ConsumedRecord, dead: Dead, attempts: int) -> None:
+        """Remember that the record is dead, before its dead letter is published. If the commit is lost, the record is
+        read again, and the cause may have been repaired: it must not have outputs as well."""
+        mark = CONDEMNED + canonical([dead.kind, dead.error, attempts]).decode()
+        await self._ledger(record, lambda: self._attempts.open_attempt(self._service, record.position, owner=mark))
+
+    async def condemned(self, record: ConsumedRecord, crashes: int) -> tuple[Dead, int] | None:
+        """Why the record is dead already, and after how many attempts. `crashes` as `open` yields them: without any,
+        the ledger isn't asked."""
+        if not crashes:
+            return None
+        owners = await self._ledger(record, lambda: self._attempts.owners(self._service, record.position))
+        for mark in sorted(owner for owner in owners if owner.startswith(CONDEMNED)):
+            kind, error, attempts = loads(mark.removeprefix(CONDEMNED))
+            return Dead(kind, error, trips_circuit=False), attempts  # It has been counted before.
+        return None
+
     async def close(self, record: ConsumedRecord, outcome: Outcome) -> None:
         """Close the attempt of a record that has ended, and forget the crashes."""
-        if outcome.dead is not None and outcome.dead.kind == "killer":
-            # Not committed yet: if it is read again, the crashes must still count.
+        if outcome.dead is not None:
+            # Not committed yet: if it is read again, it must be found condemned.
             await self._close(record)
         else:
             await self._ledger(record, lambda: self._attempts.forget_attempts(self._service, record.position))

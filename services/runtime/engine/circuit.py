@@ -19,7 +19,7 @@ class CircuitPolicy:
 
     burst: int = 20
     within_s: float = 60.0
-    """`burst` dead letters within `within_s` open it."""
+    """`burst` dead letters within `within_s` open it; or `burst` in a row, however slowly they come."""
     probe_s: float = 30.0
     """Between two probes of an open circuit: one record; the circuit closes if that is no dead letter."""
     look_s: float = 3.0
@@ -38,6 +38,7 @@ class Circuit:
         self._known = False
         self._unwritten = False
         self._changes = 0
+        self._in_a_row = 0
         self._dead: deque[float] = deque(maxlen=policy.burst)
         self._probe_at = 0.0
         self._decided = asyncio.Event()
@@ -64,13 +65,18 @@ class Circuit:
         """Count a dead letter."""
         now = self._clock()
         self._dead.append(now)
-        burst = len(self._dead) == self._policy.burst and now - self._dead[0] <= self._policy.within_s
-        if burst and self._why is None:
+        self._in_a_row += 1
+        if self._why is not None or len(self._dead) < self._policy.burst:
+            return
+        if now - self._dead[0] <= self._policy.within_s:
             self._change(f"{self._policy.burst} dead letters within {now - self._dead[0]:.0f} s")
+        elif self._in_a_row >= self._policy.burst:
+            self._change(f"{self._in_a_row} dead letters in a row")
 
-    def probe_succeeded(self) -> None:
-        """The probe succeeded: close the circuit."""
-        if self._why is not None:
+    def succeeded(self, *, probe: bool) -> None:
+        """A record ended well: that ends a row of dead letters. A probe's closes the circuit."""
+        self._in_a_row = 0
+        if probe and self._why is not None:
             self._change(None)
 
     async def look(self) -> None:
@@ -107,5 +113,6 @@ class Circuit:
             return
         log.warning("circuit closed" if why is None else "circuit opened", why=why)
         self._dead.clear()
+        self._in_a_row = 0
         self._probe_at = self._clock() + self._policy.probe_s
         self._why = why

@@ -47,12 +47,22 @@ class RecordProcessor:
         try:
             with spans.processing(record, group=self.service):
                 async with self.attempts.open(record) as crashes:
-                    handled = await self.handler.handle(record, crashes)
-                    outcome = await self.publisher.publish(record, handled, attempts=crashes + 1)
+                    outcome = await self._end(record, crashes)
                     self._finish(delivery, outcome)
                     await self.attempts.close(record, outcome)
         except Draining:
             log.info("left for another worker", topic=record.topic, offset=record.offset)
+
+    async def _end(self, record: ConsumedRecord, crashes: int) -> Outcome:
+        condemned = await self.attempts.condemned(record, crashes)
+        if condemned is not None:
+            dead, attempts = condemned
+            return await self.publisher.publish(record, dead, attempts=attempts)
+        handled = await self.handler.handle(record, crashes)
+        attempts = crashes + 1
+        return await self.publisher.publish(
+            record, handled, attempts=attempts, on_dead=lambda dead: self.attempts.condemn(record, dead, attempts)
+        )
 
     def _finish(self, delivery: Delivery, outcome: Outcome) -> None:
         """The broker has confirmed the record's end: its offset may be committed. Nothing commits the window of a
@@ -63,5 +73,5 @@ class RecordProcessor:
             self.counters.dead[outcome.dead.kind] += 1
             if outcome.dead.trips_circuit:
                 self.circuit.dead()
-        elif delivery.probe:
-            self.circuit.probe_succeeded()
+        else:
+            self.circuit.succeeded(probe=delivery.probe)

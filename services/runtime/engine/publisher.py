@@ -1,6 +1,6 @@
 """The publishing step: outputs or a dead letter, confirmed by the broker (rule 3)."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -38,12 +38,21 @@ class Publisher:
         self._retry = retry
         self._limits = limits
 
-    async def publish(self, record: ConsumedRecord, handled: Handled, *, attempts: int) -> Outcome:
+    async def publish(
+        self,
+        record: ConsumedRecord,
+        handled: Handled,
+        *,
+        attempts: int,
+        on_dead: Callable[[Dead], Awaitable[None]] | None = None,
+    ) -> Outcome:
         """Return once the broker has confirmed the outputs, or else a dead letter. `attempts`: at the record, this one
-        included. Waits while the broker is away."""
+        included. `on_dead` is awaited before a dead letter is published. Waits while the broker is away."""
         dead = handled if isinstance(handled, Dead) else await self._outputs(record, handled)
         if dead is not None:
             spans.failed(dead.kind)
+            if on_dead is not None:
+                await on_dead(dead)
             await self._dead_letter(record, dead, attempts)
         return Outcome(dead)
 

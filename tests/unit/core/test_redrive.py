@@ -24,16 +24,19 @@ from services.contracts.topics import (
 )
 from services.core.case import ids
 from services.core.case.paths import of_round, planned
+from services.core.case.requests import planned_request
 from services.core.errors import Dead
 from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.deadletters.redrive import Letter, Lives, NotRedrivable, note, read_letter, redrive
 from services.protogen import examples
 from services.router.rules import route
 from tests import strategies
-from tests.strategies import QUESTION, case, failed, json_values, path, recipe, routings, wrong
+from tests.strategies import QUESTION, case, failed, json_values, path, recipe, routings, unjudged, wrong
 
 CASE_TOPICS = (QUESTION_ADMITTED, PATHS_GENERATED, PATHS_VERIFIED, CASE_MEDIUM, CASE_DIFFICULT, CASE_ACCEPTED)
 KINDS: tuple[DeadKind, ...] = ("not_yet", "too_many_unknown", "no_summary", "killer", "defect")
+OURS: tuple[DeadKind, ...] = ("not_yet", "killer", "defect")
+"""Kinds of which no model is the cause."""
 first_verified = strategies.first_verified()
 
 
@@ -48,6 +51,10 @@ def letter(
 
 def of(dead: Case | Submission, topic: str = PATHS_VERIFIED, **fields: Any) -> Letter:
     return letter(encode(dead), topic, key=dead.case_id.encode(), **fields)
+
+
+def asked(of_case: Case) -> str:
+    return planned_request(of_case, recipe(), 0).call_id
 
 
 def sent(dead: Letter) -> tuple[str, Case]:
@@ -85,31 +92,78 @@ def test_a_case_begins_its_next_life_and_loses_nothing_that_is_known(
     assert redriven.message.key == dead.case_id.encode()
     assert redriven.message.headers == {"trace": b"1"}
     assert redriven.begins.what == dead.work_id
-    assert set(again.paths) <= set(dead.paths)
-    assert all(gone.standing == "unknown" for gone in set(dead.paths) - set(again.paths))
-    assert again.with_(paths=(), life=0, rounds=0) == dead.with_(paths=(), life=0, rounds=0)
+    before = {made.path_id: made for made in dead.paths}
+    there = {made.path_id: made for made in again.paths}
+    assert set(there) <= set(before)
+    assert all(before[gone].failure is not None for gone in set(before) - set(there)), "only what has no text goes"
+    for path_id, made in there.items():
+        judged_again = before[path_id].with_(verdict=None, score=None)
+        assert made in (before[path_id], judged_again)
+        assert made == before[path_id] or before[path_id].standing == "unknown"
+    besides = {"paths": (), "life": 0, "rounds": 0, "call_life": None}
+    assert again.with_(**besides) == dead.with_(**besides)
+
+
+@given(dead=cases, topic=st.sampled_from(CASE_TOPICS), kind=st.sampled_from(OURS), lives=st.integers(0, 3))
+def test_letters_that_no_model_is_to_blame_for_ask_nothing_again(
+    dead: Case, topic: str, kind: DeadKind, lives: int
+) -> None:
+    """Not even of a case that has died so before: its calls are those of the first of these lives."""
+    dead = dead.with_(life=1)
+    again = dead
+    for _ in range(lives + 1):
+        to, again = sent(of(again, topic, kind=kind))
+        assert to == topic
+        assert again == dead.with_(life=again.life, call_life=1)
+    assert asked(again) == asked(dead)
+    assert again.life == lives + 2
+
+
+@pytest.mark.parametrize("kind", ["too_many_unknown", "no_summary"])
+def test_what_a_model_failed_at_is_asked_under_new_ids(kind: DeadKind) -> None:
+    dead = case(life=2).with_(call_life=1)
+    again = sent(of(dead, CASE_ACCEPTED if kind == "no_summary" else PATHS_VERIFIED, kind=kind))[1]
+    assert (again.life, again.call_life, again.asks_in) == (3, None, 3)
+    assert asked(again) not in (asked(dead), asked(case()), asked(case(life=2)))
+
+
+def test_a_case_without_a_life_for_its_calls_is_written_as_before() -> None:
+    assert b"call_life" not in encode(case(life=3))
 
 
 @given(dead=first_verified, topic=st.sampled_from([PATHS_GENERATED, PATHS_VERIFIED]))
-def test_unknown_paths_are_generated_again_before_the_route_is_known(dead: Case, topic: str) -> None:
+def test_only_paths_without_a_text_are_generated_again_before_the_route_is_known(dead: Case, topic: str) -> None:
     unknown = [made for made in dead.paths if made.standing == "unknown"]
-    to, again = sent(of(dead, topic))
-    assert to == (QUESTION_ADMITTED if unknown else topic)
+    failed_ones = [made for made in unknown if made.failure is not None]
+    to, again = sent(of(dead, topic, kind="too_many_unknown"))
+    assert to == (QUESTION_ADMITTED if failed_ones else PATHS_GENERATED if unknown else topic)
     assert [made.standing for made in again.paths if made.standing == "unknown"] == []
-    assert len(again.paths) == 9 - len(unknown)
+    assert len(again.paths) == 9 - len(failed_ones)
+
+
+def test_after_a_broken_judge_every_text_is_kept_and_judged_again() -> None:
+    dead = case().with_(paths=tuple(unjudged(path(case(), slot)) for slot in range(9)))
+    to, again = sent(of(dead, kind="too_many_unknown"))
+    assert to == PATHS_GENERATED
+    assert [made.text for made in again.paths] == [made.text for made in dead.paths]
+    assert {made.standing for made in again.paths} == {"unverified"}
 
 
 @given(dead=refined())
 def test_only_a_wholly_unknown_refining_round_is_repeated(dead: Case) -> None:
     last = of_round(dead, dead.rounds)
-    to, again = sent(of(dead))
-    if all(made.standing == "unknown" for made in last):
+    to, again = sent(of(dead, kind="too_many_unknown"))
+    if any(made.standing != "unknown" for made in last):
+        assert (to, again) == (PATHS_VERIFIED, dead.with_(life=1))
+    elif any(made.failure is None for made in last):
+        assert (to, again.rounds) == (PATHS_GENERATED, dead.rounds)
+        assert {made.standing for made in of_round(again, dead.rounds) if made.failure is None} == {"unverified"}
+        assert planned(again) == planned(dead)
+    else:
         assert to == {"medium": CASE_MEDIUM, "difficult": CASE_DIFFICULT}[str(dead.difficulty)]
         assert again.rounds == dead.rounds - 1
         assert of_round(again, dead.rounds) == []
         assert planned(again) == planned(dead)
-    else:
-        assert (to, again) == (PATHS_VERIFIED, dead.with_(life=1))
 
 
 @given(dead=cases, routing=routings())
@@ -130,7 +184,7 @@ def test_the_same_letter_makes_the_same_message(dead: Case, topic: str) -> None:
 @given(extra=st.dictionaries(st.text(min_size=1, max_size=8).map("x_".__add__), json_values, max_size=3))
 def test_unknown_fields_travel_on(extra: dict[str, Any]) -> None:
     dead = Case.model_validate({**case().model_dump(), **extra})
-    assert sent(of(dead))[1] == dead.with_(life=1)
+    assert sent(of(dead))[1] == dead.with_(life=1, call_life=0)
 
 
 def test_a_submission_is_submitted_again() -> None:

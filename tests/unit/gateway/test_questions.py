@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from services.contracts.codec import decode
 from services.contracts.question import Question, Submission
 from services.core.case import ids
 from services.core.case.sizes import QUESTION_BYTES
+from services.gateway.app import Outside, create_app
 from services.gateway.ingest.body import BATCH_BYTES
 
 SAMPLES = Path(__file__).parents[3] / "services/local/samples/questions.jsonl"
@@ -128,6 +130,25 @@ async def test_json_that_cannot_be_encoded_again_is_refused(client: httpx.AsyncC
     answer = await client.post("/questions", content=body, headers={"content-type": "application/json"})
     assert (answer.status_code, kafka.published) == (422, [])
     assert SECRET not in answer.text
+
+
+async def test_a_recipe_that_is_not_published_is_refused_with_what_is(outside: Outside, kafka: Any) -> None:
+    """Else it waits at the router, and dies there."""
+    known = {"recipe-" + "0" * 31 + "1": "default", "recipe-" + "7" * 32: "paper"}
+    app = create_app(replace(outside, published=lambda: known))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
+        near = await client.post("/questions", json=QUESTION, params={"recipe": RECIPE})
+        far = await client.post("/questions", json=QUESTION, params={"recipe": "recipe-" + "a" * 32})
+        lines = await client.post(
+            "/questions", content=b"{}", params={"recipe": RECIPE}, headers={"Content-Type": "application/x-ndjson"}
+        )
+        assert [each.status_code for each in (near, far, lines)] == [422, 422, 422]
+        assert kafka.published == []
+        there = await client.post("/questions", json=QUESTION, params={"recipe": next(iter(known))})
+    assert near.json()["fields"][0]["field"] == "query.recipe"
+    assert "did you mean recipe-00000000000000000000000000000001 (default)?" in near.json()["fields"][0]["why"]
+    assert "(default), recipe-77777777777777777777777777777777 (paper)" in far.json()["fields"][0]["why"]
+    assert there.status_code == 202
 
 
 @pytest.mark.parametrize("query", [{"recipe": SECRET}, {"recipe": "recipe-1"}, {"recipe_id": RECIPE}])

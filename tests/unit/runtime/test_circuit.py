@@ -32,6 +32,7 @@ async def test_only_a_burst_opens_it() -> None:
     await circuit.look()
     for _ in range(10):
         circuit.dead()
+        circuit.succeeded(probe=False)
         clock.now += 31
     assert circuit.why is None
     circuit.dead()
@@ -42,6 +43,24 @@ async def test_only_a_burst_opens_it() -> None:
     assert await ledger.why("toy") is None
     await circuit.look()
     assert await ledger.why("toy") == circuit.why
+
+
+async def test_dead_letters_in_a_row_open_it_however_slowly_they_come() -> None:
+    """A service in order makes 12 a minute where each waits for a recipe that nobody published."""
+    ledger, clock = MemoryCircuits(MemoryServer()), Clock()
+    circuit = a_circuit(ledger, clock)
+    await circuit.look()
+    for _ in range(2):
+        circuit.dead()
+        clock.now += 300
+    circuit.succeeded(probe=False)
+    for _ in range(2):
+        assert circuit.why is None
+        circuit.dead()
+        clock.now += 300
+    assert circuit.why is None
+    circuit.dead()
+    assert circuit.why == "3 dead letters in a row"
 
 
 async def test_it_is_kept_over_a_restart_and_shared() -> None:
@@ -69,7 +88,7 @@ async def test_it_is_tried_now_and_then() -> None:
     assert not circuit.probe_due()
     clock.now += 30
     assert circuit.probe_due()
-    circuit.probe_succeeded()
+    circuit.succeeded(probe=True)
     assert circuit.why is None
     await circuit.look()
     assert await ledger.why("toy") is None

@@ -164,6 +164,25 @@ async def test_a_killer_that_is_read_again_is_as_dead_as_before(bench: Any, even
     assert b"0" not in bench.begun
 
 
+@pytest.mark.parametrize("dead", [Dead("not_yet", "no recipe"), ValueError("a defect"), Dead("poison", "no case")])
+async def test_what_is_dead_once_has_no_other_end(bench: Any, eventually: Eventually, dead: Exception) -> None:
+    """Its dead letter was confirmed, its offset's commit lost; meanwhile the cause was repaired."""
+    bench.send(*names(2))
+    bench.raises[b"0"] = [dead] * 9
+    async with bench.worker():
+        await eventually(lambda: bench.committed() == Committed(2))
+    bench.broker.commits.clear()
+    bench.raises[b"0"] = []
+    begun = bench.begun.count(b"0")
+    async with bench.worker() as worker:
+        await eventually(lambda: bench.committed() == Committed(2))
+        assert worker.counters.finished == 2
+    (_, first), (_, again) = bench.dead()
+    assert (again.key, again.value, again.headers) == (first.key, first.value, first.headers)
+    assert bench.begun.count(b"0") == begun
+    assert b"0" not in bench.outputs()
+
+
 async def test_two_that_may_kill_run_one_after_the_other(bench: Any, eventually: Eventually) -> None:
     bench.send(*names(3))
     for offset in range(3):
