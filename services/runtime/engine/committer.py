@@ -1,4 +1,7 @@
-"""`Committer`: commits the windows' due offsets a few times per second, and once more at a revocation."""
+"""`Committer`: commits the windows' due offsets a few times per second, and once more at a revocation.
+
+The commit rule itself, which offsets are due, is `Window.due` (window.py; rule 1).
+"""
 
 import asyncio
 from collections.abc import Mapping

@@ -9,10 +9,10 @@
 The thirteen rules of ARCHITECTURE.md, and where each is implemented:
 
     1 window.py, offset_ranges.py, committer.py    8 kafka/declare.py
-    2 poller.py, window.py                         9 `Engine.run`, in_flight.py
+    2 poller.py, limits.py                         9 `Engine.run`, in_flight.py
     3 handler.py, publisher.py, retry.py          10 watchdog.py, stall.py, core/holds.py
     4 poller.py                                   11 `Engine.health`
-    5 `Engine.revoked`, kafka/membership.py         12 attempt.py, gate.py
+    5 `Engine.revoked`, kafka/membership.py       12 attempt.py, gate.py
     7 kafka/sink.py                               13 circuit.py
 """
 
