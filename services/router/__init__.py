@@ -1,1 +1,1 @@
-"""The router, on Faust: questions become cases (admission), verified cases are routed."""
+"""The router: questions become cases (admission), verified cases are routed. Its engine reads through Faust."""

@@ -1,4 +1,4 @@
-"""Keeps a process's recipes as the topic has them, whatever becomes of Kafka."""
+"""Keeps a process's recipes as the topic has them, also after Kafka was away."""
 
 import asyncio
 

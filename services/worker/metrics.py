@@ -1,4 +1,4 @@
-"""Metrics of a worker's model calls, in Prometheus' names: read from the dispatcher when they are asked for."""
+"""Metrics of a worker's model calls, in Prometheus' names: read from the dispatcher at each scrape."""
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar

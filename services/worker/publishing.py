@@ -1,4 +1,4 @@
-"""Recipes into the topic `recipes`: whole, under their id; and which of them is for new cases."""
+"""Publishes a recipe to the topic `recipes` under its id, and which recipe is current."""
 
 import orjson
 
