@@ -13,8 +13,9 @@ A process loses a sent reply, or a call in flight, for one of these causes:
     paused        it was paused, its lease expired, and another owner took the call
     ledger_away   the ledger was unavailable, and the lease expired without a renewal
 
-If nothing was lost, the server had `withheld` the reply. If a process is paused between the check of its lease and the
-request, and the lease expires meanwhile, the start cannot be fenced: it is `unfenced`, and ignored for other repeats.
+If nothing was lost, the server had `withheld` the reply, or the call `timed_out`: its process closed the connection at
+the stage's time-out. If a process is paused between the check of its lease and the request, and the lease expires
+meanwhile, the start cannot be fenced: it is `unfenced`, and ignored for other repeats.
 No other start may contradict the ledger (below).
 """
 
@@ -49,6 +50,7 @@ class Cause(StrEnum):
     DRAINED = "drained"
     PAUSED = "paused"
     LEDGER_AWAY = "ledger_away"
+    TIMED_OUT = "timed_out"
     UNFENCED = "unfenced"
     UNEXPLAINED = "unexplained"
     """A defect."""
@@ -107,14 +109,15 @@ def explain(
     pauses: Sequence[Pause],
     outages: Sequence[Outage],
     lease_s: float,
+    timeouts_s: Mapping[str, float],
 ) -> list[Repeat]:
     """All repeats with their causes, ordered by time. `lease_s`: a lease in seconds; it is renewed three times within
-    it."""
+    it. `timeouts_s`: a call's time-out, by stage."""
     starts = starts_of(log)
     leases = leases_of(claims)
     against = set(_against(starts, leases, calls))
     unfenced = {start for start in starts if _is_unfenced(start, leases[start.call_id], pauses)}
-    evidence = _Evidence(leases, lives, pauses, outages, lease_s, last_lines(log))
+    evidence = _Evidence(leases, lives, pauses, outages, lease_s, timeouts_s, last_lines(log))
     by_call: defaultdict[str, list[Start]] = defaultdict(list)
     repeats = []
     for start in starts:
@@ -208,6 +211,7 @@ class _Evidence:
     pauses: Sequence[Pause]
     outages: Sequence[Outage]
     lease_s: float
+    timeouts_s: Mapping[str, float]
     last_lines: Mapping[int, float]
 
     def cause(self, start: Start, repeat: Start) -> Cause:
@@ -220,7 +224,14 @@ class _Evidence:
                 return lost
         if start.end <= repeat.at + CLOCK_S and (start.withheld or self._server_stopped(start, repeat)):
             return Cause.WITHHELD
+        if start.owner == repeat.owner and start.end <= repeat.at + CLOCK_S and self._timed_out(start):
+            return Cause.TIMED_OUT
         return Cause.UNEXPLAINED
+
+    def _timed_out(self, start: Start) -> bool:
+        """Whether its client left at the stage's time-out, which it counts from before the request's arrival."""
+        early = self.timeouts_s[start.stage] - (start.end - start.at)
+        return start.status is None and -QUICK_S <= early <= SENT_S
 
     def _server_stopped(self, start: Start, repeat: Start) -> bool:
         """Whether it ended without a reply because the server shut down and was replaced."""

@@ -32,10 +32,12 @@ from typing import Any
 
 import orjson
 
+from services import recipes
 from services.contracts.base import WorkId
 from services.contracts.codec import decode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, topics
+from services.core.endpoint import Endpoint
 from services.core.messages import ConsumedRecord
 from services.datasets.dataset import read_dataset
 from services.local.audit.report import Ledger, LogLine, audit_report
@@ -140,7 +142,7 @@ async def summarise(rig: Rig, plan: Sequence[Planned], injected: Sequence[Inject
     report = audit_report(
         seen.topics, held, log, ids, used=rig.stack.used(), seconds=seconds, dataset=rig.stack.dataset
     )
-    repeats = explain(log, held.claims, held.calls, known.lives, known.pauses, known.outages, LEASE_S)
+    repeats = explain(log, held.claims, held.calls, known.lives, known.pauses, known.outages, LEASE_S, _timeouts_s())
     defects, unfenced = against_ledger(log, held.claims, held.calls, known.pauses)
     ended = seen.topics.ended_questions()
     still_dead = _still_dead(seen.topics)
@@ -181,6 +183,15 @@ async def summarise(rig: Rig, plan: Sequence[Planned], injected: Sequence[Inject
 def defects(summary: Mapping[str, Any]) -> dict[str, int]:
     """The counts that should be 0 and are not."""
     return {name: summary[name] for name in ZERO if summary[name]}
+
+
+def _timeouts_s() -> dict[str, float]:
+    """A call's time-out by stage, as the workers derive it: all recipes of a run have the default's tokens."""
+    recipe, endpoint = recipes.load("default"), Endpoint("http://localhost/v1")
+    tasks = {name: getattr(recipe, name) for name in ("verify", "score", "refine", "reason", "summarize")}
+    tokens = {name: task.sampling.max_tokens for name, task in tasks.items() if task is not None}
+    tokens["generate"] = recipe.generate.max_tokens
+    return {stage: endpoint.timeout_for(most) for stage, most in tokens.items()}
 
 
 def _still_dead(seen: Topics) -> set[str]:

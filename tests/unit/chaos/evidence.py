@@ -10,6 +10,7 @@ from services.core.ledger.ports import CallRow, ClaimRow
 from tests.chaos.causes import Cause, Life, Outage, Pause, Repeat, against_ledger, explain
 
 LEASE_S = 15.0
+TIMEOUT_S = 110.0
 A, A_PID = "generator-1-generator-101-aaaa", 101
 B, B_PID = "generator-2-generator-202-bbbb", 202
 CALL = CallId("call-1")
@@ -55,7 +56,8 @@ class Run:
         self.calls.append(CallRow(CALL, owner, at, Reply("", "stop", Usage())))
 
     def explain(self) -> list[Repeat]:
-        return explain(self.log, self.claims, self.calls, self.lives, self.pauses, self.outages, LEASE_S)
+        lives, timeouts = self.lives, {"verify": TIMEOUT_S}
+        return explain(self.log, self.claims, self.calls, lives, self.pauses, self.outages, LEASE_S, timeouts)
 
     def cause(self) -> Cause:
         (repeat,) = self.explain()

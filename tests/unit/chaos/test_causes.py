@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from tests.chaos.causes import Cause, Outage, Pause
-from tests.unit.chaos.evidence import A_PID, B_PID, NEW, A, B, Run, ended, retried, taken_over
+from tests.unit.chaos.evidence import A_PID, B_PID, NEW, TIMEOUT_S, A, B, Run, ended, retried, taken_over
 
 
 @pytest.mark.parametrize("status", [500, 429, 200, None])
@@ -46,6 +46,24 @@ def test_a_client_that_left_and_came_again_to_the_same_server() -> None:
     run.start(A, 1, 3, None)
     run.start(A, 3.5)
     assert run.cause() is Cause.UNEXPLAINED
+
+
+@pytest.mark.parametrize(
+    ("took", "status", "again", "cause"),
+    [
+        (TIMEOUT_S, None, A, Cause.TIMED_OUT),
+        (TIMEOUT_S - 0.1, None, A, Cause.TIMED_OUT),
+        (TIMEOUT_S, 200, A, Cause.UNEXPLAINED),  # the reply came
+        (TIMEOUT_S - 5, None, A, Cause.UNEXPLAINED),
+        (TIMEOUT_S + 5, None, A, Cause.UNEXPLAINED),
+        (TIMEOUT_S, None, B, Cause.UNEXPLAINED),  # another process did not wait for it
+    ],
+)
+def test_a_client_that_left_at_its_time_out(took: float, status: int | None, again: str, cause: Cause) -> None:
+    run = Run()
+    run.start(A, 1, 1 + took, status)
+    run.start(again, 120)
+    assert run.cause() is cause
 
 
 def test_a_client_that_left_long_before_the_server_stopped() -> None:
