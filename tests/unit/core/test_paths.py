@@ -41,11 +41,11 @@ def test_an_unscored_path_ranks_below_a_score_of_0() -> None:
 def test_planned_paths_and_rounds_are_separate_and_in_slot_order() -> None:
     slots = [path(CASE, 1), path(CASE, 0)]
     refined = [path(CASE, n, origin="refined", round=1) for n in (1, 0)]
-    anew = [path(CASE, n, origin="regenerated", round=2) for n in (1, 0)]
-    whole = CASE.with_(paths=(*anew, *slots, *refined))
+    again = [path(CASE, n, origin="regenerated", round=2) for n in (1, 0)]
+    whole = CASE.with_(paths=(*again, *slots, *refined))
     assert planned(whole) == slots[::-1]
     assert of_round(whole, 1) == refined[::-1]
-    assert of_round(whole, 2) == anew[::-1]
+    assert of_round(whole, 2) == again[::-1]
     assert of_round(whole, 0) == []
 
 

@@ -1,4 +1,4 @@
-"""What a redrive sends: the next life, on its way from where it stopped, and the same bytes each time."""
+"""What a redrive sends: the next life, from where it stopped, and the same bytes each time."""
 
 from typing import Any
 
@@ -10,12 +10,10 @@ from services.contracts.case import Case
 from services.contracts.codec import Malformed, decode, encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadKind, DeadLetter
 from services.contracts.question import Submission
-from services.contracts.redriven import Redriven
 from services.contracts.topics import (
     CASE_ACCEPTED,
     CASE_DIFFICULT,
     CASE_MEDIUM,
-    LETTER_REDRIVEN,
     PATHS_GENERATED,
     PATHS_VERIFIED,
     QUESTION_ADMITTED,
@@ -27,30 +25,18 @@ from services.core.case.paths import of_round, planned
 from services.core.case.requests import planned_request
 from services.core.errors import Dead
 from services.core.messages import ConsumedRecord, OutgoingRecord
-from services.deadletters.redrive import Letter, Lives, NotRedrivable, note, read_letter, redrive
+from services.deadletters.redrive import Letter, NotRedrivable, read_letter, redrive
 from services.protogen import examples
 from services.router.rules import route
 from tests import strategies
-from tests.strategies import QUESTION, case, failed, json_values, path, recipe, routings, unjudged, wrong
+from tests.letters import letter, of
+from tests.strategies import QUESTION, case, json_values, path, recipe, routings, unjudged
 
 CASE_TOPICS = (QUESTION_ADMITTED, PATHS_GENERATED, PATHS_VERIFIED, CASE_MEDIUM, CASE_DIFFICULT, CASE_ACCEPTED)
 KINDS: tuple[DeadKind, ...] = ("not_yet", "too_many_unknown", "no_summary", "killer", "defect")
 OURS: tuple[DeadKind, ...] = ("not_yet", "killer", "defect")
 """Kinds of which no model is the cause."""
 first_verified = strategies.first_verified()
-
-
-def letter(
-    value: bytes, topic: str = PATHS_VERIFIED, kind: DeadKind = "defect", offset: int = 7, key: bytes | None = None
-) -> Letter:
-    reason = DeadLetter(service="x", kind=kind, error="e", attempts=1, topic=topic, partition=3, offset=offset)
-    return Letter(
-        reason, OutgoingRecord(topic, case().case_id.encode() if key is None else key, value, {"trace": b"1"})
-    )
-
-
-def of(dead: Case | Submission, topic: str = PATHS_VERIFIED, **fields: Any) -> Letter:
-    return letter(encode(dead), topic, key=dead.case_id.encode(), **fields)
 
 
 def asked(of_case: Case) -> str:
@@ -105,9 +91,7 @@ def test_a_case_begins_its_next_life_and_loses_nothing_that_is_known(
 
 
 @given(dead=cases, topic=st.sampled_from(CASE_TOPICS), kind=st.sampled_from(OURS), lives=st.integers(0, 3))
-def test_letters_that_no_model_is_to_blame_for_ask_nothing_again(
-    dead: Case, topic: str, kind: DeadKind, lives: int
-) -> None:
+def test_letters_without_a_failed_reply_ask_nothing_again(dead: Case, topic: str, kind: DeadKind, lives: int) -> None:
     """Not even of a case that has died so before: its calls are those of the first of these lives."""
     dead = dead.with_(life=1)
     again = dead
@@ -120,7 +104,7 @@ def test_letters_that_no_model_is_to_blame_for_ask_nothing_again(
 
 
 @pytest.mark.parametrize("kind", ["too_many_unknown", "no_summary"])
-def test_what_a_model_failed_at_is_asked_under_new_ids(kind: DeadKind) -> None:
+def test_failed_replies_are_asked_for_under_new_ids(kind: DeadKind) -> None:
     dead = case(life=2).with_(call_life=1)
     again = sent(of(dead, CASE_ACCEPTED if kind == "no_summary" else PATHS_VERIFIED, kind=kind))[1]
     assert (again.life, again.call_life, again.asks_in) == (3, None, 3)
@@ -220,7 +204,7 @@ def test_letters_that_cannot_be_redriven_have_a_reason(dead: Letter, why: str) -
         redrive(dead)
 
 
-def test_a_letter_is_read_as_the_carrier_wrote_it() -> None:
+def test_a_letter_is_read_as_it_was_written() -> None:
     reason = examples.examples()["dead_letter"]
     assert isinstance(reason, DeadLetter)
     headers = {"trace": b"1", DEAD_LETTER_HEADER: encode(reason)}
@@ -235,69 +219,3 @@ def test_a_letter_is_read_as_the_carrier_wrote_it() -> None:
 
 def test_a_key_that_is_no_case_id_is_none() -> None:
     assert letter(b"", key=b"\x1b[2J").case_id is None
-
-
-class TestLives:
-    """Which letters have been redriven already: told by the notes, and by later letters."""
-
-    def test_a_note_ends_its_letter_and_the_equal_ones(self) -> None:
-        one, equal = of(case()), of(case(), offset=8)
-        lives = Lives()
-        assert not lives.begun(redrive(one).begins)
-        lives.add_note(noted(one))
-        assert lives.begun(redrive(one).begins)
-        assert lives.begun(redrive(equal).begins)
-
-    def test_a_later_life_that_died_can_be_redriven_and_an_earlier_one_not(self) -> None:
-        first, second = of(case()), of(case(life=1), offset=9)
-        lives = Lives()
-        lives.add_letter(redrive(first).begins)
-        assert not lives.begun(redrive(first).begins)
-        lives.add_letter(redrive(second).begins)
-        assert lives.begun(redrive(first).begins), "there is a second life, with or without a note"
-        assert not lives.begun(redrive(second).begins)
-
-    def test_an_unchanged_message_may_become_another_letter(self) -> None:
-        first, again = letter(b"{}", RECORD_COMPLETED), letter(b"{}", RECORD_COMPLETED, offset=70)
-        lives = Lives()
-        lives.add_note(noted(first))
-        assert lives.begun(redrive(first).begins)
-        assert not lives.begun(redrive(again).begins)
-
-    def test_an_unchanged_redrive_counts_for_newer_commands(self) -> None:
-        dead = of(case())
-        lives = Lives()
-        lives.add_note(noted(letter(b'{"version": "2.0"}')))
-        assert lives.begun(redrive(dead).begins)
-
-    @given(dead=st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=8))
-    def test_only_the_latest_life_can_be_redriven(self, dead: list[tuple[int, bool]]) -> None:
-        lives = Lives()
-        for life, is_noted in dead:
-            one = of(case(life=life), offset=life)
-            lives.add_note(noted(one)) if is_noted else lives.add_letter(redrive(one).begins)
-        latest = max((life + is_noted for life, is_noted in dead), default=0)
-        for life in range(5):
-            one = of(case(life=life), offset=life)
-            assert lives.begun(redrive(one).begins) == (latest > life)
-
-
-def noted(dead: Letter) -> Redriven:
-    message = note(dead, redrive(dead))
-    assert message.topic == LETTER_REDRIVEN
-    said = decode(Redriven, message.value)
-    assert message.key == said.what.encode()
-    return said
-
-
-def test_a_note_says_where_it_went() -> None:
-    paths = [failed(path(case(), slot)) if slot < 3 else wrong(path(case(), slot)) for slot in range(9)]
-    dead = of(case().with_(paths=tuple(paths)), kind="too_many_unknown")
-    assert noted(dead).model_dump(exclude={"version"}) == {
-        "what": case().work_id,
-        "life": 1,
-        "topic": PATHS_VERIFIED,
-        "partition": 3,
-        "offset": 7,
-        "to": QUESTION_ADMITTED,
-    }

@@ -86,8 +86,8 @@ def test_a_record_that_the_exporter_gave_up_ends_nothing() -> None:
 def test_a_redriven_case_is_open_again_and_its_new_life_counts_alone() -> None:
     dead = case_event("generator-dead")
     assert whole(case_event(QUESTION_ADMITTED), dead).end == "dead"
-    anew = whole(dead, case_event(QUESTION_ADMITTED, life=1))
-    assert (anew.end, anew.life, anew.topic) == (None, 1, QUESTION_ADMITTED)
+    reopened = whole(dead, case_event(QUESTION_ADMITTED, life=1))
+    assert (reopened.end, reopened.life, reopened.topic) == (None, 1, QUESTION_ADMITTED)
     assert whole(record(0), record(0, life=1)).records == 1
 
 

@@ -102,11 +102,11 @@ def test_the_refinement_analysis() -> None:
         correct(rewritten(2), 1),
         wrong(rewritten(3)),
     ]
-    anew = [path(SECOND, 0, origin="regenerated", round=number, parents=(parents[0].path_id,)) for number in (1, 2)]
+    again = [path(SECOND, 0, origin="regenerated", round=number, parents=(parents[0].path_id,)) for number in (1, 2)]
     rows = analysed(
         "refinement",
         (CASE_ACCEPTED, with_paths(FIRST, *parents, *paths, rounds=1, kept=(paths[0].path_id, parents[1].path_id))),
-        (CASE_ACCEPTED, with_paths(SECOND, wrong(anew[0]), correct(anew[1]), rounds=2, kept=(anew[1].path_id,))),
+        (CASE_ACCEPTED, with_paths(SECOND, wrong(again[0]), correct(again[1]), rounds=2, kept=(again[1].path_id,))),
     )
     names = (
         "origin",
