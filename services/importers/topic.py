@@ -11,8 +11,8 @@ from services.importers.readers.shape import Shape
 from services.importers.rejects import Rejects
 from services.importers.rows import Flag, Parse, Refused, Rejected, Row, message
 from services.importers.submit import BATCH, Counts, Stop, retry_while_away, submit
+from services.runtime.engine.commit_rule import Committed
 from services.runtime.engine.source import Source, TopicPartition
-from services.runtime.engine.window import Committed
 
 POLL_S = 0.5
 """Seconds that a poll waits for messages, the longest delay of Ctrl-C."""

@@ -10,7 +10,7 @@ from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.router.admission import admit
 from services.router.checks import NONE, Checks, checks
 from services.router.metrics import refusals
-from services.router.rules import route
+from services.router.routing_table import route
 from services.router.settings import RouterSettings
 from services.runtime.engine.handler import Handle
 from services.runtime.faust.client import build

@@ -31,7 +31,7 @@ from services.llm.scripted.faults import KINDS
 from services.local.audit.report import Ledger, calls_against_ledger, route_mismatches
 from services.local.audit.topic_counts import Topics
 from services.refiner.handler import reason_again, refine
-from services.router.rules import route
+from services.router.routing_table import route
 from services.summarizer.handler import summarize
 from services.verifier.handler import verify
 from tests.http.faulty_server import QUESTIONS, RECIPE

@@ -26,7 +26,7 @@ from services.core.messages import Emit
 from services.generator.handler import generate
 from services.llm.fake import ScriptedModels
 from services.refiner.handler import reason_again, refine
-from services.router.rules import route
+from services.router.routing_table import route
 from services.summarizer.handler import summarize
 from services.verifier.handler import verify
 from tests.strategies import case, recipe

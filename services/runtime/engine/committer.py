@@ -1,6 +1,6 @@
 """`Committer`: commits the windows' due offsets a few times per second, and once more at a revocation.
 
-The commit rule itself, which offsets are due, is `Window.due` (window.py; rule 1).
+The commit rule itself, which offsets are due, is `Window.due` (commit_rule.py; rule 1).
 """
 
 import asyncio
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import structlog
 
 from services.core.errors import BrokerAway
+from services.runtime.engine.commit_rule import Window
 from services.runtime.engine.counters import Counters
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import Source, TopicPartition
-from services.runtime.engine.window import Window
 
 log = structlog.get_logger(__name__)
 

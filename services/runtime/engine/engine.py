@@ -4,11 +4,11 @@
     open      attempt.py     an attempt in the ledger; gate.py: many at once, or one alone
     handle    handler.py     the service's own function; retry.py waits while a dependency is away
     publish   publisher.py   its outputs, or its dead letter, confirmed by the broker
-    close     processor.py   the offset is finished, the attempt closed; committer.py commits what window.py allows
+    close     processor.py   the offset is finished, the attempt closed; committer.py commits what commit_rule.py allows
 
 The thirteen rules of ARCHITECTURE.md, and where each is implemented:
 
-    1 window.py, offset_ranges.py, committer.py    8 kafka/declare.py
+    1 commit_rule.py, offset_ranges.py, committer.py    8 kafka/declare.py
     2 poller.py, limits.py                         9 `Engine.run`, in_flight.py
     3 handler.py, publisher.py, retry.py          10 watchdog.py, stall.py, core/holds.py
     4 poller.py                                   11 `Engine.health`
@@ -27,6 +27,7 @@ from services.core.ledger.ports import Attempts, Circuits
 from services.core.messages import ConsumedRecord, Sink
 from services.runtime.engine.attempt import AttemptLog
 from services.runtime.engine.circuit import Circuit, CircuitPolicy
+from services.runtime.engine.commit_rule import Committed, Window
 from services.runtime.engine.committer import Committer
 from services.runtime.engine.counters import Counters
 from services.runtime.engine.gate import Gate
@@ -40,7 +41,6 @@ from services.runtime.engine.retry import RetryPolicy
 from services.runtime.engine.source import Source, TopicPartition
 from services.runtime.engine.state import EngineState
 from services.runtime.engine.watchdog import Health, Watchdog
-from services.runtime.engine.window import Committed, Window
 
 log = structlog.get_logger(__name__)
 

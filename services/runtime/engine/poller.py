@@ -9,11 +9,11 @@ import structlog
 
 from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord
+from services.runtime.engine.commit_rule import Window
 from services.runtime.engine.counters import Counters
 from services.runtime.engine.in_flight import InFlight
 from services.runtime.engine.limits import Limits
 from services.runtime.engine.source import Source, TopicPartition
-from services.runtime.engine.window import Window
 
 log = structlog.get_logger(__name__)
 

@@ -9,10 +9,10 @@ from services.core.messages import ConsumedRecord
 from services.runtime.engine import spans
 from services.runtime.engine.attempt import AttemptLog
 from services.runtime.engine.circuit import Circuit
+from services.runtime.engine.commit_rule import Window
 from services.runtime.engine.counters import Counters
 from services.runtime.engine.handler import Handler
 from services.runtime.engine.publisher import Outcome, Publisher
-from services.runtime.engine.window import Window
 
 log = structlog.get_logger(__name__)
 

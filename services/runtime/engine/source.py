@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from services.core.messages import ConsumedRecord
-from services.runtime.engine.window import Committed
+from services.runtime.engine.commit_rule import Committed
 
 
 class TopicPartition(NamedTuple):

@@ -14,9 +14,9 @@ import structlog
 
 from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord
+from services.runtime.engine.commit_rule import Committed
 from services.runtime.engine.source import Listener, TopicPartition
 from services.runtime.engine.stall import Stalled, over
-from services.runtime.engine.window import Committed
 from services.runtime.faust.buffer import Buffer
 from services.runtime.kafka import membership
 from services.runtime.kafka.admin import reachable

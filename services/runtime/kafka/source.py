@@ -11,9 +11,9 @@ from aiokafka.errors import KafkaError
 
 from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord
+from services.runtime.engine.commit_rule import Committed
 from services.runtime.engine.source import Listener, TopicPartition
 from services.runtime.engine.stall import Stalled, over
-from services.runtime.engine.window import Committed
 from services.runtime.kafka import membership
 from services.runtime.kafka.admin import reachable
 from services.runtime.kafka.assignor import sticky

@@ -27,7 +27,7 @@ from services.core.errors import Dead
 from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.deadletters.redrive import Letter, NotRedrivable, read_letter, redrive
 from services.protogen import examples
-from services.router.rules import route
+from services.router.routing_table import route
 from tests import strategies
 from tests.letters import letter, of
 from tests.strategies import QUESTION, case, json_values, path, recipe, routings, unjudged

@@ -10,7 +10,7 @@ from services.contracts.recipe import Routing
 from services.core.case.paths import best, planned
 from services.core.errors import Dead
 from services.core.messages import Emit
-from services.router.rules import route
+from services.router.routing_table import route
 from tests import strategies
 from tests.strategies import case, correct, path, verified, wrong
 

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from services.core.messages import OutgoingRecord
+from services.runtime.engine.commit_rule import Committed
 from services.runtime.engine.source import TopicPartition
-from services.runtime.engine.window import Committed
 from services.runtime.kafka.memory import MemorySource
 from tests.unit.runtime.conftest import names
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from services.core.errors import Draining
-from services.runtime.engine.window import Committed
+from services.runtime.engine.commit_rule import Committed
 from tests.unit.runtime.conftest import names
 
 Eventually = Callable[..., Awaitable[None]]

@@ -8,7 +8,7 @@ import pytest
 
 from services.core.errors import BrokerAway, Dead, LedgerAway, ModelAway
 from services.core.messages import OutgoingRecord, Position
-from services.runtime.engine.window import Committed
+from services.runtime.engine.commit_rule import Committed
 from services.runtime.kafka.memory import MemorySink
 from tests.unit.runtime.conftest import names, polled
 

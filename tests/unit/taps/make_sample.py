@@ -38,7 +38,7 @@ from services.llm.scripted.scripted_author import ScriptedAuthor
 from services.llm.scripted.seeded import fraction
 from services.recipes import load
 from services.refiner.handler import reason_again, refine
-from services.router.rules import route
+from services.router.routing_table import route
 from services.summarizer.handler import summarize
 from services.taps.lines import line, rendered
 from services.taps.tables import TOPICS

@@ -11,7 +11,7 @@ from services.contracts.recipe import Routing
 from services.contracts.topics import CASE_ACCEPTED, CASE_DIFFICULT, CASE_MEDIUM, CASE_REJECTED
 from services.core.case.paths import best, of_round, planned, rank
 from services.core.messages import Emit
-from services.router.rules import disputed, route
+from services.router.routing_table import disputed, route
 from tests import strategies
 from tests.strategies import case, correct, failed, path, routings, unjudged, verified, wrong
 from tests.unit.router.routing_cases import (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.runtime.engine import offset_ranges
-from services.runtime.engine.window import Committed, Window
+from services.runtime.engine.commit_rule import Committed, Window
 
 
 class Partition(RuleBasedStateMachine):

@@ -10,7 +10,7 @@ from services.contracts.topics import CASE_ACCEPTED, CASE_DIFFICULT, CASE_MEDIUM
 from services.core.case.paths import best, planned, wording
 from services.core.errors import Dead
 from services.core.messages import Emit
-from services.router.rules import classify, route
+from services.router.routing_table import classify, route
 from tests import strategies
 from tests.strategies import failed, path, routings, unjudged, wrong
 from tests.unit.router.routing_cases import (
