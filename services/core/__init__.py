@@ -1,1 +1,1 @@
-"""Pure rules: ids, errors, ports, calls, prompts, routing. No network, no clock, no environment."""
+"""Pure rules and ports: ids, calls, prompts, paths, case status, errors. No network, no clock, no environment."""

@@ -6,9 +6,9 @@
     │   ├── BrokerAway
     │   ├── LedgerAway
     │   ├── BudgetSpent    admission stops until the budget is raised
-    │   └── ModelAway      refused connection, 429, 503, and configuration errors (401, 403, unknown model)
-    ├── Retry              a call failed (time-out, 500, reset, broken body): retry a few times, then final
-    ├── Reject             a call that can never succeed (400, context too long, content refused)
+    │   └── ModelAway      the server fails every recent call, or its settings are wrong (401, unknown model)
+    ├── Retry              this call failed while others of its server succeed: retry a few times, then final
+    ├── Reject             a call that can never succeed (400, 403, context too long, content refused)
     ├── BadIndex           a file is not an evaluation index of this version: build it again
     └── Draining           the process is shutting down: start nothing new, acknowledge nothing more
 
