@@ -16,11 +16,12 @@ from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord
 from services.runtime.engine.commit_rule import Committed
 from services.runtime.engine.source import Listener, TopicPartition
-from services.runtime.engine.stall import Stalled, over
+from services.runtime.engine.stall import Stalled
 from services.runtime.faust.buffer import Buffer
 from services.runtime.kafka import membership
 from services.runtime.kafka.admin import reachable
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.client_tasks import ended_task
 from services.runtime.kafka.errors import broker_away
 from services.runtime.kafka.reader import read_range
 
@@ -198,7 +199,7 @@ class FaustSource:
         """Raises Stalled where no record will ever come again; BrokerAway before the start."""
         if self._running is not None and self._running.done():
             raise Stalled("the Faust app ended by itself")
-        if why := over(self._consumer()):
+        if why := ended_task(self._consumer()):
             raise Stalled(why)
 
     def _consumer(self) -> Any:

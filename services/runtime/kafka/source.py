@@ -13,11 +13,12 @@ from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord
 from services.runtime.engine.commit_rule import Committed
 from services.runtime.engine.source import Listener, TopicPartition
-from services.runtime.engine.stall import Stalled, over
+from services.runtime.engine.stall import Stalled
 from services.runtime.kafka import membership
 from services.runtime.kafka.admin import reachable
 from services.runtime.kafka.assignor import sticky
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.client_tasks import ended_task
 from services.runtime.kafka.errors import broker_away
 from services.runtime.kafka.membership import NOTHING, GroupTimes
 from services.runtime.kafka.records import consumed
@@ -92,7 +93,7 @@ class KafkaSource:
     async def lag(self) -> Mapping[TopicPartition, int]:
         if self._consumer is None:
             raise BrokerAway("Kafka: not connected yet")
-        if why := over(self._consumer):
+        if why := ended_task(self._consumer):
             raise Stalled(why)
         assigned = [aiokafka.TopicPartition(*partition) for partition in self._assigned]
         with broker_away():

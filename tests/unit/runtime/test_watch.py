@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from services.core.holds import Holds
-from services.runtime.engine.stall import StallDetector, Stalled, over
+from services.runtime.engine.stall import StallDetector, Stalled
+from services.runtime.kafka.client_tasks import ended_task
 
 Eventually = Callable[..., Awaitable[None]]
 
@@ -103,9 +104,9 @@ async def test_a_client_whose_background_task_has_ended_is_over(name: str) -> No
         _fetcher=SimpleNamespace(_fetch_task=ended if name == "fetcher" else runs),
         _coordinator=SimpleNamespace(_coordination_task=ended if name == "coordinator" else runs),
     )
-    assert over(consumer) is None
+    assert ended_task(consumer) is None
     ended.cancel()
-    assert over(consumer) == f"aiokafka's {name} has ended by itself"
+    assert ended_task(consumer) == f"aiokafka's {name} has ended by itself"
 
 
 async def test_an_overdue_hold_makes_the_worker_not_live(bench: Any, eventually: Eventually) -> None:
