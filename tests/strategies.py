@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from services.contracts.case import Call, Case, Origin, Path, Score, Usage, Verdict
 from services.contracts.question import LETTERS, Question
 from services.contracts.recipe import Generation, Model, Recipe, Routing, Sampling, Slot, Task
-from services.core.case import ids
+from services.core import ids
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 

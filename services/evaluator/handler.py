@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from services.core.case import ids, prompts
+from services.core import ids
+from services.core.case import prompts
 from services.core.case.asking import Reading, ask_until_read
 from services.core.ledger.calls import Request
 from services.core.models import Models

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from services.contracts.codec import Malformed, encode, loads
 from services.contracts.question import Question, Submission
 from services.contracts.topics import QUESTION_SUBMITTED
-from services.core.case import ids
+from services.core import ids
 from services.core.case.sizes import QUESTION_BYTES
 from services.core.messages import OutgoingRecord
 

@@ -7,7 +7,7 @@ from typing import Any
 from services.contracts.base import CaseId
 from services.contracts.case import Stage
 from services.contracts.recipe import Recipe
-from services.core.case import ids
+from services.core import ids
 from services.core.endpoint import Endpoint
 from services.core.errors import Trouble
 from services.core.ledger.calls import Request

@@ -18,7 +18,7 @@ from pathlib import Path
 from services.contracts.base import RecipeId
 from services.contracts.recipe import Recipe
 from services.contracts.topics import topics
-from services.core.case import ids
+from services.core import ids
 from services.core.endpoint import Endpoint
 from services.local.audit.report import Used
 from services.local.processes.child import Usage

@@ -32,9 +32,9 @@ class Seen:
 class CaseRecorder:
     """Records events in the status store; publishes nothing."""
 
-    def __init__(self, standings: StatusStore, settle: Settle, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, statuses: StatusStore, settle: Settle, clock: Callable[[], float] = time.time) -> None:
         self.seen = Seen()
-        self._standings = standings
+        self._statuses = statuses
         self._settle = settle
         self._clock = clock
 
@@ -48,7 +48,7 @@ class CaseRecorder:
             self.seen.unreadable += 1
             log.info("record skipped", what=str(error))
             return []
-        await self._standings.observe([found])
+        await self._statuses.observe([found])
         if found.work_id and await self._ended(found):
             await self._settle(found.work_id, found.life)
         return []
@@ -59,7 +59,7 @@ class CaseRecorder:
             return found.end is not None
         if found.of == 1:
             return True
-        case = await self._standings.case(found.case_id)
+        case = await self._statuses.case(found.case_id)
         return case is not None and any(
             (each.work_id, each.life, each.end) == (found.work_id, found.life, "accepted") for each in case.statuses()
         )

@@ -29,7 +29,7 @@ class FiguresPublisher:
 
     def __init__(
         self,
-        standings: StatusStore,
+        statuses: StatusStore,
         *,
         circuits: Circuits,
         budgets: Budgets,
@@ -39,7 +39,7 @@ class FiguresPublisher:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.figures: Figures | None = None
-        self._standings = standings
+        self._statuses = statuses
         self._circuits = circuits
         self._budgets = budgets
         self._books = books
@@ -67,7 +67,7 @@ class FiguresPublisher:
             await self._try("admissions", self._look_at_books)
         if self._round % KAFKA_EVERY == 0:
             await self._try("Kafka", self._look_at_kafka)
-        await self._try("standings", self._publish)
+        await self._try("statuses", self._publish)
         self._round += 1
 
     async def _try(self, what: str, look: Callable[[], Awaitable[None]]) -> None:
@@ -99,8 +99,8 @@ class FiguresPublisher:
 
     async def _publish(self) -> None:
         at = self._clock()
-        tally = await self._standings.tally(int(at * 1000))
+        tally = await self._statuses.tally(int(at * 1000))
         rate = self._rate.per_s(at, self._inputs.spendings)
         figures = build_figures(at, behind_s=self._seen.behind_s, tally=tally, inputs=self._inputs, tokens_per_s=rate)
         self.figures = figures
-        await self._standings.publish(figures.model_dump_json().encode())
+        await self._statuses.publish(figures.model_dump_json().encode())

@@ -12,7 +12,8 @@ from services.contracts.recipe import Generation, Model, Recipe, Routing, Sampli
 from services.contracts.record import Record
 from services.contracts.redriven import Redriven
 from services.contracts.refused import Match, Refused
-from services.core.case import ids, prompts
+from services.core import ids
+from services.core.case import prompts
 from services.core.case.paths import from_answers
 from services.core.ledger.calls import Answer, Reply, Request
 

@@ -10,7 +10,7 @@ from services.contracts.question import Submission
 from services.contracts.recipe import Recipe
 from services.contracts.refused import Refused
 from services.contracts.topics import QUESTION_ADMITTED, QUESTION_REFUSED
-from services.core.case import ids
+from services.core import ids
 from services.core.errors import BudgetSpent, Dead
 from services.core.ledger.budget_bound import prior
 from services.core.ledger.ports import Admissions, Budgets, Refusal

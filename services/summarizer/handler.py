@@ -4,7 +4,7 @@ from services.contracts.case import Call, Case, Path, Score
 from services.contracts.recipe import Recipe
 from services.contracts.record import Record
 from services.contracts.topics import RECORD_COMPLETED
-from services.core.case import ids
+from services.core import ids
 from services.core.case.asking import Reading, ask_until_read
 from services.core.case.requests import request
 from services.core.errors import Dead

@@ -5,7 +5,7 @@ import orjson
 from services.contracts.codec import encode
 from services.contracts.recipe import Recipe
 from services.contracts.topics import CURRENT, RECIPES
-from services.core.case import ids
+from services.core import ids
 from services.core.case.sizes import case_bytes
 from services.core.messages import OutgoingRecord, Sink
 

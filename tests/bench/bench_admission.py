@@ -25,7 +25,7 @@ from typing import Any
 
 from services.contracts.base import CaseId, RecipeId
 from services.contracts.question import Question
-from services.core.case import ids
+from services.core import ids
 from services.core.dedupe.evaluation_file import dump, load
 from services.core.dedupe.evaluation_index import Entry, build
 from services.core.dedupe.minhash import BYTES, OPTIONS, WHOLE, Candidate, Sketch, resemblance
@@ -89,11 +89,11 @@ def noise(number: int, threshold: float, seeded: random.Random) -> Candidate:
 async def admissions(asked: list[Question], threshold: float, known: int, seeded: random.Random) -> dict[str, Any]:
     offset = iter(range(10**9))
 
-    async def admit(one: Question, told: Candidate | None) -> bool:
+    async def admit(one: Question, minhash: Candidate | None) -> bool:
         position = Position("question-submitted", 0, next(offset))
         case_id = ids.case_id(one)
         said = await ledger.admissions.admit(
-            case_id, named=None, current=RecipeId("r"), life=0, position=position, candidate=told
+            case_id, named=None, current=RecipeId("r"), life=0, position=position, candidate=minhash
         )
         return said.refusal is not None
 
@@ -104,8 +104,10 @@ async def admissions(asked: list[Question], threshold: float, known: int, seeded
         )
 
     def prepared(some: Sequence[Question], likeness: bool) -> Callable[[Question], Awaitable[bool]]:
-        told = {ids.case_id(one): candidate(ids.case_id(one), one, threshold) if likeness else None for one in some}
-        return lambda one: admit(one, told[ids.case_id(one)])
+        minhashes = {
+            ids.case_id(one): candidate(ids.case_id(one), one, threshold) if likeness else None for one in some
+        }
+        return lambda one: admit(one, minhashes[ids.case_id(one)])
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ledger.sqlite"
@@ -198,8 +200,8 @@ def main() -> None:
     parser.add_argument("--threshold", type=float, default=0.85)
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--seed", type=int, default=1)
-    told = parser.parse_args()
-    asked, seeded = questions(told.data), random.Random(told.seed)
+    arguments = parser.parse_args()
+    asked, seeded = questions(arguments.data), random.Random(arguments.seed)
     whole = dump(build((Entry.of("f", one, number), one) for number, one in enumerate(asked)))
     began = time.perf_counter()
     index = load(whole)
@@ -207,13 +209,13 @@ def main() -> None:
     unseen = made_up(asked, TIMED, seeded)
     figures = {
         "questions": len(asked),
-        "threshold": told.threshold,
-        "known": told.known,
+        "threshold": arguments.threshold,
+        "known": arguments.known,
         "sketch_us": each_us(sketch, asked),
         "evaluation_us": {"of a set": each_us(index.find, asked[:TIMED]), "unseen": each_us(index.find, unseen)},
         "index": {"load_ms": round(loaded * 1000, 1), "bytes": len(whole), "runs": len(index.hashes)},
-        "found": found(asked, told.threshold, seeded),
-        "admit_us": asyncio.run(admissions(asked, told.threshold, told.known, seeded)),
+        "found": found(asked, arguments.threshold, seeded),
+        "admit_us": asyncio.run(admissions(asked, arguments.threshold, arguments.known, seeded)),
     }
     print(json.dumps(figures, indent=2))
 

@@ -25,7 +25,7 @@ from playwright.async_api import Page
 from services.contracts.codec import encode
 from services.contracts.question import Question, Submission
 from services.contracts.topics import QUESTION_SUBMITTED, topics
-from services.core.case import ids
+from services.core import ids
 from services.core.messages import OutgoingRecord
 from services.local.processes.ports import free_ports
 from services.local.processes.process import Process, until

@@ -2,7 +2,7 @@
 
 Synthetic records of about 8 KB (chains of 3 to 9 KB, summaries of 1 KB) in commits of 5,000, written by the exporter's
 own table, are exported as ReasonMed in `messages`, with lineage, in a process of its own: its seconds, its CPU
-seconds and its peak resident memory, which is to be the same for any number of records.
+seconds and its peak resident memory, which should be the same for any number of records.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.core.case import ids
+from services.core import ids
 from services.datasets.export import export
 from services.exporter.partition import Limits
 from services.exporter.rows import Row

@@ -86,8 +86,8 @@ async def parsed(found: list[ConsumedRecord]) -> None:
 
 def of_store(url: str, found: list[ConsumedRecord], workers: int) -> Callable[[], Coroutine[Any, Any, None]]:
     async def run() -> None:
-        async with open_ledger(url) as ledger, open_status_store(url) as standings:
-            noting = CaseRecorder(standings, ledger.budgets.settle)
+        async with open_ledger(url) as ledger, open_status_store(url) as statuses:
+            noting = CaseRecorder(statuses, ledger.budgets.settle)
 
             async def work(mine: list[ConsumedRecord]) -> None:
                 for each in mine:

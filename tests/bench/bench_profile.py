@@ -28,7 +28,7 @@ from services.contracts.codec import canonical, encode
 from services.contracts.question import Question, Submission
 from services.contracts.recipe import Recipe
 from services.contracts.topics import CURRENT, PATHS_VERIFIED, QUESTION_ADMITTED, RECIPES, topics
-from services.core.case import ids
+from services.core import ids
 from services.core.case.requests import planned_request as request
 from services.core.messages import Emit, OutgoingRecord
 from services.llm.scripted import known

@@ -24,7 +24,8 @@ from typing import Literal
 from services.contracts.case import Stage, Usage
 from services.contracts.question import Submission
 from services.contracts.recipe import Task
-from services.core.case import ids, prompts
+from services.core import ids
+from services.core.case import prompts
 from services.core.case.requests import request
 from services.core.endpoint import Endpoint
 from services.core.ledger.calls import Reply, Request

@@ -78,7 +78,7 @@ def easy() -> Case:
 
 
 def way_of_easy() -> list[Said]:
-    """Accepted, and on its way to its summaries: it has not ended."""
+    """Accepted and waiting for its summaries: it has not ended."""
     case = easy()
     bare = case.with_(paths=(), difficulty=None)
     accepted = case.with_(kept=(case.paths[0].path_id,))

@@ -10,7 +10,7 @@ from services.contracts.dead import DeadLetter
 from services.contracts.question import Question, Submission
 from services.contracts.record import Record
 from services.contracts.refused import Match, Refused
-from services.core.case import ids
+from services.core import ids
 from tests.browser import texts
 
 RECIPE = RecipeId(ids.digest("recipe", "browser tests"))
@@ -136,5 +136,5 @@ def refused() -> list[Said]:
         text=texts.HYPERKALAEMIA[:200],
         similarity=0.93,
     )
-    told = Refused(case_id=case.case_id, question=case.question, reason="near_duplicate", match=earlier)
-    return [*begun(case)[:1], Said("question-refused", told, 0.2)]
+    refusal = Refused(case_id=case.case_id, question=case.question, reason="near_duplicate", match=earlier)
+    return [*begun(case)[:1], Said("question-refused", refusal, 0.2)]

@@ -18,7 +18,7 @@ PHONE = {"width": 360, "height": 740}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def told() -> AsyncIterator[World]:
+async def populated() -> AsyncIterator[World]:
     """A world with all the cases in it, which its tests leave as it is."""
     async with serving(World()) as world:
         await world.publish(figures(now()))
@@ -35,8 +35,8 @@ async def listed(page: Page) -> None:
     await expect(page.locator(".list li").first).to_be_visible()
 
 
-async def test_cases_are_filtered_and_the_address_keeps_it(told: World, open_page: Open) -> None:
-    page = await open_page(f"{told.url}#/cases")
+async def test_cases_are_filtered_and_the_address_keeps_it(populated: World, open_page: Open) -> None:
+    page = await open_page(f"{populated.url}#/cases")
     await expect(page.locator(".list li")).to_have_count(7)
     await page.get_by_label("end").select_option("rejected")
     await expect(page.locator(".list li")).to_have_count(1)
@@ -49,14 +49,14 @@ async def test_cases_are_filtered_and_the_address_keeps_it(told: World, open_pag
     await expect(page.locator(".list")).to_contain_text("surgical neck")
     await expect(page.get_by_label("difficulty")).to_have_value("")
 
-    await page.goto(f"{told.url}#/cases?source=our-bank&topic=case-accepted")
+    await page.goto(f"{populated.url}#/cases?source=our-bank&topic=case-accepted")
     await expect(page.locator(".list li")).to_have_count(1)
     await expect(page.get_by_label("source")).to_have_value("our-bank")
     await expect(page.locator("select[name=topic]")).to_have_value("case-accepted")
 
 
-async def test_a_case_by_its_id_and_back(told: World, open_page: Open) -> None:
-    page = await open_page(f"{told.url}#/cases?end=refused", forgiven="422")
+async def test_a_case_by_its_id_and_back(populated: World, open_page: Open) -> None:
+    page = await open_page(f"{populated.url}#/cases?end=refused", forgiven="422")
     await listed(page)
     await page.get_by_label("case id").fill(case_id(cases.medium()))
     await page.keyboard.press("Enter")
@@ -81,8 +81,8 @@ async def test_a_case_is_shown_as_it_goes_its_way(world: World, open_page: Open)
     await expect(page.locator(".record")).to_contain_text("Without vitamin C collagen is weak")
 
 
-async def test_paths_side_by_side_with_verdict_reason_and_score(told: World, open_page: Open) -> None:
-    page = await open_page(f"{told.url}#/cases/{case_id(cases.medium())}")
+async def test_paths_side_by_side_with_verdict_reason_and_score(populated: World, open_page: Open) -> None:
+    page = await open_page(f"{populated.url}#/cases/{case_id(cases.medium())}")
     plan = page.locator("[data-key='round 0'] .path")
     await expect(plan).to_have_count(9)
     best = plan.first
@@ -101,8 +101,8 @@ async def test_paths_side_by_side_with_verdict_reason_and_score(told: World, ope
     await expect(page.locator(".record").first).to_contain_text("$0.0061 in all")
 
 
-async def test_changes_of_refinement_are_shown(told: World, open_page: Open) -> None:
-    page = await open_page(f"{told.url}#/cases/{case_id(cases.medium())}")
+async def test_changes_of_refinement_are_shown(populated: World, open_page: Open) -> None:
+    page = await open_page(f"{populated.url}#/cases/{case_id(cases.medium())}")
     worse, better = page.locator(".pair").nth(0), page.locator(".pair").nth(1)
     await expect(worse).to_contain_text("2 worse; its parent is kept")
     await expect(better).to_contain_text("2 better; the rewritten one is kept")
@@ -113,26 +113,26 @@ async def test_changes_of_refinement_are_shown(told: World, open_page: Open) -> 
     assert "quickly and" in " ".join(await before.locator("del").all_inner_texts())
 
 
-async def test_rejected_dead_and_refused_cases_say_why(told: World, open_page: Open) -> None:
-    page = await open_page(f"{told.url}#/cases/{case_id(cases.difficult())}")
+async def test_rejected_dead_and_refused_cases_say_why(populated: World, open_page: Open) -> None:
+    page = await open_page(f"{populated.url}#/cases/{case_id(cases.difficult())}")
     await expect(page.locator(".why").first).to_have_text("no correct path after 2 rounds of the strong model")
     await expect(page.locator("main")).to_contain_text("Gold is disputed")
     await expect(page.locator("[data-key='round 2'] .path")).to_have_count(2)
 
-    await page.goto(f"{told.url}#/cases/{case_id(cases.dead())}")
+    await page.goto(f"{populated.url}#/cases/{case_id(cases.dead())}")
     await expect(page.locator(".why")).to_contain_text("too_many_unknown: more than 2 of the plan's 9 paths")
     await expect(page.locator("main")).to_contain_text("reasonmed dead show router 0/0")
 
-    await page.goto(f"{told.url}#/cases/{case_id(stories.refused())}")
+    await page.goto(f"{populated.url}#/cases/{case_id(stories.refused())}")
     await expect(page.locator("main")).to_contain_text("Too similar to an earlier question.")
     await page.get_by_role("link", name=re.compile("^case-")).click()
     await expect(page.locator("[data-key='round 0'] .path")).to_have_count(9)
 
 
-async def test_foreign_text_is_never_markup(told: World, open_page: Open) -> None:
-    page = await open_page(f"{told.url}#/cases")
+async def test_foreign_text_is_never_markup(populated: World, open_page: Open) -> None:
+    page = await open_page(f"{populated.url}#/cases")
     await expect(page.locator(".list")).to_contain_text(texts.SCRIPT)
-    await page.goto(f"{told.url}#/cases/{case_id(cases.script())}")
+    await page.goto(f"{populated.url}#/cases/{case_id(cases.script())}")
     await expect(page.get_by_role("heading", level=1)).to_have_text(texts.SCRIPT)
     await expect(page.locator(".pair ins").first).to_be_visible()
     await expect(page.locator(".record")).to_contain_text(texts.SCRIPT)
@@ -140,8 +140,8 @@ async def test_foreign_text_is_never_markup(told: World, open_page: Open) -> Non
     assert "taken" not in await page.title()
 
 
-async def test_all_of_it_by_keyboard(told: World, open_page: Open) -> None:
-    page = await open_page(told.url)
+async def test_all_of_it_by_keyboard(populated: World, open_page: Open) -> None:
+    page = await open_page(populated.url)
     await expect(page.locator("[data-topic=case-rejected]")).to_be_visible()
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
@@ -159,11 +159,13 @@ async def test_all_of_it_by_keyboard(told: World, open_page: Open) -> None:
 
 
 @pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["phone", "laptop"])
-async def test_nothing_is_wider_than_the_window_in_the_dark(told: World, open_page: Open, size: dict[str, int]) -> None:
-    page = await open_page(told.url, viewport=size, color_scheme="dark")
+async def test_nothing_is_wider_than_the_window_in_the_dark(
+    populated: World, open_page: Open, size: dict[str, int]
+) -> None:
+    page = await open_page(populated.url, viewport=size, color_scheme="dark")
     places = {"": "[data-total]", "cases": ".list li", f"cases/{case_id(cases.medium())}": ".path"}
     for place, there in places.items():
-        await page.goto(f"{told.url}#/{place}")
+        await page.goto(f"{populated.url}#/{place}")
         await expect(page.locator(there).first).to_be_visible()
         await page.evaluate("scrollTo(1000, 0)")
         assert await page.evaluate("scrollX") == 0

@@ -11,7 +11,7 @@ from services.contracts.case import Case
 from services.contracts.codec import encode
 from services.contracts.question import Submission
 from services.contracts.topics import QUESTION_ADMITTED, QUESTION_SUBMITTED, RECORD_COMPLETED, topics
-from services.core.case import ids
+from services.core import ids
 from services.core.messages import OutgoingRecord
 from services.importers.rows import outgoing
 from services.local.processes.process import until

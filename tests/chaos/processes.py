@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
 
-from services.core.case import ids
+from services.core import ids
 from services.core.owner import Owner
 from services.importers.rows import outgoing
 from services.local.processes.process import Process, until

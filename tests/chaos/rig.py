@@ -29,7 +29,7 @@ from services.contracts.topics import (
     QUESTION_ADMITTED,
     RECORD_COMPLETED,
 )
-from services.core.case import ids
+from services.core import ids
 from services.core.messages import OutgoingRecord
 from services.importers.rows import outgoing
 from services.ledger import Ledger

@@ -12,7 +12,7 @@ from services.contracts.case import Case
 from services.contracts.codec import decode, encode
 from services.contracts.record import Record
 from services.contracts.schemas import MESSAGES
-from services.core.case import ids
+from services.core import ids
 from services.core.ledger.calls import Reply
 from services.llm.fake import ScriptedModels
 from services.protogen.examples import RECIPE, examples

@@ -2,7 +2,7 @@
 
 from services.contracts.question import Question
 from services.contracts.recipe import Generation, Model, Recipe, Sampling, Slot, Task
-from services.core.case import ids
+from services.core import ids
 from services.core.ledger.calls import Request
 
 BARE = Question(

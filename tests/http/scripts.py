@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from services.contracts.base import CaseId
-from services.core.case import ids, prompts
+from services.core import ids
+from services.core.case import prompts
 from services.llm.scripted import known
 from services.llm.scripted.asks import Ask
 from services.llm.scripted.script import Script

@@ -18,7 +18,7 @@ from tests.http.scripts import BOTH, DATA, QUESTIONS, REFINE, VERDICT, ask, scri
 UNKNOWN = CaseId("case-unknown")
 
 
-def stands(playing: Script, case_id: CaseId, question, path: str, *, round: int, slot: int) -> bool:
+def is_correct(playing: Script, case_id: CaseId, question, path: str, *, round: int, slot: int) -> bool:
     """As an audit does: by the log alone."""
     judging = ask("verify", case_id, round=round, slot=slot, prompt=verify_prompt(question, path), schema=VERDICT)
     notes = playing.reply(judging).notes
@@ -30,7 +30,7 @@ def route(playing: Script, case_id: CaseId, question) -> str:
     def standing(stage: str, round: int, slots: int) -> int:
         written = [playing.reply(ask(stage, case_id, round=round, slot=slot)).text for slot in range(slots)]
         return sum(
-            stands(playing, case_id, question, path, round=round, slot=slot) for slot, path in enumerate(written)
+            is_correct(playing, case_id, question, path, round=round, slot=slot) for slot, path in enumerate(written)
         )
 
     correct = standing("generate", 0, 9)

@@ -17,7 +17,7 @@ from services.contracts.topics import (
     RECIPES,
     RECORD_COMPLETED,
 )
-from services.core.case import ids
+from services.core import ids
 from services.core.errors import Dead
 from services.core.holds import Holds
 from services.core.messages import ConsumedRecord, Emit

@@ -10,7 +10,7 @@ from services.contracts.codec import encode
 from services.contracts.question import Question, Submission
 from services.contracts.recipe import Recipe, Routing
 from services.contracts.topics import QUESTION_ADMITTED, QUESTION_SUBMITTED
-from services.core.case import ids
+from services.core import ids
 from services.core.messages import OutgoingRecord, Position
 from services.ledger import open_ledger
 from services.local.processes.process import Process
@@ -60,7 +60,7 @@ class Deploy:
         self.processes: dict[str, Path] = {}
         """What each process ran, by its id."""
         self.under_way = 0
-        """Calls that were under way in workers when they were told to end."""
+        """Calls that were under way in workers when they received SIGTERM."""
         self._unasked = unasked
 
     async def start(self, *names: str, tree: Path) -> None:
@@ -91,7 +91,7 @@ class Deploy:
 
     async def wave(self, current: Recipe | None = None) -> Sequence[Question]:
         """Hand questions in, and return them. `current`: the recipe that every router has for those that name none, if
-        that can be told."""
+        that can be sent."""
         first, second, third, admitted, *plain = (next(self._unasked) for _ in range(WAVE))
         await self._post(plain)
         await self.stream.submit([first], FIRST)
@@ -114,16 +114,16 @@ class Deploy:
 
     async def _submit_newer(self, question: Question) -> None:
         """As a gateway of version 1.1 would."""
-        told = question.with_(campaign=CAMPAIGN)
-        newer = Submission(version="1.1", case_id=ids.case_id(told), question=told)
+        extended = question.with_(campaign=CAMPAIGN)
+        newer = Submission(version="1.1", case_id=ids.case_id(extended), question=extended)
         await self.stream.sink.publish([OutgoingRecord(QUESTION_SUBMITTED, newer.case_id.encode(), encode(newer), {})])
         self.newer_submissions.append(newer.case_id)
 
     async def _admit_newer(self, question: Question) -> None:
         """As a router of version 1.1 would. To ours, the submission is one that another has admitted."""
         case_id, recipe_id = ids.case_id(question), ids.recipe_id(SECOND)
-        told = question.with_(campaign=CAMPAIGN)
-        case = new_case(Submission(case_id=case_id, question=told), recipe_id)
+        extended = question.with_(campaign=CAMPAIGN)
+        case = new_case(Submission(case_id=case_id, question=extended), recipe_id)
         case = case.with_(version="1.1", campaign=CAMPAIGN)
         nowhere = Position(QUESTION_SUBMITTED, 0, 1_000_000 + len(self.newer_cases))
         async with open_ledger(self.stream.ledger) as ledger:

@@ -1,4 +1,4 @@
-"""The router as it is, in a group that soon notices a death; and, where told so,
+"""The router as it is, in a group that soon notices a death; and, on request,
 
     raise_on        with a handler that has a defect: for the message with this key
     recovery_s      with a Faust that takes so long from an assignment to its first message, and drops what is fetched
@@ -37,7 +37,7 @@ TOLD = json.loads(sys.argv[1])
 def with_defect(handle: Handle) -> Handle:
     async def handled(received: ConsumedRecord) -> list[OutgoingRecord]:
         if received.key == TOLD.get("raise_on", "").encode():
-            raise ZeroDivisionError("told so")
+            raise ZeroDivisionError("requested")
         return list(await handle(received))
 
     return handled

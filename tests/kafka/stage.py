@@ -54,12 +54,12 @@ class Stage:
         specs = [TopicSpec(name=f"{self.name}-{kind}", partitions=partitions, replication=1) for kind in KINDS]
         await declare(self.client, specs)
 
-    async def send(self, *told: dict[str, Any]) -> None:
+    async def send(self, *bodies: dict[str, Any]) -> None:
         async with KafkaSink(self.client) as sink:
             await sink.publish(
                 [
                     OutgoingRecord(f"{self.name}-in", str(one["id"]).encode(), json.dumps(one).encode(), {})
-                    for one in told
+                    for one in bodies
                 ]
             )
 
@@ -134,8 +134,8 @@ async def until(ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool], *, 
     return answer
 
 
-def many(count: int, **told: Any) -> Sequence[dict[str, Any]]:
-    return [{"id": number, **told} for number in range(count)]
+def many(count: int, **fields: Any) -> Sequence[dict[str, Any]]:
+    return [{"id": number, **fields} for number in range(count)]
 
 
 def stats(worker: Process) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from services.contracts.dead import DEAD_LETTER_HEADER
 from services.contracts.question import Question, Submission
 from services.contracts.recipe import Recipe
 from services.contracts.topics import QUESTION_SUBMITTED, topics
-from services.core.case import ids
+from services.core import ids
 from services.core.messages import OutgoingRecord
 from services.ledger import open_ledger
 from services.llm.scripted import known

@@ -12,7 +12,7 @@ from services.contracts.codec import decode
 from services.contracts.question import Question
 from services.contracts.refused import Refused
 from services.contracts.topics import QUESTION_ADMITTED, QUESTION_REFUSED, QUESTION_SUBMITTED
-from services.core.case import ids
+from services.core import ids
 from services.core.dedupe.evaluation_file import dump
 from services.core.dedupe.evaluation_index import Entry, build
 from services.local.processes.process import Process

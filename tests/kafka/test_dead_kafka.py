@@ -13,7 +13,7 @@ from services.contracts.case import Case
 from services.contracts.codec import encode
 from services.contracts.recipe import Generation, Model, Recipe, Slot
 from services.contracts.topics import CASE_ACCEPTED, LETTER_REDRIVEN, PATHS_VERIFIED, QUESTION_ADMITTED, dead_topic
-from services.core.case import ids
+from services.core import ids
 from services.core.messages import OutgoingRecord
 from services.llm.scripted import known
 from services.recipes import load

@@ -243,11 +243,11 @@ async def test_as_the_readme_says_with_curl(gateway: Gateway, kafka: KafkaCluste
             [OutgoingRecord(topic, case.case_id.encode(), encode(message), {}) for topic, message in written]
         )
     events = asyncio.create_task(curl("-N", f"{url}/cases/{case.case_id}/events"))
-    async with open_status_store(f"sqlite://{tmp_path}/ledger.sqlite") as standings:
+    async with open_status_store(f"sqlite://{tmp_path}/ledger.sqlite") as statuses:
         async for message in read_topic(client, CASE_ACCEPTED, RECORD_COMPLETED):
             at = Position(message.topic, message.partition, message.offset)
             seen = CaseEvent(case_id=case.case_id, work_id=case.work_id, position=at, written_ms=message.timestamp_ms)
-            await standings.observe([replace(seen, of=int(at.topic == RECORD_COMPLETED))])
+            await statuses.observe([replace(seen, of=int(at.topic == RECORD_COMPLETED))])
     told_last = (await events).split(b"\n\n")[-2]
     assert told_last.startswith(b"event: end\ndata: {")
     assert b'"end":"accepted"' in told_last

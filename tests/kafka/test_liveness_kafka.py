@@ -1,10 +1,10 @@
 """Rule 10 on Apache Kafka itself: whatever a broker, or the client in it, does to a worker, the worker continues by
 itself, or ends with an error and continues once it is restarted, as a supervisor starts it here.
 
-The stalls that aiokafka and Faust are known for are provoked as nearly as they can be: brokers killed under commits and
-joins (aiokafka #703, #847), one that stands still past every request's time-out (#1037, #1017), a worker that does so
-past its session, a client whose background tasks are over, a member that doesn't notice that it was put out, a Faust
-that waits longer than its poll interval (faust-streaming #138).
+The known stalls of aiokafka and Faust are provoked as closely as possible: brokers killed under commits and joins
+(aiokafka #703, #847), a broker paused for longer than the time-out of a request (#1037, #1017), a worker paused for
+longer than its session, a client whose background tasks have ended, a member that doesn't notice its removal from the
+group, a Faust app that waits longer than its poll interval (faust-streaming #138).
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 from services.contracts.question import Question
 from services.contracts.recipe import Generation, Model, Routing, Slot
 from services.contracts.topics import PATHS_GENERATED, QUESTION_ADMITTED, QUESTION_SUBMITTED, dead_topic
-from services.core.case import ids
+from services.core import ids
 from services.recipes import load
 from services.runtime.kafka.admin import committed, held
 from tests.kafka.stream import Stream, case_ids, running, submission
@@ -104,7 +104,7 @@ async def supervised(stream: Stream, *names: str) -> AsyncIterator[Counter[str]]
 
     async def supervise(name: str) -> None:
         while True:
-            assert await stream.worker(name).wait() != 0, f"{name} has gone as if it had been told to"
+            assert await stream.worker(name).wait() != 0, f"{name} exited as if on SIGTERM"
             again[name] += 1
             await stream.begin(name)
 

@@ -14,7 +14,7 @@ from services.contracts.topics import (
     QUESTION_ADMITTED,
     QUESTION_SUBMITTED,
 )
-from services.core.case import ids
+from services.core import ids
 from services.core.status.figures import Figures
 from services.core.status.store import Filter, StatusStore
 from services.ledger import open_status_store
@@ -42,9 +42,9 @@ async def stream(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stre
 
 
 async def test_killed_joined_and_started_again_it_counts_what_the_topics_hold(stream: Stream) -> None:
-    async with open_status_store(stream.ledger) as standings:
+    async with open_status_store(stream.ledger) as statuses:
         await stream.submit(SAMPLES[:6])
-        await ask_until(lambda: published(standings), lambda said: said is not None and said.open + ended(said) > 0)
+        await ask_until(lambda: published(statuses), lambda said: said is not None and said.open + ended(said) > 0)
         await stream.worker("monitor-1").kill()
         await stream.submit(SAMPLES[6:12])
         await stream.begin("monitor-2")
@@ -56,7 +56,7 @@ async def test_killed_joined_and_started_again_it_counts_what_the_topics_hold(st
             for message in stream.tap.messages[topic]:
                 counted.take(message)
         said = await ask_until(
-            lambda: published(standings),
+            lambda: published(statuses),
             lambda said: said is not None and said.open == 0 and not lag(said) and not said.calls_under_way,
         )
         assert {end: n for end, n in said.ends.model_dump().items() if n} == dict(counted.by_end())
@@ -71,9 +71,9 @@ async def test_killed_joined_and_started_again_it_counts_what_the_topics_hold(st
 
 
 async def test_a_case_s_way_has_all_its_steps_and_their_bodies_are_where_it_says(stream: Stream) -> None:
-    async with open_status_store(stream.ledger) as standings:
-        latest = await standings.latest(Filter(end="accepted"), limit=100)
-        case = await standings.case(ids.case_id(SAMPLES[0]))
+    async with open_status_store(stream.ledger) as statuses:
+        latest = await statuses.latest(Filter(end="accepted"), limit=100)
+        case = await statuses.case(ids.case_id(SAMPLES[0]))
     assert case is not None
     (standing,) = case.statuses()
     assert standing.case_id in {each.case_id for each in latest}
@@ -95,8 +95,8 @@ async def test_a_case_s_way_has_all_its_steps_and_their_bodies_are_where_it_says
     assert "reasonmed_stream_cases_ended" in exported
 
 
-async def published(standings: StatusStore) -> Figures | None:
-    said = await standings.published()
+async def published(statuses: StatusStore) -> Figures | None:
+    said = await statuses.published()
     return None if said is None else Figures.model_validate_json(said)
 
 

@@ -1,7 +1,7 @@
 """A rolling deploy on Apache Kafka: the services of an older commit and of this one in one stream, another recipe in
 mid-flight, and a rollback.
 
-One deploy for all tests, told in `deployed`; each test looks at what it has left behind.
+One deploy for all tests (`deployed`); each test looks at what it has left behind.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from services.contracts.topics import (
     QUESTION_ADMITTED,
     RECORD_COMPLETED,
 )
-from services.core.case import ids
+from services.core import ids
 from services.core.owner import Owner
 from services.datasets.dataset import read_dataset
 from services.generator.handler import generate
@@ -129,7 +129,7 @@ async def deployed(tmp_path_factory: pytest.TempPathFactory, older: Path) -> Asy
 
 async def test_every_case_ends_once_under_the_recipe_that_it_was_admitted_with(deployed: Deploy) -> None:
     tap = deployed.stream.tap
-    # A message that was on its way when its partition was handed over comes twice, and equal: rule 6 allows it.
+    # A message in flight when its partition is revoked is delivered twice, with equal content: rule 6 allows it.
     admitted = [decode(Case, value) for value in set(tap.values(QUESTION_ADMITTED))]
     recipe_of = {case.case_id: case.recipe_id for case in admitted}
     assert len(admitted) == len(recipe_of) == len(deployed.submitted)
@@ -211,5 +211,5 @@ async def test_the_dataset_holds_each_record_once(deployed: Deploy, tmp_path: Pa
     rows = read_dataset((exporter.env or {})["REASONMED_EXPORT__OUT"]).select(["record_id", "case_id", "extra"])
     assert Counter(rows["record_id"].to_pylist()) == Counter(list(stream.tap.seen.records))
     newer = {*deployed.newer_submissions, *deployed.newer_cases}
-    told = {row["case_id"] for row in rows.to_pylist() if row["extra"] and CAMPAIGN in row["extra"]}
-    assert told == newer & set(rows["case_id"].to_pylist())
+    extended = {row["case_id"] for row in rows.to_pylist() if row["extra"] and CAMPAIGN in row["extra"]}
+    assert extended == newer & set(rows["case_id"].to_pylist())

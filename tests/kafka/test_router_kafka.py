@@ -28,7 +28,7 @@ from services.contracts.topics import (
     QUESTION_ADMITTED,
     QUESTION_SUBMITTED,
 )
-from services.core.case import ids
+from services.core import ids
 from services.core.messages import OutgoingRecord
 from services.ledger import open_ledger
 from services.local.processes.process import Process
@@ -163,8 +163,8 @@ async def test_records_that_arrive_during_an_assignment(tmp_path: Path, faust_se
     commits: of which there are none yet. Unmended, a quarter of these messages are lost, and committed."""
     work = Work(0, 60)
     random.Random(1).shuffle(work.messages)
-    told = {"session_s": SESSION_S, "recovery_s": 4.0, "faust_seeks": faust_seeks}
-    programs = {"router": [WORKER, json.dumps(told)]}
+    arguments = {"session_s": SESSION_S, "recovery_s": 4.0, "faust_seeks": faust_seeks}
+    programs = {"router": [WORKER, json.dumps(arguments)]}
     async with running(
         tmp_path, recipes=[RECIPE], servers={}, aliases={}, programs=programs, properties=PROPERTIES
     ) as stream:

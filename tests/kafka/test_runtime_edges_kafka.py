@@ -1,4 +1,4 @@
-"""What stands beside the engine, on Apache Kafka itself: the sink's bad days, topics, readers, gaps."""
+"""The sink's failures, topics, readers and offset gaps, on Apache Kafka itself."""
 
 import asyncio
 import itertools

@@ -23,7 +23,7 @@ from services.contracts.topics import (
     QUESTION_ADMITTED,
     QUESTION_SUBMITTED,
 )
-from services.core.case import ids
+from services.core import ids
 from services.core.messages import OutgoingRecord
 from services.ledger import open_ledger
 from services.llm.scripted import known

@@ -10,7 +10,7 @@ from services.contracts.base import RecipeId
 from services.contracts.codec import encode
 from services.contracts.question import Question, Submission
 from services.contracts.topics import QUESTION_ADMITTED, QUESTION_SUBMITTED
-from services.core.case import ids
+from services.core import ids
 from services.core.ledger.budget_bound import prior
 from services.core.messages import OutgoingRecord
 from services.ledger import open_ledger

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from services.core.case import ids
+from services.core import ids
 from services.llm.scripted import known
 from tests.kafka.stream import running
 from tests.kafka.test_stream_kafka import QUICK

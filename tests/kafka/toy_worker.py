@@ -35,17 +35,17 @@ SETTINGS = json.loads(sys.argv[1])
 
 
 async def handle(message: ConsumedRecord) -> list[OutgoingRecord]:
-    told = orjson.loads(message.value or b"")
+    body = orjson.loads(message.value or b"")
     with open(SETTINGS["starts"], "a") as starts:  # noqa: ASYNC230 -- written before anything else happens
-        starts.write(f"{told['id']} {os.getpid()}\n")
-    if told.get("do") == "die":
+        starts.write(f"{body['id']} {os.getpid()}\n")
+    if body.get("do") == "die":
         os.kill(os.getpid(), signal.SIGKILL)
-    if told.get("do") == "dead":
-        raise Dead("poison", "told so")
-    if told.get("do") == "raise":
-        raise RuntimeError("told so")
-    await asyncio.sleep(told.get("sleep", 0))
-    while "until" in told and not Path(told["until"]).exists():  # noqa: ASYNC110 -- another process's doing
+    if body.get("do") == "dead":
+        raise Dead("poison", "requested")
+    if body.get("do") == "raise":
+        raise RuntimeError("requested")
+    await asyncio.sleep(body.get("sleep", 0))
+    while "until" in body and not Path(body["until"]).exists():  # noqa: ASYNC110 -- another process's doing
         await asyncio.sleep(0.02)
     return [OutgoingRecord(SETTINGS["out"], message.key or b"", message.value or b"", {})]
 

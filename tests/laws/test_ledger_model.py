@@ -125,12 +125,12 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(asked=calls, owner=owners, text=st.text(max_size=3).filter(lambda it: it.isprintable()))
     def complete(self, asked, owner, text) -> None:
         outcomes = {call: Failure(f"{call} {text}") for call in asked}
-        stands = self.run(self.ledger.calls.complete(outcomes, owner=owner))
+        recorded = self.run(self.ledger.calls.complete(outcomes, owner=owner))
         for call in outcomes:
             if self.model.outcome(call) is None:
                 self.end_lease(call, owner)
                 self.model.done.append((self.now, call, owner, outcomes[call]))
-        assert stands == [self.model.outcome(call) for call in outcomes]
+        assert recorded == [self.model.outcome(call) for call in outcomes]
 
     def end_lease(self, call, owner) -> None:
         live, latest = self.model.live(call, self.now), self.model.latest(call)

@@ -7,7 +7,7 @@ import pytest
 from services.contracts.base import RecipeId
 from services.contracts.question import Question
 from services.contracts.refused import Match
-from services.core.case import ids
+from services.core import ids
 from services.core.dedupe.near_duplicates import candidate
 from services.core.ledger.ports import Admission, Refusal
 from services.core.messages import Position

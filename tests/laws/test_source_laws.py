@@ -119,7 +119,7 @@ async def test_a_group_without_a_commit_begins_at_the_earliest(place: Place) -> 
         while len(taken) < 30:
             found = await source.poll(everything, limit=7, timeout_s=0.2)
             assert len(found) <= 7
-            assert heard.commits or not found, "told before any message"
+            assert heard.commits or not found, "reported before any message"
             taken += found
     await source.stop()
     assert heard.commits == dict.fromkeys(everything)

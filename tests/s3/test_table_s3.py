@@ -63,7 +63,7 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                     environment.setenv(name, value)
                 yield "s3://bucket"
         finally:
-            server.kill()  # told to end, it waits 20 s for clients that are gone
+            server.kill()  # on SIGTERM it waits 20 s for clients that are gone
 
 
 def until_up(url: str, server: "subprocess.Popen[bytes]") -> None:

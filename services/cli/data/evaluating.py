@@ -106,13 +106,13 @@ def _progress(total: int, models: Dispatcher, *, quiet: bool) -> Iterator[Callab
 
 
 async def _watch(models: Dispatcher) -> None:
-    told = ""
+    printed = ""
     while True:
         await asyncio.sleep(LOOK_S)
         why = "; ".join(f"{alias} takes no calls: {down.why}" for alias, down in models.status().items())
-        if why and why != told:
+        if why and why != printed:
             err.print(f"waiting: {why}", highlight=False, markup=False)
-        told = why
+        printed = why
 
 
 def _report(

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from services import recipes
 from services.cli.console import err
 from services.contracts.case import Difficulty
-from services.core.case import ids
+from services.core import ids
 from services.core.dedupe.evaluation_file import read
 from services.datasets.export import export as write
 from services.datasets.questions import HeldOut

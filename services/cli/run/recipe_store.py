@@ -9,7 +9,7 @@ from services.contracts.base import RecipeId
 from services.contracts.codec import Malformed, UnknownVersion, decode, loads
 from services.contracts.recipe import Recipe
 from services.contracts.topics import CURRENT, RECIPES
-from services.core.case import ids
+from services.core import ids
 from services.runtime.kafka.admin import held
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import read_topic

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from services.contracts.case import Case, Origin, Path
-from services.core.case import ids
+from services.core import ids
 from services.core.ledger.calls import Answer, Failure, Reply
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from services.contracts.case import Case, Origin, Stage
 from services.contracts.recipe import Recipe, Sampling, Task
-from services.core.case import ids, prompts
+from services.core import ids
+from services.core.case import prompts
 from services.core.ledger.calls import Request
 
 

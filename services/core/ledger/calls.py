@@ -8,7 +8,7 @@ from typing import Any, Literal
 from services.contracts.base import CallId, CaseId
 from services.contracts.case import Call, FinishReason, Stage, Usage
 from services.contracts.recipe import Model, Sampling
-from services.core.case import ids
+from services.core import ids
 
 Purpose = Literal[Stage, "evaluate"]
 """The purpose of a request: a stage of a case, or the evaluation of a record, which belongs to no case."""

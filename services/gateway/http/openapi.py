@@ -21,7 +21,7 @@ EXAMPLE = {
 }
 _CASE = "case-0123456789abcdef0123456789abcdef"
 _LINE = '{"question": "Which vitamin deficiency causes scurvy?", "options": {"A": "A", "B": "C"}, "answer": "B"}\n'
-_TOLD = (
+_LINES = (
     '{"line": 17, "error": "Not a valid question; see the fields.", '
     '"fields": [{"field": "answer", "why": "Field required"}]}\n'
     '{"accepted": 99999, "refused": 1, "accepted_through": 100000, "stopped": null}\n'
@@ -93,8 +93,8 @@ def retry_later(description: str) -> dict[str, Any]:
 
 def _with_lines(response: dict[str, Any]) -> dict[str, Any]:
     """The response with NDJSON lines, which an incompletely read body gets too."""
-    told = {"schema": {"type": "string"}, "example": _TOLD.replace("null", '"Why the rest was not read."')}
-    return {**response, "content": {NDJSON: told}}
+    lines = {"schema": {"type": "string"}, "example": _LINES.replace("null", '"Why the rest was not read."')}
+    return {**response, "content": {NDJSON: lines}}
 
 
 def _refused(description: str) -> dict[str, Any]:
@@ -119,7 +119,7 @@ QUESTIONS_RESPONSES: Responses = {
     },
     207: {
         "description": "Kafka holds the questions that are not refused here; a refusal has line, field and reason.",
-        "content": {NDJSON: {"schema": {"type": "string"}, "example": _TOLD}},
+        "content": {NDJSON: {"schema": {"type": "string"}, "example": _LINES}},
     },
     400: _with_lines(_refused("The body ended early.")),
     408: _with_lines(_refused("The body, or its next line, was too slow.")),

@@ -63,7 +63,7 @@ class Upload:
         self._with_ids = with_ids
         self._within_s = read_within_s
         self._summary = Summary(accepted=0, refused=0, accepted_through=0)
-        self._told = bytearray()
+        self._answer = bytearray()
 
     async def take(self, body: AsyncGenerator[bytes, None]) -> tuple[bytes, Refused | None]:
         """Process the body. Returns the lines of the response, and the reason if reading stopped early. Raises Refused
@@ -80,7 +80,7 @@ class Upload:
             await body.aclose()
         if stopped is None and self._summary.accepted + self._summary.refused == 0:
             raise malformed([FieldError(field="body", why="has no lines")])
-        return bytes(self._told) + self._summary.model_dump_json().encode() + b"\n", stopped
+        return bytes(self._answer) + self._summary.model_dump_json().encode() + b"\n", stopped
 
     @property
     def refused(self) -> int:
@@ -123,7 +123,7 @@ class Upload:
             self._count(messages, refused, through=part[-1].number)
             for line, became in zip(part, decided, strict=True):
                 self._tell(line.number, became)
-            if len(self._told) > ANSWER_BYTES:
+            if len(self._answer) > ANSWER_BYTES:
                 raise Refused(413, "answer_full", "The response is too long: send the rest in another request.")
             await asyncio.sleep(0)
 
@@ -138,10 +138,10 @@ class Upload:
     def _tell(self, number: int, became: OutgoingRecord | Refused) -> None:
         match became:
             case Refused(refusal=refusal):
-                self._told += orjson.dumps({"line": number, **refusal.model_dump()}) + b"\n"
+                self._answer += orjson.dumps({"line": number, **refusal.model_dump()}) + b"\n"
             case OutgoingRecord(key=case_id):
                 if self._with_ids:
-                    self._told += orjson.dumps({"line": number, "case_id": case_id.decode()}) + b"\n"
+                    self._answer += orjson.dumps({"line": number, "case_id": case_id.decode()}) + b"\n"
             case _:
                 assert_never(became)
 

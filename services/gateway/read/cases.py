@@ -22,7 +22,7 @@ from services.gateway.http.refusals import away
 from services.gateway.http.slots import Slots
 from services.gateway.read.events import TICK_S, Seen, changes
 from services.gateway.read.reading import Reading, store_away
-from services.gateway.read.views import CasesView, CaseView, StoryView, TopicView, standing_view, topic_view
+from services.gateway.read.views import CasesView, CaseView, StoryView, TopicView, status_view, topic_view
 
 READS = 8
 """The most concurrent reads of cases from Kafka, until they are sent: each has some 300 KB per work, and as much for
@@ -92,7 +92,7 @@ class CaseRoutes:
             found = await self._reading.lookup.latest(which, limit=wanted.limit)
         except LedgerAway as error:
             raise store_away() from error
-        return CasesView(cases=[standing_view(standing) for standing in found])
+        return CasesView(cases=[status_view(status) for status in found])
 
     def case(self, case_id: CaseId) -> Response:
         """The status and records of a case."""
@@ -130,7 +130,7 @@ class CaseRoutes:
 
     def case_stream(self, case_id: CaseId) -> AsyncIterator[ServerSentEvent]:
         """The case's status on each change, until it has ended."""
-        return changes("standing", lambda: self._reading.standing(case_id), self._draining)
+        return changes("standing", lambda: self._reading.status(case_id), self._draining)
 
     async def _look_up(self) -> bytes | LedgerAway | None:
         try:

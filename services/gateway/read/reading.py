@@ -18,11 +18,11 @@ from services.gateway.http.refusals import Refused, away
 from services.gateway.read.events import Seen
 from services.gateway.read.views import (
     CASE_TOPICS,
-    CaseStanding,
+    CaseStatusView,
     CaseView,
     StoryView,
     WorkStory,
-    case_standing,
+    case_status_view,
     ended,
     latest_in,
     record_positions,
@@ -74,27 +74,27 @@ class Reading:
             )
         return seen
 
-    async def standing(self, case_id: CaseId) -> Seen | None:
+    async def status(self, case_id: CaseId) -> Seen | None:
         """The case's status for an event stream. Raises LedgerAway."""
         seen = await self.lookup.case(case_id)
         if seen is None or not seen.events:
             return None
-        return Seen(case_standing(seen).model_dump_json().encode(), ended=ended(seen))
+        return Seen(case_status_view(seen).model_dump_json().encode(), ended=ended(seen))
 
     async def case(self, seen: CaseHistory) -> CaseView:
         """The case's status with the records of ended works. Raises Refused (503)."""
         done = [work for work in seen.statuses() if work.end is not None]
         positions = [position for work in done for position in record_positions(seen, work)]
         found = await self._messages(positions)
-        standing: CaseStanding = case_standing(seen)
+        status: CaseStatusView = case_status_view(seen)
         records = [found[position] for position in positions if position in found]
-        return CaseView(**dict(standing), records=records)
+        return CaseView(**dict(status), records=records)
 
     async def story(self, seen: CaseHistory) -> StoryView:
         """The latest message of each work, the records, and the refusal. Raises Refused (503)."""
         plans = [_Plan(seen, work) for work in seen.statuses()]
         found = await self._messages([position for plan in plans for position in plan.positions])
-        return StoryView(case_id=seen.case_id, stories=[plan.told(found) for plan in plans])
+        return StoryView(case_id=seen.case_id, stories=[plan.story(found) for plan in plans])
 
     async def _messages(self, positions: Sequence[Position]) -> dict[Position, dict[str, Any]]:
         if not positions:
@@ -122,7 +122,7 @@ class _Plan:
         """The positions of all these messages."""
         return [position for position in (self._case, self._refused, *self._records) if position is not None]
 
-    def told(self, found: dict[Position, dict[str, Any]]) -> WorkStory:
+    def story(self, found: dict[Position, dict[str, Any]]) -> WorkStory:
         """The story from the messages that were found."""
         missing = sum(position not in found for position in self.positions)
         return WorkStory(

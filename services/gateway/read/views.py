@@ -16,7 +16,7 @@ from services.core.status.case_status import CaseEvent, CaseHistory, CaseStatus,
 CASE_TOPICS = frozenset(topic.name for topic in topics().values() if topic.message == "case")
 """The topics whose messages are cases."""
 
-STANDINGS = ("correct", "error", "unknown", "unverified")
+PATH_STATES = ("correct", "error", "unknown", "unverified")
 """Of paths."""
 
 
@@ -49,7 +49,7 @@ class WorkView(BaseModel):
     records: int = Field(description="Records so far.")
 
 
-class StandingView(WorkView):
+class StatusView(WorkView):
     """The status of a work."""
 
     case_id: CaseId
@@ -79,7 +79,7 @@ class WayView(WorkView):
     way: list[StepView] = Field(description="Its messages, in the order of the stream.")
 
 
-class CaseStanding(BaseModel):
+class CaseStatusView(BaseModel):
     """The status of a case under each recipe."""
 
     case_id: CaseId
@@ -89,7 +89,7 @@ class CaseStanding(BaseModel):
     works: list[WayView] = Field(description="The last changed first.")
 
 
-class CaseView(CaseStanding):
+class CaseView(CaseStatusView):
     """The status of a case, with its records."""
 
     records: list[dict[str, Any]] = Field(description="The records of ended works: whole messages, as in Kafka.")
@@ -98,7 +98,7 @@ class CaseView(CaseStanding):
 class CasesView(BaseModel):
     """Statuses, latest first."""
 
-    cases: list[StandingView]
+    cases: list[StatusView]
 
 
 class WorkStory(BaseModel):
@@ -124,24 +124,24 @@ def topic_view(topic: Topic) -> TopicView:
     return TopicView(topic=topic.name, **shown)
 
 
-def standing_view(standing: CaseStatus) -> StandingView:
+def status_view(status: CaseStatus) -> StatusView:
     """The API view of a status."""
-    return StandingView(**_told(standing))
+    return StatusView(**_fields(status))
 
 
-def case_standing(seen: CaseHistory) -> CaseStanding:
+def case_status_view(seen: CaseHistory) -> CaseStatusView:
     """The API view of a case's status. The case has at least one event."""
-    standings = seen.statuses()
-    works = [WayView(**_told(each), way=[_step(event) for event in seen.timeline(each.work_id)]) for each in standings]
-    latest = standings[0]
-    return CaseStanding(
+    statuses = seen.statuses()
+    works = [WayView(**_fields(each), way=[_step(event) for event in seen.timeline(each.work_id)]) for each in statuses]
+    latest = statuses[0]
+    return CaseStatusView(
         case_id=seen.case_id, title=latest.title, source=latest.source, subject=latest.subject, works=works
     )
 
 
 def ended(seen: CaseHistory) -> bool:
     """Whether each of its works has ended."""
-    return all(standing.end is not None for standing in seen.statuses())
+    return all(status.end is not None for status in seen.statuses())
 
 
 def record_positions(seen: CaseHistory, work: CaseStatus) -> list[Position]:
@@ -159,8 +159,8 @@ def latest_in(seen: CaseHistory, work_id: WorkId, among: Iterable[str]) -> Posit
     return next((each.position for each in reversed(seen.timeline(work_id)) if each.topic in names), None)
 
 
-def _told(standing: CaseStatus) -> Mapping[str, Any]:
-    return {**asdict(standing), "since": _time(standing.since_ms), "begun": _time(standing.begun_ms)}
+def _fields(status: CaseStatus) -> Mapping[str, Any]:
+    return {**asdict(status), "since": _time(status.since_ms), "begun": _time(status.begun_ms)}
 
 
 def _step(event: CaseEvent) -> StepView:
@@ -170,7 +170,7 @@ def _step(event: CaseEvent) -> StepView:
         life=event.life,
         round=event.round,
         index=event.index,
-        paths={standing: event.paths.get(standing, 0) for standing in STANDINGS},
+        paths={state: event.paths.get(state, 0) for state in PATH_STATES},
         difficulty=event.difficulty,
         why=event.why,
         partition=event.position.partition,

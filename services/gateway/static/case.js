@@ -11,7 +11,7 @@ const AGAIN_MS = 3_000;
 /** Shows it in `main`, live until it has ended; returns {changed, asked, close}. */
 export function caseView(main, id, parameters) {
   const stop = new AbortController();
-  let seen = null; // its standing
+  let seen = null; // its status
   let story = null;
   let failed = null;
   let wanted = 0; // of reads of the story: the latest counts
@@ -20,19 +20,19 @@ export function caseView(main, id, parameters) {
     const trail = h("p", { class: "trail" }, h("a", { href: "#/cases" }, "Cases"), " / ", h("code", {}, id));
     if (!seen) return render(main, trail, failed ? trouble(failed) : h("p", { class: "empty" }, "Loading …"));
     const work = seen.works.find(({ work_id }) => work_id === parameters.get("work")) ?? seen.works[0];
-    const told = story?.stories.find(({ work_id }) => work_id === work.work_id);
+    const messages = story?.stories.find(({ work_id }) => work_id === work.work_id);
     render(
       main,
       trail,
-      head(seen, work, told),
+      head(seen, work, messages),
       tabs(seen, work),
-      told && question(told),
-      refusal(told),
+      messages && question(messages),
+      refusal(messages),
       way(work),
       failed && h("p", { class: "note" }, failed.message),
-      told?.note && h("p", { class: "note" }, told.note),
-      told ? pathSections(told.case) : !failed && h("p", { class: "empty" }, "Loading its messages …"),
-      told && records(told.records),
+      messages?.note && h("p", { class: "note" }, messages.note),
+      messages ? pathSections(messages.case) : !failed && h("p", { class: "empty" }, "Loading its messages …"),
+      messages && records(messages.records),
     );
   }
 
@@ -86,10 +86,10 @@ export function caseView(main, id, parameters) {
   };
 }
 
-const askedOf = (told) => (told?.case ?? told?.refused ?? told?.records[0])?.question;
+const askedOf = (messages) => (messages?.case ?? messages?.refused ?? messages?.records[0])?.question;
 
-function head(seen, work, told) {
-  const stem = askedOf(told)?.question ?? (seen.title ? `${seen.title} …` : brief(seen.case_id));
+function head(seen, work, messages) {
+  const stem = askedOf(messages)?.question ?? (seen.title ? `${seen.title} …` : brief(seen.case_id));
   const facts = [
     work.difficulty && h("span", { class: `difficulty ${work.difficulty}` }, work.difficulty),
     h("span", {}, work.end ? `${work.topic}` : `in ${work.topic}`),
@@ -103,7 +103,7 @@ function head(seen, work, told) {
     { class: "case" },
     h("p", { class: "facts" }, standing(work), facts),
     h("h1", {}, stem),
-    work.why && !told?.refused && h("p", { class: `why ${work.end ?? ""}` }, work.why),
+    work.why && !messages?.refused && h("p", { class: `why ${work.end ?? ""}` }, work.why),
     work.end === "dead" && letter(work.way.at(-1)),
   );
 }
@@ -133,8 +133,8 @@ function tabs(seen, chosen) {
   );
 }
 
-function question(told) {
-  const asked = askedOf(told);
+function question(messages) {
+  const asked = askedOf(messages);
   if (!asked) return null;
   const option = ([letter, text]) =>
     h(
@@ -155,7 +155,7 @@ function question(told) {
         asked.context.map((text) => h("p", {}, text)),
       ),
     h("ol", { class: "options" }, Object.entries(asked.options).map(option)),
-    told.case?.gold_disputed &&
+    messages.case?.gold_disputed &&
       h(
         "p",
         { class: "why rejected" },
@@ -164,9 +164,9 @@ function question(told) {
   );
 }
 
-function refusal(told) {
-  if (!told?.refused) return null;
-  const { reason, match } = told.refused;
+function refusal(messages) {
+  if (!messages?.refused) return null;
+  const { reason, match } = messages.refused;
   const same = match.where.startsWith("case-")
     ? h("a", { href: `#/cases/${match.where}` }, brief(match.where))
     : h("code", {}, match.where);

@@ -14,7 +14,7 @@ const CHOICES = {
   difficulty: ["easy", "medium", "difficult"],
 };
 
-/** How a work stands, in a word and a colour. */
+/** The state of a work, in a word and a colour. */
 export const standing = ({ end }) => h("span", { class: `mark ${end ?? "open"}` }, end ?? "open");
 
 /** Shows them in `main`; returns {changed, asked, close}. */
@@ -23,7 +23,7 @@ export function casesView(main, parameters) {
   const rows = h("div", { class: "cases" });
   const filters = h("form", { class: "filters", role: "search", on: { submit: find, change: choose } });
   main.replaceChildren(h("h1", {}, "Cases"), filters, rows);
-  let looked = 0;
+  let last = 0;
   let looking = false;
   let found = null;
 
@@ -45,7 +45,7 @@ export function casesView(main, parameters) {
 
   async function look() {
     if (looking) return;
-    [looking, looked] = [true, Date.now()];
+    [looking, last] = [true, Date.now()];
     const asked = parameters;
     try {
       found = (await get(`cases?${withLimit(asked)}`, stop.signal)).cases;
@@ -71,7 +71,7 @@ export function casesView(main, parameters) {
   return {
     asked,
     changed() {
-      if (Date.now() - looked > AGAIN_MS && !document.hidden) look();
+      if (Date.now() - last > AGAIN_MS && !document.hidden) look();
       if (state.topics && filters.elements.topic.options.length === 1) asked(parameters);
     },
     close: () => stop.abort(),

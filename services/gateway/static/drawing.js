@@ -162,8 +162,8 @@ function showTopic(parts, name, figures, most) {
   const { per_minute = 0, open = 0, lag = {}, oldest_s = null, ended = 0 } = figures ?? {};
   const behind = parts.readers.filter((group) => group in lag).map((group) => lag[group]);
   parts.rate.textContent = `${brisk(per_minute)}/min`;
-  const stands = open || !ended ? `${brisk(open)} open` : `${brisk(ended)} ended`;
-  parts.standing.textContent = behind.length ? `${stands} · lag ${brisk(Math.max(...behind))}` : stands;
+  const state = open || !ended ? `${brisk(open)} open` : `${brisk(ended)} ended`;
+  parts.standing.textContent = behind.length ? `${state} · lag ${brisk(Math.max(...behind))}` : state;
   parts.fill.setAttribute("width", (parts.width * open) / most);
   const oldest = oldest_s === null ? "" : `, the oldest for ${span(oldest_s)}`;
   const readers = Object.entries(lag).map(([group, n]) => `; lag of ${group} ${count(n)}`);
@@ -177,7 +177,7 @@ function showService(parts, name, figures) {
   const why = Object.entries(figures.circuits).find(([group]) => group === name || parts.groups.has(group));
   const dead = figures.dead_letters[`${name}-dead`] ?? 0;
   parts.calls.textContent = why ? "circuit open" : calls ? many(calls, "call") : "";
-  parts.node.classList.toggle("told", Boolean(parts.calls.textContent));
+  parts.node.classList.toggle("labelled", Boolean(parts.calls.textContent));
   parts.dead.textContent = dead ? `${count(dead)} dead` : "";
   parts.node.classList.toggle("broken", Boolean(why));
   parts.node.classList.toggle("busy", calls > 0);

@@ -13,27 +13,27 @@ const BY = {
   failure: "no verdict",
 };
 
-/** Sections for the plan and each round. `told` is the Case message, or null. */
-export function pathSections(told) {
-  if (!told) return null;
-  if (!told.paths.length)
+/** Sections for the plan and each round. `body` is the Case message, or null. */
+export function pathSections(body) {
+  if (!body) return null;
+  if (!body.paths.length)
     return h(
       "section",
       {},
       h("h2", {}, "Paths"),
       h("p", { class: "nothing" }, "None yet: the generator makes them."),
     );
-  const rounds = [...new Set(told.paths.map(({ round }) => round))].sort((one, other) => one - other);
+  const rounds = [...new Set(body.paths.map(({ round }) => round))].sort((one, other) => one - other);
   return rounds.map((round) =>
     section(
-      told,
+      body,
       round,
-      told.paths.filter((path) => path.round === round).sort((one, other) => one.slot - other.slot),
+      body.paths.filter((path) => path.round === round).sort((one, other) => one.slot - other.slot),
     ),
   );
 }
 
-function section(told, round, paths) {
+function section(body, round, paths) {
   const found = ["correct", "error", "unknown", "unverified"].map((kind) => [
     kind,
     paths.filter((path) => kindOf(path) === kind).length,
@@ -50,12 +50,12 @@ function section(told, round, paths) {
     { class: "round", "data-key": `round ${round}` },
     h("h2", {}, title),
     h("p", { class: "note" }, `${many(paths.length, "path")}: ${note}`),
-    refined.map((path) => pair(told, path)),
+    refined.map((path) => pair(body, path)),
     rest.length > 0 &&
       h(
         "ol",
         { class: "paths scroll", tabindex: "0", "aria-label": title },
-        rest.map((path) => h("li", { "data-key": path.path_id }, card(told, path, whole(path)))),
+        rest.map((path) => h("li", { "data-key": path.path_id }, card(body, path, whole(path)))),
       ),
   );
 }
@@ -69,15 +69,15 @@ function kindOf({ failure, verdict }) {
   return verdict.outcome === "unjudged" ? "unknown" : verdict.outcome;
 }
 
-function pair(told, path) {
-  const parent = told.paths.find(({ path_id }) => path_id === path.parents[0]);
-  if (!parent) return h("div", { class: "pair", "data-key": path.path_id }, card(told, path, whole(path)));
+function pair(body, path) {
+  const parent = body.paths.find(({ path_id }) => path_id === path.parents[0]);
+  if (!parent) return h("div", { class: "pair", "data-key": path.path_id }, card(body, path, whole(path)));
   const { before, after } = wordDiff(parent.text, path.text);
   const gained =
     path.score?.value != null && parent.score?.value != null ? path.score.value - parent.score.value : null;
-  const kept = told.kept.includes(path.path_id)
+  const kept = body.kept.includes(path.path_id)
     ? "the rewritten one is kept"
-    : told.kept.includes(parent.path_id)
+    : body.kept.includes(parent.path_id)
       ? "its parent is kept"
       : "";
   const score = gained === null ? "" : gained > 0 ? `${gained} better` : gained < 0 ? `${-gained} worse` : "as good";
@@ -91,13 +91,13 @@ function pair(told, path) {
       " ",
       h("span", { class: "swatch" }, h("del", {}, "removed"), " ", h("ins", {}, "added")),
     ),
-    h("div", { class: "sides" }, card(told, parent, before, "del"), card(told, path, after, "ins")),
+    h("div", { class: "sides" }, card(body, parent, before, "del"), card(body, path, after, "ins")),
   );
 }
 
-function card(told, path, pieces, changed) {
+function card(body, path, pieces, changed) {
   const kind = kindOf(path);
-  const kept = told.kept.includes(path.path_id);
+  const kept = body.kept.includes(path.path_id);
   return h(
     "article",
     { class: `path ${kind}${kept ? " kept" : ""}`, "data-path": path.path_id, "data-kind": kind },

@@ -30,7 +30,7 @@ const tell = () => listeners.forEach((changed) => changed());
 /** Seconds since the figures were counted; null where there are none. */
 export const age = () => (state.figures ? Math.max(0, (Date.now() + skew) / 1000 - state.figures.at) : null);
 
-/** What stands in the way of trust: "" where nothing does. */
+/** Why the figures cannot be trusted; "" where they can. */
 export function warning() {
   if (state.link === "broken") return `${state.trouble} Connecting again …`;
   if (state.away) return state.away;

@@ -8,7 +8,7 @@ import orjson
 
 from services.contracts.base import CaseId
 from services.contracts.question import Question
-from services.core.case import ids
+from services.core import ids
 
 SAMPLES = Path(__file__).parents[2] / "local" / "samples" / "questions.jsonl"
 """The project's own sample questions."""

@@ -16,7 +16,7 @@ start: n, id (the call's), attempt, owner, stage, case, at. end: the same, with 
     fault    the injected fault of the request (services.llm.scripted.faults); absent otherwise
     withheld true if the client cannot have received a readable reply; absent otherwise. Such a line has no fields of
              the reply; on other lines these describe the text that was sent: without a verdict if it states none or two
-`n` numbers the requests of one process of the server, whose id stands in `server`.
+`n` numbers the requests of one process of the server, whose id is `server`.
 
 window: kind, at, until (Unix seconds): a time of trouble. One that is ended early has a second line, of the same `at`.
 """

@@ -9,8 +9,8 @@ T = TypeVar("T")
 
 def fraction(*parts: object) -> float:
     """A number in [0, 1) that these parts always give."""
-    told = "\x1f".join(map(str, parts)).encode()
-    return int.from_bytes(hashlib.blake2b(told, digest_size=6).digest()) / 2**48
+    key = "\x1f".join(map(str, parts)).encode()
+    return int.from_bytes(hashlib.blake2b(key, digest_size=6).digest()) / 2**48
 
 
 def pick(options: Sequence[T], *parts: object) -> T:

@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.core.case import ids
+from services.core import ids
 from services.core.ledger.calls import Reply
 from services.core.ledger.ports import CallRow, ClaimRow
 from services.llm.scripted.seeded import text_digest

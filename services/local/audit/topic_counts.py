@@ -21,7 +21,7 @@ from services.contracts.topics import (
     RECORD_COMPLETED,
     topics,
 )
-from services.core.case import ids
+from services.core import ids
 from services.core.messages import ConsumedRecord
 
 Work = tuple[WorkId, int]

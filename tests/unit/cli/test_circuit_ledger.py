@@ -165,9 +165,9 @@ class TestPrune:
     ) -> None:
         cluster[PATHS_GENERATED] = 90 * DAY_MS
         assert run("ledger", "prune", "--older-than", "45d", "--yes") == 2
-        told = capsys.readouterr().err
-        assert PATHS_GENERATED in told
-        assert str(90 * DAY_MS) in told
+        printed = capsys.readouterr().err
+        assert PATHS_GENERATED in printed
+        assert str(90 * DAY_MS) in printed
 
     def test_topics_read_only_by_taps_do_not_count(self, cluster: dict[str, int]) -> None:
         assert CASE_REJECTED not in cluster
@@ -187,6 +187,6 @@ class TestPruneWithoutKafka:
     def test_nothing_is_pruned_unasked(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
         nowhere = f"{LOOPBACK}:{free_ports(1)[0]}"
         assert run("ledger", "prune", "--older-than", "45d", "--yes", "--bootstrap", nowhere) == 1
-        told = capsys.readouterr().err
-        assert nowhere in told
-        assert "--bootstrap" in told
+        printed = capsys.readouterr().err
+        assert nowhere in printed
+        assert "--bootstrap" in printed

@@ -7,7 +7,7 @@ import pytest
 
 from services import recipes
 from services.cli.__main__ import main
-from services.core.case import ids
+from services.core import ids
 from services.core.dedupe.evaluation_file import dump
 from services.core.dedupe.evaluation_index import Entry, build
 from tests.unit.datasets.world import records, write_parts

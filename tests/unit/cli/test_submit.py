@@ -112,14 +112,14 @@ class TestFilesAndFolders:
 
 def test_the_first_rejected_rows_are_printed_with_their_file() -> None:
     said: list[str] = []
-    told = progress.Listing(said.append)
-    told.begin("q.jsonl")
+    listing = progress.Listing(said.append)
+    listing.begin("q.jsonl")
     for number in range(1, progress.SHOWN + 4):
-        told.reject(Rejected(number, "answer", "Field required", b"{}"))
+        listing.reject(Rejected(number, "answer", "Field required", b"{}"))
     assert said[0] == "q.jsonl: line 1: answer: Field required"
     assert len(said) == progress.SHOWN + 1
-    told.begin("other.jsonl")
-    told.reject(Rejected("2/17", "row", "not JSON", None))
+    listing.begin("other.jsonl")
+    listing.reject(Rejected("2/17", "row", "not JSON", None))
     assert said[-1] == "other.jsonl: line 2/17: row: not JSON"
 
 

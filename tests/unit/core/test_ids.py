@@ -14,7 +14,7 @@ from services.contracts.case import Origin
 from services.contracts.codec import decode, encode
 from services.contracts.question import Question
 from services.contracts.recipe import Model, Recipe, Sampling
-from services.core.case import ids
+from services.core import ids
 from services.core.ledger.calls import Request
 from tests.strategies import QUESTION, questions, recipe
 

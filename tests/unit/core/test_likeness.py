@@ -133,7 +133,7 @@ def test_gold_does_not_count() -> None:
     assert sketch(question(VIGNETTE, DIAGNOSES, answer="B")) == sketch(question(VIGNETTE, DIAGNOSES))
 
 
-def test_a_newcomer_matches_from_its_threshold_on() -> None:
+def test_a_candidate_matches_from_its_threshold_on() -> None:
     asked = question(VIGNETTE, DIAGNOSES)
     known = Known("case-1", sketch(asked).signature, "medqa:1", "A 34…")
     changed = candidate("case-2", question(VIGNETTE.replace("six", "7"), DIAGNOSES), 0.8)
@@ -145,7 +145,7 @@ def test_a_newcomer_matches_from_its_threshold_on() -> None:
 
 
 def test_the_sketches_in_the_ledgers_stay_comparable() -> None:
-    """Of another library's version, say. To change this is to forget all that was admitted."""
+    """For example by another version of the library. A change would forget every admitted question."""
     made = sketch(question(VIGNETTE, DIAGNOSES))
     assert isinstance(made, Sketch)
     assert sha256(made.signature).hexdigest()[:16] == "0682437d1dc5863d"

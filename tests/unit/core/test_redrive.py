@@ -20,7 +20,7 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
     RECORD_COMPLETED,
 )
-from services.core.case import ids
+from services.core import ids
 from services.core.case.paths import of_round, planned
 from services.core.case.requests import planned_request
 from services.core.errors import Dead
@@ -152,7 +152,7 @@ def test_only_a_wholly_unknown_refining_round_is_repeated(dead: Case) -> None:
 
 @given(dead=cases, routing=routings())
 def test_a_redrive_never_repeats_the_routers_dead_letter(dead: Case, routing: Any) -> None:
-    """Else it would die of the same again: too many unknown means that something is to be asked."""
+    """Else it would die of the same again: too many unknown means that something must be asked."""
     try:
         route(dead, routing)
     except Dead as why:

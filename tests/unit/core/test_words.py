@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.question import Question
-from services.core.case import ids
+from services.core import ids
 from services.core.dedupe.cleaning import cleaned
 from services.core.dedupe.words import split_key, words
 

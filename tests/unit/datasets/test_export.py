@@ -192,10 +192,10 @@ class TestFolders:
 
 
 def test_progress_never_goes_back_and_ends_at_its_total(parts: Path, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    export(request(), parts, tmp_path / "out", on_progress=lambda done, total: told.append((done, total)))
-    assert told == sorted(told)
-    assert told[-1] == (400, 400)
+    reported: list[tuple[int, int]] = []
+    export(request(), parts, tmp_path / "out", on_progress=lambda done, total: reported.append((done, total)))
+    assert reported == sorted(reported)
+    assert reported[-1] == (400, 400)
 
 
 def count(rows: list[dict[str, Any]], column: str) -> dict[Any, int]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.contracts.question import Question
-from services.core.case import ids
+from services.core import ids
 from services.core.case.prompts import question_block
 from services.datasets.export import export
 from services.datasets.forms import LINEAGE

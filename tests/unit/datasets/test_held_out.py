@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from services.contracts.question import Question
-from services.core.case import ids
+from services.core import ids
 from services.core.dedupe.evaluation_index import Entry, build
 from services.datasets.export import export
 from services.datasets.questions import HeldOut

@@ -10,7 +10,7 @@ from services.contracts.case import Call, Score, Usage, Verdict
 from services.contracts.codec import encode
 from services.contracts.question import Question
 from services.contracts.record import Record
-from services.core.case import ids
+from services.core import ids
 from services.core.messages import ConsumedRecord
 from services.datasets.dataset import read_dataset
 

@@ -25,6 +25,6 @@ async def test_the_page_is_light(client: httpx.AsyncClient) -> None:
 
 
 def test_the_files_request_no_other_host() -> None:
-    told = "".join((FOLDER / name).read_text() for name in FILES).replace("http://www.w3.org/2000/svg", "")
-    assert "://" not in told
-    assert "innerHTML" not in told
+    files = "".join((FOLDER / name).read_text() for name in FILES).replace("http://www.w3.org/2000/svg", "")
+    assert "://" not in files
+    assert "innerHTML" not in files

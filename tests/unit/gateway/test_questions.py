@@ -12,7 +12,7 @@ import pytest
 
 from services.contracts.codec import decode
 from services.contracts.question import Question, Submission
-from services.core.case import ids
+from services.core import ids
 from services.core.case.sizes import QUESTION_BYTES
 from services.gateway.app import Outside, create_app
 from services.gateway.ingest.body import BATCH_BYTES

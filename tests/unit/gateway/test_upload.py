@@ -49,7 +49,7 @@ def taking(kafka: FakeKafka, **changes: Any) -> Upload:
     return Upload(Publisher(kafka, Metrics(), 1.0), Metrics(), asyncio.Event(), **arguments)
 
 
-def told(answer: bytes) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def parsed(answer: bytes) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     *lines, summary = map(orjson.loads, answer.splitlines())
     return lines, summary
 
@@ -59,7 +59,7 @@ def alone(lines: Sequence[bytes]) -> dict[int, OutgoingRecord | Refused]:
     return {number: from_line(line, None) for number, line in enumerate(lines, 1) if line.strip()}
 
 
-def as_told(decided: dict[int, OutgoingRecord | Refused]) -> list[dict[str, Any]]:
+def as_lines(decided: dict[int, OutgoingRecord | Refused]) -> list[dict[str, Any]]:
     return [
         {"line": number, "case_id": each.key.decode()}
         if isinstance(each, OutgoingRecord)
@@ -87,9 +87,9 @@ async def test_each_line_is_decided_as_if_it_came_alone(
 
     answer, stopped = await taking_all
 
-    said, summary = told(answer)
+    said, summary = parsed(answer)
     assert stopped is None
-    assert said == as_told(expected)
+    assert said == as_lines(expected)
     assert kafka.published == messages  # in order, too
     assert (summary["accepted"], summary["refused"]) == (len(messages), len(expected) - len(messages))
     assert summary["accepted_through"] >= max(expected)
@@ -104,10 +104,10 @@ async def test_kafka_may_go_away_at_any_line(lines: list[bytes], sizes: list[int
     kafka.takes, kafka.away = takes, takes == 0
     answer, stopped = await taking(kafka).take(cut(b"\n".join(lines), sizes))
 
-    said, summary = told(answer)
+    said, summary = parsed(answer)
     through = summary["accepted_through"]
     expected = alone(lines)
-    assert said == as_told({number: each for number, each in expected.items() if number <= through})
+    assert said == as_lines({number: each for number, each in expected.items() if number <= through})
     assert (stopped is None) == (summary["stopped"] is None)
     assert stopped is None or (stopped.status, stopped.headers["Retry-After"]) == (503, "5")
     assert stopped is not None or through == len(lines) - (lines[-1] == b"")
@@ -135,7 +135,7 @@ async def test_lines_over_http(client: httpx.AsyncClient, kafka: Any) -> None:
 
     answer = await client.post("/questions", content=body, headers=NDJSON)
 
-    (second, fourth), summary = told(answer.content)
+    (second, fourth), summary = parsed(answer.content)
     assert (answer.status_code, answer.headers["content-type"]) == (207, "application/x-ndjson")
     assert (second["line"], [error["field"] for error in second["fields"]]) == (2, ["question", "options", "answer"])
     assert (fourth["line"], fourth["fields"]) == (4, [])
@@ -157,7 +157,7 @@ async def test_all_good_ones_are_a_202_with_ids_where_asked_for(client: httpx.As
     assert [answer.status_code for answer in answers] == [202, 202]
     assert [len(answer.content.splitlines()) for answer in answers] == [1, 2]
     alone = await client.post("/questions", json=QUESTION)
-    assert told(answers[1].content)[0] == [{"line": 1, **alone.json()}]
+    assert parsed(answers[1].content)[0] == [{"line": 1, **alone.json()}]
 
 
 async def test_kafka_away_is_a_503_with_what_was_decided(client: httpx.AsyncClient, kafka: Any) -> None:
@@ -169,7 +169,7 @@ async def test_kafka_away_is_a_503_with_what_was_decided(client: httpx.AsyncClie
 
     answer = await client.post("/questions", content=body(), headers=NDJSON)
 
-    (second,), summary = told(answer.content)
+    (second,), summary = parsed(answer.content)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert (second["line"], summary["accepted"], summary["accepted_through"]) == (2, 1, 2)
     assert "safe" in summary["stopped"]
@@ -182,7 +182,7 @@ async def test_an_idle_client_gets_the_last_accepted_line(kafka: FakeKafka) -> N
 
     answer, stopped = await taking(kafka, read_within_s=0.05).take(body())
     assert stopped is not None
-    assert (stopped.status, told(answer)[1]["accepted_through"]) == (408, 1)
+    assert (stopped.status, parsed(answer)[1]["accepted_through"]) == (408, 1)
 
 
 async def test_a_dripping_client_times_out(kafka: FakeKafka) -> None:
@@ -207,7 +207,7 @@ async def test_an_endless_upload_ends_with_the_gateway(kafka: FakeKafka) -> None
 
     answer, stopped = await upload.take(body())
     assert stopped is not None
-    assert (stopped.status, told(answer)[1]["accepted_through"]) == (503, 1)
+    assert (stopped.status, parsed(answer)[1]["accepted_through"]) == (503, 1)
     assert len(kafka.published) == 1
 
 
@@ -221,7 +221,7 @@ async def test_an_answer_that_grows_too_long_ends_the_reading(
             yield b"{}\n" * 10
 
     answer, stopped = await taking(kafka).take(body())
-    said, summary = told(answer)
+    said, summary = parsed(answer)
     assert stopped is not None
     assert (stopped.status, summary["refused"], summary["accepted_through"]) == (413, len(said), len(said))
     assert 10_000 < len(answer) < 20_000

@@ -7,7 +7,7 @@ import pytest
 
 from services.contracts.codec import decode
 from services.contracts.question import Submission
-from services.core.case import ids
+from services.core import ids
 from services.core.case.sizes import QUESTION_BYTES
 from services.core.errors import BrokerAway
 from services.core.messages import OutgoingRecord
@@ -77,14 +77,14 @@ def test_blank_lines_count_as_lines_and_are_skipped() -> None:
 
 
 async def test_valid_rows_are_submitted_and_others_reported() -> None:
-    sink, told = ListSink(), list[Rejected]()
+    sink, rejected = ListSink(), list[Rejected]()
     rows = list(submissions([row(id=str(n)) if n % 3 else b"?" for n in range(3 * BATCH)]))
-    counts = await submit(rows, sink, on_rejected=told.append)
+    counts = await submit(rows, sink, on_rejected=rejected.append)
     assert (counts.submitted, counts.rejected) == (2 * BATCH, BATCH)
     assert [message for batch in sink.batches for message in batch] == [
         r for r in rows if isinstance(r, OutgoingRecord)
     ]
-    assert len(told) == BATCH
+    assert len(rejected) == BATCH
     assert len(sink.batches) == 3
 
 

@@ -50,7 +50,7 @@ async def open_and_close(path: Path) -> None:
         pass
 
 
-# --- what stands at the address
+# --- what the address holds
 
 
 async def test_a_file_that_is_no_database_is_refused(path: Path) -> None:

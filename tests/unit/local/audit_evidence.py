@@ -19,7 +19,7 @@ from services.contracts.topics import (
     RECIPES,
     RECORD_COMPLETED,
 )
-from services.core.case import ids
+from services.core import ids
 from services.core.ledger.calls import Reply
 from services.core.ledger.ports import CallRow, ClaimRow
 from services.core.messages import ConsumedRecord
@@ -74,8 +74,8 @@ class Evidence:
         seed = ids.seed(CASE_ID, stage, "generated", 0, slot)
         named = {"n": len(self.log), "server": 1, "id": call_id, "owner": "one", "stage": stage, "case": CASE_ID}
         self.log.append({"event": "start", **named, "at": at + 1})
-        told = {"seed": seed, "text": text_digest(str(notes)), **notes}
-        self.log.append({"event": "end", **named, "start": at + 1, "end": at + 2, "status": 200, **told})
+        fields = {"seed": seed, "text": text_digest(str(notes)), **notes}
+        self.log.append({"event": "end", **named, "start": at + 1, "end": at + 2, "status": 200, **fields})
 
     def count(self, used: dict[str, Used] | None = None, *, log: bool = True) -> dict[str, Any]:
         seen = Topics()

@@ -17,7 +17,7 @@ from services.contracts.topics import (
     RECIPES,
     RECORD_COMPLETED,
 )
-from services.core.case import ids
+from services.core import ids
 from services.core.ledger.ports import ClaimRow
 from services.protogen.examples import CASE_ID, RECIPE_ID
 from tests.unit.local.audit_evidence import (
@@ -135,7 +135,7 @@ def test_an_untraceable_record(run: Evidence, what: str) -> None:
     elif what == "question":
         run.messages = [message for message in run.messages if message.topic != QUESTION_SUBMITTED]
     elif what == "digest":
-        altered: Question = CASE.question.with_(question="Altered on its way?")
+        altered: Question = CASE.question.with_(question="Altered in transit?")
         run.messages = [message for message in run.messages if message.value != encode(RECORD)]
         run.put(RECORD_COMPLETED, CASE_ID, RECORD.with_(question=altered))
     else:

@@ -14,7 +14,7 @@ from services.contracts.topics import (
     RECIPES,
     RECORD_COMPLETED,
 )
-from services.core.case import ids
+from services.core import ids
 from services.local.audit.report import Used
 from services.protogen.examples import CASE_ID, RECIPE
 from tests.unit.local.audit_evidence import (

@@ -127,11 +127,11 @@ async def test_a_work_is_settled_at_its_end_and_with_the_last_of_its_records() -
 
 
 async def test_figures_are_published_and_go_on_while_the_ledger_and_kafka_are_away() -> None:
-    standings, server, at = MemoryStatusStore(lambda: NOW_MS / 1000), MemoryServer(), [NOW_MS / 1000]
+    statuses, server, at = MemoryStatusStore(lambda: NOW_MS / 1000), MemoryServer(), [NOW_MS / 1000]
     ledger = memory_ledger(server)
-    noting = CaseRecorder(standings, Settled(), clock=lambda: at[0])
+    noting = CaseRecorder(statuses, Settled(), clock=lambda: at[0])
     looking = FiguresPublisher(
-        standings,
+        statuses,
         circuits=ledger.circuits,
         budgets=ledger.budgets,
         books=ledger.books,
@@ -146,7 +146,7 @@ async def test_figures_are_published_and_go_on_while_the_ledger_and_kafka_are_aw
     at[0] += 5
     await noting(message(RECORD_COMPLETED, encode(RECORD.with_(index=0, of=1))))
     await looking.once()
-    said = Figures.model_validate_json(await standings.published() or b"")
+    said = Figures.model_validate_json(await statuses.published() or b"")
     assert said == looking.figures
     assert (said.at, said.open, said.ends.accepted) == (at[0], 0, 1)
     assert said.circuits == {"router": "a burst"}
@@ -155,14 +155,14 @@ async def test_figures_are_published_and_go_on_while_the_ledger_and_kafka_are_aw
     assert exported.get_sample_value("reasonmed_stream_cases_ended", {"end": "accepted"}) == 1
     kind = {"difficulty": RECORD.difficulty, "alias": RECORD.alias}
     assert exported.get_sample_value("reasonmed_stream_records_total", kind) == 1
-    standings.away = "gone"
+    statuses.away = "gone"
     await looking.once()
 
 
 async def test_an_open_topic_says_how_long_its_oldest_is_there() -> None:
-    standings = MemoryStatusStore(lambda: NOW_MS / 1000)
-    await CaseRecorder(standings, Settled())(message(CASE_ACCEPTED, encode(CASE)))
-    tally = await standings.tally(NOW_MS)
+    statuses = MemoryStatusStore(lambda: NOW_MS / 1000)
+    await CaseRecorder(statuses, Settled())(message(CASE_ACCEPTED, encode(CASE)))
+    tally = await statuses.tally(NOW_MS)
     looked = FiguresInputs(lag={CASE_ACCEPTED: {"summarizer": 4}}, messages={"router-dead": 2, CASE_ACCEPTED: 1})
     said = build_figures(NOW_MS / 1000 + 9, behind_s=0.5, tally=tally, inputs=looked, tokens_per_s=1)
     (topic,) = (each for each in said.topics if each.topic == CASE_ACCEPTED)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from services.contracts.recipe import Model, Recipe
-from services.core.case import ids, prompts
+from services.core import ids
+from services.core.case import prompts
 from services.recipes import BadRecipe, load
 from services.recipes.check import PLACEHOLDERS, problems, prompt_problems
 

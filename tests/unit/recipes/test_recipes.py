@@ -8,7 +8,7 @@ import yaml
 
 from services.contracts.codec import decode, encode
 from services.contracts.recipe import Recipe
-from services.core.case import ids
+from services.core import ids
 from services.recipes import FOLDER, BadRecipe, load
 
 SHIPPED = sorted(path.stem for path in FOLDER.glob("*.yaml"))

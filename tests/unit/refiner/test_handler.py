@@ -83,8 +83,8 @@ async def test_the_best_two_are_rewritten_with_their_own_and_the_others_reasons(
 async def test_the_strong_model_gets_the_reasons_of_failed_paths() -> None:
     models = ScriptedModels(written)
     done = message(list(await reason_again(DIFFICULT, RECIPE, models)))
-    told = {request.prompt.split("reasons: ")[1] for request in models.asked}
-    assert told == {"\n".join(f"- Wrong in slot {n}." for n in range(2, 9))}
+    reasons = {request.prompt.split("reasons: ")[1] for request in models.asked}
+    assert reasons == {"\n".join(f"- Wrong in slot {n}." for n in range(2, 9))}
     errors = tuple(DIFFICULT.paths[n].path_id for n in range(2, 9))
     assert [made.parents for made in of_round(done, 1)] == [errors, errors]
 

@@ -9,7 +9,7 @@ from services.contracts.codec import encode
 from services.contracts.question import Question, Submission
 from services.contracts.refused import Match, Refused
 from services.contracts.topics import CURRENT, QUESTION_ADMITTED, QUESTION_REFUSED, QUESTION_SUBMITTED, RECIPES
-from services.core.case import ids
+from services.core import ids
 from services.core.dedupe.evaluation_file import dump
 from services.core.dedupe.evaluation_index import Entry, build
 from services.core.errors import BadIndex
@@ -51,17 +51,17 @@ def submitted(question: Question, offset: int, life: int = 0) -> ConsumedRecord:
 
 
 async def test_an_evaluation_set_s_question_is_refused_with_what_it_matched(recipes: Recipes, index: Path) -> None:
-    ledger, held_against = memory_ledger(), checks(Admission(evaluation_index=index))
+    ledger, likeness_checks = memory_ledger(), checks(Admission(evaluation_index=index))
     match = Match(where="exam.jsonl", id="pku", text=STEM, similarity=1.0)
     case_id = ids.case_id(LIKE_IT)
     expected = Emit(
         QUESTION_REFUSED, case_id, Refused(case_id=case_id, question=LIKE_IT, reason="evaluation_set", match=match)
     )
-    assert await admit(submitted(LIKE_IT, 1), recipes, ledger.admissions, ledger.budgets, held_against) == [expected]
+    assert await admit(submitted(LIKE_IT, 1), recipes, ledger.admissions, ledger.budgets, likeness_checks) == [expected]
     assert await admit(submitted(LIKE_IT, 1), recipes, ledger.admissions, ledger.budgets, NONE) == [expected], (
         "it is read again, without the set"
     )
-    assert await admit(submitted(LIKE_IT, 2), recipes, ledger.admissions, ledger.budgets, held_against) == []
+    assert await admit(submitted(LIKE_IT, 2), recipes, ledger.admissions, ledger.budgets, likeness_checks) == []
 
 
 async def test_a_near_duplicate_is_refused_and_a_redrive_is_not(recipes: Recipes, index: Path) -> None:

@@ -132,7 +132,7 @@ def test_every_case_ends_within_its_rounds(routing: Routing, data: st.DataObject
             for slot, parent in enumerate(parents)
         ]  # fmt: skip
         at = at.with_(paths=(*at.paths, *new), rounds=round)
-    raise AssertionError(f"still on its way after {at.rounds} rounds of {routing.rounds}")
+    raise AssertionError(f"still open after {at.rounds} rounds of {routing.rounds}")
 
 
 # --- a gold answer in doubt

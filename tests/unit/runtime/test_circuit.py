@@ -163,7 +163,7 @@ async def test_a_command_closes_it(bench: Any, eventually: Eventually) -> None:
 
 
 async def test_an_opening_is_written_at_once() -> None:
-    """Not at the next look: the process may be told to go before that, and its successor must know."""
+    """Not at the next look: the process may stop before that, and its successor must know."""
     clock, ledger = Clock(), MemoryCircuits(MemoryServer())
     circuit = Circuit("toy", circuits=ledger, policy=CircuitPolicy(burst=2, look_s=3_600), clock=clock)
     await circuit.look()

@@ -22,7 +22,7 @@ class Partition(RuleBasedStateMachine):
         self.on_the_way: Committed | None = None
         self.done: set[int] = set()
         """Finished at any time, by anyone."""
-        self.told: set[int] = set()
+        self.committed: set[int] = set()
         """Of those, what a commit has ever said."""
         self.restart()
 
@@ -52,7 +52,7 @@ class Partition(RuleBasedStateMachine):
             self.position = offset + 1
             self.read.add(offset)
             fresh = self.window.read(offset)
-            assert fresh == (offset not in self.told), "what a commit once said is finished is not processed again"
+            assert fresh == (offset not in self.committed), "what a commit once said is finished is not processed again"
             if fresh:
                 self.under_way.add(offset)
 
@@ -74,8 +74,8 @@ class Partition(RuleBasedStateMachine):
     def broker_takes_it(self) -> None:
         assert self.on_the_way is not None
         self.broker = self.on_the_way
-        self.told |= offset_ranges.decode(self.broker.offset, self.broker.metadata)
-        self.told |= {offset for offset in self.done if offset < self.broker.offset}
+        self.committed |= offset_ranges.decode(self.broker.offset, self.broker.metadata)
+        self.committed |= {offset for offset in self.done if offset < self.broker.offset}
         self.window.sent(self.on_the_way)
         self.on_the_way = None
 

@@ -142,13 +142,13 @@ async def test_two_revocations_while_an_attempt_is_closed_leave_none_open(bench:
 
 async def test_an_end_after_the_revocation_is_not_committed_by_us(bench: Any, eventually: Eventually) -> None:
     """A handler that swallows its cancellation: what it says is published, but the partition may be another's."""
-    told = asyncio.Event()
+    released = asyncio.Event()
 
     async def stubborn(message: Any) -> list[OutgoingRecord]:
         try:
-            await told.wait()
+            await released.wait()
         except asyncio.CancelledError:
-            await told.wait()
+            await released.wait()
         return []
 
     bench.send(b"0")
@@ -156,7 +156,7 @@ async def test_an_end_after_the_revocation_is_not_committed_by_us(bench: Any, ev
         await eventually(lambda: worker.engine.state().in_flight)
         worker.engine._draining.set()
         await worker.source.rebalance()
-        told.set()
+        released.set()
         await eventually(lambda: worker.counters.finished)
         await polled(worker, eventually)
         await worker.engine._committer.last()

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 for number in range(100):
     log.warning("full", number=number)
 try:
-    raise ValueError("told so")
+    raise ValueError("boom")
 except ValueError:
     log.exception("failed")
 print("done")

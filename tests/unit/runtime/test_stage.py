@@ -7,7 +7,7 @@ import pytest
 from services.contracts.base import VERSION, RecipeId, newer
 from services.contracts.case import Case
 from services.contracts.codec import canonical, decode, encode, loads
-from services.core.case import ids
+from services.core import ids
 from services.core.errors import Dead
 from services.core.holds import Holds
 from services.core.messages import ConsumedRecord, Emit

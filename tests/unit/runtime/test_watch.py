@@ -14,7 +14,7 @@ from services.runtime.kafka.client_tasks import ended_task
 Eventually = Callable[..., Awaitable[None]]
 
 PATIENT_S = 0.5
-"""Of a worker that is to go on: longer than a busy machine makes an event loop stutter (0.02 s was not, once)."""
+"""For a worker that must not stop: longer than a busy machine makes an event loop stutter (0.02 s was not, once)."""
 
 
 def test_a_standstill_is_a_bad_state_that_lasts_without_movement() -> None:

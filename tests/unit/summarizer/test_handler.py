@@ -10,7 +10,7 @@ from services.contracts.case import Call, Case, Path, Usage
 from services.contracts.question import Question
 from services.contracts.record import Record
 from services.contracts.topics import RECORD_COMPLETED
-from services.core.case import ids
+from services.core import ids
 from services.core.errors import Dead
 from services.core.ledger.calls import Failure, Outcome, Reply, Request
 from services.llm.fake import ScriptedModels

@@ -26,7 +26,7 @@ from services.contracts.topics import (
     PATHS_VERIFIED,
     RECIPES,
 )
-from services.core.case import ids
+from services.core import ids
 from services.core.ledger.calls import Failure, Outcome, Reply, Request
 from services.core.messages import ConsumedRecord, Emit, OutgoingRecord
 from services.generator.handler import generate

@@ -11,7 +11,7 @@ from services.contracts.case import Call, Case, Path, Stage, Usage
 from services.contracts.codec import encode
 from services.contracts.recipe import Recipe
 from services.contracts.topics import RECIPES
-from services.core.case import ids
+from services.core import ids
 from services.core.messages import ConsumedRecord
 from services.taps.database import Tables, database, query
 
