@@ -4,7 +4,7 @@ from typing import Annotated, Any, NewType, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-VERSION = "1.1"
+VERSION = "1.2"
 """The version that this code writes: `major.minor`. A reader accepts every minor of its own major."""
 
 MAJOR = 1

@@ -44,6 +44,33 @@ class Call(Value):
     usage: Usage = Field(description="Tokens of this call.")
 
 
+Severity = Literal["minor", "moderate", "serious", "critical"]
+
+
+class StepError(Value):
+    """A step in error."""
+
+    step: int = Field(ge=1, description="The number of the step, from 1.")
+    kind: str = Field(pattern=r"^[a-z_]{1,40}$", description="One of services/verifier/step_errors.toml.")
+    severity: Severity = Field(description="What the error could do to a patient or to the answer; critical: harm.")
+    reason: str = Field(max_length=4_000, description="What is wrong with the step, and what is right instead.")
+
+
+class Steps(Value):
+    """The steps that a judge was shown, and those in error. The ends are part of the message, so a later numbering does
+    not move an earlier verdict."""
+
+    ends: tuple[int, ...] = Field(
+        min_length=1,
+        max_length=200,
+        description="Where each step ends in the path's text, in Unicode characters. The first begins at 0, each other "
+        "one at the end of the one before.",
+    )
+    errors: tuple[StepError, ...] = Field(
+        default=(), description="Empty if and only if the judge's verdict is correct."
+    )
+
+
 class Verdict(Value):
     """Whether a path is correct."""
 
@@ -58,6 +85,12 @@ class Verdict(Value):
         default=None, description="The judge's outcome, if a judge was asked and its reply was readable."
     )
     stated: Letter | None = Field(default=None, description="The option letter that the path itself states, if any.")
+    steps: Steps | None = Field(
+        default=None,
+        exclude_if=_absent,
+        description="Which steps are in error. Null: the recipe does not ask for it, no judge decided, or the judge "
+        "missed that the path states a wrong answer.",
+    )
 
 
 class Score(Value):

@@ -129,6 +129,12 @@ class Recipe(Message):
     models: dict[Alias, Model] = Field(min_length=1, description="All models in use, by alias.")
     generate: Generation = Field(description="The plan's chains of thought, written without the gold answer.")
     verify: Task = Field(description="Judging a path against the gold answer.")
+    verdict: Literal["steps"] | None = Field(
+        default=None,
+        exclude_if=_absent,
+        description="steps: the judge also names each step in error, in the same call; its prompt has {steps} in place "
+        "of {path}. Null: a verdict on the whole path.",
+    )
     score: Task | None = Field(
         default=None,
         description="Scoring a correct path; null: one call returns verdict and score, which is cheaper.",

@@ -2,9 +2,22 @@
 
 from pydantic import Field
 
-from services.contracts.base import CaseId, Message, PathId, RecipeId, RecordId, WorkId
-from services.contracts.case import Call, Difficulty, Origin, Score, Stage, Usage, Verdict
+from services.contracts.base import CaseId, Message, PathId, RecipeId, RecordId, Value, WorkId
+from services.contracts.case import Call, Difficulty, Origin, Score, Stage, Steps, Usage, Verdict
 from services.contracts.question import Question
+
+
+class FaultyPath(Value):
+    """A path of the case in which the judge named steps in error."""
+
+    path_id: PathId
+    origin: Origin = Field(description="The origin of the text.")
+    alias: str = Field(description="The recipe's alias of the model that wrote it.")
+    model: str = Field(description="served name@revision of that model")
+    temperature: float = Field(ge=0, description="Sampling temperature of the text.")
+    text: str = Field(description="The chain of thought.")
+    reason: str = Field(description="The verdict's reason.")
+    steps: Steps = Field(description="Its steps, and those in error.")
 
 
 class Record(Message):
@@ -34,6 +47,11 @@ class Record(Message):
     summary: str = Field(description="The chain of thought, condensed into a short explanation of the answer.")
     verdict: Verdict = Field(description="Why the chain of thought counts as correct.")
     score: Score = Field(description="The ranker's score.")
+    in_error: tuple[FaultyPath, ...] | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="In the case's first record, if the recipe's verdicts name steps: all paths with steps in error.",
+    )
     calls: tuple[Call, ...] = Field(
         description="The calls behind this record: of its path, its parents and its summary."
     )

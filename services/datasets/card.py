@@ -96,6 +96,8 @@ def _holds(form: Form, variant: Variant | None) -> str:
             return "the chain of thought between `<think>` and `</think>`, then its summary"
         case "rl":
             return "nothing: a row has the question and the gold answer, for reinforcement learning"
+        case "prm":
+            return "the steps of a chain of thought and whether each is right, for process reward models"
         case "messages" | "prompt-completion" | "sharegpt" | "alpaca":
             pass
         case _:
@@ -111,6 +113,14 @@ def _holds(form: Form, variant: Variant | None) -> str:
             assert_never(variant)
 
 
+_JUDGED = (
+    "Every chain of thought was written by a language model and judged correct by one",
+    "Every chain of thought was written by a language model and judged step by step by one. A row's steps are "
+    "`completions`, and `labels` says which are right",
+)
+"""Without step labels, and with them."""
+
+
 def _about(summary: Summary) -> str:
     filters = summary.filters
     chosen = [
@@ -121,13 +131,13 @@ def _about(summary: Summary) -> str:
         "" if filters.disputed is None else f"gold answer {'' if filters.disputed else 'not '}disputed",
     ]
     criteria = "; ".join(part for part in chosen if part) or "every record"
-    last_line = "" if summary.form == "rl" else " The last line of each answer is `Final answer: X`."
+    last_line = "" if summary.form in ("rl", "prm") else " The last line of each answer is `Final answer: X`."
     return f"""# {_name(summary)}
 
 {summary.records} records of medical multiple-choice questions. A question is answered with
 {_holds(summary.form, summary.variant)}, in the form `{summary.form}`.{last_line}
 
-Every chain of thought was written by a language model and judged correct by one; no physician has read them. Not for
+{_JUDGED[summary.form == "prm"]}; no physician has read them. Not for
 use in care.
 
     from datasets import load_dataset

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from services.core.errors import Trouble
 from services.datasets.card import card
 from services.datasets.dataset import Dataset
-from services.datasets.forms import READ, lineage_columns, shaped, trainer_columns, untyped_columns
+from services.datasets.forms import lineage_columns, read_columns, shaped, trainer_columns, untyped_columns
 from services.datasets.llamafactory import dataset_info
 from services.datasets.records import THREADS, NothingToExport, Records, opened
 from services.datasets.shards import SHARD_BYTES, Shards
@@ -24,6 +24,8 @@ from services.datasets.summary import Counts, Request, Summary, summarize
 
 MARK = "export.json"
 """The summary file; a folder with it is an export, and may be replaced."""
+
+_NO_STEPS = "no chosen record says which steps are right: use a recipe with `verdict: steps`, or fewer filters"
 
 Progress = Callable[[int, int], None]
 """Called with the steps done, and the total."""
@@ -50,6 +52,9 @@ def export(
     dataset = Dataset.open(source)
     if not dataset.files:
         raise NothingToExport(f"{source} holds no records: name the folder or URL that the exporter writes to")
+    of_steps = request.form == "prm"
+    if of_steps and "step_ends" not in dataset.schema().names:
+        raise NothingToExport(_NO_STEPS)
     _check_replaceable(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as aside:
@@ -58,7 +63,13 @@ def export(
         buckets.mkdir()
         try:
             with opened(
-                dataset, request.filters, request.splits, request.held_out, spill=Path(aside) / "spill", threads=threads
+                dataset,
+                request.filters,
+                request.splits,
+                request.held_out,
+                of_steps=of_steps,
+                spill=Path(aside) / "spill",
+                threads=threads,
             ) as records:
                 summary = _write(request, records, dataset.watermark(), made, buckets, on_progress, shard_bytes)
         except duckdb.Error as error:
@@ -84,11 +95,10 @@ def _write(
     each: Literal["question", "record"] = "question" if request.form == "rl" else "record"
     total = sum(questions.values()) if each == "question" else sum(group.records for group in groups)
     if not total:
-        raise NothingToExport("no record passes all the filters: leave one out")
+        raise NothingToExport(_NO_STEPS if request.form == "prm" else "no record passes all the filters: leave one out")
     lineage = lineage_columns(request.form) if request.lineage else pa.schema([])
-    columns = list(dict.fromkeys([*READ, *lineage.names]))
     rows = shaped(
-        records.read(columns, each=each, batch=BATCH),
+        records.read(read_columns(request.form, lineage), each=each, batch=BATCH),
         request.form,
         request.variant,
         system=request.system,

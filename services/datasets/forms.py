@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from services.contracts.question import Question
 from services.core.case.chat import ChatMessage, chat_prompt, question_text
+from services.datasets import stepwise
 from services.datasets.answers import answer_text, think_text
 from services.datasets.names import Form, Variant
 from services.datasets.questions import question_of
@@ -42,8 +43,13 @@ records, under the same record id."""
 QUESTION_LINEAGE = ("case_id", "source", "source_question_id", "subject")
 """The lineage columns of the question."""
 
-READ = ("question", "options", "context", "answer", "source", "case_id", "chain", "summary")
-"""The columns of records from which rows are built."""
+_READ = ("question", "options", "context", "answer", "source", "case_id", "chain", "summary")
+
+
+def read_columns(form: Form, lineage: pa.Schema) -> list[str]:
+    """The columns of records from which a form's rows are built."""
+    return list(stepwise.READ) if form == "prm" else list(dict.fromkeys([*_READ, *lineage.names]))
+
 
 _TEXT = pa.string()
 _CHAT = pa.list_(pa.struct([("role", _TEXT), ("content", _TEXT)]))
@@ -75,12 +81,16 @@ def trainer_columns(form: Form, *, system: str | None) -> pa.Schema:
                     ("extra_info", _EXTRA),
                 ]
             )
+        case "prm":
+            return stepwise.COLUMNS
         case _:
             assert_never(form)
 
 
 def lineage_columns(form: Form) -> pa.Schema:
     """The columns of lineage that a form's rows may have."""
+    if form == "prm":
+        return stepwise.LINEAGE
     names = QUESTION_LINEAGE if form == "rl" else LINEAGE
     return pa.schema([(name, SCHEMA.field(name).type) for name in names])
 
@@ -89,16 +99,20 @@ def untyped_columns(schema: pa.Schema) -> set[str]:
     """Lineage columns that may be null or empty. Readers of JSON lines infer a column's type from its first values, and
     fail if these are null and a later one is not."""
     names = [name for name in schema.names if name in LINEAGE]
-    return {name for name in names if SCHEMA.field(name).nullable or pa.types.is_list(SCHEMA.field(name).type)}
+    errors = {name for name in stepwise.LINEAGE.names if name in schema.names and name not in SCHEMA.names}
+    return errors | {name for name in names if SCHEMA.field(name).nullable or pa.types.is_list(SCHEMA.field(name).type)}
 
 
 def shaped(
     batches: Iterable[pa.RecordBatch], form: Form, variant: Variant | None, *, system: str | None, lineage: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     """The rows of the records in each batch, after the columns `key` and `split`, which are not part of a row."""
+    if form == "prm":
+        yield from stepwise.step_rows(batches, system=system, lineage=lineage)
+        return
     columns = trainer_columns(form, system=system)
     for batch in batches:
-        made = [_row(form, variant, record, system) for record in batch.select(["split", *READ]).to_pylist()]
+        made = [_row(form, variant, record, system) for record in batch.select(["split", *_READ]).to_pylist()]
         rows = pa.RecordBatch.from_pylist(made, schema=columns)
         carried = {name: batch[name] for name in ("key", "split")}
         extra = {name: batch[name] for name in lineage.names}
@@ -129,6 +143,8 @@ def _row(form: Form, variant: Variant | None, record: dict[str, Any], system: st
                 "reward_model": {"style": "rule", "ground_truth": question.answer},
                 "extra_info": {"split": record["split"], "index": record["case_id"]},
             }
+        case "prm":
+            raise AssertionError("made by stepwise.step_rows")
         case _:
             assert_never(form)
 

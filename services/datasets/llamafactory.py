@@ -40,7 +40,7 @@ def _columns(form: Form, *, has_system: bool) -> dict[str, Any] | None:
         case "alpaca":
             columns = {"prompt": "instruction", "query": "input", "response": "output"}
             return {"formatting": "alpaca", "columns": columns | ({"system": "system"} if has_system else {})}
-        case "prompt-completion" | "rl":
+        case "prompt-completion" | "rl" | "prm":
             return None
         case _:
             assert_never(form)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-Form = Literal["messages", "prompt-completion", "sharegpt", "alpaca", "think", "rl"]
+Form = Literal["messages", "prompt-completion", "sharegpt", "alpaca", "think", "rl", "prm"]
 
 WITH_VARIANT: tuple[Form, ...] = ("messages", "prompt-completion", "sharegpt", "alpaca")
 """Forms whose answer is one of the three variants. The others have an answer of their own, or none."""

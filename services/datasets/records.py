@@ -71,7 +71,6 @@ _FILTERED = """
       AND ($min_score::INT IS NULL OR score >= $min_score::INT)
       AND ($disputed::BOOL IS NULL OR gold_disputed = $disputed::BOOL)
 """
-_CHOSEN = f"SELECT * FROM ({_FILTERED}) WHERE held_out IS NULL"  # noqa: S608 - of this module's constants
 
 _COSTS = ", ".join(f"sum(coalesce(cost.{stage}, 0)::DECIMAL(38, 9))" for stage in STAGES)
 
@@ -79,8 +78,10 @@ _COSTS = ", ".join(f"sum(coalesce(cost.{stage}, 0)::DECIMAL(38, 9))" for stage i
 class Records:
     """The records in DuckDB, and those that a request chooses."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, filters: Filters) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, filters: Filters, *, of_steps: bool) -> None:
         self._connection = connection
+        self._filtered = f"{_FILTERED} AND step_ends IS NOT NULL" if of_steps else _FILTERED  # older tables lack it
+        self._chosen = f"SELECT * FROM ({self._filtered}) WHERE held_out IS NULL"  # noqa: S608 - of constants
         self._parameters: dict[str, Any] = {
             "difficulties": list(filters.difficulties),
             "sources": list(filters.sources),
@@ -97,17 +98,17 @@ class Records:
     def groups(self) -> list[Group]:
         """Counts of the chosen records by the dimensions of the card, sorted."""
         names = "split, difficulty, source, recipe_id, model, gold_disputed"
-        rows = self._rows(f"SELECT {names}, count(*), {_COSTS} FROM ({_CHOSEN}) GROUP BY {names} ORDER BY {names}")  # noqa: S608
+        rows = self._rows(f"SELECT {names}, count(*), {_COSTS} FROM ({self._chosen}) GROUP BY {names} ORDER BY {names}")  # noqa: S608
         return [Group._make((*row[:7], row[7:])) for row in rows]
 
     def questions(self) -> dict[str, int]:
         """The number of distinct questions of the chosen records, by split."""
-        return dict(self._rows(f"SELECT split, count(DISTINCT case_id) FROM ({_CHOSEN}) GROUP BY split"))  # noqa: S608
+        return dict(self._rows(f"SELECT split, count(DISTINCT case_id) FROM ({self._chosen}) GROUP BY split"))  # noqa: S608
 
     def held_out(self) -> dict[str, tuple[int, int]]:
         """Records and questions that pass the filters and are left out, by evaluation file."""
         found = self._rows(
-            f"SELECT held_out, count(*), count(DISTINCT case_id) FROM ({_FILTERED}) "  # noqa: S608
+            f"SELECT held_out, count(*), count(DISTINCT case_id) FROM ({self._filtered}) "  # noqa: S608
             "WHERE held_out IS NOT NULL GROUP BY ALL ORDER BY ALL"
         )
         return {file: (records, questions) for file, records, questions in found}
@@ -116,7 +117,7 @@ class Records:
         """A reader of Arrow batches: `key` (a record id), `split` and these columns of each chosen record; or of the
         first record of each chosen question."""
         once = "QUALIFY 1 = row_number() OVER (PARTITION BY case_id ORDER BY record_id)" if each == "question" else ""
-        query = f"SELECT record_id AS key, split, {', '.join(columns)} FROM ({_CHOSEN}) {once}"  # noqa: S608
+        query = f"SELECT record_id AS key, split, {', '.join(columns)} FROM ({self._chosen}) {once}"  # noqa: S608
         return self._connection.sql(query, params=self._parameters).to_arrow_reader(batch)
 
     def _rows(self, query: str) -> list[Any]:
@@ -125,9 +126,17 @@ class Records:
 
 @contextmanager
 def opened(
-    dataset: Dataset, filters: Filters, splits: Splits, held_out: HeldOut | None, *, spill: Path, threads: int
+    dataset: Dataset,
+    filters: Filters,
+    splits: Splits,
+    held_out: HeldOut | None,
+    *,
+    of_steps: bool = False,
+    spill: Path,
+    threads: int,
 ) -> Iterator[Records]:
-    """Open the records until the end of the block. `spill`: a folder for temporary files. Raises duckdb.Error."""
+    """Open the records until the end of the block. `of_steps`: only those whose verdict names steps. `spill`: a folder
+    for temporary files. Raises duckdb.Error."""
     config: dict[str, str | int | float | list[str]] = {
         "memory_limit": MEMORY,
         "threads": threads,
@@ -139,4 +148,4 @@ def opened(
         dataset.create_view(connection, "records")
         connection.execute(_REPEATS)
         place_questions(connection, splits, held_out)
-        yield Records(connection, filters)
+        yield Records(connection, filters, of_steps=of_steps)

@@ -42,7 +42,7 @@ class SplitSummary:
     questions: int
     records: int
     rows: int
-    """Equal to `records`, except in forms with one row per question."""
+    """Equal to `records`, except in forms with a row for each question, or for each path."""
     shards: int
     difficulties: dict[str, int]
 

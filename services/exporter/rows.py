@@ -62,7 +62,9 @@ def export(received: ConsumedRecord) -> Exported:
 def split(value: Any) -> tuple[Any, Any]:
     """A value's known fields as plain JSON, and its unknown fields in the same structure (empty if there are none)."""
     if isinstance(value, Value):
-        known, extra = _split_items((name, getattr(value, name)) for name in type(value).model_fields)
+        known, extra = _split_items(
+            (name, getattr(value, name)) for name in type(value).model_fields if _sent(value, name)
+        )
         return known, {**(value.model_extra or {}), **extra}
     if isinstance(value, dict):
         return _split_items(value.items())
@@ -70,6 +72,12 @@ def split(value: Any) -> tuple[Any, Any]:
         known, extra = _split_items((str(index), item) for index, item in enumerate(value))
         return list(known.values()), extra
     return value, {}
+
+
+def _sent(value: Value, name: str) -> bool:
+    """Whether a message has the field: an optional one that is left out must not change the digest."""
+    left_out = type(value).model_fields[name].exclude_if
+    return left_out is None or not left_out(getattr(value, name))
 
 
 def _split_items(items: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -123,6 +131,8 @@ def _row(record: Record, known: dict[str, Any]) -> Row:
         "verdict_by": record.verdict.by,
         "verdict_judged": record.verdict.judged,
         "stated": record.verdict.stated,
+        "step_ends": None if record.verdict.steps is None else list(record.verdict.steps.ends),
+        "in_error": None if record.in_error is None else [_faulty(path) for path in known["in_error"]],
         "case_prompt_tokens": _sum(tokens.prompt for tokens in usage),
         "case_completion_tokens": _sum(tokens.completion for tokens in usage),
         "case_cached_tokens": _sum(tokens.cached for tokens in usage),
@@ -132,6 +142,11 @@ def _row(record: Record, known: dict[str, Any]) -> Row:
         "calls": [_call(call) for call in known["calls"]],
         "version": record.version,
     }
+
+
+def _faulty(known: dict[str, Any]) -> dict[str, Any]:
+    own = {name: value for name, value in known.items() if name != "steps"}
+    return {**own, "step_ends": known["steps"]["ends"], "errors": known["steps"]["errors"]}
 
 
 def _call(known: dict[str, Any]) -> dict[str, Any]:

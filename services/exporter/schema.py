@@ -20,6 +20,14 @@ _TEXT, _INT, _FLOAT, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 _TOKENS = [("prompt", _INT), ("completion", _INT), ("cached", _INT)]
 _OPTION = pa.struct([("letter", _TEXT), ("text", _TEXT)])
 _CALL = pa.struct([("call_id", _TEXT), ("stage", _TEXT), ("alias", _TEXT), *_TOKENS])
+_ERROR = pa.struct([("step", _INT), ("kind", _TEXT), ("severity", _TEXT), ("reason", _TEXT)])
+_FAULTY = pa.struct(
+    [
+        *((name, _TEXT) for name in ("path_id", "origin", "alias", "model")),
+        *(("temperature", _FLOAT), ("text", _TEXT), ("reason", _TEXT)),
+        *(("step_ends", pa.list_(_INT)), ("errors", pa.list_(_ERROR))),
+    ]
+)
 _USAGE = pa.struct([(stage, pa.struct(_TOKENS)) for stage in STAGES])
 _COST = pa.struct([(stage, _FLOAT) for stage in STAGES])
 
@@ -62,6 +70,13 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str] | tuple[str, pa.DataType, str, bool
     ("verdict_by", _TEXT, "Who decided: judge, or a check that needs no model."),
     ("verdict_judged", _TEXT, "What the judge said, where one was asked and could be read.", _MAYBE),
     ("stated", _TEXT, "The option letter that the chain itself states.", _MAYBE),
+    (
+        "step_ends",
+        pa.list_(_INT),
+        "Where each step of the chain ends, in characters, if the verdict names steps.",
+        _MAYBE,
+    ),
+    ("in_error", pa.list_(_FAULTY), "In a case's first record: its paths with steps in error, if verdicts do.", _MAYBE),
     ("case_prompt_tokens", _INT, "Read for the whole case and this summary, cached ones included."),
     ("case_completion_tokens", _INT, "Written for the whole case and this summary, thinking included."),
     ("case_cached_tokens", _INT, "Of the prompt tokens, those that a server had in its prefix cache."),

@@ -5,16 +5,17 @@ parent.
 """
 
 from services.contracts.base import Value
-from services.contracts.case import Call, Case, Origin, Path, Score, Stage, Usage, Verdict
+from services.contracts.case import Call, Case, Origin, Path, Score, Stage, StepError, Steps, Usage, Verdict
 from services.contracts.dead import DeadLetter
 from services.contracts.question import Question, Submission
 from services.contracts.recipe import Generation, Model, Recipe, Routing, Sampling, Slot, Task
-from services.contracts.record import Record
+from services.contracts.record import FaultyPath, Record
 from services.contracts.redriven import Redriven
 from services.contracts.refused import Match, Refused
 from services.core import ids
 from services.core.case import prompts
 from services.core.case.paths import from_answers
+from services.core.case.steps import numbered, step_ends
 from services.core.ledger.calls import Answer, Reply, Request
 
 QUESTION = Question(
@@ -53,7 +54,8 @@ RECIPE = Recipe(
             Slot(alias="deepseek", temperature=0.7),
         ),
     ),
-    verify=_task("qwen", "Judge this.\n\n{question}\n\nReference answer: {gold}\n\n{path}", 1.0, 10_000),
+    verify=_task("qwen", "Judge each step.\n\n{question}\n\nReference answer: {gold}\n\n{steps}", 1.0, 10_000),
+    verdict="steps",
     score=_task("qwen", "Score this, 0 to 5.\n\n{question}\n\nReference answer: {gold}\n\n{path}", 0.7, 10_000),
     refine=_task(
         "qwen", "Write it anew.\n\n{question}\n\n{gold}\n\n{path}\n\n{own_reason}\n\n{other_reasons}", 0.8, 15_000
@@ -169,18 +171,26 @@ def _answered(request: Request, text: str, origin: Origin, round: int, slot: int
 
 
 def _correct(path: Path, reason: str, score: Score) -> Path:
-    verdict = Verdict(outcome="correct", reason=reason, by="judge", judged="correct", stated="B")
+    steps = Steps(ends=step_ends(path.text))
+    verdict = Verdict(outcome="correct", reason=reason, by="judge", judged="correct", stated="B", steps=steps)
     calls = (*path.calls, _call(path, RECIPE.verify, "verify"), _call(path, RECIPE.score, "score"))
     return path.with_(verdict=verdict, score=score, calls=calls)
 
 
 def _wrong(path: Path) -> Path:
+    error = StepError(
+        step=2,
+        kind="wrong_inference",
+        severity="serious",
+        reason="That they are frequent does not make them the cause of the eye signs.",
+    )
     verdict = Verdict(
         outcome="error",
         reason="The text states A as its final answer; the reference answer is B.",
         by="stated_answer",
-        judged="correct",
+        judged="error",
         stated="A",
+        steps=Steps(ends=step_ends(path.text), errors=(error,)),
     )
     return path.with_(verdict=verdict, calls=(*path.calls, _call(path, RECIPE.verify, "verify")))
 
@@ -217,9 +227,26 @@ def _record(case: Case, path: Path, verdict: Verdict, score: Score) -> Record:
         summary=_SUMMARY,
         verdict=verdict,
         score=score,
+        in_error=tuple(_faulty(each) for each in case.paths if each.standing == "error"),
         calls=(*parent.calls, *path.calls, summary),
         usage=usage,
         cost=cost,
+    )
+
+
+def _faulty(path: Path) -> FaultyPath:
+    assert path.verdict is not None
+    assert path.verdict.steps is not None
+    model = RECIPE.models[path.alias]
+    return FaultyPath(
+        path_id=path.path_id,
+        origin=path.origin,
+        alias=path.alias,
+        model=f"{model.served}@{model.revision}",
+        temperature=path.temperature,
+        text=path.text,
+        reason=path.verdict.reason,
+        steps=path.verdict.steps,
     )
 
 
@@ -231,8 +258,9 @@ def _call(path: Path, task: Task | None, stage: Stage) -> Call:
 
 
 def _request(task: Task, stage: Stage, seed: int, text: str) -> Request:
+    values = {"path": text, "steps": numbered(text, step_ends(text))}
     prompt = prompts.render(
-        task.prompt, question=prompts.question_block(QUESTION), gold=prompts.gold(QUESTION), path=text
+        task.prompt, question=prompts.question_block(QUESTION), gold=prompts.gold(QUESTION), **values
     )
     model = RECIPE.models[task.alias]
     return Request(

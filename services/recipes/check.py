@@ -37,6 +37,7 @@ def _names(text: str) -> frozenset[str]:
 PLACEHOLDERS: Mapping[str, Placeholders] = {
     "generate": Placeholders(_names("question")),
     "verify": Placeholders(_names("question gold path")),
+    "verify of steps": Placeholders(_names("question gold steps")),
     "score": Placeholders(_names("question path"), _names("gold")),
     "refine": Placeholders(_names("question path"), _names("gold own_reason other_reasons")),
     "reason": Placeholders(_names("question"), _names("gold reasons")),
@@ -69,9 +70,9 @@ def tasks(recipe: Recipe) -> Iterator[tuple[Stage, Task]]:
     yield "summarize", recipe.summarize
 
 
-def prompt_problems(stage: str, prompt: str) -> Iterator[str]:
-    """The problems with the placeholders of a stage's prompt."""
-    needed, optional = PLACEHOLDERS[stage]
+def prompt_problems(stage: str, prompt: str, kind: str | None = None) -> Iterator[str]:
+    """The problems with the placeholders of a stage's prompt, or of this kind of it."""
+    needed, optional = PLACEHOLDERS[kind or stage]
     found = {match[2] for match in _NAME.finditer(prompt) if match[1] is None}
     for name in sorted(found - needed - optional):
         yield f"{stage}.prompt: {{{name}}} is not a placeholder of this stage{_instead(name, needed | optional)}"
@@ -91,7 +92,8 @@ def _instead(name: str, known: frozenset[str]) -> str:
 
 
 def _task(recipe: Recipe, stage: str, task: Task) -> Iterator[str]:
-    yield from prompt_problems(stage, task.prompt)
+    of_steps = stage == "verify" and recipe.verdict == "steps"
+    yield from prompt_problems(stage, task.prompt, "verify of steps" if of_steps else None)
     most = recipe.models[task.alias].context_tokens
     if task.sampling.max_tokens >= most:
         yield (

@@ -2,7 +2,7 @@
 
 from services.contracts.case import Call, Case, Path, Score
 from services.contracts.recipe import Recipe
-from services.contracts.record import Record
+from services.contracts.record import FaultyPath, Record
 from services.contracts.topics import RECORD_COMPLETED
 from services.core import ids
 from services.core.case.asking import Reading, ask_until_read
@@ -34,7 +34,6 @@ def _whole_text(reply: Reply) -> str | None:
 def _record(case: Case, recipe: Recipe, index: int, path: Path, summary: Reading[str]) -> Record:
     if summary.value is None:
         raise Dead("no_summary", f"no summary of {path.path_id}: {summary.why_not}; mend the model, then redrive")
-    model = recipe.models[path.alias]
     assert path.verdict is not None
     assert case.difficulty is not None
     shared, own = [call for p in case.paths for call in p.calls], list(summary.calls)
@@ -54,18 +53,41 @@ def _record(case: Case, recipe: Recipe, index: int, path: Path, summary: Reading
         origin=path.origin,
         parents=path.parents,
         alias=path.alias,
-        model=f"{model.served}@{model.revision}",
+        model=_model(path, recipe),
         temperature=path.temperature,
         chain=path.text,
         summary=summary.value,
         verdict=path.verdict,
         score=path.score or Score(value=None),
+        in_error=_in_error(case, recipe) if index == 0 and recipe.verdict == "steps" else None,
         calls=_lineage(case, path, own),
         usage=usage_by_stage([*shared, *own]),
         cost={
             **{stage: cost / of for stage, cost in cost_by_stage(shared, recipe).items()},
             **cost_by_stage(own, recipe),
         },
+    )
+
+
+def _model(path: Path, recipe: Recipe) -> str:
+    model = recipe.models[path.alias]
+    return f"{model.served}@{model.revision}"
+
+
+def _in_error(case: Case, recipe: Recipe) -> tuple[FaultyPath, ...]:
+    return tuple(
+        FaultyPath(
+            path_id=path.path_id,
+            origin=path.origin,
+            alias=path.alias,
+            model=_model(path, recipe),
+            temperature=path.temperature,
+            text=path.text,
+            reason=path.verdict.reason,
+            steps=path.verdict.steps,
+        )
+        for path in case.paths
+        if path.verdict is not None and path.verdict.steps is not None and path.verdict.steps.errors
     )
 
 

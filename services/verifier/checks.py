@@ -34,7 +34,12 @@ def verdict(path: Path, question: Question, judged: Judged | None, why_not: str)
     if answer is not None and answer != question.answer:
         check = f"The text states {answer} as its final answer; the reference answer is {question.answer}."
         reason = f"{check} {judged.reason}" if judged is not None and judged.outcome == "error" else check
-        return Verdict(outcome="error", reason=reason[:4_000], by="stated_answer", judged=said, stated=answer)
+        steps = judged.steps if judged is not None and judged.outcome == "error" else None
+        return Verdict(
+            outcome="error", reason=reason[:4_000], by="stated_answer", judged=said, stated=answer, steps=steps
+        )
     if judged is None:
         return Verdict(outcome="unjudged", reason=why_not[:4_000], by="failure", stated=answer)
-    return Verdict(outcome=judged.outcome, reason=judged.reason, by="judge", judged=said, stated=answer)
+    return Verdict(
+        outcome=judged.outcome, reason=judged.reason, by="judge", judged=said, stated=answer, steps=judged.steps
+    )

@@ -1,20 +1,28 @@
 """Verdict and score for every unverified path."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from services.contracts.case import Case, Path, Score, Stage
 from services.contracts.recipe import Recipe, Task
 from services.contracts.topics import PATHS_VERIFIED
 from services.core.case import prompts
-from services.core.case.asking import Reading, ask_until_read
+from services.core.case.asking import Reader, Reading, ask_until_read
 from services.core.case.requests import request
+from services.core.case.steps import numbered, step_ends
 from services.core.ledger.calls import Reply, Request
 from services.core.messages import Emit
 from services.core.models import Models
 from services.verifier import checks, replies
 from services.verifier.replies import Judged, Scored
-from services.verifier.verdict_schema import BOTH_SCHEMA, SCORE_SCHEMA, VERDICT_SCHEMA
+from services.verifier.verdict_schema import (
+    BOTH_SCHEMA,
+    SCORE_SCHEMA,
+    STEPS_AND_SCORE_SCHEMA,
+    STEPS_SCHEMA,
+    VERDICT_SCHEMA,
+)
 
 
 async def verify(case: Case, recipe: Recipe, models: Models) -> list[Emit]:
@@ -36,8 +44,10 @@ def _settled(path: Path, case: Case) -> Path:
 
 async def _judge_then_score(case: Case, paths: Sequence[Path], recipe: Recipe, models: Models) -> list[Path]:
     """Two calls: only paths that are correct by the judge and by their stated answer are scored."""
-    requests = [_request(case, path, recipe.verify, "verify", VERDICT_SCHEMA, recipe) for path in paths]
-    verdicts = await ask_until_read(models, requests, replies.verdict, recipe.max_asks)
+    schema = VERDICT_SCHEMA if recipe.verdict is None else STEPS_SCHEMA
+    requests = [_request(case, path, recipe.verify, "verify", schema, recipe) for path in paths]
+    readers = [_reader(path, recipe) for path in paths]
+    verdicts = await ask_until_read(models, requests, readers, recipe.max_asks)
     judged = [_with_verdict(path, case, reading) for path, reading in zip(paths, verdicts, strict=True)]
 
     assert recipe.score is not None
@@ -53,8 +63,10 @@ async def _judge_then_score(case: Case, paths: Sequence[Path], recipe: Recipe, m
 
 async def _judge_and_score(case: Case, paths: Sequence[Path], recipe: Recipe, models: Models) -> list[Path]:
     """One call for verdict and score."""
-    requests = [_request(case, path, recipe.verify, "verify", BOTH_SCHEMA, recipe) for path in paths]
-    readings = await ask_until_read(models, requests, _both, recipe.max_asks)
+    schema = BOTH_SCHEMA if recipe.verdict is None else STEPS_AND_SCORE_SCHEMA
+    requests = [_request(case, path, recipe.verify, "verify", schema, recipe) for path in paths]
+    readers = [partial(_both, _reader(path, recipe)) for path in paths]
+    readings = await ask_until_read(models, requests, readers, recipe.max_asks)
     done = []
     for path, reading in zip(paths, readings, strict=True):
         judged, scored = reading.value if reading.value is not None else (None, None)
@@ -63,9 +75,15 @@ async def _judge_and_score(case: Case, paths: Sequence[Path], recipe: Recipe, mo
     return done
 
 
-def _both(reply: Reply) -> tuple[Judged, Scored | None] | None:
+def _reader(path: Path, recipe: Recipe) -> Reader[Judged]:
+    if recipe.verdict is None:
+        return replies.verdict
+    return partial(replies.verdict_of_steps, ends=step_ends(path.text))
+
+
+def _both(read: Reader[Judged], reply: Reply) -> tuple[Judged, Scored | None] | None:
     """The verdict, with its score if it can be parsed: an unreadable score does not discard a paid verdict."""
-    judged = replies.verdict(reply)
+    judged = read(reply)
     return None if judged is None else (judged, replies.score(reply))
 
 
@@ -83,4 +101,6 @@ def _with_score(path: Path, scored: Scored | None, why_not: str) -> Path:
 def _request(case: Case, path: Path, task: Task, stage: Stage, schema: dict[str, Any], recipe: Recipe) -> Request:
     place = (path.origin, path.round, path.slot)
     values = {"gold": prompts.gold(case.question), "path": path.text}
+    if stage == "verify" and recipe.verdict == "steps":
+        values["steps"] = numbered(path.text, step_ends(path.text))
     return request(case, recipe, task, stage, place=place, values=values, schema=schema)

@@ -1,13 +1,18 @@
 """The cases that the browser sees: easy, medium, difficult, dead, refused, under way, and one with a script in it."""
 
-from services.contracts.case import Case
+from services.contracts.case import Case, StepError, Steps
 from services.contracts.dead import DeadLetter
+from services.core.case.steps import step_ends
 from tests.browser import texts
 from tests.browser.stories import Said, begun, case_of, correct, path, question, record, refused, unverified, wrong
 
 NERVE = "A man of 70 falls on his shoulder and breaks the surgical neck of the humerus. Which nerve is most at risk?"
 SCURVY = "A man who has lived on bread and tea for a year has bleeding gums and loose teeth. Which vitamin is lacking?"
 SURFACTANT = "Which cells of the lung make surfactant?"
+
+SHIFTS_FIRST = StepError(
+    step=2, kind="missing_alternative", severity="critical", reason="With a QRS of 160 ms calcium has to come first."
+)
 
 
 def medium() -> list[Said]:
@@ -17,7 +22,7 @@ def medium() -> list[Said]:
     plan = (
         correct(path(case, 0, texts.CALCIUM), "Protects the membrane first, and says why.", 5, "Complete and exact."),
         correct(path(case, 1, texts.CALCIUM_THIN), "The answer is right.", 3, "Calcium does not lower potassium."),
-        wrong(path(case, 2, texts.INSULIN), shifts),
+        wrong(path(case, 2, texts.INSULIN), shifts, steps=Steps(ends=step_ends(texts.INSULIN), errors=(SHIFTS_FIRST,))),
         correct(path(case, 3, texts.CALCIUM), "Right drug, right order.", 4, "Doses are missing."),
         wrong(path(case, 4, texts.SALBUTAMOL), "Another answer than gold is stated.", "stated_answer", "correct"),
         wrong(path(case, 5, texts.CUT_OFF), "The model stopped at its limit of tokens.", "cut_off", None),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from services.contracts.base import Message, RecipeId
-from services.contracts.case import Call, Case, Origin, Path, Score, Stage, Usage, Verdict
+from services.contracts.case import Call, Case, Origin, Path, Score, Stage, Steps, Usage, Verdict
 from services.contracts.dead import DeadLetter
 from services.contracts.question import Question, Submission
 from services.contracts.record import Record
@@ -79,11 +79,12 @@ def wrong(
     reason: str,
     by: Literal["judge", "stated_answer", "cut_off"] = "judge",
     judged: Literal["correct", "error"] | None = "error",
+    steps: Steps | None = None,
 ) -> Path:
     """It doesn't."""
     stated = path.text[-1] if "Final answer: " in path.text else None
     return path.with_(
-        verdict=Verdict(outcome="error", reason=reason, by=by, judged=judged, stated=stated),
+        verdict=Verdict(outcome="error", reason=reason, by=by, judged=judged, stated=stated, steps=steps),
         calls=(*path.calls, call("verify", "qwen", path.path_id, 900, 60)) if judged else path.calls,
     )
 

@@ -91,6 +91,12 @@ async def test_paths_side_by_side_with_verdict_reason_and_score(populated: World
     await expect(best).to_contain_text("Decided by the judge. Protects the membrane first, and says why.")
     await expect(best).to_contain_text("qwen at 0.7")
     await expect(best.locator("footer")).to_contain_text("3 calls · 2,130 tokens in")
+    wrong = plan.nth(2)
+    await expect(wrong.get_by_role("list", name="Steps in error")).to_contain_text(
+        "Step 2: missing alternative (critical). With a QRS of 160 ms calcium has to come first."
+    )
+    await expect(wrong.locator("mark")).to_have_text(re.compile("^Insulin drives .* hypoglycaemia. $"))
+    await expect(wrong.locator(".prose")).to_have_text(texts.INSULIN)
     await expect(plan.nth(4)).to_contain_text("Decided by the answer it states.")
     await expect(plan.nth(4)).to_contain_text("The judge's verdict was correct.")
     await expect(plan.nth(5)).to_contain_text("cut off")

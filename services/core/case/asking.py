@@ -9,6 +9,8 @@ from services.core.ledger.calls import Answer, Failure, Reply, Request
 from services.core.models import Models
 
 T = TypeVar("T")
+Reader = Callable[[Reply], T | None]
+"""The parsed value of a reply, or None if it cannot be parsed."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,15 @@ class Reading(Generic[T]):
 
 
 async def ask_until_read(
-    models: Models, requests: Sequence[Request], read: Callable[[Reply], T | None], max_asks: int
+    models: Models, requests: Sequence[Request], read: Reader[T] | Sequence[Reader[T]], max_asks: int
 ) -> list[Reading[T]]:
     """Send all requests concurrently. A reply that `read` cannot parse is requested again under a new ask number, up to
-    `max_asks` asks in all.
+    `max_asks` asks in all. `read`: one reader for all requests, or one for each.
 
     A permanent failure is not requested again, because its retries are used up; nor is a refusal, which would be paid
     again. Returns one reading per request, in order.
     """
+    readers = [read] * len(requests) if callable(read) else read
     readings: list[Reading[T]] = [Reading(None, "not asked", ())] * len(requests)
     open_ = dict(enumerate(requests))
     for number in range(max_asks):
@@ -45,7 +48,7 @@ async def ask_until_read(
             if isinstance(answer.outcome, Failure):
                 readings[index] = Reading(None, answer.outcome.reason, answers)
                 del open_[index]
-            elif (value := read(answer.outcome)) is not None:
+            elif (value := readers[index](answer.outcome)) is not None:
                 readings[index] = Reading(value, "", answers)
                 del open_[index]
             elif answer.outcome.refused:

@@ -1,10 +1,15 @@
 """Functions on paths that several services share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from textwrap import shorten
 
-from services.contracts.case import Case, Origin, Path
+from services.contracts.case import Case, Origin, Path, Steps
 from services.core import ids
+from services.core.case.steps import steps
 from services.core.ledger.calls import Answer, Failure, Reply
+
+QUOTED = 300
+"""The most characters of a step that are quoted to a refiner."""
 
 
 def planned(case: Case) -> list[Path]:
@@ -36,9 +41,20 @@ def best(paths: Iterable[Path], count: int) -> list[Path]:
 
 
 def reasons(paths: Iterable[Path]) -> list[str]:
-    """The verdicts' reasons, without those of paths that could not be judged."""
-    verdicts = [path.verdict for path in paths if path.verdict is not None]
-    return [verdict.reason for verdict in verdicts if verdict.outcome != "unjudged" and verdict.reason]
+    """The verdicts' reasons, each followed by its steps in error; without those of paths that could not be judged."""
+    found: list[str] = []
+    for path in paths:
+        if path.verdict is not None and path.verdict.outcome != "unjudged":
+            found += [path.verdict.reason, *_steps_in_error(path, path.verdict.steps)]
+    return [reason for reason in found if reason]
+
+
+def _steps_in_error(path: Path, found: Steps | None) -> Iterator[str]:
+    """Each step in error as it was written, as a refiner does not see the paths of others."""
+    texts = [] if found is None else steps(path.text, found.ends)
+    for error in () if found is None else found.errors:
+        quoted = shorten(texts[error.step - 1], QUOTED, placeholder=" …")
+        yield f"{error.kind.replace('_', ' ').capitalize()} ({error.severity}) in “{quoted}”: {error.reason}"
 
 
 def from_answers(

@@ -4,6 +4,8 @@ Linear in the text. Repairing broken JSON is not linear, and is limited to a few
 """
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import json_repair
@@ -45,20 +47,24 @@ def schema(title: str, *properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def fields(reply: Reply, *wanted: str) -> dict[str, Any]:
+Rows = Mapping[str, tuple[str, ...]]
+"""Fields that are lists of objects, with the names that each object must have."""
+
+
+def fields(reply: Reply, *wanted: str, rows: Rows = MappingProxyType({})) -> dict[str, Any]:
     """The reply's JSON object with lower-case names, repaired if it is broken.
 
     Empty if the text gives one of `wanted` two values, or if the repaired value differs from the text: json-repair
-    makes 3 of `3 or 4`, and "Correct" of `"Correct" is too kind`.
+    makes 3 of `3 or 4`, and "Correct" of `"Correct" is too kind`. The same holds for each object in `rows`, in order.
     """
     text = SPECIAL_TOKEN.sub(" ", reply.text).strip("\ufeff \t\r\n")
     found = _object(_parsed(text))
     if isinstance(found, str):  # JSON written into a JSON string
         text, found = found, _object(_parsed(found))
-    if not _agrees(text, found, wanted):
+    if not _agrees(text, found, wanted, rows):
         text = _plain_json(text)
         found = _object(_repaired(text))
-    return found if isinstance(found, dict) and _agrees(text, found, wanted) else {}
+    return _with_rows(found, rows) if isinstance(found, dict) and _agrees(text, found, wanted, rows) else {}
 
 
 def whole(value: Any, least: int, most: int) -> int | None:
@@ -97,17 +103,31 @@ def _object(value: Any) -> Any:
     return lowered if len(lowered) == len(value) else None
 
 
-def _agrees(text: str, found: Any, wanted: tuple[str, ...]) -> bool:
-    """Whether the text gives each wanted field exactly the value that was found."""
-    return isinstance(found, dict) and all(
-        _stated_values(text, name) == {_bare(str(found.get(name)))} for name in wanted
+def _with_rows(found: dict[str, Any], rows: Rows) -> dict[str, Any]:
+    return found | {name: [_object(item) for item in found[name]] for name in rows}
+
+
+def _agrees(text: str, found: Any, wanted: tuple[str, ...], rows: Rows) -> bool:
+    """Whether the text gives each wanted field exactly the value that was found, and each row's, in order."""
+    return (
+        isinstance(found, dict)
+        and all(set(_stated_values(text, name)) == {_bare(str(found.get(name)))} for name in wanted)
+        and all(_rows_agree(text, found.get(name), names) for name, names in rows.items())
     )
 
 
-def _stated_values(text: str, name: str) -> set[str]:
-    """All values that the text gives a field, without parsing it as JSON."""
+def _rows_agree(text: str, items: Any, names: tuple[str, ...]) -> bool:
+    objects = [_object(item) for item in items] if isinstance(items, list) else [None]
+    found = [item for item in objects if isinstance(item, dict)]
+    return len(found) == len(objects) and all(
+        _stated_values(text, name) == [_bare(str(item.get(name))) for item in found] for name in names
+    )
+
+
+def _stated_values(text: str, name: str) -> list[str]:
+    """All values that the text gives a field, in order, without parsing it as JSON."""
     values = re.findall(rf"""(?<=["']){name}["']\s*:(.*?){_END}""", text, re.IGNORECASE | re.DOTALL)
-    return {_bare(value) for value in values}
+    return [_bare(value) for value in values]
 
 
 def _bare(value: str) -> str:

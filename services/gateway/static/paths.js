@@ -122,10 +122,27 @@ function card(body, path, pieces, changed) {
         path.verdict.reason,
         overruled(path),
       ),
+    stepsInError(path),
     path.score?.justification && h("p", { class: "reason" }, h("b", {}, "Score. "), path.score.justification),
-    text(pieces, changed),
+    text(changed ? pieces : marked(path) ?? pieces, changed),
     h("footer", {}, facts(path)),
   );
+}
+
+function stepsInError({ verdict }) {
+  const errors = verdict?.steps?.errors ?? [];
+  const item = ({ step, kind, severity, reason }) =>
+    h("li", { class: "reason" }, h("b", {}, `Step ${step}: ${words(kind)} (${severity}). `), reason);
+  return errors.length > 0 && h("ul", { class: "steps", "aria-label": "Steps in error" }, errors.map(item));
+}
+
+/** The text's steps as [text, in error], or null where the verdict names none. Steps end at Unicode characters. */
+function marked({ text, verdict }) {
+  if (!verdict?.steps?.errors.length) return null;
+  const characters = [...text];
+  const wrong = new Set(verdict.steps.errors.map(({ step }) => step));
+  const { ends } = verdict.steps;
+  return ends.map((end, place) => [characters.slice(place ? ends[place - 1] : 0, end).join(""), wrong.has(place + 1)]);
 }
 
 const origin = ({ origin: how }) => (how === "generated" ? "Path" : how === "refined" ? "Rewritten" : "Regenerated");
@@ -149,21 +166,17 @@ function overruled({ verdict }) {
 
 const LONG = 900; // characters that are shown before it is folded out
 
-/** A text that may be long. */
-export function folded(text) {
-  if (text.length <= LONG) return h("p", { class: "prose" }, text);
+/** A text that may be long; `content` is how the whole is shown. */
+export function folded(text, content = text) {
+  if (text.length <= LONG) return h("p", { class: "prose" }, content);
   const beginning = h("span", { class: "prose" }, `${text.slice(0, LONG).replace(/\s+\S*$/, "")} …`);
-  return h("details", { class: "long" }, h("summary", {}, beginning), h("p", { class: "prose" }, text));
+  return h("details", { class: "long" }, h("summary", {}, beginning), h("p", { class: "prose" }, content));
 }
 
 function text(pieces, changed) {
   if (!pieces.length) return h("p", { class: "nothing" }, "No text.");
-  if (!changed) return folded(pieces.map(([part]) => part).join(""));
-  return h(
-    "p",
-    { class: "prose" },
-    pieces.map(([part, differs]) => (differs ? h(changed, {}, part) : part)),
-  );
+  const content = pieces.map(([part, differs]) => (differs ? h(changed ?? "mark", {}, part) : part));
+  return changed ? h("p", { class: "prose" }, content) : folded(pieces.map(([part]) => part).join(""), content);
 }
 
 function facts(path) {

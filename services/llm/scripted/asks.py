@@ -1,5 +1,6 @@
 """Requests and replies of the scripted server, as values."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,6 +13,9 @@ CHARACTERS_A_TOKEN = 4
 
 JUDGES = ("verify", "score", "evaluate")
 """The stages whose replies are JSON."""
+
+_NUMBER = re.compile(r"^\[\d{1,3}\] ", re.MULTILINE)
+"""Before each step, where the judge is asked for steps."""
 
 JUDGED_BEGIN, JUDGED_END = "<reasoning>", "</reasoning>"
 
@@ -30,9 +34,16 @@ class Ask:
     schema: Mapping[str, Any] | None = None
 
     def path(self) -> str:
-        """The path that the prompt holds between <reasoning> tags; the last pair, as instructions name the tags."""
+        """The path that the prompt holds between <reasoning> tags, without the numbers of its steps; the last pair of
+        tags, as instructions name them."""
         before, end, _ = self.prompt.rpartition(JUDGED_END)
-        return before.rpartition(JUDGED_BEGIN)[2].strip() if end else ""
+        text = before.rpartition(JUDGED_BEGIN)[2].strip() if end else ""
+        return _NUMBER.sub("", text) if self.of_steps else text
+
+    @property
+    def of_steps(self) -> bool:
+        """Whether the reply names steps in error."""
+        return self.schema is not None and "errors" in self.schema.get("properties", {})
 
 
 @dataclass(frozen=True)

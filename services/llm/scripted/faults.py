@@ -147,10 +147,18 @@ def body(kind: str, whole: bytes) -> bytes:
             return whole
 
 
+_ERROR = {"step": 1, "kind": "wrong_fact", "severity": "minor", "reason": "Scripted error in another path."}
+
+
 def _opposite(reply: Mapping[str, Any]) -> dict[str, Any]:
-    other = {"reason": "Scripted verdict on another path.", "justification": "Scripted score of another path."}
+    other: dict[str, Any] = {
+        "reason": "Scripted verdict on another path.",
+        "justification": "Scripted score of another path.",
+    }
     if "verdict" in reply:
         other["verdict"] = _OPPOSITE[reply["verdict"]]
+    if "errors" in reply:
+        other["errors"] = [] if reply["errors"] else [_ERROR]
     return {name: 5 - value if name == "score" else other.get(name, value) for name, value in reply.items()}
 
 

@@ -64,6 +64,7 @@ class Script:
             "reason": f"Scripted verdict on path {digest}.",
             "score": score,
             "justification": f"Scripted score of path {digest}.",
+            "errors": [] if correct else [_error(self._seed, ask, path)],
         }
         whole, clear = faults.judgement(fault, _in_form(said, ask))
         text, finish = _cut(whole, ask, fault)
@@ -99,6 +100,12 @@ class Script:
     def _gold(self, ask: Ask) -> str | None:
         question = self._questions.get(ask.case_id)
         return None if question is None else question.answer
+
+
+def _error(seed: int, ask: Ask, path: str) -> dict[str, Any]:
+    """A seeded step of the path. A path whose steps are shown has one on each line."""
+    step = 1 + int(len(path.splitlines()) * fraction(seed, "step", ask.case_id, path))
+    return {"step": step, "kind": "wrong_inference", "severity": "serious", "reason": f"Scripted error in step {step}."}
 
 
 def _cut(text: str, ask: Ask, fault: str | None) -> tuple[str, FinishReason]:

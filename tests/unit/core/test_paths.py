@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.base import CaseId
-from services.contracts.case import FinishReason, Path, Usage
+from services.contracts.case import FinishReason, Path, StepError, Steps, Usage
 from services.contracts.recipe import Model, Sampling
 from services.core.case.paths import best, from_answers, of_round, planned, rank, reasons, why_no_text, wording
+from services.core.case.steps import step_ends
 from services.core.ledger.calls import Answer, Failure, Reply, Request
 from tests.strategies import case, correct, failed, path, unjudged, verified, wrong
 
@@ -52,6 +53,19 @@ def test_planned_paths_and_rounds_are_separate_and_in_slot_order() -> None:
 def test_why_a_path_could_not_be_judged_is_no_reason_against_it() -> None:
     given_reasons = reasons([path(CASE, 0), wrong(path(CASE, 1)), unjudged(path(CASE, 2)), failed(path(CASE, 3))])
     assert given_reasons == ["Wrong in slot 1."]
+
+
+def test_a_verdict_of_steps_gives_each_step_in_error_as_it_was_written() -> None:
+    text = "Citrus cures it. Vitamin D does too, " + "as is known " * 40 + ". So C."
+    error = StepError(step=2, kind="wrong_fact", severity="serious", reason="It does not.")
+    judged = wrong(path(CASE, 1, text=text))
+    assert judged.verdict is not None
+    steps = Steps(ends=step_ends(text), errors=(error,))
+    summary, named = reasons([judged.with_(verdict=judged.verdict.with_(steps=steps))])
+    assert summary == "Wrong in slot 1."
+    assert named.startswith("Wrong fact (serious) in “Vitamin D does too, as is known")
+    assert named.endswith(" …”: It does not.")
+    assert len(named) < 400
 
 
 def test_a_path_from_a_reply_and_one_from_a_failure() -> None:

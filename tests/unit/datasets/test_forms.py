@@ -13,10 +13,11 @@ from services.core.case.prompts import question_block
 from services.datasets.export import export
 from services.datasets.forms import LINEAGE
 from services.datasets.names import WITH_VARIANT, Form, Variant
+from services.datasets.records import NothingToExport
 from services.datasets.splits import Splits
 from services.exporter.schema import SCHEMA
 from tests.strategies import questions
-from tests.unit.datasets.world import request, rows_of, write_parts
+from tests.unit.datasets.world import of_steps, request, rows_of, write_parts
 from tests.unit.exporter.world import record
 
 ANSWERS: dict[Variant, str] = {
@@ -31,7 +32,7 @@ SYSTEM = {"role": "system", "content": "Be exact."}
 
 
 def row_of(tmp_path: Path, **asked: Any) -> dict[str, Any]:
-    write_parts(tmp_path / "parts", [[record(1)]])
+    write_parts(tmp_path / "parts", [[of_steps(record(1)).with_(in_error=())]])
     export(request(lineage=False, splits=ALL, **asked), tmp_path / "parts", tmp_path / "out")
     (row,) = rows_of(tmp_path / "out", "train")
     return row
@@ -56,6 +57,8 @@ def test_a_system_prompt_comes_first(form: Form, tmp_path: Path) -> None:
     row = row_of(tmp_path, form=form, system="Be exact.")
     if form == "alpaca":
         assert row["system"] == "Be exact."
+    elif form == "prm":
+        assert row["prompt"] == f"Be exact.\n\n{PROMPT}"
     elif form == "sharegpt":
         assert row["conversations"][0] == {"from": "system", "value": "Be exact."}
     else:
@@ -67,6 +70,25 @@ def test_thinking_is_the_chain(tmp_path: Path) -> None:
     assert row_of(tmp_path, form="think", variant=None) == {
         "messages": [USER, {"role": "assistant", "content": answer}]
     }
+
+
+def test_step_labels_are_of_the_kept_chain_and_of_each_path_in_error(tmp_path: Path) -> None:
+    write_parts(tmp_path / "parts", [[of_steps(record(1)), record(2)]])
+    summary = export(request(form="prm", variant=None, splits=ALL), tmp_path / "parts", tmp_path / "out")
+    kept, wrong = rows_of(tmp_path / "out", "train")
+    assert (summary.records, summary.splits["train"].rows) == (1, 2)
+    assert kept["prompt"] == wrong["prompt"] == PROMPT
+    assert (kept["completions"], kept["labels"]) == (["Chain 1.", "Final answer: B"], [True, True])
+    assert (wrong["completions"], wrong["labels"]) == (["The other.", "Final answer: A"], [True, False])
+    assert (kept["model"], kept["errors"], wrong["model"], wrong["temperature"]) == ("small@1", [], "other@2", 1.0)
+    assert [error["kind"] for error in wrong["errors"]] == ["wrong_inference"]
+    assert kept["case_id"] == wrong["case_id"] == record(1).case_id
+
+
+def test_records_without_steps_make_no_step_labels(tmp_path: Path) -> None:
+    write_parts(tmp_path / "parts", [[record(1)]])
+    with pytest.raises(NothingToExport, match="verdict: steps"):
+        export(request(form="prm", variant=None), tmp_path / "parts", tmp_path / "out")
 
 
 def test_reinforcement_learning_has_a_row_a_question(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.contracts.case import Score
-from services.contracts.record import Record
+from services.contracts.case import Score, StepError, Steps
+from services.contracts.record import FaultyPath, Record
+from services.core.case.steps import step_ends
 from services.datasets.records import Filters
 from services.datasets.splits import Splits
 from services.datasets.summary import Request
@@ -26,8 +27,26 @@ def records(count: int) -> list[Record]:
     return [varied(number) for number in range(count)]
 
 
+def of_steps(made: Record) -> Record:
+    """The record as a recipe with `verdict: steps` makes it: its own steps, and a path whose second step is wrong."""
+    error = StepError(step=2, kind="wrong_inference", severity="serious", reason="It is B.")
+    text = "The other.\nFinal answer: A"
+    faulty = FaultyPath(
+        path_id="path-" + "f" * 32,
+        origin="generated",
+        alias="other",
+        model="other@2",
+        temperature=1.0,
+        text=text,
+        reason="Wrong.",
+        steps=Steps(ends=step_ends(text), errors=(error,)),
+    )
+    verdict = made.verdict.with_(steps=Steps(ends=step_ends(made.chain)))
+    return made.with_(verdict=verdict, in_error=(faulty,))
+
+
 def varied(number: int) -> Record:
-    made = record(number)
+    made = of_steps(record(number))
     return made.with_(
         question=made.question.with_(source=SOURCES[number % 3]),
         difficulty=DIFFICULTIES[number // 3 % 3],
@@ -76,7 +95,7 @@ def rows_of(out: Path, split: str) -> list[dict[str, Any]]:
 
 def in_json(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows as JSON lines have them."""
-    left_out = {"source", "source_question_id", "subject", "parents", "score"}
+    left_out = {"source", "source_question_id", "subject", "parents", "score", "errors"}
     return [{name: value for name, value in row.items() if name not in left_out} for row in rows]
 
 

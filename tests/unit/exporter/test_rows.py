@@ -15,6 +15,7 @@ from services.core.messages import ConsumedRecord
 from services.exporter.rows import export, split
 from services.exporter.schema import SCHEMA
 from tests.strategies import json_values, names
+from tests.unit.datasets.world import of_steps
 from tests.unit.exporter.world import edited, message, record
 
 
@@ -37,6 +38,18 @@ def test_the_columns_of_a_row() -> None:
     assert row["cost"]["summarize"] == 0.5
     assert row["calls"][0]["prompt"] == 9
     assert (row["stated"], row["verdict_judged"], row["score"], row["extra"]) == ("B", "correct", 4, None)
+
+
+def test_steps_have_columns_and_change_nothing_where_there_are_none() -> None:
+    plain, of_its_steps = export(message(0, record(1))), export(message(0, of_steps(record(1))))
+    assert (plain.row["step_ends"], plain.row["in_error"]) == (None, None)
+    assert b"steps" not in encode(record(1))
+    assert plain.digest == 3381969360046701307, "as written by 1.1"
+    assert of_its_steps.row["step_ends"] == [9, 24]
+    (faulty,) = of_its_steps.row["in_error"]
+    assert (faulty["model"], faulty["step_ends"], faulty["errors"][0]["step"]) == ("other@2", [11, 26], 2)
+    table = pa.Table.from_pylist([of_its_steps.row], schema=SCHEMA)
+    assert table.to_pylist() == [of_its_steps.row]
 
 
 def test_each_column_says_what_it_is() -> None:

@@ -42,6 +42,20 @@ def test_a_prompt_that_does_not_fit_its_stage(stage: str, prompt: str, said: str
     assert said in "; ".join(prompt_problems(stage, prompt))
 
 
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("{question} {gold} {path}", "verify.prompt: {path} is not a placeholder of this stage"),
+        ("{question} {gold}", "verify.prompt: {steps} is missing"),
+        ("{question} {gold} {steps}", ""),
+    ],
+)
+def test_a_judge_of_steps_is_shown_the_steps(prompt: str, said: str) -> None:
+    verify = load("default").verify.with_(prompt=prompt)
+    assert said in "; ".join(problems(changed(verdict="steps", verify=verify)))
+    assert bool(said) == bool(problems(changed(verdict="steps", verify=verify)))
+
+
 def test_latex_and_json_in_a_prompt_are_no_placeholders() -> None:
     prompt = r'{question} Answer with \boxed{A}, \text{none} or {"answer": "A"}.'
     assert list(prompt_problems("generate", prompt)) == []

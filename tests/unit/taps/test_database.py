@@ -58,7 +58,7 @@ def test_the_golden_paths_in_rows() -> None:
     assert [tuple(row.values()) for row in rows] == [
         ("generated", 0, "correct", "judge", "correct", "B", "B", 3, False),
         ("generated", 1, "correct", "judge", "correct", "B", "B", 2, True),
-        ("generated", 2, "error", "stated_answer", "correct", "A", "B", None, False),
+        ("generated", 2, "error", "stated_answer", "error", "A", "B", None, False),
         ("refined", 0, "correct", "judge", "correct", "B", "B", 5, True),
         ("refined", 1, "correct", "judge", "correct", "B", "B", 1, False),
     ]
