@@ -8,7 +8,17 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
 from services.core.holds import Holds
-from services.core.status.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
+from services.core.status.figures import (
+    Budget,
+    Ends,
+    Figures,
+    GroupScale,
+    ModelScale,
+    RecordCost,
+    Scale,
+    Spent,
+    TopicFigures,
+)
 from services.exporter.metrics import Metrics as ExporterMetrics
 from services.gateway.http.metrics import Metrics as GatewayMetrics
 from services.llm.stats import Stats
@@ -26,6 +36,7 @@ PROMETHEUS_OWN = {"instance", "job"}
 """Labels that Prometheus adds to every target."""
 
 FIGURES = Figures(
+    scale=Scale(at=1, groups={"g": GroupScale(left=1, lag=1)}, models={"a": ModelScale(wanted=1, ahead=1)}),
     at=1,
     behind_s=1,
     topics=(TopicFigures(topic="t", open=1, oldest_s=1, seen=1, per_minute=1, lag={"g": 1}),),

@@ -35,13 +35,15 @@ async def work(stop: asyncio.Event) -> None:
             books=context.ledger.books,
             lags=LagWatch(context.client),
             seen=recorder.seen,
+            recipe=lambda: context.recipes.latest,
         )
         app = build(SERVICE, context.client, context.times)
         engine = context.engine(
             source=FaustSource(app, client=context.client, topics=FOLLOWED), handle=recorder, in_order=True
         )
         publishing = group.create_task(publisher.run())
-        await context.run(engine, stop, FiguresMetrics(recorder.seen, lambda: publisher.figures))
+        metrics = FiguresMetrics(recorder.seen, lambda: publisher.figures)
+        await context.run(engine, stop, metrics, pages={"/scale": publisher.scale})
         publishing.cancel()
 
 

@@ -4,11 +4,13 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from services.contracts.recipe import Recipe
 from services.contracts.topics import topics
 from services.core.ledger.spending import NANO, BudgetState, Spending
 from services.core.owner import Owner
-from services.core.status.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
+from services.core.status.figures import Budget, Ends, Figures, RecordCost, Scale, Spent, TopicFigures
 from services.core.status.store import RATE_S, Tally
+from services.monitor.scaling import build_scale
 
 COUNTED = tuple(name for name, topic in topics().items() if not topic.compacted)
 _DEAD = {name for name, topic in topics().items() if topic.message == "dead_letter"}
@@ -27,8 +29,14 @@ class FiguresInputs:
     """Live leases by owner."""
     lag: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """By topic and group."""
+    left: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By topic and group, without what is finished above the commit."""
     messages: Mapping[str, int] = field(default_factory=dict)
     """Messages that each topic holds."""
+    kafka_at: float | None = None
+    """When lag, left and messages were read, in Unix time; None: not yet."""
+    recipe: Recipe | None = None
+    """The current one, if it is known."""
 
 
 class TokenRate:
@@ -77,6 +85,20 @@ def build_figures(at: float, *, behind_s: float, tally: Tally, inputs: FiguresIn
         dead_letters={name: count for name, count in inputs.messages.items() if name in _DEAD and count},
         duplicates=inputs.duplicates,
         budget=_budget(inputs.budget),
+        scale=_scale(tally, inputs),
+    )
+
+
+def _scale(tally: Tally, inputs: FiguresInputs) -> Scale | None:
+    if inputs.kafka_at is None:
+        return None
+    return build_scale(
+        inputs.kafka_at,
+        left=inputs.left,
+        lag=inputs.lag,
+        recipe=inputs.recipe,
+        routes=tally.routes,
+        stopped=inputs.budget is not None and inputs.budget.waiting,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.core.status.figures import Figures
+from services.core.status.figures import Figures, Scale
 from services.monitor.handler import Seen
 from services.runtime.metric_names import MetricName
 
@@ -59,6 +59,15 @@ def _of_cases(figures: Figures) -> Iterable[Metric]:
     yield _gauge(
         MetricName.STREAM_GROUP_LAG_OFFSETS, "Messages that a group has not committed.", lags, "topic", "group"
     )
+    scale = figures.scale or Scale(at=figures.at, groups={}, models={})
+    left: Values = {(group,): each.left for group, each in scale.groups.items()}
+    yield _gauge(MetricName.STREAM_GROUP_LEFT, "Messages that a group has not finished.", left, "group")
+    wanted: Values = {(alias,): each.wanted for alias, each in scale.models.items()}
+    yield _gauge(
+        MetricName.STREAM_CALLS_WANTED, "Calls that the messages left for a model's stages make.", wanted, "alias"
+    )
+    ahead: Values = {(alias,): each.ahead for alias, each in scale.models.items()}
+    yield _gauge(MetricName.STREAM_CALLS_AHEAD, "Calls that open cases are expected to make later.", ahead, "alias")
     seen: Values = {k: each.seen for k, each in topics.items()}
     yield _count(MetricName.STREAM_MESSAGES, "Messages of a topic, repeats left out.", seen, "topic")
     refused: Values = {(k,): n for k, n in figures.refused.items()}

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from services.contracts.recipe import Recipe
 from services.core.errors import Away
 from services.core.ledger.ports import Books, Budgets, Circuits
 from services.core.status.figures import Figures
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 EVERY_S = 1.0
 KAFKA_EVERY = 2
 """Rounds between two looks at Kafka: each takes a dozen small requests."""
+SCALE_S = 60.0
+"""Seconds after which signals for autoscaling are too old."""
 BOOKS_EVERY = 10
 """Rounds between two counts of the admissions: the ledger reads all of them."""
 
@@ -36,6 +39,7 @@ class FiguresPublisher:
         books: Books,
         lags: LagWatch,
         seen: Seen,
+        recipe: Callable[[], Recipe | None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.figures: Figures | None = None
@@ -45,11 +49,19 @@ class FiguresPublisher:
         self._books = books
         self._lags = lags
         self._seen = seen
+        self._recipe = recipe
         self._clock = clock
         self._inputs = FiguresInputs()
         self._rate = TokenRate()
         self._away: dict[str, str] = {}
         self._round = 0
+
+    def scale(self) -> bytes | None:
+        """/scale: the signals for autoscaling as JSON. None before Kafka was asked, and once it has been away for
+        SCALE_S: KEDA's fallback keeps the pods there are."""
+        scale = self.figures.scale if self.figures is not None else None
+        fresh = scale is not None and self._clock() - scale.at < SCALE_S
+        return scale.model_dump_json().encode() if scale is not None and fresh else None
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -95,10 +107,12 @@ class FiguresPublisher:
 
     async def _look_at_kafka(self) -> None:
         lags = await self._lags.look()
-        self._inputs.lag, self._inputs.messages = lags.lag, lags.messages
+        self._inputs.lag, self._inputs.left, self._inputs.messages = lags.lag, lags.left, lags.messages
+        self._inputs.kafka_at = self._clock()
 
     async def _publish(self) -> None:
         at = self._clock()
+        self._inputs.recipe = self._recipe()
         tally = await self._statuses.tally(int(at * 1000))
         rate = self._rate.per_s(at, self._inputs.spendings)
         figures = build_figures(at, behind_s=self._seen.behind_s, tally=tally, inputs=self._inputs, tokens_per_s=rate)

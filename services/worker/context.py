@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -21,7 +22,7 @@ from services.runtime.engine.watchdog import Health
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.membership import GroupTimes
 from services.runtime.kafka.sink import KafkaSink
-from services.runtime.process.health import HealthServer
+from services.runtime.process.health import HealthServer, Pages
 from services.runtime.process.running import process, run
 from services.runtime.process.settings import Settings
 from services.runtime.process.settings_help import exit_on_help
@@ -83,9 +84,10 @@ class ProcessContext:
         stop: asyncio.Event,
         *collectors: Collector,
         remarks: Callable[[], list[str]] = list,
+        pages: Pages = MappingProxyType({}),
     ) -> None:
         """Run the engine until `stop`, and serve its health and metrics: its own, and the collectors'. `remarks`: what
-        health says beside its reasons, and what takes no worker out."""
+        health says beside its reasons, and what takes no worker out. `pages`: further JSON, by path."""
         exported = registry(EngineMetrics(engine.service, engine.counters, engine.state, self.holds), *collectors)
         settings = self.settings
 
@@ -93,7 +95,9 @@ class ProcessContext:
             own = engine.health()
             return replace(own, why=[*own.why, *remarks()])
 
-        async with HealthServer(host=settings.host, port=settings.port or 0, health=health, registry=exported):
+        async with HealthServer(
+            host=settings.host, port=settings.port or 0, health=health, registry=exported, pages=pages
+        ):
             await engine.run(stop)
 
 

@@ -71,6 +71,11 @@ class Recipes:
         """The published recipes' names by id, oldest first; None until the topic has been read to its end."""
         return {key: recipe.name for key, recipe in self._by_id.items()} if self.caught_up.is_set() else None
 
+    @property
+    def latest(self) -> Recipe | None:
+        """The current recipe as far as the topic has been read; None where none is known."""
+        return None if self._current is None else self._by_id.get(self._current)
+
     async def current(self) -> RecipeId:
         """The id of the recipe for new cases. Waits until the topic has been read to its end, and one is named: past
         `WAIT_S` the worker is red, with the reason."""

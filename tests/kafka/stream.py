@@ -132,9 +132,13 @@ class Stream:
 
     async def metrics(self, name: str) -> str:
         """A worker's metrics; nothing while it doesn't answer."""
+        return await self.page(name, "metrics")
+
+    async def page(self, name: str, path: str) -> str:
+        """A page of a worker's HTTP server; nothing while it doesn't answer."""
         try:
             async with http() as client:
-                return (await client.get(f"http://127.0.0.1:{self._ports[name]}/metrics")).text
+                return (await client.get(f"http://127.0.0.1:{self._ports[name]}/{path}")).text
         except httpx.HTTPError:
             return ""
 

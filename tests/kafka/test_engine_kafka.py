@@ -16,6 +16,7 @@ from services.core.messages import Position
 from services.ledger.sqlite.ledger import open_sqlite
 from services.local.processes.ports import free_ports
 from services.local.servers.kafka import KafkaCluster
+from services.runtime.kafka.admin import held, left, progress
 from tests.kafka.stage import Stage, many, stats, until
 from tests.kafka.tap import http
 
@@ -51,6 +52,11 @@ async def test_a_slow_head_of_line_keeps_what_is_finished_behind_it(stage: Stage
     await stage.until_out(200)
     await until(stage.settled, lambda settled: settled == set(range(1, 201)))
     assert await stage.committed() == [0]
+    holds, done = (
+        await held(stage.client, [f"{stage.name}-in"]),
+        (await progress(stage.client, [stage.name]))[stage.name],
+    )
+    assert left(holds, done, f"{stage.name}-in") == 1, "the lag is 201"
     await first.kill()
     second = await stage.worker()
     await until(lambda: asyncio.sleep(0, stage.starts()), lambda starts: starts[0] == 2)

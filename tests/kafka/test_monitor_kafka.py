@@ -13,9 +13,10 @@ from services.contracts.topics import (
     PATHS_VERIFIED,
     QUESTION_ADMITTED,
     QUESTION_SUBMITTED,
+    RECORD_COMPLETED,
 )
 from services.core import ids
-from services.core.status.figures import Figures
+from services.core.status.figures import Figures, Scale
 from services.core.status.store import Filter, StatusStore
 from services.ledger import open_status_store
 from services.local.progress import Progress
@@ -93,6 +94,11 @@ async def test_a_case_s_way_has_all_its_steps_and_their_bodies_are_where_it_says
     lag = re.compile(r'reasonmed_lag_offsets\{partition="\d",service="monitor",topic="[a-z-]+"\} 0')
     exported = await ask_until(lambda: stream.metrics("monitor-1"), lambda text: bool(lag.search(text)))
     assert "reasonmed_stream_cases_ended" in exported
+    scale = Scale.model_validate_json(await stream.page("monitor-1", "scale"))
+    assert {"generator", "router", "refiner-medium", "monitor", "exporter"} <= scale.groups.keys()
+    held = {"exporter": len(stream.tap.messages[RECORD_COMPLETED])}  # no exporter runs here
+    assert {group: each.left for group, each in scale.groups.items()} == dict.fromkeys(scale.groups, 0) | held
+    assert {(each.wanted, each.ahead) for each in scale.models.values()} == {(0, 0)}
 
 
 async def published(statuses: StatusStore) -> Figures | None:

@@ -63,6 +63,28 @@ class Budget(Figure):
     stopped: bool = Field(description="Questions wait: spent and reserved amounts have reached the budget.")
 
 
+class GroupScale(Figure):
+    """What a consumer group has to do: the input for its number of pods."""
+
+    left: int = Field(description="Messages not finished, including those in flight.")
+    lag: int = Field(description="Messages not committed: more than what is left while one takes long.")
+
+
+class ModelScale(Figure):
+    """What is asked of a model: the input for its number of servers."""
+
+    wanted: int = Field(description="Calls that the messages left for its stages make, by the current recipe.")
+    ahead: int = Field(description="Calls that open cases are expected to make at later stages, by the routes so far.")
+
+
+class Scale(Figure):
+    """The signals for autoscaling: the monitor's /scale."""
+
+    at: float = Field(description="When Kafka was asked, in Unix time.")
+    groups: dict[str, GroupScale]
+    models: dict[str, ModelScale] = Field(description="By the current recipe's aliases; empty while none is known.")
+
+
 class Figures(Figure):
     """All figures at one time. `at` is Unix time in seconds, by the monitor's clock."""
 
@@ -81,6 +103,7 @@ class Figures(Figure):
     dead_letters: dict[str, int] = Field(default_factory=dict, description="Dead letters, by topic.")
     duplicates: int = Field(default=0, description="Submissions of a question that was submitted before.")
     budget: Budget | None = Field(default=None, description="None: no budget is set.")
+    scale: Scale | None = Field(default=None, description="None: Kafka has not been asked yet.")
 
     @property
     def usd(self) -> float:

@@ -1,7 +1,7 @@
 """The small HTTP server beside a worker: /healthz, /readyz, /metrics."""
 
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from aiohttp import web
@@ -11,12 +11,21 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from services.runtime.engine.metrics import HealthMetrics
 from services.runtime.engine.watchdog import Health
 
+Pages = Mapping[str, Callable[[], bytes | None]]
+"""JSON by path; None: there is nothing to say yet, which is 503."""
+
 
 class HealthServer:
     """Serves as long as the `async with` lasts. 200 or 503, with the reasons as JSON: {"ok": false, "why": [...]}."""
 
     def __init__(
-        self, *, host: str, port: int, health: Callable[[], Health], registry: CollectorRegistry | None = None
+        self,
+        *,
+        host: str,
+        port: int,
+        health: Callable[[], Health],
+        registry: CollectorRegistry | None = None,
+        pages: Pages = MappingProxyType({}),
     ) -> None:
         """Port 0: any that is free; see `port` then. /metrics: the registry's, and the health itself."""
         self._host = host
@@ -24,6 +33,7 @@ class HealthServer:
         self._health = health
         self._registry = registry or CollectorRegistry()
         self._registry.register(HealthMetrics(health))
+        self._pages = pages
         self._runner: web.AppRunner | None = None
 
     @property
@@ -36,6 +46,7 @@ class HealthServer:
         app = web.Application()
         app.add_routes(
             [web.get("/healthz", self._live), web.get("/readyz", self._ready), web.get("/metrics", self._metrics)]
+            + [web.get(path, self._page) for path in self._pages]
         )
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
@@ -59,6 +70,10 @@ class HealthServer:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _page(self, request: web.Request) -> web.Response:
+        body = self._pages[request.path]()
+        return web.Response(body=body, status=503 if body is None else 200, content_type="application/json")
 
 
 def _answer(ok: bool, why: list[str]) -> web.Response:

@@ -137,6 +137,7 @@ async def test_figures_are_published_and_go_on_while_the_ledger_and_kafka_are_aw
         books=ledger.books,
         lags=LagWatch(KafkaClient(bootstrap="127.0.0.1:1")),
         seen=noting.seen,
+        recipe=lambda: None,
         clock=lambda: at[0],
     )
     await ledger.circuits.set("router", "a burst")
