@@ -19,7 +19,14 @@ from services.local.servers.kafka import KafkaCluster
 from services.runtime.engine.engine import Engine
 from services.runtime.engine.limits import Limits
 from services.runtime.kafka.client import KafkaClient
-from services.runtime.kafka.declare import Difference, TopicRefused, TopicSpec, declare, describe
+from services.runtime.kafka.declare import (
+    Difference,
+    TopicRefused,
+    TopicSpec,
+    declare,
+    describe,
+    offsets_expire,
+)
 from services.runtime.kafka.membership import GroupTimes
 from services.runtime.kafka.reader import follow_topic, read_topic
 from services.runtime.kafka.sink import KafkaSink
@@ -60,6 +67,24 @@ async def test_topics_are_declared_once_and_differences_are_reported(client: Kaf
     assert (found.partitions, found.replication, found.config["retention.ms"]) == (2, 1, "1000")
     with pytest.raises(TopicRefused, match="InvalidReplicationFactorError"):
         await declare(client, [TopicSpec(name=next(NAMES), partitions=1, replication=2)])
+
+
+async def test_messages_that_outlive_offsets_are_reported(client: KafkaClient) -> None:
+    name, week_ms = next(NAMES), 7 * 24 * 3600 * 1000
+    (found,) = await offsets_expire(
+        client,
+        [
+            TopicSpec(name=name, partitions=1, replication=1, config={"retention.ms": str(1000 * week_ms)}),
+            TopicSpec(name=next(NAMES), partitions=1, replication=1, config={"retention.ms": "60000"}),
+            TopicSpec(name=next(NAMES), partitions=1, replication=1, config={"cleanup.policy": "compact"}),
+        ],
+    )
+    assert (found.topic, found.what, found.declared) == (
+        name,
+        "offsets.retention.minutes",
+        str(1000 * week_ms // 60_000),
+    )
+    assert 0 < int(found.found) < int(found.declared)
 
 
 async def test_declared_by_two_at_once(client: KafkaClient) -> None:

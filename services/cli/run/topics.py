@@ -22,19 +22,33 @@ def declare(
     replication: Annotated[
         int | None, typer.Option(min=1, help="Replicas; else 3, or 1 where the cluster has fewer than 3 brokers.")
     ] = None,
-    partitions: Annotated[int | None, typer.Option(min=1, help="Upper limit of partitions for any topic.")] = None,
+    partitions: Annotated[
+        int | None,
+        typer.Option(min=1, help="Partitions of the topics that carry questions: the most workers of a service."),
+    ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Exit 1 on differences, and where brokers forget offsets before messages."),
+    ] = False,
     bootstrap: Bootstrap = None,
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
-    """Create the missing topics. Existing topics are not altered; differences are reported.
+    """Create the missing topics. Existing topics are not altered; differences are reported. Choose --partitions at the
+    first install: more partitions later would move questions between them.
 
     Example:  reasonmed topics declare --bootstrap kafka-1:9092 --replication 3
     """
-    result = asyncio.run(_declare(client(bootstrap, folder), replication, partitions))
+    result = asyncio.run(_declare(client(bootstrap, folder), replication, partitions, strict=strict))
     if json:
         emit(result)
-        return
+    else:
+        _report(result)
+    if strict and result["differences"]:
+        raise typer.Exit(1)
+
+
+def _report(result: dict[str, Any]) -> None:
     created, existed = len(result["created"]), len(result["existed"])
     out.print(f"{many(created, 'topic')} created, {existed} already existed.", highlight=False)
     for one in result["differences"]:
@@ -53,13 +67,17 @@ def describe(bootstrap: Bootstrap = None, folder: Folder = UP, json: Json = Fals
     emit(described) if json else _show(described, wide=wide)
 
 
-async def _declare(kafka: KafkaClient, replication: int | None, partitions: int | None) -> dict[str, Any]:
+async def _declare(
+    kafka: KafkaClient, replication: int | None, partitions: int | None, *, strict: bool
+) -> dict[str, Any]:
     replicas = replication or (3 if await brokers(kafka) >= 3 else 1)
     wanted = specs(
         topics().values(), replication=replicas, max_message_bytes=kafka.max_message_bytes, partitions=partitions
     )
     before = await kafka_topics.describe(kafka, list(topics()))
     differences = await kafka_topics.declare(kafka, wanted)
+    if strict:
+        differences += await kafka_topics.offsets_expire(kafka, wanted)
     return {
         "created": [spec.name for spec in wanted if spec.name not in before],
         "existed": list(before),

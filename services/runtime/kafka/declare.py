@@ -8,11 +8,16 @@ from aiokafka.admin import NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from services.contracts.topics import Topic
+from services.contracts.topics import Topic, topics
 from services.runtime.kafka.admin import connected
 from services.runtime.kafka.client import DEAD_LETTER_ROOM, KafkaClient
 
 _DAY_MS = 24 * 3600 * 1000
+
+OFFSETS_RETENTION = "offsets.retention.minutes"
+
+SPREAD = max(topic.partitions for topic in topics().values())
+"""Partitions of the topics that carry questions, unless a deployment chooses another number at its first install."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +47,11 @@ class TopicRefused(Exception):
 
 
 def specs(
-    topics: Iterable[Topic], *, replication: int, max_message_bytes: int, partitions: int | None = None
+    declared: Iterable[Topic], *, replication: int, max_message_bytes: int, partitions: int | None = None
 ) -> list[TopicSpec]:
-    """The given topics with this many replicas; `partitions`, where given, is the most that any of them gets."""
-    return [_spec(topic, replication, max_message_bytes, partitions) for topic in topics]
+    """The given topics with this many replicas. `partitions`, where given, is the number for the topics that carry
+    questions; a topic that is declared with fewer (dead letters, tables) keeps its own number, if that is lower."""
+    return [_spec(topic, replication, max_message_bytes, partitions) for topic in declared]
 
 
 async def declare(client: KafkaClient, specs: Sequence[TopicSpec]) -> list[Difference]:
@@ -68,6 +74,32 @@ async def describe(client: KafkaClient, names: Collection[str]) -> dict[str, Top
     """The topics of these names that exist, with all their settings. Raises BrokerAway."""
     async with connected(client) as admin:
         return await _describe(admin, names)
+
+
+async def offsets_expire(client: KafkaClient, specs: Sequence[TopicSpec]) -> list[Difference]:
+    """The topics whose messages outlive the offsets of a group without members: after a longer pause such a group
+    would read them all again. Raises BrokerAway."""
+    async with connected(client) as admin:
+        minutes = await _offsets_retention_minutes(admin)
+    kept_ms = {spec.name: int(spec.config.get("retention.ms", 0)) for spec in specs}
+    return [
+        Difference(name, OFFSETS_RETENTION, str(kept // 60_000), str(minutes))
+        for name, kept in kept_ms.items()
+        if kept > minutes * 60_000
+    ]
+
+
+async def _offsets_retention_minutes(admin: Any) -> int:
+    """The brokers' setting; the lowest where they differ."""
+    brokers = [broker["node_id"] for broker in (await admin.describe_cluster())["brokers"]]
+    resources = [ConfigResource(ConfigResourceType.BROKER, str(node), {OFFSETS_RETENTION: None}) for node in brokers]
+    entries = [
+        entry
+        for response in await admin.describe_configs(resources)
+        for *_, found in response.resources
+        for entry in found
+    ]
+    return min(int(value) for key, value, *_ in entries if key == OFFSETS_RETENTION)
 
 
 async def _create(admin: Any, specs: Sequence[TopicSpec]) -> None:
@@ -115,10 +147,11 @@ def _differences(declared: TopicSpec, found: TopicSpec) -> list[Difference]:
     return [Difference(declared.name, what, one, other) for what, one, other in pairs if one != other]
 
 
-def _spec(topic: Topic, replication: int, max_message_bytes: int, most: int | None) -> TopicSpec:
+def _spec(topic: Topic, replication: int, max_message_bytes: int, partitions: int | None) -> TopicSpec:
+    spread = topic.partitions == SPREAD
     return TopicSpec(
         name=topic.name,
-        partitions=topic.partitions if most is None else min(most, topic.partitions),
+        partitions=partitions if spread and partitions is not None else min(partitions or SPREAD, topic.partitions),
         replication=replication,
         config={
             **_kept(topic),
