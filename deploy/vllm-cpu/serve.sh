@@ -30,6 +30,10 @@ if [ ! -e "$cache/smollm2/config.json" ]; then
     "$python" deploy/vllm-cpu/convert.py "$gguf" "$cache/smollm2"
 fi
 
+# The arguments that every pool has (deploy/vllm/arguments; the Helm chart fills in the same file), with this server's values.
+SERVED=smollm2-135m CONTEXT_TOKENS=4096 MAX_NUM_SEQS=8 QUEUE_CAP=10 DRAIN_S=60 PORT=$port
+eval "arguments=($(cat deploy/vllm/arguments))"
+
 # A seeded call whose prompt is read in pieces ends vLLM on a CPU (3,042 tokens did): a batch holds sequences x length.
-exec "$cache/env/bin/vllm" serve "$cache/smollm2" --served-model-name smollm2-135m --host 127.0.0.1 --port "$port" \
-    --enforce-eager --max-model-len 4096 --max-num-seqs 8 --max-num-batched-tokens 32768 --shutdown-timeout 60
+exec "$cache/env/bin/vllm" serve "$cache/smollm2" "${arguments[@]}" --host=127.0.0.1 --enforce-eager \
+    --max-num-batched-tokens=32768
