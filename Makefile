@@ -8,6 +8,7 @@ CASES ?= 3000
 FAULTS ?= 160
 BROKERS ?= 3
 LEDGER ?= valkey
+SAMPLING ?= full
 
 .PHONY: help install demo test test-quick test-alarms debian screenshots check fix contract bench replay chaos docs lock clean
 
@@ -73,9 +74,9 @@ bench: install  ## The benchmarks; each prints JSON.
 replay: install  ## Real questions of a data folder through the stream: DATA=, QUESTIONS=, SEED=.
 	@$(BIN)/reasonmed replay --data $(DATA) --questions $(QUESTIONS) --seed $(SEED)
 
-chaos: install  ## The stream under faults, nothing lost: CASES=, FAULTS=, SEED=, BROKERS=1|3, LEDGER=sqlite|valkey.
+chaos: install  ## The stream under faults, nothing lost: CASES=, FAULTS=, SEED=, BROKERS=1|3, LEDGER=sqlite|valkey, SAMPLING=full|mixed.
 	@$(BIN)/python -m tests.chaos --cases $(CASES) --faults $(FAULTS) --seed $(SEED) --brokers $(BROKERS) \
-		--ledger $(LEDGER)
+		--ledger $(LEDGER) --sampling $(SAMPLING)
 
 docs: install  ## The documentation as a site, in build/site.
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet

@@ -171,6 +171,12 @@ class Case(Message):
     )
     difficulty: Difficulty | None = Field(default=None, description="Set once, when the planned paths are verified.")
     rounds: int = Field(default=0, ge=0, description="Refining rounds done.")
+    wave: int | None = Field(
+        default=None,
+        ge=1,
+        exclude_if=_absent,
+        description="How often more paths of the plan were asked for, with adaptive sampling; null: never.",
+    )
     kept: tuple[PathId, ...] = Field(default=(), description="On acceptance: the paths that become records.")
     gold_disputed: bool = Field(
         default=False,

@@ -127,6 +127,12 @@ class Recipe(Message):
 
     name: str = Field(min_length=1, max_length=100, description="A name for people; the id identifies the recipe.")
     models: dict[Alias, Model] = Field(min_length=1, description="All models in use, by alias.")
+    sampling: Literal["full", "adaptive"] = Field(
+        default="full",
+        exclude_if=lambda value: value == "full",
+        description="full: all paths of the plan at once, as in the paper. adaptive: each time the fewest that could "
+        "decide the route.",
+    )
     generate: Generation = Field(description="The plan's chains of thought, written without the gold answer.")
     verify: Task = Field(description="Judging a path against the gold answer.")
     verdict: Literal["steps"] | None = Field(

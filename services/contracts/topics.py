@@ -14,6 +14,7 @@ PROTO = _IN_WHEEL if _IN_WHEEL.is_dir() else Path(__file__).resolve().parents[2]
 QUESTION_SUBMITTED = "question-submitted"
 QUESTION_REFUSED = "question-refused"
 QUESTION_ADMITTED = "question-admitted"
+CASE_UNDECIDED = "case-undecided"
 PATHS_GENERATED = "paths-generated"
 PATHS_VERIFIED = "paths-verified"
 CASE_MEDIUM = "case-medium"

@@ -103,6 +103,7 @@ def _case(body: Mapping[str, Any]) -> dict[str, Any]:
         "work_id": str(body["work_id"]),
         "recipe_id": str(body["recipe_id"]),
         "round": int(body.get("rounds", 0)),
+        "index": int(body.get("wave") or 0),
         "difficulty": body.get("difficulty"),
     }
 

@@ -8,6 +8,7 @@ from services.contracts.recipe import Recipe
 from services.contracts.topics import (
     CASE_DIFFICULT,
     CASE_MEDIUM,
+    CASE_UNDECIDED,
     PATHS_GENERATED,
     PATHS_VERIFIED,
     QUESTION_ADMITTED,
@@ -80,6 +81,7 @@ def _later_visits(routes: Mapping[str, int]) -> dict[str, dict[str, float]]:
     return {
         QUESTION_SUBMITTED: admitted | {"generator": 1.0},
         QUESTION_ADMITTED: admitted,
+        CASE_UNDECIDED: admitted,
         PATHS_GENERATED: verified,
         PATHS_VERIFIED: verified,
         CASE_MEDIUM: refined,

@@ -3,9 +3,10 @@
 from typing import assert_never
 
 from services.contracts.case import Case, Difficulty, Path
-from services.contracts.recipe import Routing
-from services.contracts.topics import CASE_ACCEPTED, CASE_DIFFICULT, CASE_MEDIUM, CASE_REJECTED
+from services.contracts.recipe import Recipe, Routing
+from services.contracts.topics import CASE_ACCEPTED, CASE_DIFFICULT, CASE_MEDIUM, CASE_REJECTED, CASE_UNDECIDED
 from services.core.case.paths import best, of_round, planned, rank, wording
+from services.core.case.sampling import next_slots
 from services.core.errors import Dead
 from services.core.messages import Emit
 
@@ -29,6 +30,14 @@ def route(case: Case, routing: Routing) -> Emit:
             return _emit(CASE_DIFFICULT, case) if case.rounds == 0 else _after_strong_model(case, routing)
         case _:
             assert_never(difficulty)
+
+
+def more_paths(case: Case, recipe: Recipe) -> Emit | None:
+    """The message that asks for more paths of the plan, where the recipe samples adaptively and these could still
+    decide; None where the case can be routed."""
+    if recipe.sampling == "full" or case.difficulty is not None or not next_slots(case, recipe):
+        return None
+    return _emit(CASE_UNDECIDED, case.with_(wave=(case.wave or 0) + 1))
 
 
 def classify(correct: int, routing: Routing) -> Difficulty:

@@ -1,7 +1,7 @@
 """`ProcessContext`: what every worker process is made of, in one `async with`: closed in the reverse order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -61,9 +61,11 @@ class ProcessContext:
         handle: Handle,
         group: str | None = None,
         in_order: bool = False,
+        by_priority: Sequence[str] = (),
         on_drain: Callable[[], None] = lambda: None,
     ) -> Engine:
-        """The engine of this process. `group`: the consumer group, if not the service's name."""
+        """The engine of this process. `group`: the consumer group, if not the service's name. `by_priority`: topics
+        that share the room for records in flight, the first of which is taken first."""
         return Engine(
             service=group or self.service,
             owner=self.owner,
@@ -74,7 +76,12 @@ class ProcessContext:
             circuits=self.ledger.circuits,
             holds=self.holds,
             dead_topic=dead_topic(self.service),
-            limits=Limits(cases=self.settings.cases, drain_s=self.settings.drain_s, in_order=in_order),
+            limits=Limits(
+                cases=self.settings.cases,
+                drain_s=self.settings.drain_s,
+                in_order=in_order,
+                by_priority=tuple(by_priority),
+            ),
             on_drain=on_drain,
         )
 

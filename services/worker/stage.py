@@ -1,6 +1,7 @@
 """A worker of a stage that waits for models: the engine, its handler, and the models behind the ledger."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 from services.llm.client import ChatClient
@@ -13,17 +14,18 @@ from services.worker.handling import CaseHandler, stage
 from services.worker.metrics import ModelMetrics
 
 
-def run_stage(service: str, *, topic: str, handler: CaseHandler, group: str | None = None) -> None:
-    """Run one worker of a service until SIGTERM. `group`: the consumer group, if not the service's name."""
+def run_stage(service: str, *, topics: Sequence[str], handler: CaseHandler, group: str | None = None) -> None:
+    """Run one worker of a service until SIGTERM. `topics`: the first is taken first. `group`: the consumer group, if
+    not the service's name."""
 
     async def main(stop: asyncio.Event) -> None:
-        await _work(service, topic, group or service, handler, Settings(), stop)
+        await _work(service, topics, group or service, handler, Settings(), stop)
 
     run_service(service, Settings, main)
 
 
 async def _work(
-    service: str, topic: str, group: str, handler: CaseHandler, settings: Settings, stop: asyncio.Event
+    service: str, topics: Sequence[str], group: str, handler: CaseHandler, settings: Settings, stop: asyncio.Event
 ) -> None:
     async with (
         process_context(service, settings) as context,
@@ -38,9 +40,10 @@ async def _work(
         ) as models,
     ):
         engine = context.engine(
-            source=KafkaSource(context.client, topics=[topic], group=group, times=context.times),
+            source=KafkaSource(context.client, topics=topics, group=group, times=context.times),
             handle=stage(handler, context.recipes, models),
             group=group,
+            by_priority=topics,
             on_drain=models.drain,
         )
         await context.run(engine, stop, ModelMetrics(group, models), remarks=partial(_down, models))

@@ -35,12 +35,12 @@ async def test_every_topic_and_service_is_drawn_with_its_figures(world: World, o
 
 async def test_a_topic_that_it_does_not_know_is_shown(world: World, open_page: Open) -> None:
     await world.publish(figures(now()))
-    added = {"topic": "case-undecided", "description": "New.", "message": "case", "written_by": ["router"]}
+    added = {"topic": "case-postponed", "description": "New.", "message": "case", "written_by": ["router"]}
     more = {"read_by": ["generator"], "group": None, "retention_days": 30, "compacted": False}
     page = await open_page(world.url)
     await page.route("**/topics", lambda route: route.fulfill(json=[added | more]))
     await page.reload()
-    await expect(page.locator(".beside")).to_contain_text("case-undecided")
+    await expect(page.locator(".beside")).to_contain_text("case-postponed")
     await expect(page.locator(".beside")).to_contain_text("router → generator")
 
 

@@ -112,6 +112,7 @@ def _options() -> tuple[Options, list[Kind]]:
     add("--seed", type=int, default=1, help="seed of the schedule (default: %(default)s)")
     add("--brokers", type=int, choices=(1, 3), default=3, help="number of brokers (default: %(default)s)")
     add("--ledger", choices=("sqlite", "valkey"), default="valkey", help="default: %(default)s")
+    add("--sampling", choices=("full", "mixed"), default="full", help="mixed: half adaptively (default: %(default)s)")
     add("--minutes", type=float, default=44, help="no fault starts after this time (default: %(default)s)")
     add("--kinds", nargs="*", type=Kind, default=list(Kind), help="only these kinds of faults", metavar="KIND")
     add("--folder", type=Path, default=Path("build/chaos"), help="folder of the run (default: %(default)s)")
@@ -124,6 +125,7 @@ def _options() -> tuple[Options, list[Kind]]:
         brokers=given.brokers,
         ledger=given.ledger,
         minutes=given.minutes,
+        sampling=given.sampling,
     )
     return options, given.kinds
 

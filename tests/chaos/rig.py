@@ -71,6 +71,8 @@ class Options:
     ledger: LedgerKind
     minutes: float
     """No fault starts after this time."""
+    sampling: Literal["full", "mixed"] = "full"
+    """mixed: about half of the questions name a recipe that samples adaptively."""
 
 
 @dataclass
@@ -129,6 +131,8 @@ class Rig:
         self._news = asyncio.Condition()
         self._submissions: set[asyncio.Task[None]] = set()
         self._extra_ports: dict[str, int] = {}
+        self.adaptive: str | None = None
+        """The published recipe that samples adaptively, if the options ask for it."""
 
     @property
     def log(self) -> Path:
@@ -151,7 +155,8 @@ class Rig:
         for question in asked:
             self.known.expected.add(ids.case_id(question))
             way = self._post if chance.random() < 0.5 else self._publish
-            task = asyncio.create_task(way(question))
+            recipe_id = self.adaptive if self.adaptive is not None and chance.random() < 0.5 else None
+            task = asyncio.create_task(way(question, recipe_id))
             self._submissions.add(task)
             task.add_done_callback(self._submissions.discard)
 
@@ -166,12 +171,16 @@ class Rig:
         sent = await self._producer.send_and_wait(message.topic, value=message.value, key=message.key, headers=headers)
         return sent.topic, sent.partition, sent.offset
 
-    async def _post(self, question: Question) -> None:
+    async def _post(self, question: Question, recipe_id: str | None) -> None:
+        named = {} if recipe_id is None else {"recipe": recipe_id}
         body = orjson.dumps(question.model_dump(mode="json", exclude_none=True))
         while True:
             try:
                 answer = await self.http.post(
-                    f"{self.stack.gateway}/questions", content=body, headers={"Content-Type": "application/json"}
+                    f"{self.stack.gateway}/questions",
+                    params=named,
+                    content=body,
+                    headers={"Content-Type": "application/json"},
                 )
             except httpx.HTTPError:
                 await asyncio.sleep(1.0)
@@ -182,10 +191,10 @@ class Rig:
                 raise AssertionError(f"the gateway refuses a good question: {answer.status_code} {answer.text}")
             await asyncio.sleep(float(answer.headers.get("Retry-After", 1)))
 
-    async def _publish(self, question: Question) -> None:
+    async def _publish(self, question: Question, recipe_id: str | None) -> None:
         while True:
             try:
-                await self.put(outgoing(question))
+                await self.put(outgoing(question, recipe_id))
             except KafkaError:
                 await asyncio.sleep(1.0)
                 continue

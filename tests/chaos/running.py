@@ -24,7 +24,9 @@ from services.local.servers.kafka import KafkaCluster
 from services.local.servers.valkey import ValkeyServer
 from services.local.stack import Plan, Stack
 from services.runtime.kafka.client import KafkaClient
+from services.runtime.kafka.sink import KafkaSink
 from services.runtime.process.settings import inherited
+from services.worker.publishing import publish_recipe
 from tests.chaos.causes import Life
 from tests.chaos.questions import questions
 from tests.chaos.rig import DRAIN_S, LEASE_S, PROJECT, SESSION_S, SPARE, WORKERS, Known, Options, Rig
@@ -78,6 +80,12 @@ async def running(options: Options) -> AsyncIterator[Rig]:
         ledger = await ends.enter_async_context(open_ledger(running.ledger))
         rig = Rig(options, running, kafka, valkey, model, producer, ledger, known)
         ends.push_async_callback(rig.aclose)
+        if options.sampling == "mixed":
+            adaptive = recipe.with_(name="adaptive", sampling="adaptive")
+            async with KafkaSink(running.client) as sink:
+                rig.adaptive = await publish_recipe(
+                    sink, adaptive, current=False, max_message_bytes=running.client.max_message_bytes
+                )
         following = asyncio.create_task(rig.follow())
         ends.callback(following.cancel)
         following.add_done_callback(rig.follower_ended)

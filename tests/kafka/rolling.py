@@ -25,7 +25,8 @@ WAVE = 14
 DRAIN_S = 60
 """Far longer than a call: so SIGTERM costs none."""
 CAMPAIGN = "spring"
-"""Of a field that only version 1.1 would know."""
+"""The value of a field that only a newer version would know."""
+NEWER = "1.99"
 
 
 def recipe() -> Recipe:
@@ -86,8 +87,14 @@ class Deploy:
         return any(mine in line["owner"] for line in self.stream.log(wave))
 
     async def make_current(self, recipe: Recipe) -> None:
+        """For the questions to come: those before are admitted first, under the recipe that was current then."""
+        before = {ids.case_id(question).encode() for question in self.submitted}
+        await ask_until(self._admitted, lambda admitted: before <= admitted)
         limit = self.stream.client.max_message_bytes
         await publish_recipe(self.stream.sink, recipe, current=True, max_message_bytes=limit)
+
+    async def _admitted(self) -> set[bytes | None]:
+        return {message.key for message in self.stream.tap.messages[QUESTION_ADMITTED]}
 
     async def wave(self, current: Recipe | None = None) -> Sequence[Question]:
         """Hand questions in, and return them. `current`: the recipe that every router has for those that name none, if
@@ -113,18 +120,18 @@ class Deploy:
                 (await http.post(f"http://127.0.0.1:{port}/questions", json=body)).raise_for_status()
 
     async def _submit_newer(self, question: Question) -> None:
-        """As a gateway of version 1.1 would."""
+        """As a gateway of a newer version would."""
         extended = question.with_(campaign=CAMPAIGN)
-        newer = Submission(version="1.1", case_id=ids.case_id(extended), question=extended)
+        newer = Submission(version=NEWER, case_id=ids.case_id(extended), question=extended)
         await self.stream.sink.publish([OutgoingRecord(QUESTION_SUBMITTED, newer.case_id.encode(), encode(newer), {})])
         self.newer_submissions.append(newer.case_id)
 
     async def _admit_newer(self, question: Question) -> None:
-        """As a router of version 1.1 would. To ours, the submission is one that another has admitted."""
+        """As a router of a newer version would. To ours, the submission is one that another has admitted."""
         case_id, recipe_id = ids.case_id(question), ids.recipe_id(SECOND)
         extended = question.with_(campaign=CAMPAIGN)
         case = new_case(Submission(case_id=case_id, question=extended), recipe_id)
-        case = case.with_(version="1.1", campaign=CAMPAIGN)
+        case = case.with_(version=NEWER, campaign=CAMPAIGN)
         nowhere = Position(QUESTION_SUBMITTED, 0, 1_000_000 + len(self.newer_cases))
         async with open_ledger(self.stream.ledger) as ledger:
             await ledger.admissions.admit(case_id, named=recipe_id, current=recipe_id, life=0, position=nowhere)

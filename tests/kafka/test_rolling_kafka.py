@@ -42,7 +42,7 @@ from services.summarizer.handler import summarize
 from services.verifier.handler import verify
 from services.worker.handling import CaseHandler
 from tests.chaos.questions import questions
-from tests.kafka.rolling import CAMPAIGN, DRAIN_S, FIRST, RECIPES, SECOND, WAVE, Deploy
+from tests.kafka.rolling import CAMPAIGN, DRAIN_S, FIRST, NEWER, RECIPES, SECOND, WAVE, Deploy
 from tests.kafka.stream import PROJECT, running
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
@@ -187,7 +187,7 @@ async def test_a_field_of_a_newer_version_goes_all_the_way(deployed: Deploy) -> 
                 assert message["question"]["campaign"] == CAMPAIGN
     for case_id in deployed.newer_cases:
         way = [orjson.loads(value) for topic in CASES for value in tap.values(topic, case_id)]
-        assert {(message["version"], message["campaign"]) for message in way} == {("1.1", CAMPAIGN)}
+        assert {(message["version"], message["campaign"]) for message in way} == {(NEWER, CAMPAIGN)}
         assert tap.values(CASE_ACCEPTED, case_id) or tap.values(CASE_REJECTED, case_id)
 
 

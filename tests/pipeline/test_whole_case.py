@@ -10,12 +10,14 @@ from collections.abc import Callable
 
 from services.contracts.case import Case, Usage
 from services.contracts.codec import decode, encode
+from services.contracts.recipe import Recipe
 from services.contracts.record import Record
 from services.contracts.topics import (
     CASE_ACCEPTED,
     CASE_DIFFICULT,
     CASE_MEDIUM,
     CASE_REJECTED,
+    CASE_UNDECIDED,
     PATHS_GENERATED,
     PATHS_VERIFIED,
     QUESTION_ADMITTED,
@@ -26,7 +28,7 @@ from services.core.messages import Emit
 from services.generator.handler import generate
 from services.llm.fake import ScriptedModels
 from services.refiner.handler import reason_again, refine
-from services.router.routing_table import route
+from services.router.routing_table import more_paths, route
 from services.summarizer.handler import summarize
 from services.verifier.handler import verify
 from tests.strategies import case, recipe
@@ -39,8 +41,9 @@ BAD = "Unsound, by {who}.\nFinal answer: D"
 class Stream:
     """The topics in memory: each message is encoded and decoded, and the case's topics are recorded."""
 
-    def __init__(self, models: ScriptedModels) -> None:
+    def __init__(self, models: ScriptedModels, recipe: Recipe = RECIPE) -> None:
         self.models = models
+        self.recipe = recipe
         self.route: list[str] = []
         self.records: list[Record] = []
         self.last = case()
@@ -61,18 +64,18 @@ class Stream:
     async def handle(self, topic: str) -> list[Emit]:
         """Handle the case with the service that reads this topic."""
         match topic:
-            case "question-admitted":
-                return await generate(self.last, RECIPE, self.models)
+            case "question-admitted" | "case-undecided":
+                return await generate(self.last, self.recipe, self.models)
             case "paths-generated":
-                return await verify(self.last, RECIPE, self.models)
+                return await verify(self.last, self.recipe, self.models)
             case "paths-verified":
-                return [route(self.last, RECIPE.routing)]
+                return [more_paths(self.last, self.recipe) or route(self.last, self.recipe.routing)]
             case "case-medium":
-                return await refine(self.last, RECIPE, self.models)
+                return await refine(self.last, self.recipe, self.models)
             case "case-difficult":
-                return await reason_again(self.last, RECIPE, self.models)
+                return await reason_again(self.last, self.recipe, self.models)
             case "case-accepted":
-                return await summarize(self.last, RECIPE, self.models)
+                return await summarize(self.last, self.recipe, self.models)
             case "case-rejected":
                 return []
         raise AssertionError(topic)
@@ -130,6 +133,22 @@ def paid(stream: Stream) -> dict[str, int]:
 
 def summaries(stream: Stream) -> list[str]:
     return [record.summary for record in stream.records]
+
+
+async def test_adaptive_five_sound_paths_decide_at_once() -> None:
+    stream = Stream(scripted(good_of_nine=7), RECIPE.with_(sampling="adaptive"))
+    await stream.run()
+    assert stream.route == [QUESTION_ADMITTED, PATHS_GENERATED, PATHS_VERIFIED, CASE_ACCEPTED, RECORD_COMPLETED]
+    assert paid(stream) == {"generate": 5, "verify": 5, "score": 5, "summarize": 2}
+
+
+async def test_adaptive_a_case_comes_back_until_it_is_decided() -> None:
+    stream = Stream(scripted(good_of_nine=0), RECIPE.with_(sampling="adaptive"))
+    await stream.run()
+    wave = [PATHS_GENERATED, PATHS_VERIFIED]
+    assert stream.route[:6] == [QUESTION_ADMITTED, *wave, CASE_UNDECIDED, *wave]
+    assert stream.last.difficulty == "difficult"
+    assert paid(stream)["generate"] == 8, "the ninth could not make it medium"
 
 
 async def test_easy_the_best_two_of_the_plan_become_records() -> None:

@@ -50,7 +50,7 @@ class CaseEvent:
     round: int = 0
     """Refining rounds done."""
     index: int = 0
-    """The index of a record within its case."""
+    """The index of a record within its case; of a case, how often more paths of the plan were asked for."""
     of: int = 0
     """For a record: the number of records of its case; otherwise 0."""
     position: Position
@@ -80,12 +80,13 @@ class CaseEvent:
         return self.work_id, self.life, self.topic, self.round, self.index
 
     @property
-    def rank(self) -> tuple[int, int, int, int]:
+    def rank(self) -> tuple[int, int, int, int, int]:
         """The order of events in a case: by life; then outside the timeline, within it, or after all rounds (records,
-        then the dead letter of a case); by round; by topic order."""
+        then the dead letter of a case); by round; by wave of the plan; by topic order."""
         dead = topics()[self.topic].message == "dead_letter"
         past = dead or self.topic == RECORD_COMPLETED
-        return self.life, -1 if dead and self.end is None else int(past), self.round, _ORDER[self.topic]
+        wave = 0 if past else self.index
+        return self.life, -1 if dead and self.end is None else int(past), self.round, wave, _ORDER[self.topic]
 
     @property
     def first(self) -> tuple[int, int, int]:

@@ -24,9 +24,10 @@ export const WIDE = {
   topics: {
     "question-submitted": wideTopic(242, 128),
     "question-refused": wideTopic(242, 304),
-    "question-admitted": wideTopic(586, 128),
+    "case-undecided": wideTopic(586, 84),
+    "question-admitted": wideTopic(586, 140),
     "paths-generated": wideTopic(962, 128),
-    "paths-verified": wideTopic(766, 40),
+    "paths-verified": wideTopic(766, 30),
     "case-medium": wideTopic(586, 219),
     "case-difficult": wideTopic(586, 273),
     "case-accepted": wideTopic(586, 368),
@@ -36,8 +37,8 @@ export const WIDE = {
   routes: {
     "verifier>paths-verified": [
       [1156, 101],
-      [1156, 40],
-      [860, 40],
+      [1156, 30],
+      [860, 30],
     ],
   },
 };

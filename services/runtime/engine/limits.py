@@ -11,6 +11,9 @@ class Limits:
     """Records of a topic in flight at once in this process (rule 2). By topic: one topic never blocks another."""
     in_order: bool = False
     """Whether the records of a partition are processed one after the other, in the order of their offsets."""
+    by_priority: tuple[str, ...] = ()
+    """Topics that share the room `cases`: a record of a later one is taken only while none of an earlier one is there.
+    For topics whose records come from those of later ones, so that none can starve."""
     window: int = 1_024
     """Offsets of a partition that were read and can't be committed yet: a stuck one lets no more in (rule 2)."""
     poll_s: float = 0.5

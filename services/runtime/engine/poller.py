@@ -1,7 +1,7 @@
 """`Poller`: the polling step. Takes no more records than can be processed (rules 2 and 4)."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
@@ -25,6 +25,8 @@ Intake = Literal["closed", "probe", "open"]
 class _Request:
     wanted: Collection[TopicPartition] = ()
     limit: int = 0
+    before: Sequence[Collection[TopicPartition]] = ()
+    """Groups of the wanted ones that are asked before all are, one after the other."""
     probe: bool = False
 
 
@@ -85,7 +87,11 @@ class Poller:
                 await asyncio.sleep(self._limits.poll_s)
 
     async def _take(self, request: _Request) -> None:
-        records = await self._source.poll(request.wanted, limit=request.limit, timeout_s=self._limits.poll_s)
+        turns = [*((partitions, 0.0) for partitions in request.before), (request.wanted, self._limits.poll_s)]
+        records: list[ConsumedRecord] = []
+        for partitions, timeout_s in turns:
+            if not records:
+                records = await self._source.poll(partitions, limit=request.limit, timeout_s=timeout_s)
         self._counters.fetches += bool(records)
         for record in records:
             self._begin(record, request.probe)
@@ -110,12 +116,13 @@ class Poller:
             case "open":
                 wanted = self._open_partitions()
                 free = min((self._free(partition.topic) for partition in wanted), default=0)
-                return _Request(wanted, limit=1 if self._limits.in_order else free)
+                return _Request(wanted, limit=1 if self._limits.in_order else free, before=self._before(wanted))
             case _:
                 assert_never(intake)
 
     def _open_partitions(self) -> Collection[TopicPartition]:
-        """Room is counted by topic, so that records which wait in one topic never stop another."""
+        """Room is counted by topic, so that records which wait in one topic never stop another; or by topics that share
+        it."""
         return [
             partition
             for partition, window in self._windows.items()
@@ -124,5 +131,10 @@ class Poller:
             and not (self._limits.in_order and window.in_flight)
         ]
 
+    def _before(self, wanted: Collection[TopicPartition]) -> Sequence[Collection[TopicPartition]]:
+        groups = ([each for each in wanted if each.topic == topic] for topic in self._limits.by_priority[:-1])
+        return [group for group in groups if group]
+
     def _free(self, topic: str) -> int:
-        return self._limits.cases - self._in_flight.of_topic(topic)
+        sharing = self._limits.by_priority if topic in self._limits.by_priority else (topic,)
+        return self._limits.cases - sum(map(self._in_flight.of_topic, sharing))

@@ -43,6 +43,25 @@ async def test_a_topic_whose_records_all_wait_blocks_no_other(bench: Any, eventu
         await eventually(lambda: len(bench.outputs()) == 100)
 
 
+async def test_by_priority_a_record_of_a_later_topic_waits_for_those_of_an_earlier_one(
+    bench: Any, eventually: Eventually
+) -> None:
+    """They share the room for records in flight."""
+    source = MemorySource(bench.broker, topics=["first", "in"], group="toys")
+    bench.send(*names(40))
+    bench.hold_back(b"0", b"1")
+    async with bench.worker(limits={"cases": 2, "by_priority": ("first", "in")}, source=source) as worker:
+        await eventually(lambda: bench.begun == names(2))
+        for value in names(30, 100):
+            bench.broker.append(OutgoingRecord("first", value, value, {}))
+        pauses = worker.counters.pauses
+        await eventually(lambda: worker.counters.pauses >= pauses + 3)
+        assert bench.begun == names(2), "no room of its own"
+        bench.let(b"0", b"1")
+        await eventually(lambda: len(bench.outputs()) == 70)
+    assert bench.begun == [*names(2), *names(30, 100), *names(38, 2)]
+
+
 async def test_only_the_contiguous_prefix_is_committed(bench: Any, eventually: Eventually) -> None:
     bench.send(*names(5))
     bench.hold_back(b"0", b"3")
