@@ -10,9 +10,7 @@ from typing import Any
 
 from services.contracts.base import CaseId, RecordId
 from services.contracts.question import Question
-
-Stratum = tuple[str, str]
-"""Difficulty, and the model that wrote the chain of thought."""
+from services.core.shares import Stratum, shares
 
 _TEXTS = ["case_id", "record_index", "question", "options", "answer", "context", "chain", "summary"]
 _STRATA = ["record_id", "difficulty", "model"]
@@ -50,18 +48,6 @@ def draw(read: Read, size: int, seed: int) -> list[Item]:
     rows = chain.from_iterable(read([*_STRATA, *_TEXTS]))
     items = {row["record_id"]: _item(row) for row in rows if row["record_id"] in drawn}
     return sorted(items.values(), key=lambda item: item.record_id)
-
-
-def shares(counts: Mapping[Stratum, int], size: int) -> dict[Stratum, int]:
-    """The size of each stratum's sample: in proportion, by the largest-remainder method."""
-    total = sum(counts.values())
-    if size >= total:
-        return dict(counts)
-    given = {stratum: size * count // total for stratum, count in counts.items()}
-    left = size - sum(given.values())
-    for stratum in sorted(counts, key=lambda stratum: (-(size * counts[stratum] % total), stratum))[:left]:
-        given[stratum] += 1
-    return given
 
 
 def _ranked(read: Read, size: int, seed: int) -> tuple[Counter[Stratum], dict[Stratum, list[tuple[str, str]]]]:

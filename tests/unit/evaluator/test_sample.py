@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.contracts.record import Record
-from services.evaluator.sample import Read, draw, shares
+from services.core.shares import shares
+from services.evaluator.sample import Read, draw
 from tests.unit.exporter.world import record
 
 DIFFICULTIES = ("easy", "easy", "easy", "easy", "medium", "medium", "difficult", "easy")
