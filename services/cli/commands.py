@@ -23,6 +23,8 @@ COMMANDS = (
     Entry("sql", "services.cli.data.sql:sql", DATA, "Run SQL over records and topics."),
     Entry("analyse", "services.cli.data.analyse:analyse", DATA, "Run a ready-made analysis of the topics."),
     Entry("evaluate", "services.cli.data.evaluate:evaluate", DATA, "Have a model rate a sample of the records."),
+    Entry("train", "services.cli.data.train:train", DATA, "Train a model on a snapshot of the records."),
+    Entry("benchmark", "services.cli.data.benchmark:benchmark", DATA, "Measure a model on questions with answers."),
     Entry("dead", "services.cli.repair.dead:app", REPAIR, "List, show and redrive dead letters."),
     Entry("circuit", "services.cli.repair.circuit:app", REPAIR, "List and close circuit breakers."),
     Entry("ledger", "services.cli.repair.ledger:app", REPAIR, "Prune the call ledger."),

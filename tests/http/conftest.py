@@ -1,7 +1,7 @@
 """A model server on the loopback that misbehaves on demand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -16,6 +16,7 @@ from services.contracts.base import CaseId
 from services.contracts.recipe import Model, Sampling
 from services.core.ledger.calls import Request
 from tests.http.faulty_server import faulty
+from tests.http.scripted_process import Server
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -82,3 +83,16 @@ def chat() -> Callable[..., bytes]:
 def faulted_server(tmp_path: Path) -> Callable[..., Any]:
     """Serve a scripted server with a share of faults; gives its address and log."""
     return partial(faulty, serving, tmp_path)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
+
+    def start(*options: str) -> Server:
+        servers.append(Server(tmp_path, *options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.end()

@@ -7,18 +7,17 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import orjson
 import pytest
 
 from services.cli.__main__ import main
 from services.evaluator.replies import CRITERIA
+from tests.http.scripted_process import ROOT, Server
 from tests.unit.datasets.world import write_parts
 from tests.unit.exporter.world import record
 
-ROOT = Path(__file__).parents[2]
 RECORDS = 12
 
 
@@ -27,40 +26,6 @@ def dataset(tmp_path: Path) -> Path:
     """Twelve records."""
     made = [record(number, difficulty=("easy", "medium")[number % 2]) for number in range(RECORDS)]
     return write_parts(tmp_path / "dataset", [made], rows=RECORDS)
-
-
-class Server:
-    """The scripted server as a process, and its log."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        self.log = folder / "calls.jsonl"
-        command = [sys.executable, "-m", "services.llm.scripted", "--port", "0", "--log", str(self.log), *options]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().split()[-1]
-
-    def lines(self, event: str) -> list[dict[str, object]]:
-        lines = (orjson.loads(line) for line in self.log.read_bytes().splitlines())
-        return [line for line in lines if line.get("event") == event]
-
-    def end(self) -> None:
-        self.process.terminate()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        self.process.wait()
-
-
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    servers: list[Server] = []
-
-    def start(*options: str) -> Server:
-        servers.append(Server(tmp_path, *options))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.end()
 
 
 @pytest.fixture(autouse=True)

@@ -1,19 +1,17 @@
 """How `reasonmed evaluate` has a sample rated."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
-from rich.progress import Progress
 from rich.table import Table
 
-from services.cli.console import Failed, emit, err, out
-from services.cli.coordinates import environment_settings, ledger
+from services.cli.console import Failed, emit, out
+from services.cli.coordinates import ledger
+from services.cli.data.models import dispatching, endpoint, progress
 from services.core.endpoint import Endpoint
-from services.core.holds import Holds
 from services.datasets.dataset import Dataset
 from services.evaluator.evaluation import DEFAULT, Evaluation, load
 from services.evaluator.figures import groups, tokens
@@ -21,15 +19,6 @@ from services.evaluator.handler import Judgement
 from services.evaluator.handler import evaluate as rate
 from services.evaluator.replies import CRITERIA
 from services.evaluator.sample import Item, draw
-from services.ledger import open_ledger
-from services.llm.client import ChatClient
-from services.llm.dispatcher import Dispatcher
-from services.llm.pace import Pace
-from services.local.processes.process import sigterm_cancels
-from services.runtime.process.running import own_name
-
-LOOK_S = 1.0
-"""Seconds between two looks at whether the model takes calls."""
 
 
 def run(
@@ -45,13 +34,13 @@ def run(
 ) -> None:
     """Draw, have rated, write and print. Raises Failed."""
     evaluation = load(evaluator or DEFAULT)
-    endpoint = _endpoint(evaluation, llm_url)
+    served = endpoint(evaluation.alias, llm_url)
     records = Dataset.open(dataset)
     items = draw(lambda columns: (batch.to_pylist() for batch in records.batches(columns)), sample, seed)
     if not items:
         raise Failed(f"{dataset} holds no records: name the folder of an exporter")
     try:
-        judgements = asyncio.run(_evaluate(items, evaluation, endpoint, ledger(folder), quiet=json))
+        judgements = asyncio.run(_evaluate(items, evaluation, served, ledger(folder), quiet=json))
     except KeyboardInterrupt:
         raise Failed("ended before it was done: the same command resumes from here, and pays nothing twice") from None
     report = _report(dataset, sample, seed, evaluation, judgements)
@@ -63,56 +52,12 @@ def run(
         _show(report, to)
 
 
-def _endpoint(evaluation: Evaluation, llm_url: str | None) -> Endpoint:
-    if llm_url is not None:
-        return Endpoint(llm_url)
-    models = environment_settings().models
-    if evaluation.alias not in models:
-        raise Failed(f"nothing says where {evaluation.alias} is served: set REASONMED_MODELS, or give --llm-url")
-    return models[evaluation.alias]
-
-
 async def _evaluate(
     items: Sequence[Item], evaluation: Evaluation, endpoint: Endpoint, ledger_url: str, *, quiet: bool
 ) -> list[Judgement]:
-
-    settings, endpoints = environment_settings(), {evaluation.alias: endpoint}
-    owner = str(own_name("evaluate", settings.name))
-    pace = Pace(lease_s=settings.lease_s, drain_s=settings.drain_s)
-    async with (
-        sigterm_cancels(),
-        open_ledger(ledger_url) as opened,
-        ChatClient(endpoints) as chat,
-        Dispatcher(chat, opened.calls, endpoints=endpoints, owner=owner, holds=Holds(), pace=pace) as models,
-    ):
-        try:
-            with _progress(len(items), models, quiet=quiet) as bar:
-                return await rate(items, evaluation, models, at_once=endpoint.max_calls, on_done=bar)
-        except asyncio.CancelledError:
-            err.print(f"calls under way have {settings.drain_s:.0f} s to end; Ctrl-C again gives them up")
-            raise
-
-
-@contextmanager
-def _progress(total: int, models: Dispatcher, *, quiet: bool) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal; beside it, or alone, why the model takes no calls."""
-    with Progress(console=err, transient=True, disable=quiet or not err.is_terminal) as progress:
-        task = progress.add_task("rating", total=total)
-        watching = asyncio.get_running_loop().create_task(_watch(models))
-        try:
-            yield lambda: progress.advance(task)
-        finally:
-            watching.cancel()
-
-
-async def _watch(models: Dispatcher) -> None:
-    printed = ""
-    while True:
-        await asyncio.sleep(LOOK_S)
-        why = "; ".join(f"{alias} takes no calls: {down.why}" for alias, down in models.status().items())
-        if why and why != printed:
-            err.print(f"waiting: {why}", highlight=False, markup=False)
-        printed = why
+    async with dispatching("evaluate", evaluation.alias, endpoint, ledger_url) as models:
+        with progress("rating", len(items), models, quiet=quiet) as bar:
+            return await rate(items, evaluation, models, at_once=endpoint.max_calls, on_done=bar)
 
 
 def _report(

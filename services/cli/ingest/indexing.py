@@ -17,7 +17,7 @@ from services.importers.rows import Refused
 
 def run(given: list[str], asked: Asked, out_file: Path, *, json: bool) -> None:
     """Read the sets, replace the index, print what is in it. Raises Failed, and typer.Exit where a row is rejected."""
-    found, passed_over = _files(given)
+    found, passed_over = files_of(given)
     try:
         with observed(lambda counts: f"{counts.submitted:,} questions", more="") as observer:
             made = indexed(found, asked, observer=observer)
@@ -33,7 +33,8 @@ def run(given: list[str], asked: Asked, out_file: Path, *, json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _files(given: list[str]) -> tuple[list[File], list[PassedOver]]:
+def files_of(given: list[str]) -> tuple[list[File], list[PassedOver]]:
+    """The files, and those of folders at any depth; and what is passed over, which is also said. Raises OSError."""
     files: list[File] = []
     passed_over: list[PassedOver] = []
     for name in given:

@@ -10,8 +10,9 @@ from services.contracts.case import Call, FinishReason, Stage, Usage
 from services.contracts.recipe import Model, Sampling
 from services.core import ids
 
-Purpose = Literal[Stage, "evaluate"]
-"""The purpose of a request: a stage of a case, or the evaluation of a record, which belongs to no case."""
+Purpose = Literal[Stage, "evaluate", "benchmark"]
+"""The purpose of a request: a stage of a case; or the evaluation of a record, or a benchmark of a model, which belong
+to no case."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Answer:
     @property
     def call(self) -> Call:
         """The call as a path's lineage names it."""
-        assert self.request.stage != "evaluate", "an evaluation is not part of a lineage"
+        assert self.request.stage not in ("evaluate", "benchmark"), "not part of a lineage"
         return Call(
             call_id=self.request.call_id,
             stage=self.request.stage,

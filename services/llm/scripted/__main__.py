@@ -21,7 +21,7 @@ A model server that plays by a script: POST /v1/chat/completions (OpenAI-compati
 GET /health. Any model name will do. The same request gets the same reply, whatever came before.
 
 It learns what a call is for from two headers, which the services send with every call:
-  X-Stage     generate, verify, score, refine, reason, summarize or evaluate
+  X-Stage     generate, verify, score, refine, reason, summarize, evaluate or benchmark
   X-Case-Id   which question it is about (it knows the case ids of its questions)
 Without them it answers as a plain chat. X-Request-Id (the call id) and X-Owner go into the log.
 

@@ -49,7 +49,7 @@ class RecordedAuthor:
         recorded = self._recordings.get(ask.case_id, ())
         if not recorded:
             return texts.plain_path(pick("ABCD", "letter", *key), key)
-        if ask.stage != "generate":
+        if ask.stage not in ("generate", "benchmark"):
             recorded = self._better(ask, recorded, key)
         return pick(recorded, "recording", *key).text
 

@@ -39,6 +39,7 @@ class Script:
             "generate": self._path,
             "refine": self._path,
             "reason": self._path,
+            "benchmark": self._path,
             "verify": self._judgement,
             "score": self._judgement,
             "summarize": self._summary,

@@ -63,7 +63,7 @@ class ScriptedAuthor:
     def _letter(self, ask: Ask, question: Question, key: tuple[object, ...]) -> str:
         difficulty = self._difficulties[ask.case_id]
         rates = {"generate": difficulty.generate, "refine": difficulty.refine, "reason": difficulty.reason}
-        if fraction("right", *key) < rates[ask.stage]:
+        if fraction("right", *key) < rates.get(ask.stage, difficulty.generate):
             return question.answer
         return pick([letter for letter in question.options if letter != question.answer], "wrong", *key)
 

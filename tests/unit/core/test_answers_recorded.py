@@ -87,6 +87,14 @@ def test_a_letter_in_an_answer_field_is_read_and_no_other(raw: list[Row], option
     assert sum(field is not None for field, _ in pairs) == 9
 
 
+def test_fewer_than_one_in_a_hundred_unreadable_replies_gets_a_letter(
+    raw: list[Row], options: dict[str, dict[str, str]]
+) -> None:
+    """For a benchmark: a letter that nobody chose would be a guess. Ten of 1,425 state one."""
+    letters = [read(row["raw"], options[row["question_id"]]) for row in raw]
+    assert sum(letter is not None for letter in letters) < 0.01 * len(letters)
+
+
 def test_known_choices_are_read(recordings: list[Row], options: dict[str, dict[str, str]]) -> None:
     known = random.Random(SEED).sample([row for row in recordings if row["choice"] is not None], 200)
     found = [(read(row["text"], options[row["question_id"]]), row["choice"]) for row in known]
