@@ -98,10 +98,10 @@ def resources(stream: Stream) -> Iterator[str]:
 
 
 def gpus(stream: Stream) -> Iterator[str]:
-    """A roll-out that needs a spare GPU never ends."""
+    """A roll-out that needs a spare GPU never ends. A Job has none."""
     for pod in stream.pods:
         surge = pod.owner["spec"].get("strategy", {}).get("rollingUpdate", {}).get("maxSurge")
-        if pod.gpus and surge != 0:
+        if pod.gpus and pod.owner["kind"] != "Job" and surge != 0:
             yield f"{pod.name}: asks for GPUs: set strategy.rollingUpdate.maxSurge: 0, not {surge}"
 
 

@@ -79,6 +79,7 @@ IN_VALUES: Mapping[str, tuple[dict[str, Any], str]] = {
     "recipe": ({"recipe": "name: mine"}, "reasonmed recipes show FILE"),
     "setting": ({"services": {"router": {"settings": {"REASONMED_CASE": "3"}}}}, "did you mean REASONMED_CASES?"),
     "value": ({"services": {"router": {"settings": {"REASONMED_LEASE_S": "long"}}}}, "its settings are refused"),
+    "training": ({"training": {"run": "first"}}, "/training/image"),
     "login": ({"kafka": {"securityProtocol": "SASL_SSL"}}, "/kafka/loginSecret"),
 }
 
@@ -98,6 +99,16 @@ def test_the_chart_passes(name: str) -> None:
 
 def test_the_large_values_are_of_a_thousand_gpus() -> None:
     assert sum(pool["gpus"] * pool["most"] for pool in values("large")["pools"]) == 1_000
+
+
+def test_a_training_waits_for_its_queue_and_a_drained_node_is_no_failure() -> None:
+    (job,) = [one for one in render(values("large")).of_kind("Job") if "-training-" in one["metadata"]["name"]]
+    assert job["spec"]["suspend"] is True
+    assert job["spec"]["podFailurePolicy"]["rules"][0]["action"] == "Ignore"
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 8
+    assert container["args"][:4] == ["train", "/training/runs/cot-1", "--variant", "CoTMed"]
+    assert not [one for one in render({}).of_kind("Job") if "-training-" in one["metadata"]["name"]]
 
 
 @pytest.mark.parametrize("mistake", IN_THE_CHART.values(), ids=IN_THE_CHART)
