@@ -9,9 +9,10 @@ from tests.docs.examples import Reader, examples
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = (
-    "quickstart", "questions", "recipes", "datasets", "watch", "analyses", "budget", "test-sets", "operations"
+    "quickstart", "questions", "recipes", "datasets", "watch", "analyses", "budget", "test-sets", "operations",
+    "train", "worth",
 )  # fmt: skip
-NOT_RUN = 17
+NOT_RUN = 22
 """Number of examples that are not run, each with its reason. Change it on purpose only."""
 
 
