@@ -125,7 +125,7 @@ class Topics:
 
     def _case(self, message: ConsumedRecord) -> None:
         case = decode(Case, message.value or b"")
-        self._count(message, case.work_id, case.life, case.rounds)
+        self._count(message, case.work_id, case.life, case.rounds, case.wave)
         self._note(case)
         if message.topic == CASE_REJECTED:
             self._ends[case.work_id, case.life].add("rejected")

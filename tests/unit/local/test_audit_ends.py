@@ -8,6 +8,7 @@ from services.contracts.topics import (
     CASE_ACCEPTED,
     CASE_DIFFICULT,
     CASE_REJECTED,
+    CASE_UNDECIDED,
     PATHS_GENERATED,
     QUESTION_ADMITTED,
     QUESTION_SUBMITTED,
@@ -137,6 +138,12 @@ def test_a_repeat_that_differs(run: Evidence) -> None:
     run.put(QUESTION_ADMITTED, CASE_ID, ADMITTED.with_(gold_disputed=True))
     run.put(RECORD_COMPLETED, CASE_ID, RECORD.with_(summary="Another summary."))
     assert run.defects() == {"differing_repeats": 2}
+
+
+def test_waves_of_a_case_are_no_repeats(run: Evidence) -> None:
+    for wave in (None, 1, 2):
+        run.put(CASE_UNDECIDED, CASE_ID, ADMITTED.with_(wave=wave))
+    assert run.count()["equal_repeats"] == run.count()["differing_repeats"] == 0
 
 
 def test_rounds_of_a_case_are_no_repeats(run: Evidence) -> None:
