@@ -172,9 +172,10 @@ async def test_older_and_newer_workers_were_in_one_group_at_once(deployed: Deplo
         if line["event"] == "start":
             pid = str(Owner.parse(line["owner"]).pid)
             starts[line["stage"], deployed.processes[pid]].append(line["at"])
-    for stage in ("generate", "verify"):
-        assert min(starts[stage, PROJECT]) < max(starts[stage, deployed.older])
-    for stage in ("refine", "reason", "summarize"):
+    assert min(starts["verify", PROJECT]) < max(starts["verify", deployed.older])
+    # An older leader counts the partitions of the generator's two topics together: beside it, a newer member has only
+    # case-undecided. Once the leader is a newer one, each topic is spread by itself.
+    for stage in ("generate", "refine", "reason", "summarize"):
         assert starts[stage, PROJECT], stage
         assert starts[stage, deployed.older], stage
 

@@ -1,6 +1,6 @@
-"""How a group's partitions are shared: sticky, and each topic by itself."""
+"""A sticky assignor of one consumer's own, which spreads each topic by itself."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import (
@@ -10,30 +10,23 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import (
 )
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
-from services.contracts.topics import CASE_UNDECIDED
 
-ADDED = frozenset((CASE_UNDECIDED,))
-"""Topics of groups whose members of version 1.1 do not read them."""
+def sticky(generation: Callable[[], int]) -> type:
+    """An assignor class. aiokafka's own keeps its state in the class, where two consumers mix their claims, and never
+    learns generations, without which a returning member's old claims weigh as much as new ones.
 
+    It also counts the partitions of all topics together, so one member may get all of a busy topic and another all of
+    an idle one: here each topic is spread over all members that subscribe to it.
 
-def sticky(generation: Callable[[], int]) -> tuple[type, type]:
-    """The assignors of one consumer, the preferred one first; a group uses the first that all its members know.
-
-    aiokafka's own keeps its state in the class, where two consumers mix their claims, and never learns generations,
-    without which a returning member's old claims weigh as much as new ones. It also counts the partitions of all topics
-    together, so one member may get all of a busy topic and another all of an idle one. `ByTopic` spreads each topic
-    over all members. While a member of version 1.1 is in the group, which counts together, the newer ones claim only
-    the topics that it reads; the others wait until it is gone.
+    One assignor only, under aiokafka's name: with two, aiokafka 0.14 sends a JoinGroup for each, and the members of a
+    group interrupt each other for ever.
     """
 
     class Sticky(StickyPartitionAssignor):  # type: ignore[misc]
         @classmethod
         def on_assignment(cls, assignment: Any) -> None:
-            Sticky.member_assignment = assignment.partitions()  # of both assignors
-            Sticky.generation = generation()
-
-    class ByTopic(Sticky):
-        name = "sticky-by-topic"
+            super().on_assignment(assignment)
+            cls.generation = generation()
 
         @classmethod
         def assign(cls, cluster: Any, members: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,12 +44,7 @@ def sticky(generation: Callable[[], int]) -> tuple[type, type]:
                 for member, assigned in found.items()
             }
 
-    class Together(Sticky):
-        @classmethod
-        def metadata(cls, topics: Iterable[str]) -> Any:
-            return super().metadata([topic for topic in topics if topic not in ADDED])
-
-    return ByTopic, Together
+    return Sticky
 
 
 def _of_topic(claims: Mapping[str, Any], topic: str) -> dict[str, Any]:

@@ -187,7 +187,7 @@ class KafkaSource:
         return {
             **self._client.arguments(),
             "group_id": self._group,
-            "partition_assignment_strategy": sticky(self._current_generation),
+            "partition_assignment_strategy": (sticky(self._current_generation),),
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
             "isolation_level": "read_committed",
