@@ -2,12 +2,14 @@
 
 reference/topics.md     proto/topics.yaml and the messages' JSON schemas
 reference/settings.md   the services' settings classes
+reference/recipe.md     the recipe's fields, and the placeholders of each prompt
 reference/tables.md     the columns of the dataset and of `reasonmed sql`
 reference/commands.md   the help of every command of `reasonmed`
 design.md               ARCHITECTURE.md
 adr/README.md           gets a list of the decisions
 """
 
+import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -19,13 +21,16 @@ import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from pydantic import BaseModel
 
 from services.cli.__main__ import app
+from services.contracts.recipe import Generation, Model, Recipe, Routing, Sampling, Slot, Task
 from services.contracts.schemas import MESSAGES, json_schema
 from services.contracts.topics import Topic, topics
 from services.exporter.schema import SCHEMA
 from services.exporter.settings import ExporterSettings
 from services.gateway.settings import GatewaySettings
+from services.recipes.check import PLACEHOLDERS
 from services.router.settings import RouterSettings
 from services.runtime.process.settings import Settings
 from services.runtime.process.settings_help import Setting, settings_of
@@ -51,6 +56,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     made = {
         "reference/topics.md": topics_page(),
         "reference/settings.md": settings_page(),
+        "reference/recipe.md": recipe_page(),
         "reference/tables.md": tables_page(),
         "reference/commands.md": commands_page(),
         "design.md": (ROOT / "ARCHITECTURE.md").read_text().replace("# Architecture", "# Design", 1),
@@ -115,6 +121,34 @@ def settings_page() -> str:
     for name, cls in own.items():
         parts.append(_settings_table(f"## The {name}'s own", [each for each in settings_of(cls) if each not in common]))
     return "\n\n".join(parts)
+
+
+def recipe_page() -> str:
+    """The fields of a recipe, and what the prompts of each stage are filled with."""
+    parts = [
+        "# Recipe",
+        "`reasonmed recipes new NAME` writes one to change. In a file, `prompt` is the path of a Markdown file, "
+        "relative to the recipe; a published recipe holds the texts. A field without a default is required.",
+        *(_fields_of(kind) for kind in (Recipe, Model, Generation, Slot, Task, Sampling, Routing)),
+        "## Placeholders",
+        "A prompt is refused if it lacks one that its stage needs, or has one that nothing fills.",
+    ]
+    rows = [
+        f"| {stage} | {' '.join(f'`{{{name}}}`' for name in sorted(of.needed))} "
+        f"| {' '.join(f'`{{{name}}}`' for name in sorted(of.optional))} |"
+        for stage, of in PLACEHOLDERS.items()
+    ]
+    return "\n\n".join([*parts, "\n".join(["| stage | needs | may have |", "| --- | --- | --- |", *rows])])
+
+
+def _fields_of(kind: type[BaseModel]) -> str:
+    schema = kind.model_json_schema()
+    rows = []
+    for name, its in schema["properties"].items():
+        default = f"`{_cell(json.dumps(its['default']))}`" if "default" in its else ""
+        rows.append(f"| `{name}` | {_cell(_type(its))} | {default} | {_cell(its.get('description', ''))} |")
+    head = f"## {kind.__name__}\n\n{_escaped(schema.get('description', ''))}\n"
+    return "\n".join([head, "| field | type | default | meaning |", "| --- | --- | --- | --- |", *rows])
 
 
 def tables_page() -> str:

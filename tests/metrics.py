@@ -10,6 +10,7 @@ from prometheus_client.core import Metric
 from services.core.holds import Holds
 from services.core.status.figures import (
     Budget,
+    CaseSeconds,
     Ends,
     Figures,
     GroupScale,
@@ -32,6 +33,8 @@ from services.runtime.engine.state import EngineState
 from services.runtime.engine.watchdog import Health
 from services.worker.metrics import ModelMetrics
 
+SUFFIXES = {"counter": "_total", "info": "_info"}
+"""That a metric's samples have beside its name, by type."""
 PROMETHEUS_OWN = {"instance", "job"}
 """Labels that Prometheus adds to every target."""
 
@@ -45,6 +48,7 @@ FIGURES = Figures(
     routes={"easy": 1},
     refused={"near_duplicate": 1},
     records=(RecordCost(difficulty="easy", alias="a", records=1, usd=1, tokens_in=1, tokens_out=1),),
+    case_seconds=(CaseSeconds(difficulty="easy", count=1, seconds=9, buckets={"10": 1, "+Inf": 0}),),
     spent=(Spent(alias="a", stage="verify", calls=1, tokens_in=1, tokens_cached=1, tokens_out=1, usd=1),),
     calls_under_way={"verifier": 1},
     dead_letters={"router-dead": 1},
@@ -108,6 +112,7 @@ def _models() -> Any:
     for counter in (stats.started, stats.under_way, stats.probes, stats.without_usage, stats.prompts_cut):
         counter["a"] += 1
     stats.sent["a", "replied"] += 1
+    stats.seconds["a", "verify"].add(2)
     stats.calls["a", "reply"] += 1
     stats.tokens["a", "prompt"] += 1
     return SimpleNamespace(
@@ -144,7 +149,7 @@ def page() -> str:
         ]
         for metric in exporting.collect():
             labels = sorted({label for sample in metric.samples for label in sample.labels} - {"le"})
-            name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+            name = metric.name + SUFFIXES.get(metric.type, "")
             labelled = ", ".join(f"`{label}`" for label in labels)
             lines.append(f"| `{name}` | {metric.type} | {labelled} | {metric.documentation} |")
         lines.append("")

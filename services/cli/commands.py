@@ -15,6 +15,7 @@ COMMANDS = (
     Entry("index", "services.cli.ingest.index:index", SUBMIT, "Index evaluation sets, so that they stay out."),
     Entry("status", "services.cli.watch.status:status", WATCH, "Show the live figures of the stream."),
     Entry("show", "services.cli.watch.show:show", WATCH, "Show one case: its steps, paths and verdicts."),
+    Entry("call", "services.cli.watch.call:call", WATCH, "Show one model call: its case, prompt and reply."),
     Entry("tap", "services.cli.watch.tap:tap", WATCH, "Print a topic's messages as JSON lines."),
     Entry("account", "services.cli.watch.account:account", WATCH, "Audit a running stack; print JSON."),
     Entry("budget", "services.cli.watch.budget:app", WATCH, "Show the cost of model calls, and limit it."),

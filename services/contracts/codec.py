@@ -76,7 +76,10 @@ def canonical(value: Any) -> bytes:
 
 def explain(error: ValidationError) -> str:
     """A validation error in one line: each field and its problem, never the input itself."""
-    parts = (f"{'.'.join(str(p) for p in e['loc']) or 'message'}: {e['msg']}" for e in error.errors(include_url=False))
+    parts = (
+        f"{'.'.join(str(p) for p in each['loc']) or 'message'}: {each['msg'].removeprefix('Value error, ')}"
+        for each in error.errors(include_url=False)
+    )
     return "; ".join(parts)[:2_000]
 
 

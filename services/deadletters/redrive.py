@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from services.contracts.base import RecipeId
 from services.contracts.case import Case, Path
 from services.contracts.codec import Malformed, UnknownVersion, decode, encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
@@ -16,13 +17,15 @@ from services.contracts.redriven import Redriven
 from services.contracts.topics import (
     CASE_DIFFICULT,
     CASE_MEDIUM,
+    CASE_REJECTED,
     CURRENT,
     LETTER_REDRIVEN,
     PATHS_GENERATED,
     QUESTION_ADMITTED,
     topics,
 )
-from services.core.case.paths import of_round
+from services.core.case.paths import by_operator, of_round
+from services.core.ids import work_id
 from services.core.messages import ConsumedRecord, OutgoingRecord
 
 _CASE_ID = re.compile(rb"case-[0-9a-f]{32}")
@@ -97,6 +100,35 @@ def redrive(letter: Letter) -> Redrive:
         return _unchanged(letter)
     except Malformed as error:
         raise NotRedrivable(f"its message cannot be decoded: {error}") from error
+
+
+def end(letter: Letter, reason: str, current: RecipeId | None) -> Redrive:
+    """The message that ends a letter's case for good: the case in a new life, in case-rejected, with the reason.
+    `current`: the recipe that a question gets which names none. Raises NotRedrivable where there is no case to end."""
+    topic = topics().get(letter.reason.topic)
+    try:
+        match topic.message if topic else None:
+            case "submission":
+                submission = decode(Submission, letter.original.value)
+                recipe_id = submission.recipe_id or current
+                if recipe_id is None:
+                    raise NotRedrivable("no recipe is current, and a case belongs to one: publish one with --current")
+                case = Case(
+                    case_id=submission.case_id,
+                    work_id=work_id(submission.case_id, recipe_id),
+                    recipe_id=recipe_id,
+                    life=submission.life,
+                    question=submission.question,
+                )
+                what = f"{submission.case_id} {submission.recipe_id or CURRENT}"
+            case "case":
+                case = decode(Case, letter.original.value)
+                what = case.work_id
+            case _:
+                raise NotRedrivable("it is no case, so there is none to end")
+    except (UnknownVersion, Malformed) as error:
+        raise NotRedrivable(f"its message cannot be decoded: {error}") from error
+    return _begun(letter, what, case.with_(life=case.life + 1, rejected=by_operator(reason)), CASE_REJECTED)
 
 
 def note(letter: Letter, redriven: Redrive) -> OutgoingRecord:

@@ -10,7 +10,7 @@ from services.contracts.dead import DeadLetter
 from services.contracts.redriven import Redriven
 from services.contracts.topics import LETTER_REDRIVEN, dead_topic, topics
 from services.core.messages import ConsumedRecord, Sink
-from services.deadletters.redrive import Letter, Lives, NewLife, NotRedrivable, note, read_letter, redrive
+from services.deadletters.redrive import Letter, Lives, NewLife, NotRedrivable, Redrive, note, read_letter, redrive
 from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.admin import held
 from services.runtime.kafka.client import KafkaClient
@@ -140,19 +140,25 @@ def to_send(rows: Iterable[Row]) -> list[Row]:
     return list(first.values())
 
 
-async def send(kafka: KafkaClient, chosen: Collection[Row], step: Step = lambda _: None) -> None:
-    """Redrive these letters. May be interrupted and run again: letters sent without a note are then sent again, the
-    same bytes to the same topics. Raises BrokerAway."""
+async def send(
+    kafka: KafkaClient,
+    chosen: Collection[Row],
+    step: Step = lambda _: None,
+    *,
+    make: Callable[[Letter], Redrive] = redrive,
+) -> None:
+    """Send each of these letters' messages: what `make` gives, a redrive or an end. May be interrupted and run again:
+    letters sent without a note are then sent again, the same bytes to the same topics. Raises BrokerAway."""
     wanted = {(dead_topic(row.service), row.partition, row.offset) for row in chosen}
     async with KafkaSink(kafka) as sink, aclosing(_letters(kafka, wanted)) as letters:
         batch: list[Letter] = []
         async for letter in letters:
             batch.append(letter)
             if len(batch) == BATCH:
-                await _redrive(sink, batch)
+                await _redrive(sink, batch, make)
                 step(len(batch))
                 batch = []
-        await _redrive(sink, batch)
+        await _redrive(sink, batch, make)
         step(len(batch))
 
 
@@ -173,8 +179,8 @@ async def _letters(kafka: KafkaClient, wanted: Collection[tuple[str, int, int]])
                 yield read_letter(message)
 
 
-async def _redrive(sink: Sink, letters: Sequence[Letter]) -> None:
-    redrives = [redrive(letter) for letter in letters]
+async def _redrive(sink: Sink, letters: Sequence[Letter], make: Callable[[Letter], Redrive]) -> None:
+    redrives = [make(letter) for letter in letters]
     await sink.publish([each.message for each in redrives])
     await sink.publish([note(letter, each) for letter, each in zip(letters, redrives, strict=True)])
 

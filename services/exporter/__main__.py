@@ -34,7 +34,9 @@ log = structlog.get_logger(__name__)
 
 def main() -> None:
     """Exit 0 at the end and after SIGTERM, 1 on an error that needs an operator; the last log line has the remedy."""
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app = typer.Typer(
+        add_completion=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]}
+    )
     app.command(epilog="\b\n" + usage(SERVICE, ExporterSettings).replace("\n\n", "\n\n\b\n"))(command)
     app()
 

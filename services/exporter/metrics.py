@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
+from prometheus_client import Counter, Gauge
 
 from services.exporter.partition import Dropped, Part, Partition
+from services.runtime.engine.metrics import process_registry
 from services.runtime.metric_names import MetricName
 
 
@@ -15,8 +16,7 @@ class Metrics:
     """One exporter's figures, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        self.registry = process_registry()
         self.rows = Counter(MetricName.EXPORTER_ROWS, "Records in closed parts.", registry=self.registry)
         self.parts = Counter(MetricName.EXPORTER_PARTS, "Parts closed.", registry=self.registry)
         self.dropped = Counter(

@@ -14,15 +14,17 @@ from services.gateway.app import Outside, create_app
 from services.gateway.http.connections import BACKLOG, HEAD_WITHIN_S, Connection
 from services.gateway.ingest.body import READ_WITHIN_S
 from services.gateway.ingest.publishing import PUBLISH_WITHIN_S
+from services.gateway.read.calls import LazyBooks
+from services.gateway.read.lazily import Lazily
 from services.gateway.read.reading import Store
 from services.gateway.settings import GatewaySettings
-from services.ledger import open_status_store
+from services.ledger import open_ledger, open_status_store
 from services.runtime.kafka.admin import reachable
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import read_at
 from services.runtime.kafka.sink import KafkaSink
 from services.runtime.process.running import process
-from services.runtime.process.settings_help import exit_on_help
+from services.runtime.process.settings_help import exit_on_arguments
 from services.worker.following import follow_recipes
 from services.worker.recipes import Recipes
 
@@ -36,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 def main() -> None:
     """Exit 0 after SIGTERM or Ctrl-C."""
-    exit_on_help(SERVICE, GatewaySettings)
+    exit_on_arguments(SERVICE, GatewaySettings)
     # uvicorn raises the signal again when it has drained; by default that would end the process before its exit 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -55,8 +57,22 @@ async def serve(settings: GatewaySettings, client: KafkaClient) -> None:
     draining = asyncio.Event()
     store = Store(partial(open_status_store, settings.ledger.get_secret_value()))
     recipes = Recipes()
-    async with KafkaSink(client, confirm_s=PUBLISH_WITHIN_S) as sink, store.until_closed(), _followed(client, recipes):
-        outside = Outside(sink, partial(reachable, client), store, partial(read_at, client), recipes.names)
+    ledger = Lazily(partial(open_ledger, settings.ledger.get_secret_value()))
+    async with (
+        KafkaSink(client, confirm_s=PUBLISH_WITHIN_S) as sink,
+        store.until_closed(),
+        ledger.until_closed(),
+        _followed(client, recipes),
+    ):
+        outside = Outside(
+            sink=sink,
+            reachable=partial(reachable, client),
+            lookup=store,
+            bodies=partial(read_at, client),
+            books=LazyBooks(ledger),
+            recipe_of=recipes.known,
+            published=recipes.names,
+        )
         config = uvicorn.Config(
             create_app(outside, keys=settings.gateway.keys, draining=draining),
             host=settings.host,

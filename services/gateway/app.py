@@ -18,10 +18,13 @@ from services.gateway.http.keys import needs_key
 from services.gateway.http.metrics import Metrics
 from services.gateway.http.openapi import DESCRIPTION, NO_KEY, TAGS
 from services.gateway.http.refusals import Refusal, Refused, field_errors, malformed
+from services.gateway.http.slots import Slots
 from services.gateway.ingest import questions
 from services.gateway.ingest.publishing import PUBLISH_WITHIN_S, Publisher
-from services.gateway.read import cases
+from services.gateway.read import calls, cases, history
 from services.gateway.read.reading import Bodies, Lookup, Reading
+from services.lineage.calls import Finished
+from services.lineage.case import RecipeOf
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,9 @@ class Outside:
     """Whether Kafka answers now; called once a second at most."""
     lookup: Lookup
     bodies: Bodies
+    books: Finished
+    recipe_of: RecipeOf
+    """A published recipe."""
     published: Callable[[], Mapping[str, str] | None] = lambda: None
     """The published recipes' names by id; None while they are not known."""
 
@@ -71,10 +77,19 @@ def create_app(
         publisher, metrics, draining, outside.published, under_way=bounds.under_way, batches=bounds.batches
     )
     reading = Reading(outside.lookup, outside.bodies)
-    shown = cases.CaseRoutes(reading, metrics, draining, reads=bounds.reads, listeners=bounds.listeners)
+    reads = Slots(bounds.reads, "cases")
+    shown = cases.CaseRoutes(
+        reading, metrics, draining, reads=reads, names=outside.published, listeners=bounds.listeners
+    )
+    made = calls.CallRoutes(reading, outside.books, outside.recipe_of, reads)
     guard = [Depends(needs_key(keys))] if keys else []
     no_key = NO_KEY if keys else {}
-    for router in (questions.routes(taken), cases.routes(shown, no_key)):
+    for router in (
+        questions.routes(taken),
+        cases.routes(shown, no_key),
+        calls.routes(made),
+        history.routes(outside.lookup),
+    ):
         app.include_router(router, dependencies=guard, responses=no_key)
     app.include_router(operation.routes(outside.reachable, metrics))
     app.mount("/dashboard", GZipMiddleware(Dashboard()))

@@ -2,6 +2,6 @@
 
 from services.core.ledger.ports import Ledger
 from services.ledger.errors import LedgerUnusable
-from services.ledger.open import open_ledger, open_status_store
+from services.ledger.open import ledger_folder, open_ledger, open_status_store
 
-__all__ = ["Ledger", "LedgerUnusable", "open_ledger", "open_status_store"]
+__all__ = ["Ledger", "LedgerUnusable", "ledger_folder", "open_ledger", "open_status_store"]

@@ -68,6 +68,11 @@ async def open_status_store(url: str) -> AsyncIterator[StatusStore]:
             raise _unknown(scheme)
 
 
+def ledger_folder(url: str) -> Path | None:
+    """The folder of a ledger that is a file on this machine; None for one on a server. Raises LedgerUnusable."""
+    return _path(url).parent if urlsplit(url).scheme == "sqlite" else None
+
+
 def _unknown(scheme: str) -> LedgerUnusable:
     return LedgerUnusable(
         f"unknown ledger scheme {scheme!r}: use sqlite:///absolute/path, valkey://host:port/0 or "

@@ -210,8 +210,11 @@ class Dispatcher:
 
     async def _write_once(self, call: Running, outcome: Outcome) -> Outcome:
         asked = call.request
-        price = {call.call_id: price_of(asked.model, case_id=asked.case_id, alias=asked.alias, stage=asked.stage)}
-        (held,) = await self._ledger.complete({call.call_id: outcome}, owner=self.owner, prices=price)
+        price = price_of(
+            asked.model, case_id=asked.case_id, alias=asked.alias, stage=asked.stage, sends=max(1, call.sends)
+        )
+        prices = {call.call_id: price}
+        (held,) = await self._ledger.complete({call.call_id: outcome}, owner=self.owner, prices=prices)
         self._leases.ended(call.call_id)
         self.stats.ended(asked, outcome)
         return held

@@ -185,6 +185,7 @@ class Sender:
         call.sends += 1
         attempt = f"{call.call_id}.{self._process}.{call.sends}"
         timeout_s = server.endpoint.timeout_for(request.sampling.max_tokens)
+        begun = _now()
         self._stats.started[request.alias] += 1
         self._stats.under_way[request.alias] += 1
         try:
@@ -196,6 +197,7 @@ class Sender:
                     request, owner=self._leases.owner, attempt=attempt, address=server.address
                 )
                 sending.replied(reply)
+                self._stats.seconds[request.alias, request.stage].add(_now() - begun)
                 return reply
         finally:
             self._stats.under_way[request.alias] -= 1

@@ -1,6 +1,7 @@
 """Counters of the dispatcher, exported as metrics."""
 
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,6 +11,24 @@ from services.llm import usage
 
 Sent = Literal["replied", "away", "retry", "rejected", "cancelled"]
 """How one HTTP request ended."""
+
+
+CALL_SECONDS = (0.5, 1, 2.5, 5, 10, 20, 40, 60, 90, 120, 180, 240, 360, 480, 600, 900, 1_800, 3_600)
+"""Upper bounds of the histogram of call seconds: 8k tokens take minutes, a judge's verdict a second."""
+
+
+@dataclass
+class CallSeconds:
+    """A histogram."""
+
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(CALL_SECONDS) + 1))
+    """By upper bound, each without the ones below; the last: more."""
+    sum: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count a request."""
+        self.buckets[bisect_left(CALL_SECONDS, seconds)] += 1
+        self.sum += seconds
 
 
 @dataclass
@@ -30,6 +49,8 @@ class Stats:
     """One-token probes sent."""
     without_usage: Counter[str] = field(default_factory=Counter)
     """Replies without usage, which are missing in spending."""
+    seconds: defaultdict[tuple[str, str], CallSeconds] = field(default_factory=lambda: defaultdict(CallSeconds))
+    """How long replied requests took, by alias and stage."""
     prompts_cut: Counter[str] = field(default_factory=Counter)
     """Replies whose usage counts far fewer tokens than the prompt has."""
     remembered: int = 0

@@ -1,12 +1,15 @@
 """`python -m services.monitor`: one worker, on Faust. Settings: REASONMED_*."""
 
 import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
-from services.ledger import open_status_store
+from services.ledger import ledger_folder, open_status_store
 from services.monitor.events import FOLLOWED, SERVICE
 from services.monitor.handler import CaseRecorder
 from services.monitor.metrics import FiguresMetrics
-from services.monitor.publisher import FiguresPublisher
+from services.monitor.publisher import FiguresPublisher, OwnInputs
 from services.runtime.faust.client import build
 from services.runtime.faust.source import FaustSource
 from services.runtime.kafka.admin import LagWatch
@@ -34,8 +37,11 @@ async def work(stop: asyncio.Event) -> None:
             budgets=context.ledger.budgets,
             books=context.ledger.books,
             lags=LagWatch(context.client),
-            seen=recorder.seen,
-            recipe=lambda: context.recipes.latest,
+            own=OwnInputs(
+                seen=recorder.seen,
+                recipe=lambda: context.recipes.latest,
+                disk_free=_free(ledger_folder(settings.ledger.get_secret_value())),
+            ),
         )
         app = build(SERVICE, context.client, context.times)
         engine = context.engine(
@@ -45,6 +51,10 @@ async def work(stop: asyncio.Event) -> None:
         metrics = FiguresMetrics(recorder.seen, lambda: publisher.figures)
         await context.run(engine, stop, metrics, pages={"/scale": publisher.scale})
         publishing.cancel()
+
+
+def _free(folder: Path | None) -> Callable[[], int | None]:
+    return lambda: None if folder is None else shutil.disk_usage(folder).free
 
 
 if __name__ == "__main__":

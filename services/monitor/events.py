@@ -57,7 +57,9 @@ def _event(message: ConsumedRecord, kind: str) -> CaseEvent:
                 paths=Counter(_standing(path) for path in body["paths"]),
             )
         case "record":
-            return CaseEvent(**common, **_record(body), of=int(body["of"]), cost=_cost(body))
+            return CaseEvent(
+                **common, **_record(body), of=int(body["of"]), cost=_cost(body), score=body["score"]["value"]
+            )
         case _:
             raise Unreadable(f"{kind} is no event of a case")
 

@@ -8,8 +8,11 @@ from services.contracts.recipe import Recipe
 from services.contracts.topics import topics
 from services.core.ledger.spending import NANO, BudgetState, Spending
 from services.core.owner import Owner
-from services.core.status.figures import Budget, Ends, Figures, RecordCost, Scale, Spent, TopicFigures
+from services.core.status.case_status import CASE_SECONDS, MORE, SUM_MS
+from services.core.status.figures import Budget, CaseSeconds, Ends, Figures, RecordCost, Scale, Spent, TopicFigures
 from services.core.status.store import RATE_S, Tally
+from services.monitor.groups import GroupSign
+from services.monitor.problems import Signs, problems
 from services.monitor.scaling import build_scale
 
 COUNTED = tuple(name for name, topic in topics().items() if not topic.compacted)
@@ -37,6 +40,13 @@ class FiguresInputs:
     """When lag, left and messages were read, in Unix time; None: not yet."""
     recipe: Recipe | None = None
     """The current one, if it is known."""
+    groups: Mapping[str, GroupSign] = field(default_factory=dict)
+    models_away: Mapping[str, str] = field(default_factory=dict)
+    """Why, by alias, of the models that take no calls."""
+    disk_free: int | None = None
+    """Bytes free on the ledger's disk; None: it is no file on this machine."""
+    away: Mapping[str, str] = field(default_factory=dict)
+    """Dependencies that do not answer now, with the error."""
 
 
 class TokenRate:
@@ -59,10 +69,11 @@ def build_figures(at: float, *, behind_s: float, tally: Tally, inputs: FiguresIn
     ends: Counter[str] = Counter()
     for (_, end), count in tally.standing.items():
         ends[end] += count
+    topics_ = tuple(_topic(name, at, tally, inputs) for name in COUNTED if name not in _DEAD or name in tally.seen)
     return Figures(
         at=at,
         behind_s=round(behind_s, 3),
-        topics=tuple(_topic(name, at, tally, inputs) for name in COUNTED if name not in _DEAD or name in tally.seen),
+        topics=topics_,
         open=ends.pop("", 0),
         ends=Ends(**ends),
         routes=dict(tally.routes),
@@ -78,6 +89,7 @@ def build_figures(at: float, *, behind_s: float, tally: Tally, inputs: FiguresIn
             )
             for each in tally.records
         ),
+        case_seconds=tuple(_case_seconds(*item) for item in sorted(tally.case_seconds.items())),
         spent=tuple(_spent(each) for each in inputs.spendings),
         tokens_per_s=round(tokens_per_s, 1),
         calls_under_way=by_service(inputs.under_way),
@@ -86,6 +98,7 @@ def build_figures(at: float, *, behind_s: float, tally: Tally, inputs: FiguresIn
         duplicates=inputs.duplicates,
         budget=_budget(inputs.budget),
         scale=_scale(tally, inputs),
+        problems=problems(_signs(inputs, topics_)),
     )
 
 
@@ -99,6 +112,19 @@ def _scale(tally: Tally, inputs: FiguresInputs) -> Scale | None:
         recipe=inputs.recipe,
         routes=tally.routes,
         stopped=inputs.budget is not None and inputs.budget.waiting,
+    )
+
+
+def _signs(inputs: FiguresInputs, topics: tuple[TopicFigures, ...]) -> Signs:
+    return Signs(
+        circuits=inputs.circuits,
+        models_away=inputs.models_away,
+        groups=inputs.groups,
+        budget_stopped=inputs.budget is not None and inputs.budget.limit_nano_usd is not None and inputs.budget.waiting,
+        topics=topics,
+        calls_under_way=by_service(inputs.under_way),
+        disk_free=inputs.disk_free,
+        away=inputs.away,
     )
 
 
@@ -128,6 +154,12 @@ def _topic(name: str, at: float, tally: Tally, inputs: FiguresInputs) -> TopicFi
         per_minute=tally.recent.get(name, 0),
         lag=dict(inputs.lag.get(name, {})),
     )
+
+
+def _case_seconds(difficulty: str, by_bound: Mapping[str, int]) -> CaseSeconds:
+    buckets = {bound: by_bound.get(bound, 0) for bound in (*map(str, CASE_SECONDS), MORE)}
+    seconds = by_bound.get(SUM_MS, 0) / 1000
+    return CaseSeconds(difficulty=difficulty, count=sum(buckets.values()), seconds=seconds, buckets=buckets)
 
 
 def _spent(each: Spending) -> Spent:

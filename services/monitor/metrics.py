@@ -2,8 +2,9 @@
 the max of them."""
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from services.core.status.figures import Figures, Scale
@@ -43,6 +44,7 @@ def _of_cases(figures: Figures) -> Iterable[Metric]:
     # Cases move on, and a redrive takes one out of its end: gauges.
     opened: Values = {k: each.open for k, each in topics.items()}
     yield _gauge(MetricName.STREAM_CASES_OPEN, "Open cases, by the topic they are at.", opened, "topic")
+    yield _case_seconds(figures)
     ends: Values = {(end,): count for end, count in figures.ends.model_dump().items()}
     yield _gauge(MetricName.STREAM_CASES_ENDED, "Ended cases, by end.", ends, "end")
     yield _gauge(
@@ -83,6 +85,15 @@ def _of_cases(figures: Figures) -> Iterable[Metric]:
         {(k,): n for k, n in figures.dead_letters.items()},
         "topic",
     )
+
+
+def _case_seconds(figures: Figures) -> Metric:
+    text = "Seconds from a question to the end of its case. A redriven case counts again at its next end."
+    family = HistogramMetricFamily(MetricName.STREAM_CASE_SECONDS, text, labels=["difficulty"])
+    for each in figures.case_seconds:
+        counts = list(accumulate(each.buckets.values()))
+        family.add_metric([each.difficulty or "none"], list(zip(each.buckets, counts, strict=True)), each.seconds)
+    return family
 
 
 def _of_money(figures: Figures) -> Iterable[Metric]:

@@ -3,7 +3,9 @@ known figures are kept."""
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import structlog
 
@@ -11,8 +13,10 @@ from services.contracts.recipe import Recipe
 from services.core.errors import Away
 from services.core.ledger.ports import Books, Budgets, Circuits
 from services.core.status.figures import Figures
+from services.core.status.history import MINUTE_S, snapshot
 from services.core.status.store import StatusStore
 from services.monitor.figures import FiguresInputs, TokenRate, build_figures
+from services.monitor.groups import GroupWatch
 from services.monitor.handler import Seen
 from services.runtime.kafka.admin import LagWatch, readers
 
@@ -27,6 +31,34 @@ BOOKS_EVERY = 10
 """Rounds between two counts of the admissions: the ledger reads all of them."""
 
 
+@dataclass(frozen=True)
+class OwnInputs:
+    """What this process knows without asking."""
+
+    seen: Seen
+    recipe: Callable[[], Recipe | None]
+    """The current one, if it is known."""
+    disk_free: Callable[[], int | None] = lambda: None
+    """Bytes free on the ledger's disk, where it is a file."""
+
+
+class Minute:
+    """The minute that is running: its snapshot is due with the first figures of the next."""
+
+    def __init__(self) -> None:
+        self._at: int | None = None
+        self._in_flight: list[int] = []
+
+    def add(self, figures: Figures) -> tuple[int, bytes] | None:
+        """Add figures; at the begin of a minute: the minute, and the totals at its begin as JSON."""
+        self._in_flight.append(sum(figures.calls_under_way.values()))
+        minute = int(figures.at // MINUTE_S)
+        if minute == self._at:
+            return None
+        self._at, counts, self._in_flight = minute, self._in_flight, []
+        return minute, snapshot(figures, sum(counts) / len(counts)).model_dump_json().encode()
+
+
 class FiguresPublisher:
     """Builds the figures, and keeps the latest."""
 
@@ -38,8 +70,7 @@ class FiguresPublisher:
         budgets: Budgets,
         books: Books,
         lags: LagWatch,
-        seen: Seen,
-        recipe: Callable[[], Recipe | None],
+        own: OwnInputs,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.figures: Figures | None = None
@@ -48,11 +79,12 @@ class FiguresPublisher:
         self._budgets = budgets
         self._books = books
         self._lags = lags
-        self._seen = seen
-        self._recipe = recipe
+        self._own = own
         self._clock = clock
         self._inputs = FiguresInputs()
         self._rate = TokenRate()
+        self._groups = GroupWatch()
+        self._minute = Minute()
         self._away: dict[str, str] = {}
         self._round = 0
 
@@ -109,12 +141,24 @@ class FiguresPublisher:
         lags = await self._lags.look()
         self._inputs.lag, self._inputs.left, self._inputs.messages = lags.lag, lags.left, lags.messages
         self._inputs.kafka_at = self._clock()
+        waits: Counter[str] = Counter()
+        for by_group in lags.left.values():
+            waits.update(by_group)
+        self._inputs.groups = self._groups.note(self._clock(), lags.groups, waits)
+
+    def _dependencies_away(self) -> dict[str, str]:
+        return {what: why for what, why in self._away.items() if what in ("ledger", "Kafka")}
 
     async def _publish(self) -> None:
         at = self._clock()
-        self._inputs.recipe = self._recipe()
+        self._inputs.recipe = self._own.recipe()
+        self._inputs.disk_free, self._inputs.away = self._own.disk_free(), self._dependencies_away()
         tally = await self._statuses.tally(int(at * 1000))
         rate = self._rate.per_s(at, self._inputs.spendings)
-        figures = build_figures(at, behind_s=self._seen.behind_s, tally=tally, inputs=self._inputs, tokens_per_s=rate)
+        figures = build_figures(
+            at, behind_s=self._own.seen.behind_s, tally=tally, inputs=self._inputs, tokens_per_s=rate
+        )
         self.figures = figures
         await self._statuses.publish(figures.model_dump_json().encode())
+        if (ended := self._minute.add(figures)) is not None:
+            await self._statuses.keep_minute(*ended)

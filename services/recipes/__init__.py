@@ -24,10 +24,10 @@ class BadRecipe(ValueError):
 
 
 def load(source: str | Path) -> Recipe:
-    """Load the recipe in a file, or the shipped recipe of that name. Raises BadRecipe, also for failed checks
-    (check.py)."""
+    """Load the recipe in a file (or a folder from `recipes new`), or the shipped recipe of that name. Raises BadRecipe,
+    also for failed checks (check.py)."""
     path = FOLDER / f"{source}.yaml" if str(source).isidentifier() else Path(source)
-    recipe = read(path, Recipe)
+    recipe = read(path / "recipe.yaml" if path.is_dir() else path, Recipe)
     if wrong := problems(recipe):
         raise BadRecipe(f"{path}: {'; '.join(dict.fromkeys(wrong))}")
     return recipe

@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--lane", choices=sorted(LANES), required=True)
     lane = parser.parse_args().lane
     topic, handler = LANES[lane]
-    run_stage("refiner", topics=[topic], handler=handler, group=f"refiner-{lane}")
+    run_stage("refiner", topics=[topic], handler=handler, group=f"refiner-{lane}", arguments=())
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from services.contracts.codec import Malformed, UnknownVersion, decode
 from services.contracts.question import Submission
 from services.contracts.recipe import Recipe
 from services.contracts.refused import Refused
-from services.contracts.topics import QUESTION_ADMITTED, QUESTION_REFUSED
+from services.contracts.topics import CASE_REJECTED, QUESTION_ADMITTED, QUESTION_REFUSED
 from services.core import ids
+from services.core.case.paths import by_operator
 from services.core.errors import BudgetSpent, Dead
 from services.core.ledger.budget_bound import prior
 from services.core.ledger.ports import Admissions, Budgets, Refusal
@@ -33,7 +34,7 @@ async def admit(
     clock: Callable[[], float] = time.time,
 ) -> list[Emit]:
     """The case of a submitted question, under the recipe that the ledger keeps for it; or its refusal, with the reason;
-    nothing for a duplicate.
+    nothing for a duplicate; its rejection, where a person has ended it while it waited for the budget.
 
     A record that is read again has the same result, byte for byte, even if the checks have changed. A redrive is not
     checked: a person has decided. Raises Dead for a record that can't be read, or names a recipe that is not
@@ -56,8 +57,11 @@ async def admit(
     if admission.refusal is not None:
         return [Emit(QUESTION_REFUSED, submission.case_id, refused(submission, admission.refusal))]
     case = new_case(submission, admission.recipe_id)
-    await _reserve(case, await recipes.get(case.recipe_id), budgets)
-    return [Emit(QUESTION_ADMITTED, submission.case_id, case)]
+    if await _reserved(case, await recipes.get(case.recipe_id), budgets):
+        return [Emit(QUESTION_ADMITTED, submission.case_id, case)]
+    if (reason := await budgets.ended(case.case_id)) is not None:
+        return [Emit(CASE_REJECTED, case.case_id, case.with_(rejected=by_operator(reason)))]
+    raise BudgetSpent("the budget is reached, questions wait: see `reasonmed budget`, raise it with `budget set`")
 
 
 async def _published(recipe_id: RecipeId, recipes: Recipes, *, wait_s: float) -> None:
@@ -67,12 +71,10 @@ async def _published(recipe_id: RecipeId, recipes: Recipes, *, wait_s: float) ->
         raise Dead(unknown.kind, unknown.error, trips_circuit=False) from unknown
 
 
-async def _reserve(case: Case, recipe: Recipe, budgets: Budgets) -> None:
-    expected = prior(recipe)
-    if not await budgets.reserve(
-        case.case_id, case.work_id, case.life, recipe_id=case.recipe_id, prior_nano_usd=expected
-    ):
-        raise BudgetSpent("the budget is reached, questions wait: see `reasonmed budget`, raise it with `budget set`")
+async def _reserved(case: Case, recipe: Recipe, budgets: Budgets) -> bool:
+    return await budgets.reserve(
+        case.case_id, case.work_id, case.life, recipe_id=case.recipe_id, prior_nano_usd=prior(recipe)
+    )
 
 
 def new_case(submission: Submission, recipe_id: RecipeId) -> Case:

@@ -6,6 +6,9 @@ from enum import StrEnum
 class MetricName(StrEnum):
     """The names that dashboards and alarms may ask for."""
 
+    # Every service: runtime/engine/metrics.py
+    BUILD_INFO = "reasonmed_build_info"
+
     # Every worker: runtime/engine/metrics.py
     MESSAGES_TAKEN = "reasonmed_messages_taken"
     MESSAGES_FINISHED = "reasonmed_messages_finished"
@@ -40,6 +43,7 @@ class MetricName(StrEnum):
     MODEL_PROBES = "reasonmed_model_probes"
     MODEL_REPLIES_WITHOUT_USAGE = "reasonmed_model_replies_without_usage"
     MODEL_PROMPTS_CUT = "reasonmed_model_prompts_cut"
+    MODEL_CALL_SECONDS = "reasonmed_model_call_seconds"
     MODEL_REPLIES_LOST = "reasonmed_model_replies_lost"
 
     # Router: router/metrics.py
@@ -69,6 +73,7 @@ class MetricName(StrEnum):
     STREAM_BEHIND_SECONDS = "reasonmed_stream_behind_seconds"
     STREAM_CASES_OPEN = "reasonmed_stream_cases_open"
     STREAM_CASES_ENDED = "reasonmed_stream_cases_ended"
+    STREAM_CASE_SECONDS = "reasonmed_stream_case_seconds"
     STREAM_CASES_ROUTED = "reasonmed_stream_cases_routed"
     STREAM_OLDEST_SECONDS = "reasonmed_stream_oldest_seconds"
     STREAM_GROUP_LAG_OFFSETS = "reasonmed_stream_group_lag_offsets"

@@ -25,7 +25,7 @@ from services.runtime.kafka.sink import KafkaSink
 from services.runtime.process.health import HealthServer, Pages
 from services.runtime.process.running import process, run
 from services.runtime.process.settings import Settings
-from services.runtime.process.settings_help import exit_on_help
+from services.runtime.process.settings_help import exit_on_arguments
 from services.worker.following import follow_recipes
 from services.worker.recipes import Recipes
 
@@ -124,7 +124,8 @@ async def process_context(service: str, settings: Settings) -> AsyncIterator[Pro
             following.cancel()
 
 
-def run_service(service: str, settings: type[Settings], main: Main) -> None:
-    """A service's entry point: print --help, or run `main` until SIGTERM or Ctrl-C."""
-    exit_on_help(service, settings)
+def run_service(service: str, settings: type[Settings], main: Main, *, arguments: Sequence[str] | None = None) -> None:
+    """A service's entry point: print --help, or run `main` until SIGTERM or Ctrl-C. `arguments`: those that the service
+    has not read itself; None: all of the command line's."""
+    exit_on_arguments(service, settings, arguments)
     run(main)

@@ -1,12 +1,14 @@
 """Metrics of a worker's model calls, in Prometheus' names: read from the dispatcher at each scrape."""
 
 from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import TypeVar
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from services.llm.dispatcher import Dispatcher
+from services.llm.stats import CALL_SECONDS
 from services.runtime.metric_names import MetricName
 
 L = TypeVar("L", bound=str)
@@ -43,6 +45,7 @@ class ModelMetrics(Collector):
             (MetricName.MODEL_REPLIES_LOST, "Paid replies that could not be written.", stats.replies_lost),
         ):
             yield self._metric(count, name, text, {(): value})
+        yield self._seconds()
         limits = self._models.limits()
         yield self._metric(
             gauge, MetricName.MODEL_REQUESTS_UNDER_WAY, "Requests in flight.", _by_alias(stats.under_way)
@@ -57,6 +60,15 @@ class ModelMetrics(Collector):
             self._down(),
             "reason",
         )
+
+    def _seconds(self) -> Metric:
+        text = "Seconds of replied requests, without their wait for a slot."
+        family = HistogramMetricFamily(MetricName.MODEL_CALL_SECONDS, text, labels=["service", "alias", "stage"])
+        bounds = [*map(str, CALL_SECONDS), "+Inf"]
+        for (alias, stage), each in list(self._models.stats.seconds.items()):
+            buckets = list(zip(bounds, accumulate(each.buckets), strict=True))
+            family.add_metric([self._service, alias, stage], buckets, each.sum)
+        return family
 
     def _metric(
         self, family: Family, name: MetricName, text: str, values: Mapping[tuple[str, ...], float], *labels: str

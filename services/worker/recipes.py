@@ -67,6 +67,11 @@ class Recipes:
                 ) from None
         return self._by_id[recipe_id]
 
+    async def known(self, recipe_id: RecipeId) -> Recipe | None:
+        """The recipe with this id, if it is published. Waits until the topic has been read to its end."""
+        await self._caught_up(recipe_id)
+        return self._by_id.get(recipe_id)
+
     def names(self) -> dict[str, str] | None:
         """The published recipes' names by id, oldest first; None until the topic has been read to its end."""
         return {key: recipe.name for key, recipe in self._by_id.items()} if self.caught_up.is_set() else None

@@ -14,14 +14,21 @@ from services.worker.handling import CaseHandler, stage
 from services.worker.metrics import ModelMetrics
 
 
-def run_stage(service: str, *, topics: Sequence[str], handler: CaseHandler, group: str | None = None) -> None:
+def run_stage(
+    service: str,
+    *,
+    topics: Sequence[str],
+    handler: CaseHandler,
+    group: str | None = None,
+    arguments: Sequence[str] | None = None,
+) -> None:
     """Run one worker of a service until SIGTERM. `topics`: the first is taken first. `group`: the consumer group, if
-    not the service's name."""
+    not the service's name. `arguments`: those of the command line that the service has not read itself; None: all."""
 
     async def main(stop: asyncio.Event) -> None:
         await _work(service, topics, group or service, handler, Settings(), stop)
 
-    run_service(service, Settings, main)
+    run_service(service, Settings, main, arguments=arguments)
 
 
 async def _work(

@@ -1,11 +1,13 @@
 """`make screenshots`: the pictures in docs/images, from the fixtures of these tests."""
 
 import asyncio
+import math
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Browser, Page, expect
 
+from services.core.status.history import Snapshot
 from tests.browser import cases, stories
 from tests.browser.browser import chromium
 from tests.browser.figures import figures
@@ -23,6 +25,7 @@ async def main() -> None:
         for age, story in enumerate((cases.medium(), cases.difficult(), stories.refused(), cases.way_of_easy())):
             await world.tell(story, now() - 900 + 150 * age)
         await world.tell(cases.under_way(), now() - 40)
+        await past(world)
         case = f"#/cases/{_id(cases.medium())}"
         laptop, phone = {"width": 1280, "height": 800}, {"width": 390, "height": 1_040}
         await shot(world, browser, "dashboard", "#/", laptop)
@@ -58,6 +61,26 @@ async def beat(world: World, page: Page) -> None:
     for number, pulse in enumerate(BEATS):
         await world.publish(figures(now(), pulse=pulse, duplicates=number))
         await expect(page.locator("[data-panel='Not admitted'] li:last-child b")).to_have_text(str(number))
+
+
+async def past(world: World) -> None:
+    """The totals of an hour, which rise and fall."""
+    rates = {each.topic: each.per_minute for each in figures(now()).topics}
+    total, begun = 0.0, now() - 3_600
+    for minute in range(61):
+        total += 1 + 0.3 * math.sin(minute / 9)
+        at = begun + 60 * minute
+        snapshot = Snapshot(
+            at=at,
+            seen={topic: round(total * rate) for topic, rate in rates.items()},
+            ended=round(204 * total),
+            ended_s=204 * total * 262,
+            calls=round(4_100 * total),
+            usd=0.62 * total,
+            tokens_out=round(253_000 * total),
+            in_flight=260,
+        )
+        await world.standings.keep_minute(int(at // 60), snapshot.model_dump_json().encode())
 
 
 def _id(story: list[Said]) -> str:

@@ -12,10 +12,12 @@ from pydantic import SecretStr
 
 from services.contracts.codec import encode
 from services.contracts.dead import DEAD_LETTER_HEADER
+from services.contracts.recipe import Recipe
 from services.core.messages import ConsumedRecord, OutgoingRecord, Position
 from services.core.status.figures import Figures
 from services.gateway.__main__ import Server
 from services.gateway.app import Outside, create_app
+from services.ledger.memory.ledger import memory_ledger
 from services.ledger.memory.status import MemoryStatusStore
 from services.local.processes.ports import free_ports
 from services.monitor.events import case_event
@@ -27,6 +29,8 @@ class World:
 
     def __init__(self, keys: Sequence[str] = ()) -> None:
         self.standings = MemoryStatusStore()
+        self.ledger = memory_ledger()
+        self.recipes: dict[str, Recipe] = {}
         (self.port,) = free_ports(1)
         self._keys = [SecretStr(key) for key in keys]
         self._held: dict[Position, ConsumedRecord] = {}
@@ -57,7 +61,7 @@ class World:
     async def start(self) -> None:
         """Serve, on the port of before."""
         draining = asyncio.Event()
-        outside = Outside(_Sink(), self._reachable, self.standings, self._read)
+        outside = Outside(_Sink(), self._reachable, self.standings, self._read, self.ledger.books, self._recipe_of)
         app = create_app(outside, keys=self._keys, draining=draining)
         server = _Server(uvicorn.Config(app, port=self.port, log_config=None, lifespan="off", ws="none"), draining)
         task = asyncio.create_task(server._serve())  # without its handlers of signals, which are pytest's here
@@ -74,6 +78,9 @@ class World:
 
     async def _reachable(self) -> bool:
         return True
+
+    async def _recipe_of(self, recipe_id: str) -> Recipe | None:
+        return self.recipes.get(recipe_id)
 
     async def _read(self, positions: Sequence[Position]) -> list[ConsumedRecord]:
         return [self._held[at] for at in positions]

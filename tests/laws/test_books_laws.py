@@ -8,7 +8,8 @@ import pytest
 from services.contracts.base import CallId, CaseId, RecipeId
 from services.contracts.case import Usage
 from services.core.ledger.calls import Reply
-from services.core.ledger.ports import Done, Elsewhere, Mine
+from services.core.ledger.ports import Done, Elsewhere, Mine, Origin
+from services.core.ledger.spending import Price
 from services.core.messages import Position
 from services.ledger import Ledger
 from tests.laws.conftest import FakeClock
@@ -106,3 +107,13 @@ async def test_live_leases_are_counted_by_owner(ledger: Ledger, clock: FakeClock
     assert await ledger.books.under_way() == {"b": 1}
     await ledger.calls.complete({CALL_3: REPLY}, owner="b")
     assert await ledger.books.under_way() == {}
+
+
+async def test_a_call_is_found_by_its_id_with_what_it_was_made_for(ledger: Ledger) -> None:
+    price = Price(CaseId("case-1"), "judge", "verify", 0.0, 0.0, sends=3)
+    await ledger.calls.complete({CALL_1: REPLY, CALL_3: OTHER}, owner=A, prices={CALL_1: price})
+    found = await ledger.books.found([CALL_1, RUNNING, CALL_3])
+    assert {call_id: row.outcome for call_id, row in found.items()} == {CALL_1: REPLY, CALL_3: OTHER}
+    assert found[CALL_1].origin == Origin(CaseId("case-1"), "verify", "judge", 3)
+    assert found[CALL_3].origin is None, "an older version, or no price"
+    assert await ledger.books.found([]) == {}

@@ -148,3 +148,22 @@ async def test_concurrent_workers_reserve_no_more_than_the_limit(store: Store) -
         assert await ledgers[0].budgets.state() == BudgetState(20 * ONE, 20 * ONE, 0, 10, waiting=True)
         [spending] = await ledgers[0].budgets.spendings()
         assert (spending.calls, spending.nano_usd) == (20, 20 * ONE)
+
+
+async def test_a_question_that_waits_can_be_ended_and_is_never_admitted(ledger: Ledger) -> None:
+    await ledger.budgets.set_limit(ONE)
+    assert not await reserve(ledger, 1, 2 * ONE)
+    assert await ledger.budgets.ended(CaseId("case-1")) is None
+    assert await ledger.budgets.end(CaseId("case-1"), "out of scope")
+    await ledger.budgets.set_limit(None)
+    await ledger.budgets.settle(WORK_1, 0)  # as the monitor does at its end
+    assert not await reserve(ledger, 1, 2 * ONE)
+    assert await ledger.budgets.ended(CaseId("case-1")) == "out of scope"
+    assert not (await ledger.budgets.state()).waiting
+
+
+async def test_a_question_that_is_admitted_is_not_ended(ledger: Ledger) -> None:
+    assert await reserve(ledger, 1, ONE)
+    assert not await ledger.budgets.end(CaseId("case-1"), "too late")
+    assert await ledger.budgets.ended(CaseId("case-1")) is None
+    assert await reserve(ledger, 1, ONE)

@@ -228,3 +228,23 @@ def test_a_repeat_in_another_slice_moves_the_rate() -> None:
     case, _ = CaseHistory(CASE_1).with_([late])
     _, delta = case.with_([replace(late, written_ms=BEGUN_MS)])
     assert sorted(delta.slices.values()) == [-1, 1]
+
+
+async def test_totals_of_minutes_are_kept_for_a_day_each_minute_once(store: StatusStore) -> None:
+    assert await store.minutes(0) == []
+    for minute, totals in ((100, b"a"), (101, b"b"), (100, b"c"), (1_540, b"d")):
+        await store.keep_minute(minute, totals)
+    assert await store.minutes(0) == [b"c", b"b", b"d"]
+    assert await store.minutes(101) == [b"b", b"d"]
+    await store.keep_minute(1_541, b"e")
+    assert await store.minutes(0) == [b"b", b"d", b"e"]
+
+
+async def test_ended_cases_are_counted_by_difficulty_and_time(store: StatusStore) -> None:
+    begun = case_event(QUESTION_SUBMITTED, "")
+    ended = [record(index, written_ms=BEGUN_MS + 45_000 * (index + 1)) for index in range(2)]
+    await store.observe([*ended, begun])
+    await store.observe(ended)
+    tally = await store.tally(BEGUN_MS)
+    (counts,) = tally.case_seconds.values()
+    assert {name: n for name, n in counts.items() if n} == {"120": 1, "sum_ms": 90_000}

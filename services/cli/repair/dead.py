@@ -2,25 +2,33 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 from rich.progress import Progress
 
-from services.cli.console import UP, Bootstrap, Folder, Json, Wide, emit, err
+from services.cli.console import UP, Bootstrap, Folder, Json, Wide, emit, err, many, out
 from services.cli.coordinates import client
 from services.cli.repair import dead_view as view
+from services.cli.run import recipe_store
 from services.cli.since import moment
+from services.contracts.base import RecipeId
 from services.contracts.dead import DeadKind
+from services.contracts.topics import QUESTION_SUBMITTED, RECORD_COMPLETED
 from services.deadletters import survey as dead_letters
-from services.deadletters.survey import DEAD_TOPICS, SERVICES, Filter, Step, Survey
+from services.deadletters.redrive import end as end_case
+from services.deadletters.survey import DEAD_TOPICS, SERVICES, Filter, Row, Step, Survey
 from services.runtime.kafka.client import KafkaClient
 
 app = typer.Typer(no_args_is_help=True, help="Dead letters: list, show, redrive.")
+
+REASON_CHARACTERS = 400
+"""Of the reason for an end: what the monitor keeps of one."""
 
 KINDS: tuple[str, ...] = get_args(DeadKind)
 
@@ -136,6 +144,51 @@ def redrive(  # noqa: PLR0913 -- Typer makes an option of each argument
     else:
         view.show_redrive(result) if rows else view.show_none(found)
     view.report_unreadable(found)
+
+
+@app.command("end")
+def end(  # noqa: PLR0913 -- Typer makes an option of each argument
+    reason: Annotated[str, typer.Option(help="Why, for people: the rejected case says it.")],
+    service: Service = None,
+    kind: Kind = None,
+    case: OfCase = None,
+    since: Since = None,
+    every: Annotated[bool, typer.Option("--all", help="All letters: instead of a filter.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="End them; without it, only count them.")] = False,
+    bootstrap: Bootstrap = None,
+    folder: Folder = UP,
+    json: Json = False,
+) -> None:
+    """End the cases of dead letters for good: each becomes a rejected case with the reason, and counts as rejected.
+
+    Their letters can't be redriven afterwards. A dry run without --yes, which needs a filter or --all. Malformed
+    messages and records have no case to end.
+
+    Example:  reasonmed dead end --case case-0123456789abcdef --reason "question withdrawn" --yes
+    """
+    wanted, kafka = _filter(service, kind, case, since), client(bootstrap, folder)
+    _refuse_unfiltered(wanted, every=every, yes=yes)
+    found = asyncio.run(_survey(kafka, quiet=json))
+    rows = [row for row in found.rows if wanted.takes(row)]
+    chosen = [row for row in dead_letters.to_send(rows) if row.reason.topic != RECORD_COMPLETED]
+    if yes and chosen:
+        with _progress("ending", len(chosen), quiet=json) as step:
+            asyncio.run(_end(kafka, chosen, reason[:REASON_CHARACTERS], step))
+    result = {"dry_run": not yes, "ended": len(chosen), "already": sum(row.redriven for row in rows)}
+    if json:
+        emit(result)
+        return
+    out.print(f"{'Ended' if yes else 'Would end'} {many(len(chosen), 'case')}.", highlight=False)
+    if not yes and chosen:
+        out.print("Nothing was sent: add --yes to end them.")
+
+
+async def _end(kafka: KafkaClient, chosen: Collection[Row], reason: str, step: Step) -> None:
+    current = None
+    if any(row.reason.topic == QUESTION_SUBMITTED for row in chosen):
+        _, current = await recipe_store.published(kafka)
+    ended = partial(end_case, reason=reason, current=None if current is None else RecipeId(current))
+    await dead_letters.send(kafka, chosen, step, make=ended)
 
 
 async def _survey(kafka: KafkaClient, *, quiet: bool) -> Survey:

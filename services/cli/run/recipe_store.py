@@ -1,6 +1,8 @@
 """Recipes: shipped ones, files, and those that are published."""
 
+from collections.abc import Mapping
 from contextlib import aclosing, suppress
+from pathlib import Path
 from typing import Any
 
 from services import recipes
@@ -21,6 +23,19 @@ def load(given: str) -> tuple[RecipeId, Recipe]:
     """A shipped recipe or a file, and its id. Raises what `recipes.load` does."""
     loaded = recipes.load(given)
     return ids.recipe_id(loaded), loaded
+
+
+def is_local(given: str) -> bool:
+    """Whether this names a shipped recipe or a file, not a published one."""
+    file = Path(given)
+    return (recipes.FOLDER / f"{given}.yaml").is_file() or file.exists() or file.name != given or bool(file.suffix)
+
+
+def named(published: Mapping[str, Recipe], given: str) -> str | None:
+    """The id of a published recipe, by its id or its name; of several with one name, the one published last."""
+    if given in published:
+        return given
+    return next((key for key, recipe in reversed(list(published.items())) if recipe.name == given), None)
 
 
 async def publish(kafka: KafkaClient, recipe: Recipe, current: bool) -> str:

@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from services.cli.console import UP, Bootstrap, Failed, Folder, Json, emit, out
 from services.cli.coordinates import client
+from services.contracts.base import RecipeId
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,7 +40,9 @@ def list_(bootstrap: Bootstrap = None, folder: Folder = UP, json: Json = False) 
 
 @app.command("show")
 def show(
-    recipe: Annotated[str, typer.Argument(help="A published recipe's id, a YAML file, or a shipped recipe's name.")],
+    recipe: Annotated[
+        str, typer.Argument(help="A published recipe's id or name, a YAML file, or a shipped one's name.")
+    ],
     bootstrap: Bootstrap = None,
     folder: Folder = UP,
 ) -> None:
@@ -48,13 +52,30 @@ def show(
     """
     from services.cli.run import recipe_store  # only when it runs: --help needs the options alone
 
-    if recipe.startswith("recipe-"):
+    if recipe.startswith("recipe-") or not recipe_store.is_local(recipe):
         published, _ = asyncio.run(recipe_store.published(client(bootstrap, folder)))
-        if recipe not in published:
+        recipe_id = recipe_store.named(published, recipe)
+        if recipe_id is None:
             raise Failed(f"{recipe} is not published: see `reasonmed recipes list`")
-        emit(recipe_store.plain(recipe, published[recipe]))
+        emit(recipe_store.plain(RecipeId(recipe_id), published[recipe_id]))
         return
     emit(recipe_store.plain(*recipe_store.load(recipe)))
+
+
+@app.command("new")
+def new(
+    folder: Annotated[Path, typer.Argument(metavar="NAME", help="The folder to write, and the recipe's name.")],
+    source: Annotated[str, typer.Option("--from", help="The shipped recipe to begin with.")] = "default",
+) -> None:
+    """Write a recipe of your own to change: NAME/recipe.yaml, with its prompts in NAME/prompts.
+
+    Example:  reasonmed recipes new my-recipe
+    """
+    from services.recipes.new import write  # only when it runs: --help needs the options alone
+
+    file = write(folder, source)
+    out.print(f"{file} is yours to change, and the prompts in {folder / 'prompts'}. Then:", highlight=False)
+    out.print(f"  reasonmed recipes check {file}\n  reasonmed recipes publish {file} --current", highlight=False)
 
 
 @app.command("publish")

@@ -1,6 +1,7 @@
 """`reasonmed budget`: the cost of model calls, and the limit at which admission stops."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ import typer
 from services.cli.console import UP, Bootstrap, Column, Failed, Folder, Json, Wide, emit, many, out, print_table
 from services.cli.coordinates import client, ledger
 from services.cli.run.recipe_store import published as published_recipes
+from services.contracts.base import CaseId
 from services.core.ledger.spending import NANO, BudgetState, Spending
 from services.ledger import open_ledger
 from services.runtime.kafka.client import KafkaClient
@@ -19,6 +21,8 @@ app = typer.Typer(
     help="The cost of model calls, by the recipes' prices, and the limit at which admission stops.",
 )
 
+REASON_CHARACTERS = 400
+"""Of the reason for an end: what the monitor keeps of one."""
 MOST_USD = 9_000_000
 """Sums of nano-USD up to this are exact in every ledger."""
 
@@ -63,6 +67,25 @@ def clear(folder: Folder = UP) -> None:
     out.print(_line(asyncio.run(_set(ledger(folder), None))), highlight=False)
 
 
+@app.command("end")
+def end(
+    case_id: Annotated[str, typer.Argument(metavar="CASE", help="The id of a question that waits for the budget.")],
+    reason: Annotated[str, typer.Option(help="Why, for people: the rejected case says it.")],
+    folder: Folder = UP,
+) -> None:
+    """End a question that waits for the budget, for good: it becomes a rejected case with the reason.
+
+    The router rejects it at its next look, within 5 s. A case that is admitted already is refused: it has paid calls.
+
+    Example:  reasonmed budget end case-0123456789abcdef --reason "question withdrawn"
+    """
+    if not re.fullmatch(r"case-[0-9a-f]{32}", case_id):
+        raise typer.BadParameter("case- and 32 hexadecimal digits", param_hint="CASE")
+    if not asyncio.run(_end(ledger(folder), CaseId(case_id), reason)):
+        raise Failed(f"{case_id} is admitted already: it ends by itself, or in dead letters (`reasonmed dead end`)")
+    out.print(f"{case_id} will be rejected instead of admitted.", highlight=False)
+
+
 def _nano(usd: str) -> int:
     try:
         amount = Decimal(usd)
@@ -89,6 +112,11 @@ async def _refuse_without_prices(kafka: KafkaClient) -> None:
 async def _read(url: str) -> tuple[BudgetState, Sequence[Spending]]:
     async with open_ledger(url) as ledger:
         return await ledger.budgets.state(), await ledger.budgets.spendings()
+
+
+async def _end(url: str, case_id: CaseId, reason: str) -> bool:
+    async with open_ledger(url) as ledger:
+        return await ledger.budgets.end(case_id, reason[:REASON_CHARACTERS])
 
 
 async def _set(url: str, limit: int | None) -> BudgetState:

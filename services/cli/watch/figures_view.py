@@ -1,6 +1,6 @@
 """The live figures on a screen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -8,6 +8,7 @@ from rich.text import Text
 
 from services.cli.console import Column, fitted, many
 from services.core.status.figures import Figures, TopicFigures
+from services.core.status.history import History
 
 STALE_S = 10.0
 """Seconds after which figures are shown as stale: the monitor publishes them once a second."""
@@ -22,10 +23,11 @@ RECORDS = (
 )
 
 
-def figures_view(figures: Figures, now: float, *, wide: bool = False) -> RenderableType:
-    """All figures. `now`: Unix time."""
+def figures_view(figures: Figures, now: float, *, past: Sequence[History] = (), wide: bool = False) -> RenderableType:
+    """All figures. `now`: Unix time. `past`: spans of one step each."""
     lines: list[RenderableType] = [
         _age(figures, now),
+        *_problems(figures),
         _topics(figures, wide=wide),
         Text(f"open: {many(figures.open, 'case')}"),
         _line("ended", figures.ends.model_dump()),
@@ -36,13 +38,23 @@ def figures_view(figures: Figures, now: float, *, wide: bool = False) -> Rendera
     if figures.records:
         lines.append(_records(figures, wide=wide))
     lines.append(_calls(figures))
+    lines += [_span(each) for each in past if each.points]
     if figures.budget is not None:
         stopped = "; questions wait: raise it with `reasonmed budget set`" if figures.budget.stopped else ""
         lines.append(Text(f"budget: {figures.budget.usd:.2f} USD, reserved {figures.budget.reserved_usd:.2f}{stopped}"))
-    lines += [Text(f"circuit of {name} is open: {why}", "red") for name, why in figures.circuits.items()]
     if figures.dead_letters:
         lines.append(_line("dead letters", figures.dead_letters, style="red"))
     return Group(*lines)
+
+
+def _span(past: History) -> Text:
+    (point,) = past.points
+    case = f", {ago(point.case_s)} each" if point.case_s is not None else ""
+    call = f", {point.call_s:.1f} s each" if point.call_s is not None else ""
+    return Text(
+        f"last {past.span_s // 3600} h: {point.cases_per_minute:g} cases a minute{case}; "
+        f"{point.calls_per_minute:g} calls a minute{call}; {point.usd_per_hour:.4f} USD an hour"
+    )
 
 
 def ago(seconds: float) -> str:
@@ -58,6 +70,13 @@ def _age(figures: Figures, now: float) -> Text:
     if age > STALE_S:
         return Text(f"These figures are {ago(age)} old: is a monitor running? --count needs none.", "red")
     return Text(f"{age:.1f} s ago, by a monitor {ago(figures.behind_s)} behind at its last message", "dim")
+
+
+def _problems(figures: Figures) -> list[Text]:
+    return [
+        Text.assemble((f"{each.kind.replace('_', ' ')}: {each.what}. ", "bold red"), f"{each.why} ", each.remedy)
+        for each in figures.problems
+    ]
 
 
 def _topics(figures: Figures, *, wide: bool) -> Table:

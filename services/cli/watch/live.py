@@ -8,6 +8,7 @@ from rich.live import Live
 from services.cli.console import Failed, emit, out
 from services.cli.watch.figures_view import figures_view
 from services.core.status.figures import Figures
+from services.core.status.history import KEPT_S, MINUTE_S, History, Snapshot, whole
 from services.core.status.store import StatusStore
 from services.ledger import open_status_store
 
@@ -23,7 +24,10 @@ async def print_figures(url: str, *, watch: bool, json: bool, wide: bool) -> Non
             await _watch(store, wide=wide)
             return
         figures = await read(store)
-        emit(figures.model_dump()) if json else out.print(figures_view(figures, time.time(), wide=wide))
+        if json:
+            emit(figures.model_dump())
+            return
+        out.print(figures_view(figures, time.time(), past=await _past(store, figures.at), wide=wide))
 
 
 async def read(store: StatusStore) -> Figures:
@@ -36,8 +40,16 @@ async def read(store: StatusStore) -> Figures:
     return Figures.model_validate_json(published)
 
 
+async def _past(store: StatusStore, at: float) -> list[History]:
+    """The last hour and the last day."""
+    kept = [Snapshot.model_validate_json(each) for each in await store.minutes(int(at - KEPT_S) // MINUTE_S)]
+    return [whole(kept, span_s) for span_s in (3_600, KEPT_S)]
+
+
 async def _watch(store: StatusStore, *, wide: bool) -> None:
     with Live(console=out, auto_refresh=False, screen=out.is_terminal) as live:
         while True:
-            live.update(figures_view(await read(store), time.time(), wide=wide), refresh=True)
+            figures = await read(store)
+            view = figures_view(figures, time.time(), past=await _past(store, figures.at), wide=wide)
+            live.update(view, refresh=True)
             await asyncio.sleep(EVERY_S)

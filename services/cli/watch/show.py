@@ -10,6 +10,7 @@ import typer
 
 from services.cli.console import UP, Bootstrap, Column, Failed, Folder, Json, Wide, emit, out, print_table
 from services.cli.coordinates import client, ledger
+from services.cli.watch import calls
 from services.contracts.base import CaseId, WorkId
 from services.contracts.codec import Malformed, loads
 from services.core.messages import Position
@@ -26,6 +27,9 @@ def show(
     case_id: Annotated[
         str, typer.Argument(metavar="CASE", help="A case id: the key of messages, a column of records.")
     ],
+    with_calls: Annotated[
+        bool, typer.Option("--calls", help="Its model calls instead; with --json also prompts, replies and thinking.")
+    ] = False,
     bootstrap: Bootstrap = None,
     folder: Folder = UP,
     json: Json = False,
@@ -33,10 +37,15 @@ def show(
 ) -> None:
     """Show one case: its status under each recipe, its steps, its paths with their verdicts, its end.
 
-    The steps come from the monitor's store. The bodies are read from Kafka, as long as its topics keep them.
+    The steps come from the monitor's store. The bodies are read from Kafka, as long as its topics keep them. With
+    --calls: every model call that it rests on; `reasonmed call CALL` shows one whole.
 
     Example:  reasonmed show case-0123456789abcdef --json
     """
+    if with_calls:
+        works = asyncio.run(calls.of_case(case_id, ledger(folder), client(bootstrap, folder)))
+        emit(calls.plain(works)) if json else calls.show(works, wide=wide)
+        return
     data = asyncio.run(_read(case_id, ledger(folder), client(bootstrap, folder)))
     emit(data) if json else _show(data, wide=wide)
 

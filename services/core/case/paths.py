@@ -97,3 +97,8 @@ def worth_keeping(reply: Reply) -> Reply | None:
     its tokens on thinking is kept, as another one probably would too."""
     empty = not reply.text.strip() and reply.finish_reason == "stop"
     return None if reply.interrupted or empty else reply
+
+
+def by_operator(reason: str) -> str:
+    """Why a case is rejected that a person has ended."""
+    return f"ended by an operator: {reason}"

@@ -179,7 +179,17 @@ class Budgets(Protocol):
         self, case_id: CaseId, work_id: WorkId, life: int, *, recipe_id: RecipeId, prior_nano_usd: int
     ) -> bool:
         """Reserve a new case's estimated cost (`estimate`) if spending, reservations and the estimate together don't
-        exceed the limit; one transaction. True also where the case has its reservation already, or has ended."""
+        exceed the limit; one transaction. True also where the case has its reservation already, or has ended. False
+        also where a person has ended the question (`end`)."""
+        ...
+
+    async def end(self, case_id: CaseId, reason: str) -> bool:
+        """Keep a question that waits for the budget from ever being admitted: a later `reserve` of it returns False.
+        False, and no effect, where a case of it has an open reservation: it is admitted already. One transaction."""
+        ...
+
+    async def ended(self, case_id: CaseId) -> str | None:
+        """The reason given to `end`, where it had an effect."""
         ...
 
     async def settle(self, work_id: WorkId, life: int) -> None:
@@ -202,6 +212,17 @@ class ClaimRow:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a finished call was made for. A call that several recipes share has the case, and no work."""
+
+    case_id: CaseId
+    stage: str
+    alias: str
+    sends: int
+    """HTTP requests that the process which finished it sent for it."""
+
+
+@dataclass(frozen=True)
 class CallRow:
     """A finished call."""
 
@@ -210,6 +231,8 @@ class CallRow:
     at: float
     """Unix time in seconds, by the store's clock."""
     outcome: Outcome
+    origin: Origin | None = None
+    """None for a call of an older version, or without a price."""
 
 
 class Books(Protocol):
@@ -221,6 +244,10 @@ class Books(Protocol):
 
     async def calls(self) -> list[CallRow]:
         """Every finished call, oldest first."""
+        ...
+
+    async def found(self, call_ids: Sequence[CallId]) -> Mapping[CallId, CallRow]:
+        """Those of these calls that have ended, by id."""
         ...
 
     async def under_way(self) -> Mapping[str, int]:

@@ -24,15 +24,17 @@ class Price:
     stage: str
     price_in: float
     price_out: float
+    sends: int = 1
+    """HTTP requests that the process which finished the call sent for it."""
 
     def nano_usd(self, usage: Usage) -> int:
         """The cost of this usage."""
         return round((usage.prompt * self.price_in + usage.completion * self.price_out) * NANO / 1_000_000)
 
 
-def price_of(model: Model, *, case_id: CaseId, alias: str, stage: str) -> Price:
+def price_of(model: Model, *, case_id: CaseId, alias: str, stage: str, sends: int = 1) -> Price:
     """The price of a call of this model."""
-    return Price(case_id, alias, stage, model.price_in, model.price_out)
+    return Price(case_id, alias, stage, model.price_in, model.price_out, sends)
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,8 @@ class CaseEvent:
     subject: str = ""
     why: str = ""
     """The reason, for a rejected, dead or refused case."""
+    score: int | None = None
+    """Of a record's path."""
     paths: Mapping[str, int] = field(default_factory=dict)
     """Paths by state: correct, error, unknown, unverified."""
 
@@ -120,7 +122,14 @@ class CaseStatus:
     why: str
     records: int
     """Records seen so far."""
+    score: int | None = None
+    """The best of these records' paths."""
 
+
+CASE_SECONDS = (10, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400)
+"""Upper bounds of the histogram of case seconds: a case makes twenty calls or more in rounds, each of up to minutes."""
+
+MORE, SUM_MS = "+Inf", "sum_ms"
 
 Bucket = tuple[str, str]
 """A topic, and an end or '' for open works."""
@@ -140,6 +149,8 @@ class Delta:
     """By reason: the word before the colon of `why`."""
     records: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """By difficulty, alias and quantity: n, prompt, completion, nano-USD (integers, so that sums are exact)."""
+    case_seconds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Of ended cases, by difficulty and bucket (its upper bound, or MORE); under SUM_MS their sum in milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +216,7 @@ class CaseHistory:
             subject=titled.subject,
             why=last.why,
             records=len(records),
+            score=max((event.score for event in mine if event.score is not None), default=None),
         )
 
 
@@ -224,3 +236,12 @@ def _move(delta: Delta, case: CaseHistory, by: int) -> None:
             delta.routes[status.difficulty] += by
         if status.end == "refused":
             delta.refused[status.why.partition(":")[0]] += by
+        elif status.end is not None:
+            _time(delta, status, by)
+
+
+def _time(delta: Delta, status: CaseStatus, by: int) -> None:
+    took_ms = max(0, status.since_ms - status.begun_ms)
+    bound = next((str(bound) for bound in CASE_SECONDS if took_ms <= bound * 1000), MORE)
+    delta.case_seconds[status.difficulty or "", bound] += by
+    delta.case_seconds[status.difficulty or "", SUM_MS] += by * took_ms

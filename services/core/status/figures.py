@@ -43,6 +43,15 @@ class RecordCost(Figure):
     tokens_out: int
 
 
+class CaseSeconds(Figure):
+    """How long the ended cases of one difficulty took, from the question to the end."""
+
+    difficulty: str = Field(description="Empty for cases that ended before they were rated.")
+    count: int
+    seconds: float = Field(description="Their sum.")
+    buckets: dict[str, int] = Field(description="By upper bound in seconds, each without the ones below; +Inf: more.")
+
+
 class Spent(Figure):
     """The cost of finished calls of one model and stage; each paid call counts once, including failed ones."""
 
@@ -85,6 +94,18 @@ class Scale(Figure):
     models: dict[str, ModelScale] = Field(description="By the current recipe's aliases; empty while none is known.")
 
 
+class Problem(Figure):
+    """Something that needs an operator."""
+
+    kind: str = Field(
+        description="model_away, service_down, restarting, stalled, stuck, budget, circuit, disk or dependency; a "
+        "newer monitor may know more."
+    )
+    what: str = Field(description="The alias, service, topic or dependency.")
+    why: str = Field(description="One sentence.")
+    remedy: str = Field(description="What to do.")
+
+
 class Figures(Figure):
     """All figures at one time. `at` is Unix time in seconds, by the monitor's clock."""
 
@@ -96,6 +117,7 @@ class Figures(Figure):
     routes: dict[str, int] = Field(description="Cases by difficulty: easy, medium, difficult.")
     refused: dict[str, int] = Field(default_factory=dict, description="Refused questions by reason.")
     records: tuple[RecordCost, ...]
+    case_seconds: tuple[CaseSeconds, ...] = Field(default=(), description="By difficulty.")
     spent: tuple[Spent, ...] = Field(default=(), description="By model alias and stage.")
     tokens_per_s: float = Field(default=0, description="Tokens written by models, over the last minute.")
     calls_under_way: dict[str, int] = Field(default_factory=dict, description="Live leases, by service.")
@@ -104,6 +126,7 @@ class Figures(Figure):
     duplicates: int = Field(default=0, description="Submissions of a question that was submitted before.")
     budget: Budget | None = Field(default=None, description="None: no budget is set.")
     scale: Scale | None = Field(default=None, description="None: Kafka has not been asked yet.")
+    problems: tuple[Problem, ...] = Field(default=(), description="What needs an operator, the most urgent first.")
 
     @property
     def usd(self) -> float:

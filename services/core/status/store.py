@@ -1,13 +1,15 @@
 """The port of the status store, and its result types."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from services.contracts.base import CaseId
+from services.contracts.base import CaseId, RecipeId
 from services.contracts.case import Difficulty
 from services.core.status.case_status import SLICE_S, Bucket, CaseEvent, CaseHistory, CaseStatus, End
 
+MOST_READ = 10_000
+"""The most statuses that one query reads."""
 RATE_S = 60
 """Seconds that a rate spans, by Kafka's timestamps."""
 
@@ -20,6 +22,12 @@ class Filter:
     end: End | Literal["open"] | None = None
     difficulty: Difficulty | None = None
     source: str | None = None
+    recipe: RecipeId | None = None
+    subject: str | None = None
+    text: str | None = None
+    """In the beginning of the stem, whatever the case of its letters."""
+    score: int | None = None
+    """A record of it has at least this score."""
 
     def takes(self, status: CaseStatus) -> bool:
         """Whether the status matches."""
@@ -29,6 +37,10 @@ class Filter:
             and self.end in (None, ended)
             and self.difficulty in (None, status.difficulty)
             and self.source in (None, status.source)
+            and self.recipe in (None, status.recipe_id)
+            and self.subject in (None, status.subject)
+            and (self.text is None or self.text.casefold() in status.title.casefold())
+            and (self.score is None or (status.score or -1) >= self.score)
         )
 
 
@@ -61,6 +73,8 @@ class Tally:
     refused: Mapping[str, int]
     """Questions by reason."""
     records: Sequence[RecordSum]
+    case_seconds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Of ended cases: by difficulty ('' for none), the number by bucket, as Delta.case_seconds."""
 
 
 class StatusStore(Protocol):
@@ -75,7 +89,8 @@ class StatusStore(Protocol):
         ...
 
     async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
-        """The statuses that changed last, latest first, among at least the last 10,000 cases."""
+        """The statuses that changed last, latest first, among at least the last 10,000 cases. For text, recipe, subject
+        and score at most MOST_READ of them are looked at."""
         ...
 
     async def tally(self, now_ms: int) -> Tally:
@@ -88,6 +103,15 @@ class StatusStore(Protocol):
 
     async def published(self) -> bytes | None:
         """The figures published last."""
+        ...
+
+    async def keep_minute(self, minute: int, snapshot: bytes) -> None:
+        """Keep the totals of a minute (Unix time // 60), in place of earlier ones of it, and drop those of more than a
+        day before it."""
+        ...
+
+    async def minutes(self, since: int) -> list[bytes]:
+        """The totals kept since that minute, oldest first."""
         ...
 
     async def prune(self, older_than_s: float) -> int:

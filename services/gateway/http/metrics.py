@@ -2,8 +2,9 @@
 
 from typing import Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import Counter, Gauge, Histogram
 
+from services.runtime.engine.metrics import process_registry
 from services.runtime.metric_names import MetricName
 
 Reason = Literal[
@@ -32,8 +33,7 @@ class Metrics:
     """One gateway's figures, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        self.registry = process_registry()
         self.accepted = Counter(
             MetricName.GATEWAY_QUESTIONS_ACCEPTED, "Questions that Kafka has confirmed.", registry=self.registry
         )

@@ -9,7 +9,7 @@ from services.contracts.question import LETTERS, Question
 from services.core.case.sizes import QUESTION_BYTES
 from services.gateway.http.metrics import Reason
 
-_QUERY = ("recipe", "ids", "topic", "end", "difficulty", "source", "limit")
+_QUERY = ("recipe", "ids", "topic", "end", "difficulty", "source", "subject", "text", "score", "span", "limit")
 _KNOWN = {*Question.model_fields, *LETTERS, "query", "path", "case_id", *_QUERY}
 """Names that may appear in a refusal: other keys are the client's own text."""
 

@@ -1,14 +1,14 @@
 """GET /cases and /figures: the status and results of cases, and the live figures."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.contracts.base import CaseId
+from services.contracts.base import CaseId, RecipeId
 from services.contracts.case import Difficulty
 from services.contracts.topics import topics
 from services.core.errors import LedgerAway
@@ -53,6 +53,14 @@ class Wanted(BaseModel):
     source: Annotated[str, Field(max_length=200)] | None = Field(
         default=None, description="The source of the questions."
     )
+    recipe: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="The recipe's id or name.")
+    subject: Annotated[str, Field(max_length=200)] | None = Field(
+        default=None, description="The subject of the questions."
+    )
+    text: Annotated[str, Field(min_length=1, max_length=120)] | None = Field(
+        default=None, description="In the first 120 characters of the question, in upper or lower case."
+    )
+    score: int | None = Field(default=None, ge=0, le=5, description="A record has this score or a higher one.")
     limit: int = Field(default=50, ge=1, le=500)
 
 
@@ -65,13 +73,15 @@ class CaseRoutes:
         metrics: Metrics,
         draining: asyncio.Event,
         *,
-        reads: int = READS,
+        reads: Slots,
+        names: Callable[[], Mapping[str, str] | None] = lambda: None,
         listeners: int = LISTENERS,
     ) -> None:
         self._reading = reading
         self._metrics = metrics
         self._draining = draining
-        self._reads = Slots(reads, "cases")
+        self._reads = reads
+        self._names = names
         self._listeners = Slots(listeners, "streams of events")
         self._looked_up = TtlCache(self._look_up, TICK_S)
 
@@ -87,12 +97,19 @@ class CaseRoutes:
 
     async def cases(self, wanted: Wanted) -> CasesView:
         """The latest matching cases. Raises Refused (503)."""
-        which = Filter(**wanted.model_dump(exclude={"limit"}))
+        which = Filter(**wanted.model_dump(exclude={"limit", "recipe"}), recipe=self._recipe(wanted.recipe))
         try:
             found = await self._reading.lookup.latest(which, limit=wanted.limit)
         except LedgerAway as error:
             raise store_away() from error
         return CasesView(cases=[status_view(status) for status in found])
+
+    def _recipe(self, given: str | None) -> RecipeId | None:
+        """The id of a recipe that is given by its id or its name, of several the one published last."""
+        if given is None:
+            return None
+        by_name = {name: recipe_id for recipe_id, name in (self._names() or {}).items()}
+        return RecipeId(by_name.get(given, given))
 
     def case(self, case_id: CaseId) -> Response:
         """The status and records of a case."""
@@ -171,7 +188,10 @@ def routes(shown: CaseRoutes, no_key: Responses) -> APIRouter:
         return [topic_view(topic) for topic in topics().values()]
 
     @router.get(
-        "/cases", summary="Cases by topic, end, difficulty and source", tags=["cases"], responses=NOT_UNDERSTOOD | AWAY
+        "/cases",
+        summary="Cases by topic, end, difficulty, source, recipe, subject, text, score",
+        tags=["cases"],
+        responses=NOT_UNDERSTOOD | AWAY,
     )
     async def cases(wanted: Annotated[Wanted, Query()]) -> CasesView:
         """The last changed first, among at least the last 10,000 cases."""

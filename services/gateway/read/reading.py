@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
-
-import structlog
 
 from services.contracts.base import CaseId
 from services.contracts.codec import Malformed, loads
@@ -16,6 +14,7 @@ from services.core.status.case_status import CaseHistory, CaseStatus
 from services.core.status.store import Filter
 from services.gateway.http.refusals import Refused, away
 from services.gateway.read.events import Seen
+from services.gateway.read.lazily import Lazily
 from services.gateway.read.views import (
     CASE_TOPICS,
     CaseStatusView,
@@ -27,9 +26,6 @@ from services.gateway.read.views import (
     latest_in,
     record_positions,
 )
-from services.ledger.errors import LedgerUnusable
-
-log = structlog.get_logger(__name__)
 
 BODIES_WITHIN_S = 10.0
 """Seconds for reading a case's messages from Kafka."""
@@ -51,6 +47,10 @@ class Lookup(Protocol):
 
     async def published(self) -> bytes | None:
         """The figures published last."""
+        ...
+
+    async def minutes(self, since: int) -> list[bytes]:
+        """The totals kept since that minute, oldest first."""
         ...
 
 
@@ -96,12 +96,16 @@ class Reading:
         found = await self._messages([position for plan in plans for position in plan.positions])
         return StoryView(case_id=seen.case_id, stories=[plan.story(found) for plan in plans])
 
+    async def bodies(self, positions: Sequence[Position]) -> list[ConsumedRecord]:
+        """The messages at these positions. Raises BrokerAway, TimeoutError."""
+        async with asyncio.timeout(self._within_s):
+            return await self._bodies(positions)
+
     async def _messages(self, positions: Sequence[Position]) -> dict[Position, dict[str, Any]]:
         if not positions:
             return {}
         try:
-            async with asyncio.timeout(self._within_s):
-                messages = await self._bodies(positions)
+            messages = await self.bodies(positions)
         except (BrokerAway, TimeoutError) as error:
             raise away("kafka_away", "The messages cannot be read from Kafka now: try again.") from error
         read = ((each.position, _body(each)) for each in messages)
@@ -135,46 +139,29 @@ class _Plan:
 
 
 class Store:
-    """The status store, opened on first use and again after an outage, so that a gateway without its store accepts
-    questions."""
+    """The status store, opened at first use."""
 
     def __init__(self, open_store: Callable[[], AbstractAsyncContextManager[Lookup]]) -> None:
-        self._open = open_store
-        self._stack = AsyncExitStack()
-        self._opened: Lookup | None = None
-        self._opening = asyncio.Lock()
-        self._said = ""
+        self._opened = Lazily(open_store)
 
     async def case(self, case_id: CaseId) -> CaseHistory | None:
         """As in Lookup, like the other methods."""
-        return await (await self._store()).case(case_id)
+        return await (await self._opened.store()).case(case_id)
 
     async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
-        return await (await self._store()).latest(which, limit=limit)
+        return await (await self._opened.store()).latest(which, limit=limit)
 
     async def published(self) -> bytes | None:
-        return await (await self._store()).published()
+        return await (await self._opened.store()).published()
+
+    async def minutes(self, since: int) -> list[bytes]:
+        return await (await self._opened.store()).minutes(since)
 
     @asynccontextmanager
     async def until_closed(self) -> AsyncIterator["Store"]:
         """Close the store at the end of the block."""
-        async with self._stack:
+        async with self._opened.until_closed():
             yield self
-
-    async def _store(self) -> Lookup:
-        async with self._opening:
-            if self._opened is None:
-                try:
-                    self._opened = await self._stack.enter_async_context(self._open())
-                except (LedgerAway, LedgerUnusable) as error:
-                    self._say(str(error))
-                    raise LedgerAway(str(error)) from error
-            return self._opened
-
-    def _say(self, why: str) -> None:
-        if why != self._said:  # log once per outage
-            log.warning("the status store cannot be opened: no cases are shown until it can", error=why)
-        self._said = why
 
 
 def store_away() -> Refused:

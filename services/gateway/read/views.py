@@ -47,6 +47,7 @@ class WorkView(BaseModel):
     why: str = Field(description="The reason, if it was rejected, dead or refused.")
     difficulty: Difficulty | None
     records: int = Field(description="Records so far.")
+    score: int | None = Field(default=None, description="The best score of these records.")
 
 
 class StatusView(WorkView):

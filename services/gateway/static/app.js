@@ -4,6 +4,7 @@ import { prompt } from "./api.js";
 import { casesView } from "./cases.js";
 import { caseView } from "./case.js";
 import { span } from "./format.js";
+import { health } from "./health.js";
 import { age, begin, state, subscribe, warning } from "./state.js";
 import { streamView } from "./streamview.js";
 
@@ -73,6 +74,7 @@ document.querySelector(".skip").addEventListener("click", (event) => {
 addEventListener("hashchange", go);
 subscribe(() => {
   freshness();
+  health(document.getElementById("health"), state.figures);
   view?.changed();
 });
 setInterval(freshness, 1_000);

@@ -1,6 +1,7 @@
 // One case: its question, its way, its paths side by side, what refinement changed, its records.
 
 import { follow, get, Trouble } from "./api.js";
+import { callSection } from "./calls.js";
 import { standing, trouble } from "./cases.js";
 import { columns, h, render } from "./dom.js";
 import { brief, count, many, moment, percent, span, usd } from "./format.js";
@@ -15,6 +16,7 @@ export function caseView(main, id, parameters) {
   let story = null;
   let failed = null;
   let wanted = 0; // of reads of the story: the latest counts
+  const calls = kept((workId) => callSection(id, workId));
 
   function show() {
     const trail = h("p", { class: "trail" }, h("a", { href: "#/cases" }, "Cases"), " / ", h("code", {}, id));
@@ -33,6 +35,7 @@ export function caseView(main, id, parameters) {
       messages?.note && h("p", { class: "note" }, messages.note),
       messages ? pathSections(messages.case) : !failed && h("p", { class: "empty" }, "Loading its messages …"),
       messages && records(messages.records),
+      calls.get(work),
     );
   }
 
@@ -83,6 +86,17 @@ export function caseView(main, id, parameters) {
       show();
     },
     close: () => stop.abort(),
+  };
+}
+
+/** One element for each work, made once: it keeps what was folded out and loaded. */
+function kept(make) {
+  const made = new Map();
+  return {
+    get({ work_id }) {
+      if (work_id && !made.has(work_id)) made.set(work_id, make(work_id));
+      return made.get(work_id);
+    },
   };
 }
 

@@ -9,6 +9,7 @@ const FEW = 50;
 const MANY = 500;
 const AGAIN_MS = 2_000; // between two looks while figures change
 
+const NAMES = ["text", "end", "difficulty", "topic", "source", "subject", "recipe", "score"];
 const CHOICES = {
   end: ["open", "accepted", "rejected", "dead", "refused"],
   difficulty: ["easy", "medium", "difficult"],
@@ -36,7 +37,7 @@ export function casesView(main, parameters) {
 
   function choose() {
     const chosen = new URLSearchParams();
-    for (const name of ["end", "difficulty", "topic", "source"]) {
+    for (const name of NAMES) {
       const value = filters.elements[name].value.trim();
       if (value) chosen.set(name, value);
     }
@@ -62,7 +63,7 @@ export function casesView(main, parameters) {
   function asked(now) {
     parameters = now;
     render(filters, fields(parameters, found));
-    for (const name of ["end", "difficulty", "topic", "source"])
+    for (const name of NAMES)
       filters.elements[name].value = parameters.get(name) ?? "";
     look();
   }
@@ -97,8 +98,11 @@ function fields(parameters, found) {
         values.map((value) => h("option", { value }, value)),
       ),
     );
+  const input = (name, label, placeholder) =>
+    h("label", {}, h("span", {}, label), h("input", { name, placeholder, autocomplete: "off" }));
   const sources = [...new Set((found ?? []).map(({ source }) => source).filter(Boolean))].sort();
   return [
+    input("text", "question", "beginning of its text"),
     select("end", "end", CHOICES.end),
     select("difficulty", "difficulty", CHOICES.difficulty),
     select(
@@ -112,6 +116,9 @@ function fields(parameters, found) {
       h("span", {}, "source"),
       h("input", { name: "source", list: "sources", placeholder: "any", autocomplete: "off" }),
     ),
+    input("subject", "subject", "any"),
+    input("recipe", "recipe", "id or name"),
+    select("score", "score from", ["1", "2", "3", "4", "5"]),
     h(
       "datalist",
       { id: "sources" },

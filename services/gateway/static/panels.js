@@ -1,6 +1,6 @@
 // The figures beside the drawing. Each panel is a function of the figures, and says what to do where there are none.
 
-import { columns, h, sized, svg } from "./dom.js";
+import { columns, h, sized } from "./dom.js";
 import { count, many, percent, span, usd, words } from "./format.js";
 
 const ROUTES = ["easy", "medium", "difficult"];
@@ -225,31 +225,3 @@ const list = (pairs, named) =>
     { class: "pairs" },
     pairs.map(([name, n]) => h("li", {}, h("span", {}, named(name)), h("b", {}, count(n)))),
   );
-
-/** Small lines of what was seen since the page was opened: [{topic, points: [[seconds, value], …]}]. */
-export function sparks(series) {
-  return series.map(({ name, points }) => {
-    const now = points.at(-1)?.[1] ?? 0;
-    return h(
-      "figure",
-      { class: "spark", "data-key": name },
-      h("figcaption", {}, h("span", {}, name), h("b", {}, count(now), h("small", {}, "/min"))),
-      sparkline(points),
-    );
-  });
-}
-
-function sparkline(points) {
-  const [width, height] = [160, 34];
-  const top = Math.max(1, ...points.map(([, value]) => value));
-  const [first, last] = [points[0]?.[0] ?? 0, points.at(-1)?.[0] ?? 1];
-  const x = (at) => (last > first ? ((at - first) / (last - first)) * width : width).toFixed(1);
-  const y = (value) => (height - 2 - (value / top) * (height - 6)).toFixed(1);
-  const path = points.map(([at, value], place) => `${place ? "L" : "M"}${x(at)} ${y(value)}`).join("");
-  return svg(
-    "svg",
-    { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" },
-    points.length > 1 && svg("path", { d: `${path}L${width} ${height}L0 ${height}Z`, class: "area" }),
-    svg("path", { d: points.length > 1 ? path : `M0 ${y(points[0]?.[1] ?? 0)}H${width}`, class: "stroke" }),
-  );
-}

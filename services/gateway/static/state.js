@@ -1,11 +1,9 @@
-// What every page shows from: the latest figures, and what was seen of them since the page was opened.
+// What every page shows from: the latest figures.
 
 import { follow, get, Trouble } from "./api.js";
 import { span } from "./format.js";
 
 const OLD_S = 10; // the monitor publishes every second or so
-const KEEP_S = 1_800;
-const STEP_S = 5; // between what is kept: rates are those of the last minute
 
 export const state = {
   figures: null,
@@ -16,7 +14,6 @@ export const state = {
 };
 
 let skew = 0; // the server's clock less ours, ms
-const seen = []; // [at, {topic: messages a minute}]
 const listeners = new Set();
 
 /** Calls `changed` on every change, until what is returned is called. */
@@ -38,12 +35,6 @@ export function warning() {
     return `These figures are over ${span(Math.floor(age() / 10) * 10)} old: the monitor publishes none. Is it running?`;
   return "";
 }
-
-/** Rates by topic: [{name, points: [[at, messages a minute], …]}], in the order of a case's way. */
-export const series = () =>
-  (state.figures?.topics ?? [])
-    .filter(({ topic }) => !topic.endsWith("-dead"))
-    .map(({ topic }) => ({ name: topic, points: seen.map(([at, rates]) => [at, rates[topic] ?? 0]) }));
 
 /** Begins to follow the stream of figures. */
 export function begin() {
@@ -85,7 +76,4 @@ async function learnTopics() {
 function take(figures) {
   state.away = "";
   state.figures = figures;
-  if (seen.length > 1 && figures.at - seen.at(-2)[0] < STEP_S) seen.pop(); // the last one is always the latest
-  seen.push([figures.at, Object.fromEntries(figures.topics.map(({ topic, per_minute }) => [topic, per_minute]))]);
-  while (seen.length > 1 && seen[0][0] < figures.at - KEEP_S) seen.shift();
 }

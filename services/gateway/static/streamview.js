@@ -2,8 +2,9 @@
 
 import { h, render } from "./dom.js";
 import { beside, drawing, table } from "./drawing.js";
+import { historyPanel } from "./history.js";
 import * as panels from "./panels.js";
-import { series, state } from "./state.js";
+import { state } from "./state.js";
 
 /** Shows it in `main`; returns {changed, close}. */
 export function streamView(main) {
@@ -11,7 +12,7 @@ export function streamView(main) {
   const rest = h("ul", { class: "beside" });
   const rows = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Topics" });
   const totals = h("dl", { class: "totals" });
-  const sparks = h("div", { class: "sparks" });
+  const past = h("div", { class: "past" });
   const [left, right] = [h("div", { class: "column" }), h("div", { class: "column" })];
   const empty = h("div", { class: "empty", hidden: true });
   const live = h(
@@ -30,9 +31,8 @@ export function streamView(main) {
     h(
       "section",
       { class: "panel wide" },
-      h("h2", {}, "Messages per minute"),
-      h("p", { class: "note" }, "since this page was opened, at most half an hour"),
-      sparks,
+      h("h2", {}, "Over time"),
+      past,
     ),
     h("div", { class: "columns" }, left, right),
   );
@@ -50,12 +50,18 @@ export function streamView(main) {
     beside(rest, topics, figures);
     render(rows, table(topics, figures));
     render(totals, panels.totals(figures));
-    render(sparks, panels.sparks(series()));
     render(left, nothingYet(figures), panels.recordCost(figures), panels.spending(figures));
     render(right, panels.routes(figures), panels.troubles(figures));
   };
   changed();
-  return { changed, close: () => drawn?.close() };
+  const history = historyPanel(past);
+  return {
+    changed,
+    close() {
+      drawn?.close();
+      history.close();
+    },
+  };
 }
 
 const waiting = (trouble) =>

@@ -8,6 +8,7 @@ from typing import Any
 from services.contracts.base import CaseId
 from services.contracts.codec import canonical, peek
 from services.core.messages import Position
+from services.core.status import history
 from services.core.status.case_status import SLICE_S, CaseEvent, CaseHistory, Cost, Delta
 from services.core.status.store import RecordSum, Tally, recent_slices
 
@@ -15,7 +16,7 @@ KEPT_S = 3600
 """Seconds that slices of rates are kept; older rates are never requested."""
 
 Count = tuple[str, str, str, str]
-"""A count's name: a kind (standing, seen, slice, routes, refused, records), and up to three names under it."""
+"""A count's name: a kind (standing, seen, slice, routes, refused, records, case_s), and up to three names under it."""
 
 _DEFAULTS = {field.name: field.default for field in fields(CaseEvent) if field.default is not MISSING}
 _FIELDS = {field.name for field in fields(CaseEvent)}
@@ -51,7 +52,13 @@ def counts(delta: Delta, now_ms: int) -> dict[Count, int]:
     flat |= {("routes", route, "", ""): n for route, n in delta.routes.items()}
     flat |= {("refused", reason, "", ""): n for reason, n in delta.refused.items()}
     flat |= {("records", *key): n for key, n in delta.records.items()}
+    flat |= {("case_s", *key, ""): n for key, n in delta.case_seconds.items()}
     return {count: n for count, n in flat.items() if n}
+
+
+def oldest_minute(minute: int) -> int:
+    """The first minute that is kept beside this one."""
+    return minute - history.KEPT_S // history.MINUTE_S
 
 
 def oldest_slice(now_ms: int) -> int:
@@ -77,7 +84,15 @@ def tally(sums: Iterable[tuple[Count, int]], oldest_ms: Mapping[str, int], now_m
         routes={route: n for (route, _, _), n in kinds["routes"].items()},
         refused={reason: n for (reason, _, _), n in kinds["refused"].items()},
         records=_record_sums(kinds["records"]),
+        case_seconds=_case_seconds(kinds["case_s"]),
     )
+
+
+def _case_seconds(of: Mapping[tuple[str, str, str], int]) -> dict[str, dict[str, int]]:
+    found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for (difficulty, bound, _), n in of.items():
+        found[difficulty][bound] = max(0, n)  # a case that ended before this was counted, and is redriven, takes one
+    return dict(found)
 
 
 def _record_sums(of: Mapping[tuple[str, str, str], int]) -> Sequence[RecordSum]:

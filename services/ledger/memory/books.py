@@ -1,8 +1,9 @@
 """The memory ledger's history."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from services.contracts.base import CallId
 from services.core.ledger.ports import CallRow, ClaimRow
 from services.ledger.memory.admissions import MemoryAdmissions
 from services.ledger.memory.attempts import MemoryAttempts
@@ -36,6 +37,10 @@ class MemoryBooks:
     async def calls(self) -> list[CallRow]:
         self._server.now()
         return sorted(self._calls.calls.values(), key=lambda row: row.at)
+
+    async def found(self, call_ids: Sequence[CallId]) -> Mapping[CallId, CallRow]:
+        self._server.now()
+        return {call_id: self._calls.calls[call_id] for call_id in call_ids if call_id in self._calls.calls}
 
     async def under_way(self) -> Mapping[str, int]:
         now = self._server.now()

@@ -36,6 +36,7 @@ class MemoryBudgets:
         self._waiting = False
         self._spent: dict[tuple[str, str], Spending] = {}
         self._reserved: dict[_Work, _Reservation] = {}
+        self._ended: dict[CaseId, str] = {}
         self._settled: defaultdict[str, list[int]] = defaultdict(list)
 
     async def spendings(self) -> Sequence[Spending]:
@@ -54,6 +55,8 @@ class MemoryBudgets:
         self, case_id: CaseId, work_id: WorkId, life: int, *, recipe_id: RecipeId, prior_nano_usd: int
     ) -> bool:
         now, work = self._server.now(), (work_id, life)
+        if case_id in self._ended:
+            return False
         if work in self._reserved:
             return True
         settled, state = self._settled[recipe_id], self._state()
@@ -63,6 +66,17 @@ class MemoryBudgets:
         if not self._waiting:
             self._reserved[work] = _Reservation(case_id, recipe_id, now, wanted)
         return not self._waiting
+
+    async def end(self, case_id: CaseId, reason: str) -> bool:
+        self._server.now()
+        if any(each.case_id == case_id and each.open for each in self._reserved.values()):
+            return False
+        self._ended[case_id] = reason
+        return True
+
+    async def ended(self, case_id: CaseId) -> str | None:
+        self._server.now()
+        return self._ended.get(case_id)
 
     async def settle(self, work_id: WorkId, life: int) -> None:
         now, work = self._server.now(), (work_id, life)

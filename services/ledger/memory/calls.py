@@ -7,6 +7,7 @@ from services.contracts.base import CallId
 from services.core.ledger.calls import Outcome
 from services.core.ledger.ports import CallRow, Claim, ClaimRow, Done, Elsewhere, Mine
 from services.core.ledger.spending import Price
+from services.ledger.encoding.outcomes import origin_of
 from services.ledger.memory.budgets import MemoryBudgets
 from services.ledger.memory.server import MemoryServer
 
@@ -43,7 +44,10 @@ class MemoryCalls:
         for call_id in outcomes.keys() - self.calls.keys():
             if price := (prices or {}).get(call_id):
                 self._budgets.charge(price, outcomes[call_id].usage)
-        return [self._complete(call_id, outcome, owner, now) for call_id, outcome in outcomes.items()]
+        return [
+            self._complete(CallRow(call_id, owner, now, outcome, origin_of((prices or {}).get(call_id))))
+            for call_id, outcome in outcomes.items()
+        ]
 
     def prune(self, cutoff: float) -> int:
         """Drop what ended earlier; the number of calls."""
@@ -82,13 +86,13 @@ class MemoryCalls:
         self._set(replace(lease, until=max(lease.until, now + lease_s)))
         return True
 
-    def _complete(self, call_id: CallId, outcome: Outcome, owner: str, now: float) -> Outcome:
-        if done := self.calls.get(call_id):
+    def _complete(self, row: CallRow) -> Outcome:
+        if done := self.calls.get(row.call_id):
             return done.outcome
-        self.calls[call_id] = CallRow(call_id, owner, now, outcome)
-        lease = self._lease(call_id)
-        if lease and lease.owner == owner:
-            self._set(replace(lease, ended="completed", until=min(lease.until, now)))
-        elif lease and lease.until > now:
-            self._set(replace(lease, ended="released", until=now))
-        return outcome
+        self.calls[row.call_id] = row
+        lease = self._lease(row.call_id)
+        if lease and lease.owner == row.owner:
+            self._set(replace(lease, ended="completed", until=min(lease.until, row.at)))
+        elif lease and lease.until > row.at:
+            self._set(replace(lease, ended="released", until=row.at))
+        return row.outcome

@@ -20,6 +20,7 @@ class MemoryStatusStore:
         self._cases: dict[CaseId, CaseHistory] = {}
         self._sums: Counter[encoding.Count] = Counter()
         self._published: bytes | None = None
+        self._minutes: dict[int, bytes] = {}
 
     async def observe(self, events: Sequence[CaseEvent]) -> None:
         self._check()
@@ -55,6 +56,15 @@ class MemoryStatusStore:
     async def published(self) -> bytes | None:
         self._check()
         return self._published
+
+    async def keep_minute(self, minute: int, snapshot: bytes) -> None:
+        self._check()
+        first = encoding.oldest_minute(minute)
+        self._minutes = {at: kept for at, kept in self._minutes.items() if at >= first} | {minute: snapshot}
+
+    async def minutes(self, since: int) -> list[bytes]:
+        self._check()
+        return [kept for at, kept in sorted(self._minutes.items()) if at >= since]
 
     async def prune(self, older_than_s: float) -> int:
         self._check()

@@ -2,14 +2,15 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from services.contracts.base import CallId
 from services.core.ledger.ports import CallRow, ClaimRow
-from services.ledger.encoding.outcomes import decode
+from services.ledger.encoding.outcomes import decode, decode_origin
 from services.ledger.sqlite import admissions, attempts, budgets, calls
 from services.ledger.sqlite.commits import SqliteCommits
 from services.ledger.sqlite.file import connect, translated
@@ -31,8 +32,13 @@ class SqliteBooks:
         return [ClaimRow(*row) for row in rows]
 
     async def calls(self) -> list[CallRow]:
-        rows = await self._read("SELECT call_id, owner, at, outcome FROM call ORDER BY at, id")
-        return [CallRow(call_id, owner, at, decode(outcome)) for call_id, owner, at, outcome in rows]
+        return [_row(row) for row in await self._read("SELECT call_id, owner, at, outcome FROM call ORDER BY at, id")]
+
+    async def found(self, call_ids: Sequence[CallId]) -> Mapping[CallId, CallRow]:
+        marks = ", ".join("?" * len(call_ids))
+        query = f"SELECT call_id, owner, at, outcome FROM call WHERE call_id IN ({marks})"  # noqa: S608 -- only marks
+        rows = [_row(row) for row in await self._read(query, call_ids)]
+        return {row.call_id: row for row in rows}
 
     async def under_way(self) -> Mapping[str, int]:
         return await self._commits.run(_under_way)
@@ -48,14 +54,19 @@ class SqliteBooks:
                 dropped += gone if table == "call" else 0
         return dropped
 
-    async def _read(self, query: str) -> list[Any]:
+    async def _read(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         """Read in a thread, on a connection of its own: in WAL mode a long read delays no claim."""
 
         def read() -> list[Any]:
             with translated(self._path), closing(connect(self._path)) as db:
-                return db.execute(query).fetchall()
+                return db.execute(query, values).fetchall()
 
         return await asyncio.to_thread(read)
+
+
+def _row(row: tuple[CallId, str, float, bytes]) -> CallRow:
+    call_id, owner, at, outcome = row
+    return CallRow(call_id, owner, at, decode(outcome), decode_origin(outcome))
 
 
 def _under_way(db: sqlite3.Connection, now: float) -> dict[str, int]:

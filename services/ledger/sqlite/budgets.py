@@ -52,6 +52,12 @@ class SqliteBudgets:
         statement = partial(_reserve, case_id=case_id, work=work, recipe_id=recipe_id, prior=prior_nano_usd)
         return await self._commits.run(statement, durable=True)
 
+    async def end(self, case_id: CaseId, reason: str) -> bool:
+        return await self._commits.run(partial(_end, case_id=case_id, reason=reason), durable=True)
+
+    async def ended(self, case_id: CaseId) -> str | None:
+        return await self._commits.run(partial(_ended, case_id=case_id))
+
     async def settle(self, work_id: WorkId, life: int) -> None:
         await self._commits.run(partial(_settle, work=(work_id, life)))
 
@@ -90,6 +96,8 @@ def _set_limit(db: sqlite3.Connection, _now: float, *, limit: int | None) -> Non
 def _reserve(
     db: sqlite3.Connection, now: float, *, case_id: CaseId, work: _Work, recipe_id: RecipeId, prior: int
 ) -> bool:
+    if _ended(db, now, case_id=case_id) is not None:
+        return False
     if _row(db, work):
         return True
     found = db.execute("SELECT cases, nano_usd FROM settled WHERE recipe_id = ?", (recipe_id,)).fetchone()
@@ -105,6 +113,18 @@ def _reserve(
         db.execute("INSERT INTO reservation VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         _add(db, wanted, 1)
     return not waits
+
+
+def _end(db: sqlite3.Connection, _now: float, *, case_id: CaseId, reason: str) -> bool:
+    if db.execute(_OPEN, (case_id,)).fetchone():
+        return False
+    db.execute("INSERT OR REPLACE INTO question_ended VALUES (?, ?)", (case_id, reason))
+    return True
+
+
+def _ended(db: sqlite3.Connection, _now: float, *, case_id: CaseId) -> str | None:
+    row = db.execute("SELECT reason FROM question_ended WHERE case_id = ?", (case_id,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _settle(db: sqlite3.Connection, now: float, *, work: _Work) -> None:

@@ -42,8 +42,9 @@ class SqliteCalls:
     async def complete(
         self, outcomes: Mapping[CallId, Outcome], *, owner: str, prices: Mapping[CallId, Price] | None = None
     ) -> list[Outcome]:
-        written = {call_id: encode(outcome) for call_id, outcome in outcomes.items()}
-        charges = {call_id: (price, outcomes[call_id].usage) for call_id, price in (prices or {}).items()}
+        by_call = prices or {}
+        written = {call_id: encode(outcome, by_call.get(call_id)) for call_id, outcome in outcomes.items()}
+        charges = {call_id: (price, outcomes[call_id].usage) for call_id, price in by_call.items()}
         statement = partial(_complete, outcomes=written, owner=owner, charges=charges)
         earlier = await self._commits.run(statement, durable=True)
         return [decode(held) if held else own for held, own in zip(earlier, outcomes.values(), strict=True)]

@@ -9,13 +9,15 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from services.contracts.base import CaseId
 from services.core.status.case_status import CaseEvent, CaseHistory, CaseStatus
-from services.core.status.store import Filter, Tally
+from services.core.status.store import MOST_READ, Filter, Tally
 from services.ledger.encoding import case_status as encoding
 from services.ledger.sqlite.commits import SqliteCommits
 from services.ledger.sqlite.file import Kind, connect, prepare, translated
@@ -32,6 +34,9 @@ CREATE INDEX standing_since ON standing (since_ms);
 CREATE INDEX standing_open ON standing (topic, since_ms) WHERE "end" = '';
 CREATE TABLE count (kind TEXT, a TEXT, b TEXT, c TEXT, n INTEGER NOT NULL, PRIMARY KEY (kind, a, b, c)) WITHOUT ROWID;
 CREATE TABLE figures (id INTEGER PRIMARY KEY CHECK (id = 1), body BLOB NOT NULL);
+""",
+    """
+CREATE TABLE IF NOT EXISTS minute (at INTEGER PRIMARY KEY, body BLOB NOT NULL);
 """,
 )
 
@@ -67,17 +72,19 @@ class SqliteStatusStore:
         wanted = {"topic": which.topic, '"end"': end, "difficulty": which.difficulty, "source": which.source}
         given = {name: value for name, value in wanted.items() if value is not None}
         where = " AND ".join(["true", *(f"{name} = ?" for name in given)])
+        rest = replace(which, topic=None, end=None, difficulty=None, source=None)
         rows = await self._read(
             f"SELECT case_id, work_id, body FROM standing JOIN seen USING (case_id) WHERE {where} "  # noqa: S608
             "ORDER BY since_ms DESC LIMIT ?",
-            (*given.values(), limit),
+            (*given.values(), limit if rest == Filter() else MOST_READ),
         )
-        return [
+        found = (
             status
             for case_id, work_id, body in rows
             for status in encoding.decode(case_id, body).statuses()
-            if status.work_id == work_id
-        ]
+            if status.work_id == work_id and rest.takes(status)
+        )
+        return list(islice(found, limit))
 
     async def tally(self, now_ms: int) -> Tally:
         rows = await self._read("SELECT kind, a, b, c, n FROM count")
@@ -90,6 +97,12 @@ class SqliteStatusStore:
     async def published(self) -> bytes | None:
         rows = await self._read("SELECT body FROM figures")
         return rows[0][0] if rows else None
+
+    async def keep_minute(self, minute: int, snapshot: bytes) -> None:
+        await self._commits.run(partial(_keep_minute, minute=minute, snapshot=snapshot))
+
+    async def minutes(self, since: int) -> list[bytes]:
+        return [body for (body,) in await self._read("SELECT body FROM minute WHERE at >= ? ORDER BY at", (since,))]
 
     async def prune(self, older_than_s: float) -> int:
         dropped = 0
@@ -141,6 +154,11 @@ def _publish(db: sqlite3.Connection, now: float, figures: bytes) -> None:
     db.execute("INSERT OR REPLACE INTO figures VALUES (1, ?)", (figures,))
     oldest = encoding.oldest_slice(int(now * 1000))
     db.execute("DELETE FROM count WHERE kind = 'slice' AND CAST(b AS INTEGER) < ?", (oldest,))
+
+
+def _keep_minute(db: sqlite3.Connection, _now: float, minute: int, snapshot: bytes) -> None:
+    db.execute("INSERT OR REPLACE INTO minute VALUES (?, ?)", (minute, snapshot))
+    db.execute("DELETE FROM minute WHERE at < ?", (encoding.oldest_minute(minute),))
 
 
 def _prune(db: sqlite3.Connection, now: float, older_than_s: float) -> int:

@@ -1,7 +1,7 @@
 """The Valkey ledger's history, and its pruning."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final, Literal, cast
 
 from services.contracts.base import CallId
@@ -31,6 +31,16 @@ class ValkeyBooks:
     async def calls(self) -> list[CallRow]:
         rows = {field: call_row(CallId(field.decode()), value) async for field, value in self._scan(keys.CALLS)}
         return sorted(rows.values(), key=lambda row: row.at)
+
+    async def found(self, call_ids: Sequence[CallId]) -> Mapping[CallId, CallRow]:
+        if not call_ids:
+            return {}
+        values = await self._scripts.command("HMGET", keys.CALLS, *call_ids)
+        return {
+            call_id: call_row(call_id, value)
+            for call_id, value in zip(call_ids, values, strict=True)
+            if value is not None
+        }
 
     async def under_way(self) -> Mapping[str, int]:
         now = await self._scripts.now()

@@ -22,11 +22,9 @@ class ValkeyBudgets:
         return [_spending(*key, sums[key]) for key in sorted(sums)]
 
     async def state(self) -> BudgetState:
-        held = await self._scripts.command("HGETALL", BUDGET)
-        limit = held.get(b"limit")
-        spent, reserved, open_, waiting = (
-            int(held.get(name, 0)) for name in (b"spent", b"reserved", b"open", b"waiting")
-        )
+        names = ("limit", "spent", "reserved", "open", "waiting")
+        limit, *counts = await self._scripts.command("HMGET", BUDGET, *names)
+        spent, reserved, open_, waiting = (int(count or 0) for count in counts)
         return BudgetState(None if limit is None else int(limit), spent, reserved, open_, bool(waiting))
 
     async def set_limit(self, nano_usd: int | None) -> None:
@@ -40,6 +38,13 @@ class ValkeyBudgets:
     ) -> bool:
         words = (f"{work_id} {life}", case_id, recipe_id, prior_nano_usd, SETTLED_ENOUGH)
         return bool(await self._scripts.run("reserve", *words))
+
+    async def end(self, case_id: CaseId, reason: str) -> bool:
+        return bool(await self._scripts.run("end", case_id, reason))
+
+    async def ended(self, case_id: CaseId) -> str | None:
+        reason: bytes | None = await self._scripts.command("HGET", BUDGET, f"ended {case_id}")
+        return None if reason is None else reason.decode()
 
     async def settle(self, work_id: WorkId, life: int) -> None:
         await self._scripts.run("settle", f"{work_id} {life}")

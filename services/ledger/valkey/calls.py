@@ -7,7 +7,7 @@ from services.contracts.case import Usage
 from services.core.ledger.calls import Outcome
 from services.core.ledger.ports import CallRow, Claim, Done, Elsewhere, Mine
 from services.core.ledger.spending import Price
-from services.ledger.encoding.outcomes import decode, encode
+from services.ledger.encoding.outcomes import decode, decode_origin, encode
 from services.ledger.valkey.scripts import Scripts, microseconds, seconds
 
 
@@ -34,7 +34,7 @@ class ValkeyCalls:
         by_call = prices or {}
         words: list[str | bytes] = []
         for call_id, outcome in outcomes.items():
-            words += [call_id, encode(outcome), _charge(by_call.get(call_id), outcome.usage)]
+            words += [call_id, encode(outcome, by_call.get(call_id)), _charge(by_call.get(call_id), outcome.usage)]
         answers = await self._scripts.run("complete", owner, *words)
         return [_outcome(held) if held else own for held, own in zip(answers, outcomes.values(), strict=True)]
 
@@ -43,7 +43,7 @@ def call_row(call_id: CallId, value: bytes) -> CallRow:
     """A finished call from its value in the hash."""
     head, _, outcome = value.partition(b"\n")
     at, owner = head.decode().split(" ", 1)
-    return CallRow(call_id, owner, seconds(at), decode(outcome))
+    return CallRow(call_id, owner, seconds(at), decode(outcome), decode_origin(outcome))
 
 
 def _claim(answer: bytes | int, lease_s: float) -> Claim:

@@ -22,7 +22,7 @@ CONNECTIONS = 16
 
 _LUA = Path(__file__).parent / "lua"
 _SCRIPTS: Final = ("claim", "renew", "release", "admit", "open_attempt", "close_attempt", "observe")
-_WITH_BUDGETS: Final = ("complete", "reserve", "settle", "prune")
+_WITH_BUDGETS: Final = ("complete", "reserve", "end", "settle", "prune")
 """Scripts that include budgets.lua."""
 
 _AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.OutOfMemoryError, exceptions.ReadOnlyError)

@@ -6,6 +6,7 @@
     reasonmed{standings}:recent      sorted set  [case id, work id] by time of the last change
     reasonmed{standings}:open:TOPIC  sorted set  the same, only open works at this topic
     reasonmed{standings}:figures     the last published figures
+    reasonmed{standings}:minutes     hash  minute -> its totals
 
 One script updates a case. It does nothing if another writer was first (optimistic locking); the case is then read
 again.
@@ -20,19 +21,16 @@ from services.contracts.base import CaseId
 from services.contracts.codec import canonical, loads
 from services.contracts.topics import topics
 from services.core.status.case_status import CaseEvent, CaseHistory, CaseStatus
-from services.core.status.store import Filter, Tally
+from services.core.status.store import MOST_READ, Filter, Tally
 from services.ledger.encoding import case_status as encoding
 from services.ledger.valkey.server import ValkeyServer
 
-_SEEN, _COUNTS, _SLICES, _RECENT, _FIGURES = (
-    f"reasonmed{{standings}}:{name}" for name in ("seen", "counts", "slices", "recent", "figures")
+_SEEN, _COUNTS, _SLICES, _RECENT, _FIGURES, _MINUTES = (
+    f"reasonmed{{standings}}:{name}" for name in ("seen", "counts", "slices", "recent", "figures", "minutes")
 )
 _OPEN = "reasonmed{standings}:open:"
 
 _PAGE = 200
-_MOST_READ = 10_000
-"""Most statuses that `latest` reads."""
-
 Command = list[str]
 
 
@@ -61,7 +59,7 @@ class ValkeyStatusStore:
 
     async def latest(self, which: Filter, *, limit: int) -> list[CaseStatus]:
         found: list[CaseStatus] = []
-        for start in range(0, _MOST_READ, _PAGE):
+        for start in range(0, MOST_READ, _PAGE):
             names = await self._server.command("ZREVRANGE", _RECENT, start, start + _PAGE - 1)
             if names:
                 found += [each for each in await self._named(names) if which.takes(each) and each not in found]
@@ -87,6 +85,17 @@ class ValkeyStatusStore:
     async def published(self) -> bytes | None:
         figures: bytes | None = await self._server.command("GET", _FIGURES)
         return figures
+
+    async def keep_minute(self, minute: int, snapshot: bytes) -> None:
+        await self._server.command("HSET", _MINUTES, minute, snapshot)
+        first = encoding.oldest_minute(minute)
+        old = [at for at in await self._server.command("HKEYS", _MINUTES) if int(at) < first]
+        if old:
+            await self._server.command("HDEL", _MINUTES, *old)
+
+    async def minutes(self, since: int) -> list[bytes]:
+        kept = await self._server.command("HGETALL", _MINUTES)
+        return [kept[at] for at in sorted(kept, key=int) if int(at) >= since]
 
     async def prune(self, older_than_s: float) -> int:
         before = self._now_ms() - int(older_than_s * 1000)

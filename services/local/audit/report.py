@@ -5,7 +5,8 @@ demo, replay and chaos write it as summary.json:
 
     questions             distinct questions submitted
     ended                 of these, those that ended: all records completed, or rejected, dead, or refused
-    accepted, rejected, dead    ends by kind, per work (a question under a recipe) and life
+    accepted, rejected, dead    ends by kind, as `status` counts them: of each work (a question under a recipe) the one
+                          of its last life; a question that died before it was a case counts as dead
     refused               questions that admission refused: near-duplicates, and those of evaluation sets
     missing               questions that have not ended, or with a work whose last life has not
     two_ends              works that ended in two different ways in one life (a defect)
@@ -17,7 +18,8 @@ demo, replay and chaos write it as summary.json:
     unexported_records    records of the topic that are not in the dataset
     dead_letters          messages in the topics of dead letters
     routes                works by difficulty: easy, medium, difficult
-    route_mismatches      works whose difficulty differs from the one computed from the server's log (a defect)
+    route_mismatches      works whose difficulty differs from the one computed from the server's log (a defect); of
+                          questions whose gold answer the log has: the script knows no others
     calls                 requests that the server began (without a server log: calls in the ledger)
     calls_against_ledger  of these, those begun while the ledger had the reply, or a live lease of another owner
                           (a defect); null without a server log
@@ -76,7 +78,7 @@ def audit_report(
     dataset: Path,
 ) -> dict[str, Any]:
     """The audit report of a run, with the fields that the module lists."""
-    ends = Counter(kind for kinds in seen.ends().values() for kind in kinds)
+    ends = seen.last_ends()
     exported = Counter(dataset_ids)
     calls = len(ledger.calls) if log is None else sum(line["event"] == "start" for line in log)
     cpu_s = sum(used[service].cpu_s for service in FIVE if service in used)
@@ -129,12 +131,14 @@ def calls_against_ledger(ledger: Ledger, log: Sequence[LogLine]) -> int:
 
 def route_mismatches(seen: Topics, ledger: Ledger, log: Sequence[LogLine]) -> int:
     """The number of works whose difficulty differs from the one computed by the recipe's thresholds from the server's
-    log: its verdicts on the plan's paths, and the answers that these paths state. Works of an unknown recipe all
-    count."""
-    correct_places = _correct_places(ledger, log)
+    log: its verdicts on the plan's paths, and the answers that these paths state. Works of questions that the script
+    did not know are left out: it has no gold answer to compare with. Works of an unknown recipe all count."""
+    correct_places, asked_of, known = _correct_places(ledger, log), _cases(log), _cases(log, with_gold=True)
     wrong = 0
     for work_id, difficulty in seen.difficulty.items():
         case_id, recipe_id = seen.case_of[work_id]
+        if case_id in asked_of - known:
+            continue
         recipe = seen.recipes.get(recipe_id)
         if recipe is None:
             wrong += 1
@@ -147,6 +151,11 @@ def route_mismatches(seen: Topics, ledger: Ledger, log: Sequence[LogLine]) -> in
             expected = "medium" if correct >= recipe.routing.medium else "difficult"
         wrong += expected != difficulty
     return wrong
+
+
+def _cases(log: Sequence[LogLine], *, with_gold: bool = False) -> set[str]:
+    """The cases of which the log has verdicts or paths, or only those whose gold answer the script knew."""
+    return {line["case"] for line in log if "gold" in line and (line["gold"] is not None or not with_gold)}
 
 
 def _correct_places(ledger: Ledger, log: Sequence[LogLine]) -> set[tuple[str, int]]:

@@ -1,7 +1,7 @@
 """Counts the messages in the topics of a run."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from services.contracts.base import CaseId, RecipeId, WorkId
@@ -79,6 +79,13 @@ class Topics:
     def ends(self) -> dict[Work, set[str]]:
         """The kinds of ends of each work: one each unless there is a defect."""
         return dict(self._ends)
+
+    def last_ends(self) -> Counter[str]:
+        """Ends by kind: of each work in its last life, and of questions that died before they were a case."""
+        ends = Counter(kind for (work, life), kinds in self._ends.items() if life == self._life[work] for kind in kinds)
+        begun = {self.case_of[work][0] for work in self._life}
+        ends["dead"] += len(self._dead_cases - begun - self.refused)
+        return ends
 
     def two_ends(self) -> int:
         """The number of works with two ends in one life: of two kinds, or with records of two different sets."""

@@ -1,9 +1,11 @@
 """Metrics of an engine, by Prometheus' naming: read from its counters and its state at each scrape."""
 
+import platform
 from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
 from typing import Any, TypeVar, get_args
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, Info, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -20,6 +22,7 @@ F = TypeVar("F", CounterMetricFamily, GaugeMetricFamily)
 
 
 HELP: Mapping[MetricName, str] = {
+    MetricName.BUILD_INFO: "Always 1; the labels have the versions of this code and of Python.",
     MetricName.MESSAGES_TAKEN: "Messages taken from topics.",
     MetricName.MESSAGES_FINISHED: "Messages that ended with an output or a dead letter that the broker has confirmed.",
     MetricName.MESSAGES_DEAD: "Dead letters, by kind.",
@@ -113,10 +116,18 @@ class HealthMetrics(Collector):
         yield GaugeMetricFamily(MetricName.READY, HELP[MetricName.READY], value=health.ready)
 
 
-def registry(*collectors: Collector) -> CollectorRegistry:
-    """A registry of a worker's own, for its /metrics; with the process's own figures, its start among them."""
+def process_registry() -> CollectorRegistry:
+    """A registry with the process's own figures (start, CPU, memory, files) and its build."""
     made = CollectorRegistry()
     ProcessCollector(registry=made)
+    build = Info(MetricName.BUILD_INFO.removesuffix("_info"), HELP[MetricName.BUILD_INFO], registry=made)
+    build.info({"version": version("reasonmed-stream"), "python": platform.python_version()})
+    return made
+
+
+def registry(*collectors: Collector) -> CollectorRegistry:
+    """A registry of a worker's own, for its /metrics; with the process's own figures, its start among them."""
+    made = process_registry()
     for collector in collectors:
         made.register(collector)
     return made

@@ -8,6 +8,7 @@ from typing import Any
 
 import aiokafka
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
 
 from services.contracts.topics import topics
 from services.core.errors import BrokerAway
@@ -15,6 +16,9 @@ from services.runtime.engine import offset_ranges
 from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.errors import broker_away
+
+# aiokafka 0.14 decodes answers of version 3 by the schema of version 2, and fails.
+DescribeGroupsRequest_v3.RESPONSE_TYPE = DescribeGroupsResponse_v3
 
 ANSWER_S = 15.0
 """Seconds for a whole query, so that commands do not hang."""
@@ -96,6 +100,16 @@ def left(holds: Mapping[TopicPartition, range], done: Mapping[TopicPartition, Pr
 
 
 @dataclass(frozen=True)
+class Group:
+    """A consumer group at one look."""
+
+    members: frozenset[str]
+    """Kafka's ids of its members: a process that starts again is a new member."""
+    finished: int
+    """Offsets that it has finished: it changes whenever the group finishes something."""
+
+
+@dataclass(frozen=True)
 class Lags:
     """Records of each topic: those that it holds, those that each of its groups has not committed, and those that it
     has not finished."""
@@ -103,6 +117,7 @@ class Lags:
     messages: Mapping[str, int]
     lag: Mapping[str, Mapping[str, int]]
     left: Mapping[str, Mapping[str, int]]
+    groups: Mapping[str, Group]
 
 
 def readers() -> dict[str, list[str]]:
@@ -156,6 +171,7 @@ class LagWatch:
             for group in sorted({group for groups in groups_of.values() for group in groups})
         }
         offsets = {group: {key: each.offset for key, each in found.items()} for group, found in done.items()}
+        members = await _members(admin, list(done))
         return Lags(
             messages={name: sum(len(held) for key, held in holds.items() if key.topic == name) for name in groups_of},
             lag={
@@ -165,6 +181,7 @@ class LagWatch:
             left={
                 name: {group: left(holds, done[group], name) for group in groups} for name, groups in groups_of.items()
             },
+            groups={group: Group(members.get(group, frozenset()), _finished(found)) for group, found in done.items()},
         )
 
 
@@ -205,3 +222,13 @@ async def _progress(admin: Any, group: str) -> dict[TopicPartition, Progress]:
         for key, value in found.items()
         if value.offset >= 0
     }
+
+
+def _finished(found: Mapping[TopicPartition, Progress]) -> int:
+    return sum(each.offset + len(each.finished) for each in found.values())
+
+
+async def _members(admin: Any, groups: list[str]) -> dict[str, frozenset[str]]:
+    answers = await admin.describe_consumer_groups(groups)
+    # Each group: error code, group, state, protocol type, protocol, members (the first of a member: its id), …
+    return {each[1]: frozenset(member[0] for member in each[5]) for answer in answers for each in answer.groups}

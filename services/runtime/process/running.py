@@ -8,7 +8,10 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from typing import Any, TypeVar
+
+import structlog
 
 from services.core.owner import Owner
 from services.runtime.kafka.client import KafkaClient
@@ -16,6 +19,8 @@ from services.runtime.process import logs, tracing
 from services.runtime.process.settings import Settings
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ def process(service: str, settings: Settings) -> Iterator[Process]:
     """Log and trace under this process's own name. Spans are sent before it ends."""
     owner = own_name(service, settings.name)
     logs.configure(service=service, owner=str(owner))
+    log.info("started", version=version("reasonmed-stream"), kafka=settings.kafka.bootstrap)
     with tracing.traced(service=service, owner=str(owner)):
         yield Process(owner, replace(settings.kafka, name=f"reasonmed-{service}"))
 

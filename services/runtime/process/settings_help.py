@@ -31,12 +31,16 @@ def settings_of(cls: type[Settings]) -> list[Setting]:
     return [setting for name, field in cls.model_fields.items() for setting in _settings(f"REASONMED_{name}", field)]
 
 
-def exit_on_help(service: str, cls: type[Settings], arguments: Sequence[str] | None = None) -> None:
-    """With --help, print what the service does and each of its settings, and exit 0."""
+def exit_on_arguments(service: str, cls: type[Settings], arguments: Sequence[str] | None = None) -> None:
+    """With --help, print what the service does and each of its settings, and exit 0. Any other argument is a mistake,
+    since settings come from the environment: exit 2."""
     given = sys.argv[1:] if arguments is None else arguments
     if {"--help", "-h"} & set(given):
         sys.stdout.write(f"Usage: reasonmed-{service}, or python -m services.{service}\n\n{usage(service, cls)}")
         raise SystemExit(0)
+    if given:
+        sys.stderr.write(f"error: unknown argument {given[0]}: settings come from the environment; see --help\n")
+        raise SystemExit(2)
 
 
 def usage(service: str, cls: type[Settings]) -> str:

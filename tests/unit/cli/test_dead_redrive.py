@@ -5,6 +5,7 @@ import pytest
 from services.contracts.case import Case
 from services.contracts.codec import decode, encode
 from services.contracts.topics import (
+    CASE_REJECTED,
     LETTER_REDRIVEN,
     QUESTION_ADMITTED,
 )
@@ -95,3 +96,24 @@ def test_the_selected_letters_are_sent(
     bury(broker, encode(undecided()), key=undecided().case_id.encode())
     run(capsys, "redrive", *arguments, "--yes")
     assert len(broker.messages[QUESTION_ADMITTED]) == 1
+
+
+def test_a_case_in_dead_letters_is_ended_for_good_with_its_reason(
+    broker: Broker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2):
+        bury(broker, encode(undecided(number)), key=undecided(number).case_id.encode())
+    bury(broker, b"{", kind="poison")
+    chosen = undecided(0).case_id
+    assert as_json(capsys, "end", "--case", chosen, "--reason", "withdrawn")["ended"] == 1
+    assert not broker.messages[CASE_REJECTED], "a dry run"
+    ended = as_json(capsys, "end", "--case", chosen, "--reason", "withdrawn", "--yes")
+    assert ended == {"dry_run": False, "ended": 1, "already": 0}
+    [rejected] = [decode(Case, value) for value in broker.values(CASE_REJECTED)]
+    assert (rejected.case_id, rejected.life) == (chosen, undecided(0).life + 1)
+    assert rejected.rejected == "ended by an operator: withdrawn"
+    assert as_json(capsys, "redrive", "--case", chosen, "--yes")["already_redriven"] == 1
+    assert not broker.messages[QUESTION_ADMITTED]
+    assert as_json(capsys, "end", "--all", "--reason", "no use", "--yes")["ended"] == 1, (
+        "the other; a malformed one has none"
+    )

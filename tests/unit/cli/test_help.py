@@ -12,7 +12,7 @@ from services.exporter.settings import ExporterSettings
 from services.gateway.settings import GatewaySettings
 from services.router.settings import RouterSettings
 from services.runtime.process.settings import Settings
-from services.runtime.process.settings_help import exit_on_help, settings_of, usage
+from services.runtime.process.settings_help import exit_on_arguments, settings_of, usage
 
 EXAMPLE = re.compile(r"Example:\s+(reasonmed .*)$", re.MULTILINE)
 
@@ -59,7 +59,7 @@ def test_an_example_with_a_wrong_option_would_be_found() -> None:
 @pytest.mark.parametrize("cls", [Settings, GatewaySettings, RouterSettings, ExporterSettings])
 def test_help_lists_every_setting_of_a_service(cls: type[Settings], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        exit_on_help("router", cls, ["--help"])
+        exit_on_arguments("router", cls, ["--help"])
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert all(f"  {each.name}" in said for each in settings_of(cls))
@@ -84,4 +84,11 @@ def test_help_lists_topics_and_no_secret() -> None:
 
 
 def test_a_service_without_help_starts() -> None:
-    exit_on_help("router", RouterSettings, [])
+    exit_on_arguments("router", RouterSettings, [])
+
+
+def test_a_service_refuses_what_it_does_not_know(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        exit_on_arguments("router", RouterSettings, ["--prot", "8080"])
+    assert ended.value.code == 2
+    assert "unknown argument --prot" in capsys.readouterr().err

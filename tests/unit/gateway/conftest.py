@@ -6,10 +6,15 @@ from collections.abc import AsyncIterator, Sequence
 import httpx
 import pytest
 
+from services.contracts.recipe import Recipe
+from services.core import ids
 from services.core.errors import BrokerAway
 from services.core.messages import ConsumedRecord, OutgoingRecord, Position
 from services.gateway.app import Bounds, Outside, create_app
+from services.ledger import Ledger
+from services.ledger.memory.ledger import memory_ledger
 from services.ledger.memory.status import MemoryStatusStore
+from tests.strategies import recipe
 
 
 class FakeKafka:
@@ -60,8 +65,16 @@ def standings() -> MemoryStatusStore:
 
 
 @pytest.fixture
-def outside(kafka: FakeKafka, standings: MemoryStatusStore) -> Outside:
-    return Outside(kafka, kafka.reachable, standings, kafka.bodies)
+def ledger() -> Ledger:
+    return memory_ledger()
+
+
+@pytest.fixture
+def outside(kafka: FakeKafka, standings: MemoryStatusStore, ledger: Ledger) -> Outside:
+    async def recipe_of(recipe_id: str) -> Recipe | None:
+        return recipe() if ids.recipe_id(recipe()) == recipe_id else None
+
+    return Outside(kafka, kafka.reachable, standings, kafka.bodies, ledger.books, recipe_of)
 
 
 @pytest.fixture

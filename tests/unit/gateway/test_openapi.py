@@ -8,11 +8,13 @@ from hypothesis import settings
 from pydantic import SecretStr
 from schemathesis.config import SchemathesisConfig
 
-from services.contracts.base import CaseId, WorkId
+from services.contracts.base import CaseId, RecipeId, WorkId
+from services.contracts.recipe import Recipe
 from services.core.messages import ConsumedRecord, OutgoingRecord, Position
 from services.core.status.case_status import CaseEvent, CaseHistory
 from services.core.status.figures import Ends, Figures
 from services.gateway.app import Outside, create_app
+from services.ledger.memory.ledger import memory_ledger
 from services.ledger.memory.status import MemoryStatusStore
 
 KEY = SecretStr("a-key-of-the-deployment")
@@ -62,10 +64,16 @@ class OneCase(MemoryStatusStore):
         return CaseHistory(case_id, {seen.key: seen})
 
 
+async def no_recipe(recipe_id: RecipeId) -> Recipe | None:
+    return None
+
+
 def schema_of(*keys: SecretStr) -> schemathesis.BaseSchema:
     """Without the streams that never end: tests/unit/gateway/test_events.py has them."""
     kafka = Kafka()
-    app = create_app(Outside(kafka, kafka.reachable, OneCase(), kafka.bodies), keys=keys)
+    app = create_app(
+        Outside(kafka, kafka.reachable, OneCase(), kafka.bodies, memory_ledger().books, no_recipe), keys=keys
+    )
     whole = schemathesis.openapi.from_asgi("/openapi.json", app, config=SchemathesisConfig.from_dict(CONFIG))
     return whole.exclude(path="/figures/stream")
 

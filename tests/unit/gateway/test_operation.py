@@ -56,3 +56,13 @@ async def test_the_docs_show_a_question_that_is_taken(client: httpx.AsyncClient)
     assert {"202", "207", "413", "415", "422", "503"} <= set(operation["responses"])
     assert operation["summary"]
     assert operation["parameters"][0]["name"] == "recipe"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+async def test_health_has_the_form_of_every_service(client: httpx.AsyncClient, kafka: Any, path: str) -> None:
+    assert (await client.get(path)).json() == {"ok": True, "why": []}
+
+
+async def test_an_unready_gateway_says_why(client: httpx.AsyncClient, kafka: Any) -> None:
+    kafka.away = True
+    assert (await client.get("/readyz")).json() == {"ok": False, "why": ["Kafka can't be reached"]}

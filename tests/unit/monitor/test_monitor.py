@@ -24,7 +24,7 @@ from services.monitor.events import FOLLOWED, Unreadable, case_event
 from services.monitor.figures import FiguresInputs, TokenRate, build_figures, by_service
 from services.monitor.handler import CaseRecorder
 from services.monitor.metrics import FiguresMetrics
-from services.monitor.publisher import FiguresPublisher
+from services.monitor.publisher import FiguresPublisher, OwnInputs
 from services.protogen.examples import examples
 from services.runtime.engine.metrics import registry
 from services.runtime.kafka.admin import LagWatch
@@ -136,8 +136,7 @@ async def test_figures_are_published_and_go_on_while_the_ledger_and_kafka_are_aw
         budgets=ledger.budgets,
         books=ledger.books,
         lags=LagWatch(KafkaClient(bootstrap="127.0.0.1:1")),
-        seen=noting.seen,
-        recipe=lambda: None,
+        own=OwnInputs(seen=noting.seen, recipe=lambda: None),
         clock=lambda: at[0],
     )
     await ledger.circuits.set("router", "a burst")

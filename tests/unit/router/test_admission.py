@@ -5,14 +5,22 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from services.contracts.case import Case
 from services.contracts.codec import encode
 from services.contracts.question import Question, Submission
 from services.contracts.refused import Match, Refused
-from services.contracts.topics import CURRENT, QUESTION_ADMITTED, QUESTION_REFUSED, QUESTION_SUBMITTED, RECIPES
+from services.contracts.topics import (
+    CASE_REJECTED,
+    CURRENT,
+    QUESTION_ADMITTED,
+    QUESTION_REFUSED,
+    QUESTION_SUBMITTED,
+    RECIPES,
+)
 from services.core import ids
 from services.core.dedupe.evaluation_file import dump
 from services.core.dedupe.evaluation_index import Entry, build
-from services.core.errors import BadIndex
+from services.core.errors import BadIndex, BudgetSpent
 from services.core.ledger.ports import Refusal
 from services.core.messages import ConsumedRecord, Emit
 from services.ledger.memory.ledger import memory_ledger
@@ -113,3 +121,17 @@ def test_a_threshold_that_would_find_nothing_or_too_much_is_refused(
 def test_an_unreadable_index_fails_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(BadIndex, match=r"evaluation index .*gone can't be read"):
         checks(Admission(evaluation_index=tmp_path / "gone"))
+
+
+async def test_a_question_that_a_person_ended_while_it_waited_is_rejected_with_the_reason(recipes: Recipes) -> None:
+    ledger = memory_ledger()
+    await ledger.budgets.set_limit(0)
+    with pytest.raises(BudgetSpent):
+        await admit(submitted(ASKED, 1), recipes, ledger.admissions, ledger.budgets)
+    assert await ledger.budgets.end(ids.case_id(ASKED), "out of scope")
+    [ended] = await admit(submitted(ASKED, 1), recipes, ledger.admissions, ledger.budgets)
+    assert ended.topic == CASE_REJECTED
+    assert isinstance(ended.message, Case)
+    assert ended.message.rejected == "ended by an operator: out of scope"
+    await ledger.budgets.set_limit(None)
+    assert await admit(submitted(ASKED, 1), recipes, ledger.admissions, ledger.budgets) == [ended], "read again"

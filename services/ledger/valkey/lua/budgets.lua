@@ -1,7 +1,8 @@
 -- Included after the prelude in every script that changes spending or reservations. The last five of KEYS:
 --
 -- spending      hash  ALIAS \n STAGE \n calls, prompt, completion, cached or nano_usd -> sum
--- budget        hash  limit (absent: none), waiting, reserved, open, spent: nano-USD and counts
+-- budget        hash  limit (absent: none), waiting, reserved, open, spent: nano-USD and counts;
+--                     `ended CASE` -> why a person ended a question that waited
 -- reservations  hash  WORK LIFE -> AT ESTIMATE SPENT OPEN RECIPE CASE
 -- open_of       hash  case id -> WORK LIFE of its latest open reservation
 -- settled       hash  RECIPE \n cases or nano_usd -> sum

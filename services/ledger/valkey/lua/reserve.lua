@@ -1,5 +1,6 @@
 -- work and life, case id, recipe id, prior, settled cases needed for a mean -> 1: reserved, now or before | 0: wait
 local work, case, recipe = ARGV[2], ARGV[3], ARGV[4]
+if redis.call('HEXISTS', budget, 'ended ' .. case) == 1 then return 0 end
 if reservation_of(work) then return 1 end
 local cases = tonumber(redis.call('HGET', settled, recipe .. '\ncases') or '0')
 local estimate = tonumber(ARGV[5])
