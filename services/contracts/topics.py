@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Final, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -25,6 +25,13 @@ RECORD_COMPLETED = "record-completed"
 RECIPES = "recipes"
 LETTER_REDRIVEN = "letter-redriven"
 
+Lane = Literal["live", "backfill"]
+"""How a question waits: live questions go first in every stage. The lane of a message is the topic that it is in."""
+LANES: Final[tuple[Lane, ...]] = get_args(Lane)
+LANE_HEADER = "lane"
+"""A Kafka header of a submission: `backfill` sends it to that lane from any topic."""
+_BACKFILL = "-backfill"
+
 CURRENT = "current"
 """The key in `recipes` whose value is the id of the recipe for new cases."""
 
@@ -46,12 +53,36 @@ class Topic(BaseModel):
     partitions: Annotated[int, Field(ge=1, le=10_000)]
     retention_days: Annotated[int, Field(ge=1)] | None = None
     compacted: bool = False
+    lanes: bool = Field(
+        default=False, description="Whether backfill has a topic of its own beside this one, NAME-backfill."
+    )
 
     @model_validator(mode="after")
     def _kept_one_way(self) -> Self:
         if self.compacted == (self.retention_days is not None):
             raise ValueError(f"{self.name}: set either retention_days or compacted: true")
         return self
+
+
+def in_lane(topic: str, lane: Lane) -> str:
+    """The topic in this lane that belongs to a topic of the live lane; the topic itself if both lanes share it."""
+    other = f"{topic}{_BACKFILL}"
+    return other if lane == "backfill" and other in topics() else topic
+
+
+def lane_of(topic: str) -> Lane:
+    """The lane of a topic's messages."""
+    return "backfill" if topic.endswith(_BACKFILL) else "live"
+
+
+def stage_topic(topic: str) -> str:
+    """The topic of the live lane that belongs to this one: what has happened, in either lane."""
+    return topic.removesuffix(_BACKFILL)
+
+
+def both_lanes(*names: str) -> tuple[str, ...]:
+    """These topics in both lanes, live ones first."""
+    return tuple(dict.fromkeys(in_lane(name, lane) for lane in LANES for name in names))
 
 
 def dead_topic(service: str) -> str:
@@ -61,9 +92,14 @@ def dead_topic(service: str) -> str:
 
 @cache
 def topics() -> dict[str, Topic]:
-    """All topics by name, including dead letters, in the order of the file."""
+    """All topics by name, in the order of the file: a topic's backfill lane after it, dead letters last."""
     data = yaml.safe_load((PROTO / "topics.yaml").read_text())
-    listed = [Topic(name=name, **fields) for name, fields in data["topics"].items()]
+    listed: list[Topic] = []
+    for name, fields in data["topics"].items():
+        listed.append(topic := Topic(name=name, **fields))
+        if topic.lanes:
+            about = {"name": f"{name}{_BACKFILL}", "description": f"Backfill: {topic.description}", "lanes": False}
+            listed.append(topic.model_copy(update=about))
     dead = data["dead_letters"]
     for service in dead.pop("written_by_each_of"):
         listed.append(Topic(name=dead_topic(service), written_by=(service,), key="as the original's", **dead))

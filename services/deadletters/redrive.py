@@ -22,6 +22,8 @@ from services.contracts.topics import (
     LETTER_REDRIVEN,
     PATHS_GENERATED,
     QUESTION_ADMITTED,
+    in_lane,
+    lane_of,
     topics,
 )
 from services.core.case.paths import by_operator, of_round
@@ -190,6 +192,7 @@ def _case(letter: Letter, case: Case) -> Redrive:
 
 
 def _begun(letter: Letter, what: str, message: Submission | Case, topic: str) -> Redrive:
+    topic = in_lane(topic, lane_of(letter.reason.topic))
     sent = replace(letter.original, topic=topic, value=encode(message))
     return Redrive(NewLife(what, message.life, letter.origin), sent)
 

@@ -20,7 +20,9 @@ from services.runtime.kafka.sink import KafkaSink
 DEAD_TOPICS = {topic.name: topic.written_by[0] for topic in topics().values() if topic.message == "dead_letter"}
 """The service that writes each dead-letter topic."""
 
-SERVICES = (*DEAD_TOPICS.values(), *(topic.group for topic in topics().values() if topic.group is not None))
+SERVICES = tuple(
+    dict.fromkeys([*DEAD_TOPICS.values(), *(topic.group for topic in topics().values() if topic.group is not None)])
+)
 """Values of the filter by service: service names, and consumer groups where a service has several."""
 
 BATCH = 16

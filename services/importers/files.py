@@ -66,7 +66,7 @@ async def submit_file(file: File, asked: Asked, cluster: str, sink: Sink, *, obs
             with reading(file, how.shape) as read:
                 run = _Run(file, position, read, rejects, observer)
                 counts = await submit(
-                    run.messages(how, asked.recipe_id),
+                    run.messages(how, asked),
                     sink,
                     on_rejected=rejects.take,
                     on_progress=run.confirmed,
@@ -102,7 +102,10 @@ async def submit_stdin(asked: Asked, sink: Sink, rejects: Rejects, *, observer: 
         with reading_stdin(asked) as (how, read):
             _opened(observer, "-", how, 0)
             counts = await submit(
-                (message(row, how.parse, asked.recipe_id, check=quality.check, flagged=flagged) for row in read.rows),
+                (
+                    message(row, how.parse, asked.recipe_id, lane=asked.lane, check=quality.check, flagged=flagged)
+                    for row in read.rows
+                ),
                 sink,
                 on_rejected=rejects.take,
                 on_progress=lambda counts: observer.progress(None, counts),
@@ -137,12 +140,12 @@ class _Run:
         self._line = begun.line
         self._warned = False
 
-    def messages(self, how: Chosen, recipe_id: str | None) -> Iterator[OutgoingRecord | Rejected]:
+    def messages(self, how: Chosen, asked: Asked) -> Iterator[OutgoingRecord | Rejected]:
         """The records and rejections of the rows after the position."""
         for row in self._read.rows:
             if (line := _number(row)) > self._begun.line:
                 self._line = line
-                yield message(row, how.parse, recipe_id, check=quality.check, flagged=self._flag)
+                yield message(row, how.parse, asked.recipe_id, lane=asked.lane, check=quality.check, flagged=self._flag)
 
     def confirmed(self, counts: Counts) -> None:
         """All rows that were read so far are confirmed by Kafka or rejected."""

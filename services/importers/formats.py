@@ -8,6 +8,7 @@ from itertools import chain, islice
 from typing import Any, Final
 
 from services.contracts.codec import Malformed
+from services.contracts.topics import Lane
 from services.importers import advice, columns, medmcqa, mmlu_files
 from services.importers.columns import Columns
 from services.importers.layouts import LAYOUTS
@@ -43,6 +44,8 @@ class Asked:
     encoding: str | None = None
     answered: bool = True
     """Whether questions without an answer are rejected."""
+    lane: Lane = "live"
+    """Not part of its text: a file that was interrupted resumes in another lane too."""
 
     def __str__(self) -> str:
         names = ",".join(f"{name}={column}" for name, column in sorted(self.columns.items()))

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from services.contracts.codec import Malformed, encode, loads
 from services.contracts.question import Question, Submission
-from services.contracts.topics import QUESTION_SUBMITTED
+from services.contracts.topics import QUESTION_SUBMITTED, Lane, in_lane
 from services.core import ids
 from services.core.case.sizes import QUESTION_BYTES
 from services.core.messages import OutgoingRecord
@@ -96,6 +96,7 @@ def message(
     parse: Parse,
     recipe_id: str | None = None,
     *,
+    lane: Lane = "live",
     check: Check | None = None,
     flagged: Callable[[Flag], None] = lambda flag: None,
 ) -> OutgoingRecord | Rejected:
@@ -104,7 +105,7 @@ def message(
         question = _question(row, parse)
         if check and (why := check(question)):
             flagged(Flag(row.line, why))
-        return _sized(row.value, outgoing(question, recipe_id))
+        return _sized(row.value, outgoing(question, recipe_id, lane))
     except Unfit as unfit:
         return Rejected(row.line, unfit.field, unfit.why, None if unfit is row.value else row.value)
     except Malformed as error:
@@ -152,11 +153,11 @@ def contract(row: Any) -> Fields:
     return given
 
 
-def outgoing(question: Question, recipe_id: str | None = None) -> OutgoingRecord:
+def outgoing(question: Question, recipe_id: str | None = None, lane: Lane = "live") -> OutgoingRecord:
     """The message of a question. Deterministic: the same question gives the same bytes."""
     case_id = ids.case_id(question)
     value = encode(Submission(case_id=case_id, question=question, recipe_id=recipe_id))
-    return OutgoingRecord(topic=QUESTION_SUBMITTED, key=case_id.encode(), value=value, headers={})
+    return OutgoingRecord(topic=in_lane(QUESTION_SUBMITTED, lane), key=case_id.encode(), value=value, headers={})
 
 
 def _question(row: Row, parse: Parse) -> Question:

@@ -73,7 +73,7 @@ async def take_topic(  # noqa: C901 -- its nested steps share the member and the
                 how = of_stream(topic, asked, Shape("jsonl"), list(_rows(messages)))
                 parse, name = how.parse, how.name
                 observer.opened(topic, name, 0)
-            rows = _submissions(messages, parse, asked.recipe_id, flagged)
+            rows = _submissions(messages, parse, asked, flagged)
             got = await submit(rows, sink, on_rejected=rejects.take)
             rejects.flush()
             counts.submitted += got.submitted
@@ -121,9 +121,12 @@ def _rows(messages: Sequence[ConsumedRecord]) -> Iterator[Row]:
 
 
 def _submissions(
-    messages: Sequence[ConsumedRecord], parse: Parse, recipe_id: str | None, flagged: Callable[[Flag], None]
+    messages: Sequence[ConsumedRecord], parse: Parse, asked: Asked, flagged: Callable[[Flag], None]
 ) -> Iterator[OutgoingRecord | Rejected]:
-    return (message(row, parse, recipe_id, check=quality.check, flagged=flagged) for row in _rows(messages))
+    return (
+        message(row, parse, asked.recipe_id, lane=asked.lane, check=quality.check, flagged=flagged)
+        for row in _rows(messages)
+    )
 
 
 def _ends(messages: Sequence[ConsumedRecord]) -> dict[TopicPartition, Committed]:

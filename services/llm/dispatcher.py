@@ -13,6 +13,7 @@ from typing import Self, TypeVar, assert_never
 
 import structlog
 
+from services.contracts.topics import Lane
 from services.core.endpoint import Endpoint
 from services.core.errors import Draining, LedgerAway
 from services.core.holds import Holds
@@ -59,7 +60,13 @@ class Dispatcher:
         jitter = jitter or random.Random()
         self._leases = Leases(calls, owner=owner, lease_s=self._pace.lease_s, stats=self.stats)
         self._sender = Sender(client, self._leases, holds=holds, pace=self._pace, jitter=jitter, stats=self.stats)
-        self._servers = Servers(endpoints, probe=self._sender.probe, jitter=jitter, look_up=look_up)
+        self._servers = Servers(
+            endpoints,
+            probe=self._sender.probe,
+            jitter=jitter,
+            look_up=look_up,
+            backfill_share=self._pace.backfill_share,
+        )
         self._running: dict[str, Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewals: asyncio.Task[None] | None = None
@@ -81,10 +88,15 @@ class Dispatcher:
         finally:
             await self._stop()
 
-    async def ask(self, requests: Sequence[Request]) -> list[Answer]:
-        """See the port Models. If a caller is cancelled, its calls in flight still complete into the ledger; its other
-        calls are dropped unless another caller waits for them."""
-        calls = self._join(requests)
+    def of(self, lane: Lane) -> "InLane":
+        """The port Models for the cases of a lane."""
+        return InLane(self, lane)
+
+    async def ask(self, requests: Sequence[Request], *, lane: Lane = "live") -> list[Answer]:
+        """See the port Models; a call that another caller has asked for stays in its lane. If a caller is cancelled,
+        its calls in flight still complete into the ledger; its other calls are dropped unless another caller waits for
+        them."""
+        calls = self._join(requests, lane)
         if not calls:
             return []
         try:
@@ -113,20 +125,20 @@ class Dispatcher:
         """The current concurrency limit of each alias."""
         return self._servers.limits()
 
-    def _join(self, requests: Sequence[Request]) -> dict[str, Running]:
+    def _join(self, requests: Sequence[Request], lane: Lane) -> dict[str, Running]:
         calls: dict[str, Running] = {}
         for request in requests:
             if request.call_id not in calls:
-                calls[request.call_id] = self._running_call(request)
+                calls[request.call_id] = self._running_call(request, lane)
         for call in calls.values():
             call.join()
         return calls
 
-    def _running_call(self, request: Request) -> Running:
+    def _running_call(self, request: Request, lane: Lane) -> Running:
         if (running := self._running.get(request.call_id)) is not None:
             self.stats.joined += 1
             return running
-        call = self._running[request.call_id] = Running(request, is_draining=self._draining)
+        call = self._running[request.call_id] = Running(request, lane=lane, is_draining=self._draining)
         task = asyncio.create_task(self._run(call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -238,6 +250,18 @@ class Dispatcher:
         await asyncio.gather(*stopping, return_exceptions=True)
         await self._servers.close()
         await self._leases.release_all()
+
+
+class InLane:
+    """The port Models: the dispatcher, with all calls in one lane."""
+
+    def __init__(self, dispatcher: Dispatcher, lane: Lane) -> None:
+        self._dispatcher = dispatcher
+        self._lane: Lane = lane
+
+    async def ask(self, requests: Sequence[Request]) -> list[Answer]:
+        """See the port Models."""
+        return await self._dispatcher.ask(requests, lane=self._lane)
 
 
 def _draining() -> Draining:

@@ -1,4 +1,4 @@
-"""Permits for calls to one model at one endpoint: a FIFO queue before its servers."""
+"""Permits for calls to one model at one endpoint: a FIFO queue of each lane before its servers."""
 
 import asyncio
 import random
@@ -10,9 +10,11 @@ from hashlib import blake2b
 
 import structlog
 
+from services.contracts.topics import LANES, Lane
 from services.core.endpoint import Endpoint
 from services.core.errors import Retry, Trouble
 from services.core.holds import State
+from services.core.lanes import BACKFILL_SHARE, Turns
 from services.core.ledger.calls import Request
 from services.llm.client import CONNECT_S
 from services.llm.server import Server
@@ -65,9 +67,17 @@ class Gate:
     """The permits of one served model at one endpoint."""
 
     def __init__(
-        self, endpoint: Endpoint, alias: str, *, probe: Probe, jitter: random.Random, addresses: Sequence[str | None]
+        self,
+        endpoint: Endpoint,
+        alias: str,
+        *,
+        probe: Probe,
+        jitter: random.Random,
+        addresses: Sequence[str | None],
+        backfill_share: float = BACKFILL_SHARE,
     ) -> None:
-        """`addresses`: of a pool, as far as known; [None] for an endpoint that is one server."""
+        """`addresses`: of a pool, as far as known; [None] for an endpoint that is one server. `backfill_share`: of the
+        permits, while calls of both lanes wait."""
         self.endpoint = endpoint
         self.alias = alias
         self.no_server = "the pool's name has no address yet"
@@ -75,7 +85,8 @@ class Gate:
         self.servers: list[Server] = []
         self._probe = probe
         self._jitter = jitter
-        self._queue: deque[Ticket] = deque()
+        self._queues: dict[Lane, deque[Ticket]] = {lane: deque() for lane in LANES}
+        self._turns = Turns(backfill_share)
         self._tasks: set[asyncio.Task[None]] = set()
         self._probes: dict[Server, asyncio.Task[None]] = {}
         """The latest probe of each server."""
@@ -106,18 +117,18 @@ class Gate:
             self._empty_since = _now()
         self._pump()
 
-    def queue(self, request: Request, *, first: bool = False) -> Ticket:
-        """Join the queue; `first`: at its head, for a call that a busy server refused. A permit must be returned with
-        `worked`, `failed` or `drop`."""
+    def queue(self, request: Request, *, lane: Lane = "live", first: bool = False) -> Ticket:
+        """Join the lane's queue; `first`: at its head, for a call that a busy server refused. A permit must be returned
+        with `worked`, `failed` or `drop`."""
         ticket = Ticket(loop=asyncio.get_running_loop())
         if request.stage in _JUDGING:
             ticket.key = request.case_id
-        if not self._queue:
+        if not any(self._queues.values()):
             self._moved_at = _now()
         if first:
-            self._queue.appendleft(ticket)
+            self._queues[lane].appendleft(ticket)
         else:
-            self._queue.append(ticket)
+            self._queues[lane].append(ticket)
         self._pump()
         return ticket
 
@@ -127,8 +138,9 @@ class Gate:
             self.drop(ticket.result())
             return
         ticket.cancel()
-        with suppress(ValueError):  # already removed from the queue
-            self._queue.remove(ticket)
+        for queue in self._queues.values():
+            with suppress(ValueError):  # of the other lane, or already removed
+                queue.remove(ticket)
 
     def worked(self, permit: Permit, request: Request) -> None:
         """Return the permit of a call that succeeded."""
@@ -188,16 +200,23 @@ class Gate:
     def _pump(self) -> None:
         """Grant all permits that are available."""
         now = _now()
-        while self._queue:
-            ticket = self._queue[0]
-            server = None if ticket.done() else self._choose(ticket.key, now)
-            if server is None and not ticket.done():
+        while (lane := self._next_lane()) is not None:
+            ticket = self._queues[lane][0]
+            if (server := self._choose(ticket.key, now)) is None:
                 break
-            self._queue.popleft()
-            if server is not None:
-                ticket.set_result(self._grant(server, now))
-        if self._queue or self.in_flight:
+            self._queues[lane].popleft()
+            self._turns.took(lane)
+            ticket.set_result(self._grant(server, now))
+        if any(self._queues.values()) or self.in_flight:
             self._probe_due_servers(now)
+
+    def _next_lane(self) -> Lane | None:
+        """The lane whose turn it is, of those with a call that waits; without calls that were given up at its head."""
+        for queue in self._queues.values():
+            while queue and queue[0].done():
+                queue.popleft()
+        first = self._turns.first()
+        return next((lane for lane in (first, *LANES) if self._queues[lane]), None)
 
     def _choose(self, key: str, now: float) -> Server | None:
         """The server for the key if it has room, else the least loaded one."""

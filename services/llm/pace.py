@@ -1,6 +1,8 @@
-"""The time settings of the dispatcher."""
+"""The times and shares of the dispatcher."""
 
 from dataclasses import dataclass
+
+from services.core.lanes import BACKFILL_SHARE
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Pace:
     """A ledger that is away is tried again within 5 s (rule 10)."""
     drain_s: float = 30.0
     """How long a drain waits for calls in flight before they are cancelled."""
+    backfill_share: float = BACKFILL_SHARE
+    """Of a model's permits, while calls of both lanes wait."""
 
 
 def backoff(tries: int, first_s: float, most_s: float) -> float:

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from services.contracts.topics import Lane
 from services.core.ledger.calls import Outcome, Request
 
 
@@ -13,8 +14,9 @@ class GivenUp(Exception):
 class Running:
     """A call and the number of its waiters. Its task belongs to the dispatcher, not to its callers."""
 
-    def __init__(self, request: Request, *, is_draining: bool = False) -> None:
+    def __init__(self, request: Request, *, lane: Lane = "live", is_draining: bool = False) -> None:
         self.request = request
+        self.lane = lane
         self.call_id = request.call_id
         self.waiters = 0
         self.is_draining = is_draining

@@ -132,7 +132,7 @@ class Sender:
 
     async def _queue(self, call: Running, gate: Gate, *, first: bool) -> Permit:
         call.check()
-        ticket = gate.queue(call.request, first=first)
+        ticket = gate.queue(call.request, lane=call.lane, first=first)
         try:
             while not ticket.done():
                 with self._holds.hold(what(call), *gate.waiting()):

@@ -9,6 +9,7 @@ from itertools import chain
 from pydantic import SecretStr
 
 from services.core.endpoint import Endpoint
+from services.core.lanes import BACKFILL_SHARE
 from services.core.ledger.calls import Request
 from services.llm.gate import LONG_REPLY, Down, Gate, Probe
 from services.llm.pool import LookUp, Pool
@@ -22,8 +23,15 @@ class Servers:
     model has another gate with a fresh state."""
 
     def __init__(
-        self, endpoints: Mapping[str, Endpoint], *, probe: Probe, jitter: random.Random, look_up: LookUp
+        self,
+        endpoints: Mapping[str, Endpoint],
+        *,
+        probe: Probe,
+        jitter: random.Random,
+        look_up: LookUp,
+        backfill_share: float = BACKFILL_SHARE,
     ) -> None:
+        self._backfill_share = backfill_share
         self._endpoints = endpoints
         self._probe = probe
         self._jitter = jitter
@@ -78,7 +86,12 @@ class Servers:
             pool = self._pools.get(_place(endpoint))
             addresses = [None] if pool is None else pool.addresses
             self._gates[key] = Gate(
-                self._shared_endpoints[key[0]], alias, probe=self._probe, jitter=self._jitter, addresses=addresses
+                self._shared_endpoints[key[0]],
+                alias,
+                probe=self._probe,
+                jitter=self._jitter,
+                addresses=addresses,
+                backfill_share=self._backfill_share,
             )
         return self._gates[key]
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from services.contracts.codec import Malformed, UnknownVersion, decode, loads
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
-from services.contracts.topics import CASE_REJECTED, QUESTION_REFUSED, RECORD_COMPLETED, topics
+from services.contracts.topics import CASE_REJECTED, QUESTION_REFUSED, RECORD_COMPLETED, stage_topic, topics
 from services.core.messages import ConsumedRecord
 
 End = Literal["accepted", "rejected", "dead", "refused"]
@@ -21,7 +21,7 @@ class Progress:
     """Counts of the topics' messages so far; holds ids, no bodies."""
 
     cases: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """Case ids by topic."""
+    """Case ids by topic, that of the live lane for both."""
     ends: dict[str, End] = field(default_factory=dict)
     """How each case ended, by case id; the latest end, if it has several recipes or lives."""
     records: set[str] = field(default_factory=set)
@@ -31,7 +31,7 @@ class Progress:
     def take(self, message: ConsumedRecord) -> None:
         """Count one message. An unreadable message counts by its key only."""
         case_id = (message.key or b"").decode(errors="replace")
-        self.cases[message.topic].add(case_id)
+        self.cases[stage_topic(message.topic)].add(case_id)
         try:
             end = self._end(message)
         except (Malformed, UnknownVersion, KeyError, TypeError):

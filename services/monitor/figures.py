@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.contracts.recipe import Recipe
-from services.contracts.topics import topics
+from services.contracts.topics import both_lanes, lane_of, topics
 from services.core.ledger.spending import NANO, BudgetState, Spending
 from services.core.owner import Owner
 from services.core.status.case_status import CASE_SECONDS, MORE, SUM_MS
@@ -15,7 +15,8 @@ from services.monitor.groups import GroupSign
 from services.monitor.problems import Signs, problems
 from services.monitor.scaling import build_scale
 
-COUNTED = tuple(name for name, topic in topics().items() if not topic.compacted)
+COUNTED = tuple(name for name, topic in topics().items() if not topic.compacted and lane_of(name) == "live")
+"""A topic counts its backfill lane too."""
 _DEAD = {name for name, topic in topics().items() if topic.message == "dead_letter"}
 
 
@@ -152,7 +153,7 @@ def _topic(name: str, at: float, tally: Tally, inputs: FiguresInputs) -> TopicFi
         oldest_s=None if since is None else round(max(0.0, at - since / 1000), 3),
         seen=tally.seen.get(name, 0),
         per_minute=tally.recent.get(name, 0),
-        lag=dict(inputs.lag.get(name, {})),
+        lag=_lag(name, inputs),
     )
 
 
@@ -160,6 +161,14 @@ def _case_seconds(difficulty: str, by_bound: Mapping[str, int]) -> CaseSeconds:
     buckets = {bound: by_bound.get(bound, 0) for bound in (*map(str, CASE_SECONDS), MORE)}
     seconds = by_bound.get(SUM_MS, 0) / 1000
     return CaseSeconds(difficulty=difficulty, count=sum(buckets.values()), seconds=seconds, buckets=buckets)
+
+
+def _lag(name: str, inputs: FiguresInputs) -> dict[str, int]:
+    """Of both lanes, by group."""
+    sums: Counter[str] = Counter()
+    for topic in both_lanes(name):
+        sums.update(inputs.lag.get(topic, {}))
+    return dict(sums)
 
 
 def _spent(each: Spending) -> Spent:

@@ -13,6 +13,7 @@ from services.contracts.topics import (
     PATHS_VERIFIED,
     QUESTION_ADMITTED,
     QUESTION_SUBMITTED,
+    stage_topic,
 )
 from services.core.sizing import waves
 from services.core.status.figures import GroupScale, ModelScale, Scale
@@ -63,7 +64,7 @@ def _models(left: ByTopic, recipe: Recipe, routes: Mapping[str, int], *, stopped
 
 def _of_services(left: ByTopic) -> Iterator[tuple[str, str, int]]:
     for topic, found in left.items():
-        yield from ((topic, group, count) for group, count in found.items() if group != SERVICE)
+        yield from ((stage_topic(topic), group, count) for group, count in found.items() if group != SERVICE)
 
 
 def _later_visits(routes: Mapping[str, int]) -> dict[str, dict[str, float]]:

@@ -18,7 +18,7 @@ import yaml
 from services.contracts.base import VERSION
 from services.contracts.codec import encode
 from services.contracts.schemas import MESSAGES, json_schema
-from services.contracts.topics import topics
+from services.contracts.topics import Topic, lane_of, topics
 from services.protogen.asyncapi import document
 from services.protogen.compatibility import shape
 from services.protogen.diagram import flowchart
@@ -75,11 +75,16 @@ def asyncapi() -> str:
 
 def with_diagram(readme: str) -> str:
     """The README with the diagram between its markers; without markers the diagram is appended."""
-    block = f"{BEGIN}\n```mermaid\n{flowchart(topics().values())}\n```\n{END}"
+    block = f"{BEGIN}\n```mermaid\n{flowchart(_drawn())}\n```\n{END}"
     if BEGIN not in readme:
         return f"{readme.rstrip()}\n\n{block}\n".lstrip()
     before, rest = readme.split(BEGIN, 1)
     return f"{before}{block}{rest.split(END, 1)[1]}"
+
+
+def _drawn() -> list[Topic]:
+    """One topic for both lanes: the stages are the same."""
+    return [topic for topic in topics().values() if lane_of(topic.name) == "live"]
 
 
 def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:

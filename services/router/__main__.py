@@ -5,7 +5,7 @@ import asyncio
 from prometheus_client import Counter
 
 from services.contracts.refused import Refused
-from services.contracts.topics import PATHS_VERIFIED, QUESTION_SUBMITTED
+from services.contracts.topics import LANE_HEADER, PATHS_VERIFIED, QUESTION_SUBMITTED, Lane, both_lanes, lane_of
 from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.router.admission import admit
 from services.router.checks import NONE, Checks, checks
@@ -33,7 +33,7 @@ async def work(stop: asyncio.Event) -> None:
     async with process_context(SERVICE, settings) as context:
         handle = handlers(context, checked, refused)
         app = build(SERVICE, context.client, context.times)
-        source = FaustSource(app, client=context.client, topics=list(handle))
+        source = FaustSource(app, client=context.client, topics=both_lanes(*handle))
         await context.run(context.engine(source=source, handle=by_topic(handle)), stop, refused)
 
 
@@ -45,14 +45,19 @@ def handlers(context: ProcessContext, checked: Checks = NONE, refused: Counter |
         for emit in emits:
             if isinstance(emit.message, Refused) and refused is not None:
                 refused.labels(emit.message.reason).inc()
-        return [outgoing(emit) for emit in emits]
+        return [outgoing(emit, _lane(record)) for emit in emits]
 
     async def routing(record: ConsumedRecord) -> list[OutgoingRecord]:
         case = read_case(record)
         recipe = await context.recipes.get(case.recipe_id)
-        return [outgoing(more_paths(case, recipe) or route(case, recipe.routing))]
+        return [outgoing(more_paths(case, recipe) or route(case, recipe.routing), lane_of(record.topic))]
 
     return {QUESTION_SUBMITTED: admission, PATHS_VERIFIED: routing}
+
+
+def _lane(submitted: ConsumedRecord) -> Lane:
+    """A producer of submissions chooses their lane by topic or by header."""
+    return "backfill" if submitted.headers.get(LANE_HEADER) == b"backfill" else lane_of(submitted.topic)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,19 @@ from services.contracts.case import Call, Case, Path
 from services.contracts.codec import Malformed, UnknownVersion, decode
 from services.contracts.recipe import Recipe
 from services.contracts.record import Record
-from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, CURRENT, PATHS_VERIFIED, RECIPES, RECORD_COMPLETED
+from services.contracts.topics import (
+    CASE_ACCEPTED,
+    CASE_REJECTED,
+    CURRENT,
+    PATHS_VERIFIED,
+    RECIPES,
+    RECORD_COMPLETED,
+    both_lanes,
+    stage_topic,
+)
 from services.core.messages import ConsumedRecord
 
-TOPICS = (RECIPES, PATHS_VERIFIED, CASE_ACCEPTED, CASE_REJECTED, RECORD_COMPLETED)
+TOPICS = both_lanes(RECIPES, PATHS_VERIFIED, CASE_ACCEPTED, CASE_REJECTED, RECORD_COMPLETED)
 """The topics that are read. Messages contain the whole case, so other topics add nothing."""
 
 _ENDS = {CASE_ACCEPTED: "accepted", CASE_REJECTED: "rejected", PATHS_VERIFIED: None}
@@ -144,7 +153,7 @@ def _case(case: Case, message: ConsumedRecord) -> Row:
         **_ids(case),
         "life": case.life,
         "rounds": case.rounds,
-        "ended": _ENDS[message.topic],
+        "ended": _ENDS[stage_topic(message.topic)],
         "difficulty": case.difficulty,
         "gold_disputed": case.gold_disputed,
         "rejected": case.rejected,

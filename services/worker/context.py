@@ -65,7 +65,7 @@ class ProcessContext:
         on_drain: Callable[[], None] = lambda: None,
     ) -> Engine:
         """The engine of this process. `group`: the consumer group, if not the service's name. `by_priority`: topics
-        that share the room for records in flight, the first of which is taken first."""
+        that share the room for records in flight in each lane, the first of which is taken first."""
         return Engine(
             service=group or self.service,
             owner=self.owner,
@@ -81,6 +81,7 @@ class ProcessContext:
                 drain_s=self.settings.drain_s,
                 in_order=in_order,
                 by_priority=tuple(by_priority),
+                backfill_share=self.settings.backfill_share,
             ),
             on_drain=on_drain,
         )

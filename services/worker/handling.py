@@ -6,6 +6,7 @@ from services.contracts.base import VERSION, newer
 from services.contracts.case import Case
 from services.contracts.codec import Malformed, UnknownVersion, decode, encode
 from services.contracts.recipe import Recipe
+from services.contracts.topics import Lane, in_lane, lane_of, stage_topic
 from services.core.errors import Dead
 from services.core.messages import ConsumedRecord, Emit, OutgoingRecord
 from services.core.models import Models
@@ -16,22 +17,24 @@ CaseHandler = Callable[[Case, Recipe, Models], Awaitable[list[Emit]]]
 """What a service is: a case and its recipe in, messages out."""
 
 
-def stage(handler: CaseHandler, recipes: Recipes, models: Models) -> Handle:
-    """The handler, for cases with their recipes. Raises Dead for what can't be read, and what the handler raises."""
+def stage(handler: CaseHandler, recipes: Recipes, models: Callable[[Lane], Models]) -> Handle:
+    """The handler, for cases with their recipes; `models`: those for the calls of a lane. Raises Dead for what can't be
+    read, and what the handler raises."""
 
     async def handle(record: ConsumedRecord) -> list[OutgoingRecord]:
         case = read_case(record)
         recipe = await recipes.get(case.recipe_id)
-        return [outgoing(emit) for emit in await handler(case, recipe, models)]
+        lane = lane_of(record.topic)
+        return [outgoing(emit, lane) for emit in await handler(case, recipe, models(lane))]
 
     return handle
 
 
 def by_topic(handlers: Mapping[str, Handle]) -> Handle:
-    """One handler for several topics."""
+    """One handler for several topics, in both lanes."""
 
     async def handle(record: ConsumedRecord) -> Sequence[OutgoingRecord]:
-        return await handlers[record.topic](record)
+        return await handlers[stage_topic(record.topic)](record)
 
     return handle
 
@@ -57,6 +60,7 @@ def check_key(record: ConsumedRecord, case_id: str) -> None:
         raise Dead("poison", "the key is not the case id of the message")
 
 
-def outgoing(emit: Emit) -> OutgoingRecord:
-    """A handler's message as bytes."""
-    return OutgoingRecord(topic=emit.topic, key=emit.key.encode(), value=encode(emit.message), headers={})
+def outgoing(emit: Emit, lane: Lane = "live") -> OutgoingRecord:
+    """A handler's message as bytes, in the topic of this lane."""
+    value = encode(emit.message)
+    return OutgoingRecord(topic=in_lane(emit.topic, lane), key=emit.key.encode(), value=value, headers={})

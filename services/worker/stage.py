@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
+from services.contracts.topics import both_lanes
 from services.llm.client import ChatClient
 from services.llm.dispatcher import Dispatcher
 from services.llm.pace import Pace
@@ -22,11 +23,12 @@ def run_stage(
     group: str | None = None,
     arguments: Sequence[str] | None = None,
 ) -> None:
-    """Run one worker of a service until SIGTERM. `topics`: the first is taken first. `group`: the consumer group, if
-    not the service's name. `arguments`: those of the command line that the service has not read itself; None: all."""
+    """Run one worker of a service until SIGTERM. `topics`: read in both lanes; the first is taken first. `group`: the
+    consumer group, if not the service's name. `arguments`: those of the command line that the service has not read
+    itself; None: all."""
 
     async def main(stop: asyncio.Event) -> None:
-        await _work(service, topics, group or service, handler, Settings(), stop)
+        await _work(service, both_lanes(*topics), group or service, handler, Settings(), stop)
 
     run_service(service, Settings, main, arguments=arguments)
 
@@ -43,12 +45,12 @@ async def _work(
             endpoints=settings.models,
             owner=context.owner,
             holds=context.holds,
-            pace=Pace(lease_s=settings.lease_s, drain_s=settings.drain_s),
+            pace=Pace(lease_s=settings.lease_s, drain_s=settings.drain_s, backfill_share=settings.backfill_share),
         ) as models,
     ):
         engine = context.engine(
             source=KafkaSource(context.client, topics=topics, group=group, times=context.times),
-            handle=stage(handler, context.recipes, models),
+            handle=stage(handler, context.recipes, models.of),
             group=group,
             by_priority=topics,
             on_drain=models.drain,

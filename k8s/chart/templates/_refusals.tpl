@@ -9,7 +9,7 @@
 {{- if eq (int .service.least) 0 -}}
   {{- if not .service.topics }}{{ fail (printf "services.%s.least: 0, but nothing would wake it: set 1 or more" .name) }}{{ end -}}
   {{- range .service.topics -}}
-    {{- $kept := (get $topics .).retention_days -}}
+    {{- $kept := (get $topics (trimSuffix "-backfill" .)).retention_days -}}
     {{- if lt (int $values.kafka.offsetsRetentionDays) (int $kept) -}}
       {{- fail (printf "services.%s.least: 0, but the offsets of a group without members expire after %v days and %s keeps messages for %v: set least to 1, or offsets.retention.minutes on the brokers and then kafka.offsetsRetentionDays to %v or more" $.name $values.kafka.offsetsRetentionDays . $kept $kept) -}}
     {{- end -}}

@@ -1,7 +1,7 @@
 {{/*
 The services by name, each with all that its objects need, computed once:
   process, arguments, target    what runs, and in which image
-  topics                        that its consumer group reads, from proto/topics.yaml
+  topics                        that its consumer group reads, in both lanes, from proto/topics.yaml
   calls                         by alias, its limit of calls in flight to one server
   drain, grace, memory, threshold
 A name is a consumer group's, as in topics.yaml: `refiner-medium` is the process `refiner` on the lane `medium`.
@@ -57,6 +57,7 @@ A name is a consumer group's, as in topics.yaml: `refiner-medium` is the process
     {{- range $declared.read_by -}}
       {{- $group := $declared.group | default . -}}
       {{- $_ := set $groups $group (append (get $groups $group | default list) $topic) -}}
+      {{- if $declared.lanes }}{{ $_ := set $groups $group (append (get $groups $group) (printf "%s-backfill" $topic)) }}{{ end -}}
     {{- end -}}
   {{- end -}}
 {{- end -}}

@@ -6,6 +6,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from services.contracts.base import RecipeId
+from services.contracts.topics import Lane
 from services.importers.columns import columns as named
 from services.importers.formats import Asked
 from services.importers.names import PLAIN, Format
@@ -21,6 +22,7 @@ def asked(
     delimiter: str | None,
     encoding: str | None,
     recipe: str | None = None,
+    lane: Lane = "live",
 ) -> Asked:
     """The options as one value. Raises typer.BadParameter."""
     if columns is not None and format not in ("auto", *PLAIN):
@@ -32,7 +34,7 @@ def asked(
         raise typer.BadParameter("a recipe's id is recipe- and 32 hex digits: see `reasonmed recipes list`") from None
     except ValueError as error:
         raise typer.BadParameter(f"--columns: {error}") from None
-    return Asked(format, names, recipe, _source(source), _delimiter(delimiter), _encoding(encoding))
+    return Asked(format, names, recipe, _source(source), _delimiter(delimiter), _encoding(encoding), lane=lane)
 
 
 def _source(name: str | None) -> str | None:

@@ -4,9 +4,13 @@ from typing import Annotated
 
 import typer
 
+from services.contracts.topics import Lane
 from services.importers.names import Format
 
 FormatOption = Annotated[Format, typer.Option(help="How questions are written; auto prints the detected format.")]
+LaneOption = Annotated[
+    Lane, typer.Option("--lane", help="backfill: questions that may wait; every stage takes live ones first.")
+]
 Columns = Annotated[
     str | None,
     typer.Option(

@@ -8,7 +8,7 @@ import typer
 
 from services.cli.console import UP, Bootstrap, Folder, Json, emit
 from services.cli.coordinates import client
-from services.cli.ingest.options import Columns, Delimiter, Encoding, FormatOption, Source
+from services.cli.ingest.options import Columns, Delimiter, Encoding, FormatOption, LaneOption, Source
 
 STDIN = "-"
 
@@ -28,6 +28,7 @@ def submit(  # noqa: PLR0913 -- Typer makes an option of each argument
     recipe: Annotated[
         str | None, typer.Option(help="Ask for this recipe (its id); else the current one, once for each question.")
     ] = None,
+    lane: LaneOption = "live",
     topic: Annotated[
         str | None, typer.Option(help="A topic of your own, of JSON rows; a consumer group keeps its offsets.")
     ] = None,
@@ -45,6 +46,9 @@ def submit(  # noqa: PLR0913 -- Typer makes an option of each argument
     interrupted run resumes: FILE.submitted.json keeps the position. To submit a question again is harmless: it has the
     same id each time, and is worked on once.
 
+    Large amounts go in with --lane backfill: they never hold up a live question, and have all capacity that live ones
+    leave. A watched folder's questions are in the lane of its command.
+
     Example:  reasonmed submit services/local/samples/questions.jsonl
 
     Example:  reasonmed submit exam.csv --columns question=stem,A=first,B=second,answer=label --dry-run
@@ -55,7 +59,7 @@ def submit(  # noqa: PLR0913 -- Typer makes an option of each argument
     from services.cli.ingest.dry_run import dry_run as preview
     from services.importers.places import place
 
-    asked = as_asked(format, columns, source=source, delimiter=delimiter, encoding=encoding, recipe=recipe)
+    asked = as_asked(format, columns, source=source, delimiter=delimiter, encoding=encoding, recipe=recipe, lane=lane)
     _check_sources(files or [], topic, watch, dry_run)
     paths = [place(file) for file in files or () if file != STDIN]
     if watch and not topic and not any(path.is_dir() for path in paths):

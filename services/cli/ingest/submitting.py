@@ -10,7 +10,7 @@ from pathlib import Path
 from services.cli.console import Failed, out
 from services.cli.ingest.progress import observed, say, say_passed_over
 from services.cli.run.recipe_store import published
-from services.contracts.topics import QUESTION_SUBMITTED
+from services.contracts.topics import QUESTION_SUBMITTED, in_lane
 from services.core.messages import Sink
 from services.importers.files import Observer, Result, submit_file, submit_stdin
 from services.importers.folders import PassedOver, arrivals, walk
@@ -42,9 +42,10 @@ async def run(
 ) -> tuple[list[Result], list[PassedOver]]:
     """What became of each source, and the files that weren't read. Raises Failed where a topic is missing or the recipe
     isn't published."""
-    has = {partition.topic for partition in await held(kafka, [QUESTION_SUBMITTED, *([topic] if topic else [])])}
-    if QUESTION_SUBMITTED not in has:
-        raise Failed(f"Kafka at {kafka.bootstrap} has no topic {QUESTION_SUBMITTED}: run `reasonmed topics declare`")
+    submitted = in_lane(QUESTION_SUBMITTED, asked.lane)
+    has = {partition.topic for partition in await held(kafka, [submitted, *([topic] if topic else [])])}
+    if submitted not in has:
+        raise Failed(f"Kafka at {kafka.bootstrap} has no topic {submitted}: run `reasonmed topics declare`")
     if topic and topic not in has:
         raise Failed(f"Kafka at {kafka.bootstrap} has no topic {topic}")
     if asked.recipe_id is not None:

@@ -19,7 +19,7 @@ from services.cli.run import recipe_store
 from services.cli.since import moment
 from services.contracts.base import RecipeId
 from services.contracts.dead import DeadKind
-from services.contracts.topics import QUESTION_SUBMITTED, RECORD_COMPLETED
+from services.contracts.topics import QUESTION_SUBMITTED, RECORD_COMPLETED, stage_topic
 from services.deadletters import survey as dead_letters
 from services.deadletters.redrive import end as end_case
 from services.deadletters.survey import DEAD_TOPICS, SERVICES, Filter, Row, Step, Survey
@@ -185,7 +185,7 @@ def end(  # noqa: PLR0913 -- Typer makes an option of each argument
 
 async def _end(kafka: KafkaClient, chosen: Collection[Row], reason: str, step: Step) -> None:
     current = None
-    if any(row.reason.topic == QUESTION_SUBMITTED for row in chosen):
+    if any(stage_topic(row.reason.topic) == QUESTION_SUBMITTED for row in chosen):
         _, current = await recipe_store.published(kafka)
     ended = partial(end_case, reason=reason, current=None if current is None else RecipeId(current))
     await dead_letters.send(kafka, chosen, step, make=ended)

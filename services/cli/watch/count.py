@@ -6,7 +6,7 @@ from typing import Any, get_args
 import typer
 
 from services.cli.console import Column, err, out, print_table
-from services.contracts.topics import QUESTION_SUBMITTED, topics
+from services.contracts.topics import QUESTION_SUBMITTED, lane_of, topics
 from services.local.progress import FOLLOWED, End, Progress
 from services.runtime.kafka.admin import committed, held, lag
 from services.runtime.kafka.client import KafkaClient
@@ -54,7 +54,7 @@ def show(counts: dict[str, Any], *, wide: bool) -> None:
     rows = [
         (name, _cell(topic["cases"]), str(topic["messages"]), _lags(topic["lag"]))
         for name, topic in counts["topics"].items()
-        if topic["messages"] or not name.endswith("-dead")
+        if topic["messages"] or not (name.endswith("-dead") or lane_of(name) == "backfill")
     ]
     out.print(f"Kafka at {counts['bootstrap']}", highlight=False)
     print_table(COLUMNS, rows, wide=wide)

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from services.contracts.base import CaseId, RecipeId, WorkId
 from services.contracts.case import Difficulty
-from services.contracts.topics import RECORD_COMPLETED, topics
+from services.contracts.topics import RECORD_COMPLETED, stage_topic, topics
 from services.core.messages import Position
 
 End = Literal["accepted", "rejected", "dead", "refused"]
@@ -73,8 +73,8 @@ class CaseEvent:
 
     @property
     def topic(self) -> str:
-        """The topic of the message."""
-        return self.position.topic
+        """The topic of the message; that of the live lane also for backfill, as a case passes the same stages."""
+        return stage_topic(self.position.topic)
 
     @property
     def key(self) -> Key:

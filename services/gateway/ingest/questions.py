@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.contracts.base import CaseId, RecipeId
+from services.contracts.topics import Lane
 from services.core.messages import OutgoingRecord
 from services.gateway.http.answers import SlotResponse, in_pieces
 from services.gateway.http.metrics import Metrics
@@ -36,6 +37,7 @@ class Choice(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     recipe: RecipeId | None = Field(default=None, description="Ask for this recipe; none: the current one.")
+    lane: Lane = Field(default="live", description="backfill: questions that may wait; live ones go first everywhere.")
     ids: bool = Field(default=False, description="For lines: also return the case id of each accepted one.")
 
 
@@ -91,14 +93,14 @@ class Questions:
         if why := why_unknown(recipe_id, published):
             raise malformed([FieldError(field="query.recipe", why=why)])
 
-    async def json(self, request: Request, recipe_id: str | None) -> Response:
+    async def json(self, request: Request, choice: Choice) -> Response:
         """A question or an array of them. Raises Refused."""
         with ExitStack() as held:
             held.enter_context(self._places)
             body = await read_json(request, on_array=lambda: held.enter_context(self._batches))
             if is_array(body):
-                return await self._array(body, recipe_id)
-            message = from_json(body, recipe_id)
+                return await self._array(body, choice)
+            message = from_json(body, choice.recipe, choice.lane)
             await self._publisher.publish([message])
         return JSONResponse({"case_id": message.key.decode()}, 202)
 
@@ -107,7 +109,12 @@ class Questions:
 
         async def take() -> Response:
             upload = Upload(
-                self._publisher, self._metrics, self._draining, recipe_id=choice.recipe, with_ids=choice.ids
+                self._publisher,
+                self._metrics,
+                self._draining,
+                recipe_id=choice.recipe,
+                lane=choice.lane,
+                with_ids=choice.ids,
             )
             answer, stopped = await upload.take(chunks(request))
             if stopped is None:
@@ -117,8 +124,8 @@ class Questions:
 
         return SlotResponse(self._batches, take)
 
-    async def _array(self, body: bytes, recipe_id: str | None) -> Response:
-        decided = from_array(body, recipe_id)
+    async def _array(self, body: bytes, choice: Choice) -> Response:
+        decided = from_array(body, choice.recipe, choice.lane)
         messages, refused = parted(decided)
         await self._publisher.publish(messages)
         self._metrics.batch("array", accepted=len(messages), refused=len(refused))
@@ -156,11 +163,12 @@ def routes(questions: Questions) -> APIRouter:
 
         The case id is a digest of the question itself (stem, options, answer, context): the same question always has
         the same id, and is processed once for each named recipe, and once for none. Additional
-        fields are kept with the question.
+        fields are kept with the question. `lane=backfill` is for large amounts that may wait: every stage takes live
+        questions first.
         """
         questions.check_recipe(choice.recipe)
         if form(request) == "json":
-            return await questions.json(request, choice.recipe)
+            return await questions.json(request, choice)
         return questions.lines(request, choice)
 
     return router

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from services.contracts.codec import Malformed, encode, loads
 from services.contracts.question import Question, Submission
-from services.contracts.topics import QUESTION_SUBMITTED
+from services.contracts.topics import QUESTION_SUBMITTED, Lane, in_lane
 from services.core import ids
 from services.core.case.sizes import QUESTION_BYTES
 from services.core.messages import OutgoingRecord
@@ -17,22 +17,22 @@ BATCH_QUESTIONS = 1_000
 """The most questions of an array."""
 
 
-def from_json(body: bytes, recipe_id: str | None) -> OutgoingRecord:
+def from_json(body: bytes, recipe_id: str | None, lane: Lane = "live") -> OutgoingRecord:
     """The message for the question in `body`; its key is the case id. Raises Refused (422) with all invalid fields."""
-    return _submission(_parsed(body), recipe_id)
+    return _submission(_parsed(body), recipe_id, lane)
 
 
-def from_line(line: bytes | None, recipe_id: str | None) -> OutgoingRecord | Refused:
+def from_line(line: bytes | None, recipe_id: str | None, lane: Lane = "live") -> OutgoingRecord | Refused:
     """As from_json, for a line of NDJSON; None: the line was too long."""
     if line is None:
         return too_large()
     try:
-        return from_json(line, recipe_id)
+        return from_json(line, recipe_id, lane)
     except Refused as refused:
         return refused
 
 
-def from_array(body: bytes, recipe_id: str | None) -> list[OutgoingRecord | Refused]:
+def from_array(body: bytes, recipe_id: str | None, lane: Lane = "live") -> list[OutgoingRecord | Refused]:
     """The same for each question of a JSON array, in order. Raises Refused if the body is not an array (422) or has too
     many questions (413)."""
     items = _parsed(body)
@@ -42,7 +42,7 @@ def from_array(body: bytes, recipe_id: str | None) -> list[OutgoingRecord | Refu
         raise Refused(
             413, "too_large", f"An array has at most {BATCH_QUESTIONS:,} questions: send more as application/x-ndjson."
         )
-    return [_item(item, recipe_id) for item in items]
+    return [_item(item, recipe_id, lane) for item in items]
 
 
 def parted(decided: Sequence[OutgoingRecord | Refused]) -> tuple[list[OutgoingRecord], list[Refused]]:
@@ -53,9 +53,9 @@ def parted(decided: Sequence[OutgoingRecord | Refused]) -> tuple[list[OutgoingRe
     )
 
 
-def _item(item: Any, recipe_id: str | None) -> OutgoingRecord | Refused:
+def _item(item: Any, recipe_id: str | None, lane: Lane) -> OutgoingRecord | Refused:
     try:
-        message = _submission(item, recipe_id)
+        message = _submission(item, recipe_id, lane)
     except Refused as refused:
         return refused
     return message if len(message.value) <= QUESTION_BYTES else too_large()
@@ -68,7 +68,7 @@ def _parsed(body: bytes) -> Any:
         raise malformed([FieldError(field="body", why=str(error))]) from error
 
 
-def _submission(raw: Any, recipe_id: str | None) -> OutgoingRecord:
+def _submission(raw: Any, recipe_id: str | None, lane: Lane) -> OutgoingRecord:
     if isinstance(raw, dict) and "recipe_id" in raw:
         # As an unknown field it would have no effect, and another recipe would be used.
         raise malformed([FieldError(field="recipe_id", why="set the recipe in the query: ?recipe=recipe-…")])
@@ -81,4 +81,6 @@ def _submission(raw: Any, recipe_id: str | None) -> OutgoingRecord:
         value = encode(submission)
     except (TypeError, ValueError, RecursionError) as error:  # orjson reads 1,024 levels and writes 254
         raise malformed([FieldError(field="body", why="nested too deeply")]) from error
-    return OutgoingRecord(topic=QUESTION_SUBMITTED, key=submission.case_id.encode(), value=value, headers={})
+    return OutgoingRecord(
+        topic=in_lane(QUESTION_SUBMITTED, lane), key=submission.case_id.encode(), value=value, headers={}
+    )

@@ -13,6 +13,7 @@ from typing import assert_never
 import orjson
 from pydantic import BaseModel, Field
 
+from services.contracts.topics import Lane
 from services.core.case.sizes import QUESTION_BYTES
 from services.core.messages import OutgoingRecord
 from services.gateway.http.metrics import Metrics
@@ -53,6 +54,7 @@ class Upload:
         draining: asyncio.Event,
         *,
         recipe_id: str | None,
+        lane: Lane = "live",
         with_ids: bool,
         read_within_s: float = READ_WITHIN_S,
     ) -> None:
@@ -60,6 +62,7 @@ class Upload:
         self._metrics = metrics
         self._draining = draining
         self._recipe_id = recipe_id
+        self._lane: Lane = lane
         self._with_ids = with_ids
         self._within_s = read_within_s
         self._summary = Summary(accepted=0, refused=0, accepted_through=0)
@@ -117,7 +120,7 @@ class Upload:
     async def _decide(self, lines: Sequence[Line]) -> None:
         for start in range(0, len(lines), SLICE):
             part = lines[start : start + SLICE]
-            decided = [from_line(line.text, self._recipe_id) for line in part]
+            decided = [from_line(line.text, self._recipe_id, self._lane) for line in part]
             messages, refused = parted(decided)
             await self._publisher.publish(messages)
             self._count(messages, refused, through=part[-1].number)

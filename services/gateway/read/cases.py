@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from services.contracts.base import CaseId, RecipeId
 from services.contracts.case import Difficulty
-from services.contracts.topics import topics
+from services.contracts.topics import lane_of, stage_topic, topics
 from services.core.errors import LedgerAway
 from services.core.status.figures import Figures
 from services.core.status.store import Filter
@@ -35,7 +35,7 @@ LISTENERS = 64
 def _known_topic(name: str) -> str:
     if name not in topics():
         raise ValueError("unknown topic: GET /topics lists them")
-    return name
+    return stage_topic(name)
 
 
 class Wanted(BaseModel):
@@ -184,8 +184,9 @@ def routes(shown: CaseRoutes, no_key: Responses) -> APIRouter:
 
     @router.get("/topics", summary="The topics of the stream", tags=["figures"])
     async def all_topics() -> list[TopicView]:
-        """Each topic with its writers, readers and message type, in the order in which a case passes them."""
-        return [topic_view(topic) for topic in topics().values()]
+        """Each topic with its writers, readers and message type, in the order in which a case passes them; the backfill
+        lane's, named NAME-backfill, are alike."""
+        return [topic_view(topic) for topic in topics().values() if lane_of(topic.name) == "live"]
 
     @router.get(
         "/cases",

@@ -19,6 +19,7 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
     RECIPES,
     RECORD_COMPLETED,
+    stage_topic,
     topics,
 )
 from services.core import ids
@@ -65,7 +66,7 @@ class Topics:
     def _take(self, message: ConsumedRecord) -> None:
         if message.topic == RECIPES:
             self._recipe(message)
-        elif message.topic == QUESTION_SUBMITTED:
+        elif stage_topic(message.topic) == QUESTION_SUBMITTED:
             self._submission(decode(Submission, message.value or b""))
         elif message.topic == QUESTION_REFUSED:
             self._refused(message)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from services.core.lanes import BACKFILL_SHARE
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -12,8 +14,10 @@ class Limits:
     in_order: bool = False
     """Whether the records of a partition are processed one after the other, in the order of their offsets."""
     by_priority: tuple[str, ...] = ()
-    """Topics that share the room `cases`: a record of a later one is taken only while none of an earlier one is there.
-    For topics whose records come from those of later ones, so that none can starve."""
+    """Topics that share the room `cases` in each lane: a record of a later one is taken only while none of an earlier
+    one of its lane is there. For topics whose records come from those of later ones, so that none can starve."""
+    backfill_share: float = BACKFILL_SHARE
+    """Of the records taken, while records of both lanes wait."""
     window: int = 1_024
     """Offsets of a partition that were read and can't be committed yet: a stuck one lets no more in (rule 2)."""
     poll_s: float = 0.5

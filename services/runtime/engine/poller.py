@@ -1,13 +1,16 @@
 """`Poller`: the polling step. Takes no more records than can be processed (rules 2 and 4)."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
 import structlog
 
+from services.contracts.topics import Lane, lane_of
 from services.core.errors import BrokerAway
+from services.core.lanes import Turns
 from services.core.messages import ConsumedRecord
 from services.runtime.engine.commit_rule import Window
 from services.runtime.engine.counters import Counters
@@ -25,8 +28,8 @@ Intake = Literal["closed", "probe", "open"]
 class _Request:
     wanted: Collection[TopicPartition] = ()
     limit: int = 0
-    before: Sequence[Collection[TopicPartition]] = ()
-    """Groups of the wanted ones that are asked before all are, one after the other."""
+    before: Sequence[tuple[Collection[TopicPartition], int]] = ()
+    """Groups of the wanted ones that are asked before all are, one after the other, each with its limit."""
     probe: bool = False
 
 
@@ -52,6 +55,7 @@ class Poller:
         self._begin = begin
         self._limits = limits
         self._counters = counters
+        self._turns = Turns(limits.backfill_share)
         self._changed = asyncio.Event()
         self._failed: str | None = None
         self.joined = False
@@ -87,13 +91,15 @@ class Poller:
                 await asyncio.sleep(self._limits.poll_s)
 
     async def _take(self, request: _Request) -> None:
-        turns = [*((partitions, 0.0) for partitions in request.before), (request.wanted, self._limits.poll_s)]
         records: list[ConsumedRecord] = []
-        for partitions, timeout_s in turns:
+        for partitions, limit in request.before:
             if not records:
-                records = await self._source.poll(partitions, limit=request.limit, timeout_s=timeout_s)
+                records = await self._source.poll(partitions, limit=limit, timeout_s=0.0)
+        if not records:
+            records = await self._source.poll(request.wanted, limit=request.limit, timeout_s=self._limits.poll_s)
         self._counters.fetches += bool(records)
         for record in records:
+            self._turns.took(lane_of(record.topic))
             self._begin(record, request.probe)
 
     async def _pause(self) -> None:
@@ -115,8 +121,7 @@ class Poller:
                 return _Request(self._open_partitions(), limit=1, probe=True)
             case "open":
                 wanted = self._open_partitions()
-                free = min((self._free(partition.topic) for partition in wanted), default=0)
-                return _Request(wanted, limit=1 if self._limits.in_order else free, before=self._before(wanted))
+                return _Request(wanted, limit=self._limit(wanted), before=self._before(wanted))
             case _:
                 assert_never(intake)
 
@@ -131,10 +136,31 @@ class Poller:
             and not (self._limits.in_order and window.in_flight)
         ]
 
-    def _before(self, wanted: Collection[TopicPartition]) -> Sequence[Collection[TopicPartition]]:
-        groups = ([each for each in wanted if each.topic == topic] for topic in self._limits.by_priority[:-1])
-        return [group for group in groups if group]
+    def _limit(self, wanted: Collection[TopicPartition]) -> int:
+        free = min((self._free(partition.topic) for partition in wanted), default=0)
+        return min(1, free) if self._limits.in_order else free
+
+    def _before(self, wanted: Collection[TopicPartition]) -> Sequence[tuple[Collection[TopicPartition], int]]:
+        """The wanted ones by lane and priority, with limits. A turn of backfill before live is one record's."""
+        first = self._turns.first()
+        groups = defaultdict[tuple[bool, int], list[TopicPartition]](list)
+        for partition in wanted:
+            lane, priority = self._rank(partition.topic)
+            groups[lane != first, priority].append(partition)
+        if len(groups) == 1:
+            return []
+        single = first == "backfill" and any(later for later, _ in groups)
+        return [
+            (groups[later, priority], 1 if single and not later else self._limit(groups[later, priority]))
+            for later, priority in sorted(groups)
+        ]
+
+    def _rank(self, topic: str) -> tuple[Lane, int]:
+        by_priority = self._limits.by_priority
+        return lane_of(topic), by_priority.index(topic) if topic in by_priority else len(by_priority)
 
     def _free(self, topic: str) -> int:
+        """Each lane has its own room, so that live records find it however long the backfill is."""
         sharing = self._limits.by_priority if topic in self._limits.by_priority else (topic,)
-        return self._limits.cases - sum(map(self._in_flight.of_topic, sharing))
+        own = (each for each in sharing if lane_of(each) == lane_of(topic))
+        return self._limits.cases - sum(map(self._in_flight.of_topic, own))

@@ -11,6 +11,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.core.endpoint import Endpoint
+from services.core.lanes import BACKFILL_SHARE
 from services.runtime.kafka.client import KafkaClient
 
 
@@ -33,7 +34,9 @@ class Settings(BaseSettings):
     models: dict[str, Endpoint] = Field(default_factory=dict)
     """Where each of the recipes' model aliases is served: JSON by alias."""
     cases: Annotated[int, Field(ge=1)] = 32
-    """Cases of a topic in flight in a worker, at most."""
+    """Cases of a topic and lane in flight in a worker, at most."""
+    backfill_share: Annotated[float, Field(gt=0, le=0.5)] = BACKFILL_SHARE
+    """The share of cases and model calls begun that backfill has while live questions wait; it has all that is left."""
     lease_s: Annotated[float, Field(gt=0)] = 60
     """Seconds of a call's lease between renewals."""
     drain_s: Annotated[float, Field(ge=0)] = 150
