@@ -32,7 +32,7 @@ demo: install  ## Questions in, a dataset out: 3 on a small real model, 30 on th
 	@$(BIN)/reasonmed demo
 
 test: install debian  ## Every test: unit, contract, laws, pipeline, then real Kafka, SQLite, Valkey, and a browser.
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not prometheus"
+	@$(BIN)/python -m pytest -n 3 --dist loadfile -m "not prometheus"
 
 test-quick: install  ## The tests that need no server.
 	@$(BIN)/python -m pytest tests/unit tests/contract tests/pipeline
