@@ -149,6 +149,15 @@ class Path(Value):
                 assert_never(outcome)
 
 
+class Spared(Value):
+    """Calls of a stage that the recipe's full plan would have made, and the case did not need."""
+
+    by: Literal["sampling", "judging"] = Field(description="The recipe's field: `sampling`, or `judge`.")
+    stage: Stage = Field(description="The purpose of the calls.")
+    calls: int = Field(ge=1, description="Their number; each would have been asked once.")
+    usd: float = Field(ge=0, description="An estimate: the mean tokens of the case's own calls of the stage, priced.")
+
+
 class Case(Message):
     """A question with all results so far. The key of its messages is the case id."""
 
@@ -183,6 +192,11 @@ class Case(Message):
         description="All paths that state an answer state the same one, and it differs from gold. For human review.",
     )
     rejected: str | None = Field(default=None, description="On rejection: the reason.")
+    spared: tuple[Spared, ...] = Field(
+        default=(),
+        exclude_if=lambda value: not value,
+        description="At its end, if the recipe samples adaptively or judges where needed: what that spared.",
+    )
 
     @property
     def asks_in(self) -> int:

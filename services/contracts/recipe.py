@@ -141,6 +141,20 @@ class Recipe(Message):
         description="steps: the judge also names each step in error, in the same call; its prompt has {steps} in place "
         "of {path}. Null: a verdict on the whole path.",
     )
+    judge: Literal["all", "needed"] = Field(
+        default="all",
+        exclude_if=lambda value: value == "all",
+        description="all: every path gets the judge's verdict and every correct one a score, as in the paper. needed: "
+        "only where a verdict, its reason or a score can matter; routes and kept paths stay the same.",
+    )
+    audit: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        exclude_if=_absent,
+        description="With judge: needed, the seeded share of paths that are judged all the same, to see how often "
+        "judge and stated answer disagree; null: 0.05.",
+    )
     score: Task | None = Field(
         default=None,
         description="Scoring a correct path; null: one call returns verdict and score, which is cheaper.",

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from services.contracts.base import CaseId, Message, PathId, RecipeId, RecordId, Value, WorkId
-from services.contracts.case import Call, Difficulty, Origin, Score, Stage, Steps, Usage, Verdict
+from services.contracts.case import Call, Difficulty, Origin, Score, Spared, Stage, Steps, Usage, Verdict
 from services.contracts.question import Question
 
 
@@ -51,6 +51,11 @@ class Record(Message):
         default=None,
         exclude_if=lambda value: value is None,
         description="In the case's first record, if the recipe's verdicts name steps: all paths with steps in error.",
+    )
+    spared: tuple[Spared, ...] = Field(
+        default=(),
+        exclude_if=lambda value: not value,
+        description="In the case's first record: the calls that the case did not need.",
     )
     calls: tuple[Call, ...] = Field(
         description="The calls behind this record: of its path, its parents and its summary."

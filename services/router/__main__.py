@@ -10,7 +10,7 @@ from services.core.messages import ConsumedRecord, OutgoingRecord
 from services.router.admission import admit
 from services.router.checks import NONE, Checks, checks
 from services.router.metrics import refusals
-from services.router.routing_table import more_paths, route
+from services.router.routing_table import onward
 from services.router.settings import RouterSettings
 from services.runtime.engine.handler import Handle
 from services.runtime.faust.client import build
@@ -50,7 +50,7 @@ def handlers(context: ProcessContext, checked: Checks = NONE, refused: Counter |
     async def routing(record: ConsumedRecord) -> list[OutgoingRecord]:
         case = read_case(record)
         recipe = await context.recipes.get(case.recipe_id)
-        return [outgoing(more_paths(case, recipe) or route(case, recipe.routing), lane_of(record.topic))]
+        return [outgoing(onward(case, recipe), lane_of(record.topic))]
 
     return {QUESTION_SUBMITTED: admission, PATHS_VERIFIED: routing}
 

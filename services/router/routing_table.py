@@ -2,13 +2,24 @@
 
 from typing import assert_never
 
-from services.contracts.case import Case, Difficulty, Path
+from services.contracts.case import Case, Path
 from services.contracts.recipe import Recipe, Routing
 from services.contracts.topics import CASE_ACCEPTED, CASE_DIFFICULT, CASE_MEDIUM, CASE_REJECTED, CASE_UNDECIDED
 from services.core.case.paths import best, of_round, planned, rank, wording
-from services.core.case.sampling import next_slots
+from services.core.case.sampling import classify, next_slots
+from services.core.case.spared import spared
 from services.core.errors import Dead
 from services.core.messages import Emit
+
+
+def onward(case: Case, recipe: Recipe) -> Emit:
+    """The one message for a case in which every path is verified: for more paths of the plan, or by the routing table;
+    at the case's end with the calls that it did not need. Raises Dead as `route`."""
+    emit = more_paths(case, recipe) or route(case, recipe.routing)
+    if emit.topic in (CASE_ACCEPTED, CASE_REJECTED):
+        assert isinstance(emit.message, Case)
+        return _emit(emit.topic, emit.message.with_(spared=spared(emit.message, recipe)))
+    return emit
 
 
 def route(case: Case, routing: Routing) -> Emit:
@@ -38,13 +49,6 @@ def more_paths(case: Case, recipe: Recipe) -> Emit | None:
     if recipe.sampling == "full" or case.difficulty is not None or not next_slots(case, recipe):
         return None
     return _emit(CASE_UNDECIDED, case.with_(wave=(case.wave or 0) + 1))
-
-
-def classify(correct: int, routing: Routing) -> Difficulty:
-    """The difficulty of a question, by the number of the plan's paths found correct."""
-    if correct >= routing.easy:
-        return "easy"
-    return "medium" if correct >= routing.medium else "difficult"
 
 
 def disputed(paths: list[Path], gold: str) -> bool:

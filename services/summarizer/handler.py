@@ -60,6 +60,7 @@ def _record(case: Case, recipe: Recipe, index: int, path: Path, summary: Reading
         verdict=path.verdict,
         score=path.score or Score(value=None),
         in_error=_in_error(case, recipe) if index == 0 and recipe.verdict == "steps" else None,
+        spared=case.spared if index == 0 else (),
         calls=_lineage(case, path, own),
         usage=usage_by_stage([*shared, *own]),
         cost={

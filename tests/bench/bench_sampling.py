@@ -1,12 +1,12 @@
-"""What adaptive sampling spares and what it costs, on real questions with recorded answers.
+"""What `sampling: adaptive` and `judge: needed` spare and cost, on real questions with recorded answers.
 
     .venv/bin/python -m tests.bench.bench_sampling --data ../shared/data [--questions 2000] [--seed 1]
 
-Each question runs through the stages' own handlers in memory, once under the recipe `default` and once with
-`sampling: adaptive`, answered from the recordings. The judge is never wrong about a recording's choice; with
+Each question runs through the stages' own handlers in memory until it is routed, under the recipe `default` and with
+either field or both, answered from the recordings. The judge is never wrong about a recording's choice; with
 --scripted it is the scripted server's, which is wrong in 5% of its verdicts, as in `reasonmed replay`. Prints JSON, by
-the route of the full plan: questions; other_routes, which must be 0; the shares of generation and judge calls spared
-(judge: verify and score); waves of a case; the mean score of kept paths under both.
+the route of the full plan: questions; and by field: other_routes, which must be 0; the shares of generation and judge
+calls spared (judge: verify and score), and of verdicts and scores alone; waves of a case; the mean score of kept paths.
 """
 
 import argparse
@@ -34,36 +34,47 @@ from services.llm.scripted.recorded_author import RecordedAuthor
 from services.llm.scripted.script import Script
 from services.recipes import load
 from services.router.admission import new_case
-from services.router.routing_table import more_paths, route
+from services.router.routing_table import onward
 from services.verifier.handler import verify
+
+KINDS: dict[str, dict[str, str]] = {
+    "full": {},
+    "adaptive": {"sampling": "adaptive"},
+    "needed": {"judge": "needed"},
+    "adaptive, needed": {"sampling": "adaptive", "judge": "needed"},
+}
 
 
 @dataclass
 class Count:
-    """Sums over the questions of a route."""
+    """Sums over the questions of a route, by kind."""
 
     questions: int = 0
-    other_routes: int = 0
-    waves: int = 0
+    other_routes: Counter[str] = field(default_factory=Counter)
+    waves: Counter[str] = field(default_factory=Counter)
     calls: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By sampling and stage."""
+    """Also by stage."""
     scores: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
-    """Of kept paths, by sampling."""
+    """Of kept paths."""
 
     def shown(self) -> dict[str, Any]:
         """For JSON."""
+        return {"questions": self.questions, **{kind: self._of(kind) for kind in KINDS}}
 
+    def _of(self, kind: str) -> dict[str, Any]:
         def spared(*stages: str) -> float:
-            full, adaptive = (sum(self.calls[kind, stage] for stage in stages) for kind in ("full", "adaptive"))
-            return round(1 - adaptive / full, 4) if full else 0.0
+            full, fewer = (sum(self.calls[each, stage] for stage in stages) for each in ("full", kind))
+            return round(1 - fewer / full, 4) if full else 0.0
 
+        kept = self.scores[kind]
         return {
-            "questions": self.questions,
-            "other_routes": self.other_routes,
+            "other_routes": self.other_routes[kind],
             "generation_spared": spared("generate"),
             "judge_spared": spared("verify", "score"),
-            "waves": round(self.waves / self.questions, 3) if self.questions else 0.0,
-            "score_of_kept": {kind: round(sum(each) / len(each), 3) for kind, each in self.scores.items() if each},
+            "verdicts_spared": spared("verify"),
+            "scores_spared": spared("score"),
+            "waves": round(self.waves[kind] / self.questions, 3) if self.questions else 0.0,
+            "score_of_kept": round(sum(kept) / len(kept), 3) if kept else None,
         }
 
 
@@ -81,21 +92,20 @@ async def main() -> None:
     script = Script(questions, author, seed=options.seed)
     judge = None if options.scripted else author
     full = load("default")
-    adaptive = full.with_(sampling="adaptive")
     counts, total = defaultdict[str, Count](Count), Count()
     for case_id in random.Random(options.seed).sample(sorted(questions), min(options.questions, len(questions))):
         submission = Submission(case_id=case_id, question=questions[case_id])
-        whole, whole_calls, _ = await decided(submission, full, script, judge)
-        fewer, fewer_calls, waves = await decided(submission, adaptive, script, judge)
-        for count in (counts[name(whole)], total):
+        found = {kind: await decided(submission, full.with_(**fields), script, judge) for kind, fields in KINDS.items()}
+        route = name(found["full"][0])
+        for count in (counts[route], total):
             count.questions += 1
-            count.other_routes += name(whole) != name(fewer)
-            count.waves += waves
-            for kind, calls, case in (("full", whole_calls, whole), ("adaptive", fewer_calls, fewer)):
+            for kind, (case, calls, waves) in found.items():
+                count.other_routes[kind] += name(case) != route
+                count.waves[kind] += waves
                 count.calls.update({(kind, stage): n for stage, n in calls.items()})
                 count.scores[kind] += scores(case)
-    found = {**{route: counts[route].shown() for route in sorted(counts)}, "all": total.shown()}
-    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    shown = {**{route: counts[route].shown() for route in sorted(counts)}, "all": total.shown()}
+    sys.stdout.write(json.dumps(shown, indent=2) + "\n")
 
 
 async def decided(
@@ -110,7 +120,7 @@ async def decided(
         assert (made.topic, isinstance(made.message, Case)) == (PATHS_GENERATED, True)
         (judged,) = await verify(case_of(made.message), recipe, models)
         try:
-            emit = more_paths(case_of(judged.message), recipe) or route(case_of(judged.message), recipe.routing)
+            emit = onward(case_of(judged.message), recipe)
         except Dead:
             return None, Counter(request.stage for request in models.asked), waves
         case = case_of(emit.message)

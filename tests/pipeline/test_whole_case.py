@@ -28,7 +28,7 @@ from services.core.messages import Emit
 from services.generator.handler import generate
 from services.llm.fake import ScriptedModels
 from services.refiner.handler import reason_again, refine
-from services.router.routing_table import more_paths, route
+from services.router.routing_table import onward
 from services.summarizer.handler import summarize
 from services.verifier.handler import verify
 from tests.strategies import case, recipe
@@ -69,7 +69,7 @@ class Stream:
             case "paths-generated":
                 return await verify(self.last, self.recipe, self.models)
             case "paths-verified":
-                return [more_paths(self.last, self.recipe) or route(self.last, self.recipe.routing)]
+                return [onward(self.last, self.recipe)]
             case "case-medium":
                 return await refine(self.last, self.recipe, self.models)
             case "case-difficult":

@@ -1,14 +1,34 @@
-"""Adaptive sampling: which of the plan's paths could still decide a case. Pure.
+"""A case's difficulty, and with adaptive sampling which of the plan's paths could still decide it. Pure.
 
 With c paths correct so far and r not asked for yet, the full plan ends with c to c + r correct paths. The difficulty is
 decided as soon as both ends have the same one. Until then, each wave asks for the smallest number of paths that could
 decide it. An unknown path is never correct, as with the full plan.
 """
 
-from services.contracts.case import Case
+from services.contracts.case import Case, Difficulty
 from services.contracts.recipe import Recipe, Routing
 from services.core import ids
 from services.core.case.paths import planned
+
+
+def classify(correct: int, routing: Routing) -> Difficulty:
+    """The difficulty of a question, by the number of the plan's paths found correct."""
+    if correct >= routing.easy:
+        return "easy"
+    return "medium" if correct >= routing.medium else "difficult"
+
+
+def decided(case: Case, recipe: Recipe) -> Difficulty | None:
+    """The difficulty of a case whose paths are verified; None while more of the plan could change it, and with more
+    unknown paths than the recipe allows."""
+    if case.difficulty is not None:
+        return case.difficulty
+    paths = planned(case)
+    if sum(path.standing == "unknown" for path in paths) > recipe.routing.max_unknown:
+        return None
+    if recipe.sampling == "adaptive" and next_slots(case, recipe):
+        return None
+    return classify(sum(path.standing == "correct" for path in paths), recipe.routing)
 
 
 def next_slots(case: Case, recipe: Recipe) -> tuple[int, ...]:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from services.contracts.case import Case, Verdict
 from services.contracts.recipe import Recipe, Routing
 from services.core import ids
-from services.core.case.sampling import fewest, next_slots, order
+from services.core.case.sampling import classify, fewest, next_slots, order
 from services.core.errors import Dead
-from services.router.routing_table import classify, more_paths, route
+from services.router.routing_table import more_paths, route
 from tests.strategies import case, path, recipe
 
 FULL = recipe()

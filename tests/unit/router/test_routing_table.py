@@ -8,9 +8,10 @@ from services.contracts.case import Case
 from services.contracts.recipe import Routing
 from services.contracts.topics import CASE_ACCEPTED, CASE_DIFFICULT, CASE_MEDIUM, CASE_REJECTED
 from services.core.case.paths import best, planned, wording
+from services.core.case.sampling import classify
 from services.core.errors import Dead
 from services.core.messages import Emit
-from services.router.routing_table import classify, route
+from services.router.routing_table import route
 from tests import strategies
 from tests.strategies import failed, path, routings, unjudged, wrong
 from tests.unit.router.routing_cases import (
