@@ -16,7 +16,7 @@ from services.contracts.topics import (
     RECORD_COMPLETED,
 )
 from services.core.messages import Position
-from services.core.status.case_status import CaseEvent, Cost
+from services.core.status.case_status import Agreement, CaseEvent, Cost, Savings
 
 BEGUN_MS = 1_800_000_000_000
 
@@ -53,6 +53,14 @@ def record(index: int, of: int = 2, work_id: str = "work-1", **changes: Any) -> 
     return case_event(RECORD_COMPLETED, work_id, index=index, of=of, **fields)
 
 
+def at_its_end(calls: int) -> dict[str, Any]:
+    """What the router's last message of a case adds: nothing, without calls that were spared."""
+    if not calls:
+        return {}
+    spared = (Savings("sampling", "generate", calls, 0.25), Savings("judging", "verify", 1, 0.0))
+    return {"spared": spared, "agreement": (Agreement("qwen", gold=4, gold_in_error=1, other=calls, other_correct=1),)}
+
+
 @st.composite
 def sightings(draw: st.DrawFn, case_id: str = "case-1") -> CaseEvent:
     """Any message of a case: some life, round, work; written at some time, perhaps a repeat of another."""
@@ -70,7 +78,10 @@ def sightings(draw: st.DrawFn, case_id: str = "case-1") -> CaseEvent:
         case "case":
             round_ = draw(st.integers(0, 1))
             difficulty = draw(st.sampled_from([None, "medium"])) if round_ == 0 else "medium"
-            return case_event(draw(st.sampled_from(OF_CASES)), work_id, round=round_, difficulty=difficulty, **common)
+            topic = draw(st.sampled_from(OF_CASES))
+            if topic in (CASE_ACCEPTED, CASE_REJECTED):
+                common |= at_its_end(draw(st.integers(0, 3)))
+            return case_event(topic, work_id, round=round_, difficulty=difficulty, **common)
         case "record":
             return record(draw(st.integers(0, 1)), work_id=work_id, **common)
         case _:

@@ -204,6 +204,18 @@ A recipe decides a result: prompts, models, sampling, thresholds. `reasonmed rec
 
 
 def _costs(summary: Summary) -> str:
+    return "\n".join([_spent(summary), *([_spared(summary)] if summary.spared else [])])
+
+
+def _spared(summary: Summary) -> str:
+    rows = ([f"by {by}", int(sums["calls"]), f"{sums['usd']:.6f}"] for by, sums in summary.spared.items())
+    return f"""Calls that these records' cases did not need, and about what they would have cost:
+
+{_table(["spared", "calls", "USD"], rows)}
+"""
+
+
+def _spent(summary: Summary) -> str:
     total = sum(summary.cost_usd.values())
     if not total:
         return "## Costs\n\nNot known: the recipes name no prices.\n"

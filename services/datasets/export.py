@@ -131,6 +131,7 @@ def _write(
         rows=written,
         shards={name: one.count for name, one in shards.items()},
         watermark=watermark,
+        spared=records.spared(),
     )
     summary = summarize(request, counts)
     _describe(summary, schema, made)

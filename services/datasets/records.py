@@ -78,8 +78,11 @@ _COSTS = ", ".join(f"sum(coalesce(cost.{stage}, 0)::DECIMAL(38, 9))" for stage i
 class Records:
     """The records in DuckDB, and those that a request chooses."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, filters: Filters, *, of_steps: bool) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, filters: Filters, *, columns: Sequence[str], of_steps: bool
+    ) -> None:
         self._connection = connection
+        self._columns = columns
         self._filtered = f"{_FILTERED} AND step_ends IS NOT NULL" if of_steps else _FILTERED  # older tables lack it
         self._chosen = f"SELECT * FROM ({self._filtered}) WHERE held_out IS NULL"  # noqa: S608 - of constants
         self._parameters: dict[str, Any] = {
@@ -100,6 +103,17 @@ class Records:
         names = "split, difficulty, source, recipe_id, model, gold_disputed"
         rows = self._rows(f"SELECT {names}, count(*), {_COSTS} FROM ({self._chosen}) GROUP BY {names} ORDER BY {names}")  # noqa: S608
         return [Group._make((*row[:7], row[7:])) for row in rows]
+
+    def spared(self) -> dict[str, tuple[int, float]]:
+        """Calls and USD that the cases of the chosen records did not need, by what spared them. A case counts with its
+        first record."""
+        if "spared" not in self._columns:  # an older table
+            return {}
+        found = self._rows(
+            f"SELECT each.by, sum(each.calls), sum(each.usd::DECIMAL(38, 9)) "  # noqa: S608
+            f"FROM (SELECT unnest(spared) AS each FROM ({self._chosen})) GROUP BY ALL ORDER BY ALL"
+        )
+        return {by: (int(calls), float(usd)) for by, calls, usd in found}
 
     def questions(self) -> dict[str, int]:
         """The number of distinct questions of the chosen records, by split."""
@@ -148,4 +162,4 @@ def opened(
         dataset.create_view(connection, "records")
         connection.execute(_REPEATS)
         place_questions(connection, splits, held_out)
-        yield Records(connection, filters, of_steps=of_steps)
+        yield Records(connection, filters, columns=dataset.schema().names, of_steps=of_steps)

@@ -85,6 +85,8 @@ class Summary:
     recipes: dict[str, int]
     recipe_names: dict[str, str]
     models: dict[str, int]
+    spared: dict[str, dict[str, float]]
+    """Calls and USD (an estimate) that the records' cases did not need, by what spared them: sampling or judging."""
     cost_usd: dict[str, float]
     """USD by stage: the records' shares of the cost of their cases, by the prices of their recipes."""
 
@@ -99,6 +101,7 @@ class Counts:
     rows: Mapping[str, int]
     shards: Mapping[str, int]
     watermark: Mapping[int, int]
+    spared: Mapping[str, tuple[int, float]]
 
 
 def summarize(request: Request, counts: Counts) -> Summary:
@@ -124,6 +127,7 @@ def summarize(request: Request, counts: Counts) -> Summary:
         recipes=recipes,
         recipe_names={key: name for key, name in sorted(request.recipe_names.items()) if key in recipes},
         models=_count(groups, lambda group: group.model),
+        spared={by: {"calls": calls, "usd": usd} for by, (calls, usd) in counts.spared.items()},
         cost_usd={stage: float(sum(group.costs[at] for group in groups)) for at, stage in enumerate(STAGES)},
     )
 

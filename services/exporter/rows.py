@@ -133,6 +133,7 @@ def _row(record: Record, known: dict[str, Any]) -> Row:
         "stated": record.verdict.stated,
         "step_ends": None if record.verdict.steps is None else list(record.verdict.steps.ends),
         "in_error": None if record.in_error is None else [_faulty(path) for path in known["in_error"]],
+        "spared": known.get("spared"),
         "case_prompt_tokens": _sum(tokens.prompt for tokens in usage),
         "case_completion_tokens": _sum(tokens.completion for tokens in usage),
         "case_cached_tokens": _sum(tokens.cached for tokens in usage),

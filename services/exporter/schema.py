@@ -28,6 +28,7 @@ _FAULTY = pa.struct(
         *(("step_ends", pa.list_(_INT)), ("errors", pa.list_(_ERROR))),
     ]
 )
+_SPARED = pa.struct([("by", _TEXT), ("stage", _TEXT), ("calls", _INT), ("usd", _FLOAT)])
 _USAGE = pa.struct([(stage, pa.struct(_TOKENS)) for stage in STAGES])
 _COST = pa.struct([(stage, _FLOAT) for stage in STAGES])
 
@@ -77,6 +78,7 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str] | tuple[str, pa.DataType, str, bool
         _MAYBE,
     ),
     ("in_error", pa.list_(_FAULTY), "In a case's first record: its paths with steps in error, if verdicts do.", _MAYBE),
+    ("spared", pa.list_(_SPARED), "In a case's first record: the calls that the case did not need, if any.", _MAYBE),
     ("case_prompt_tokens", _INT, "Read for the whole case and this summary, cached ones included."),
     ("case_completion_tokens", _INT, "Written for the whole case and this summary, thinking included."),
     ("case_cached_tokens", _INT, "Of the prompt tokens, those that a server had in its prefix cache."),

@@ -4,23 +4,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from services.contracts.base import CallId
-
+K = TypeVar("K")
 R = TypeVar("R")
 
 
-class Batches(Generic[R]):
+class Batches(Generic[K, R]):
     """Requests made in one turn of the event loop, or while a batch runs, are sent together in the next batch.
 
     So everything that one coroutine asks for at once is in one batch: one transaction.
     """
 
-    def __init__(self, work: Callable[[Sequence[CallId]], Awaitable[Sequence[R]]]) -> None:
+    def __init__(self, work: Callable[[Sequence[K]], Awaitable[Sequence[R]]]) -> None:
         self._work = work
-        self._waiting: list[tuple[CallId, asyncio.Future[R]]] = []
+        self._waiting: list[tuple[K, asyncio.Future[R]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def ask(self, key: CallId) -> R:
+    async def ask(self, key: K) -> R:
         """The work's result for this key. Raises what the work raised for its batch."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, future))
@@ -47,7 +46,7 @@ class Batches(Generic[R]):
         self._task = None
 
 
-def _fail(batch: Sequence[tuple[CallId, asyncio.Future[R]]], error: Exception) -> None:
+def _fail(batch: Sequence[tuple[K, asyncio.Future[R]]], error: Exception) -> None:
     for _, future in batch:
         if not future.done():
             future.set_exception(error)

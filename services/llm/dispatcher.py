@@ -8,19 +8,22 @@ get the outcome that the ledger has.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, TypeVar, assert_never
 
 import structlog
 
+from services.contracts.case import Usage
 from services.contracts.topics import Lane
 from services.core.endpoint import Endpoint
 from services.core.errors import Draining, LedgerAway
 from services.core.holds import Holds
 from services.core.ledger.calls import Answer, Outcome, Request
 from services.core.ledger.ports import Calls, Done, Elsewhere, Mine
-from services.core.ledger.spending import price_of
+from services.core.ledger.spending import Price, price_of
 from services.llm import spans
+from services.llm.batches import Batches
 from services.llm.client import Client
 from services.llm.gate import MARGIN_S, Down
 from services.llm.leases import Leases
@@ -67,6 +70,7 @@ class Dispatcher:
             look_up=look_up,
             backfill_share=self._pace.backfill_share,
         )
+        self._remembered: Batches[tuple[Price, Usage], None] = Batches(self._count_remembered)
         self._running: dict[str, Running] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewals: asyncio.Task[None] | None = None
@@ -176,12 +180,22 @@ class Dispatcher:
         while True:
             held = await self._claim(call)
             if held is not None:
-                self.stats.remembered += 1
-                spans.remembered(call.request)
+                await self._remember(call.request, held)
                 return held
             made = await self._sender.make(call, self._servers.gate(call.request))
             if made is not None:
                 return await self._write(call, made)
+
+    async def _remember(self, asked: Request, held: Outcome) -> None:
+        """Count what was not paid again; while the ledger is away, only in this process."""
+        self.stats.remembered += 1
+        spans.remembered(asked)
+        with suppress(LedgerAway):
+            await self._remembered.ask((_price(asked), held.usage))
+
+    async def _count_remembered(self, found: Sequence[tuple[Price, Usage]]) -> Sequence[None]:
+        await self._ledger.remember(found)
+        return [None] * len(found)
 
     async def _claim(self, call: Running) -> Outcome | None:
         """The outcome in the ledger; None if this process has the lease and makes the call."""
@@ -222,10 +236,7 @@ class Dispatcher:
 
     async def _write_once(self, call: Running, outcome: Outcome) -> Outcome:
         asked = call.request
-        price = price_of(
-            asked.model, case_id=asked.case_id, alias=asked.alias, stage=asked.stage, sends=max(1, call.sends)
-        )
-        prices = {call.call_id: price}
+        prices = {call.call_id: _price(asked, sends=max(1, call.sends))}
         (held,) = await self._ledger.complete({call.call_id: outcome}, owner=self.owner, prices=prices)
         self._leases.ended(call.call_id)
         self.stats.ended(asked, outcome)
@@ -262,6 +273,10 @@ class InLane:
     async def ask(self, requests: Sequence[Request]) -> list[Answer]:
         """See the port Models."""
         return await self._dispatcher.ask(requests, lane=self._lane)
+
+
+def _price(asked: Request, sends: int = 1) -> Price:
+    return price_of(asked.model, case_id=asked.case_id, alias=asked.alias, stage=asked.stage, sends=sends)
 
 
 def _draining() -> Draining:

@@ -4,16 +4,16 @@ Only the fields that are used are validated, since the topic's own service dead-
 costs its parsing and a dozen look-ups.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.contracts.base import MAJOR
 from services.contracts.codec import Malformed, peek
 from services.contracts.dead import DEAD_LETTER_HEADER
-from services.contracts.topics import CASE_REJECTED, dead_topic, topics
+from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, dead_topic, stage_topic, topics
 from services.core.messages import ConsumedRecord
-from services.core.status.case_status import CaseEvent, Cost
+from services.core.status.case_status import Agreement, CaseEvent, Cost, Savings
 
 SERVICE = "monitor"
 TITLE = 120
@@ -55,6 +55,7 @@ def _event(message: ConsumedRecord, kind: str) -> CaseEvent:
                 end="rejected" if message.topic == CASE_REJECTED else None,
                 why=(body.get("rejected") or "")[:WHY],
                 paths=Counter(_standing(path) for path in body["paths"]),
+                **(_at_its_end(body) if stage_topic(message.topic) in (CASE_ACCEPTED, CASE_REJECTED) else {}),
             )
         case "record":
             return CaseEvent(
@@ -108,6 +109,26 @@ def _case(body: Mapping[str, Any]) -> dict[str, Any]:
         "index": int(body.get("wave") or 0),
         "difficulty": body.get("difficulty"),
     }
+
+
+def _at_its_end(body: Mapping[str, Any]) -> dict[str, Any]:
+    spared = (Savings(str(e["by"]), str(e["stage"]), int(e["calls"]), float(e["usd"])) for e in body.get("spared", ()))
+    return {"spared": tuple(spared), "agreement": _agreement(body["paths"], body["question"]["answer"])}
+
+
+def _agreement(paths: Iterable[Mapping[str, Any]], gold: str) -> tuple[Agreement, ...]:
+    """By model, of the paths that state an answer and that a judge has read."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for path in paths:
+        verdict = path.get("verdict") or {}
+        if (judged := verdict.get("judged")) is not None and (stated := verdict.get("stated")) is not None:
+            said = "gold" if stated == gold else "other"
+            counts[path["alias"]][said] += 1
+            counts[path["alias"]][f"{said}_{judged}"] += 1
+    return tuple(
+        Agreement(alias, n["gold"], n["gold_error"], n["other"], n["other_correct"])
+        for alias, n in sorted(counts.items())
+    )
 
 
 def _record(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,15 +1,26 @@
 """Builds the figures from their inputs. Pure."""
 
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 
 from services.contracts.recipe import Recipe
 from services.contracts.topics import both_lanes, lane_of, topics
 from services.core.ledger.spending import NANO, BudgetState, Spending
 from services.core.owner import Owner
 from services.core.status.case_status import CASE_SECONDS, MORE, SUM_MS
-from services.core.status.figures import Budget, CaseSeconds, Ends, Figures, RecordCost, Scale, Spent, TopicFigures
+from services.core.status.figures import (
+    Agreement,
+    Budget,
+    CaseSeconds,
+    Ends,
+    Figures,
+    RecordCost,
+    Scale,
+    Spared,
+    Spent,
+    TopicFigures,
+)
 from services.core.status.store import RATE_S, Tally
 from services.monitor.groups import GroupSign
 from services.monitor.problems import Signs, problems
@@ -28,6 +39,7 @@ class FiguresInputs:
     """Why, by service, of the open ones."""
     duplicates: int = 0
     spendings: Sequence[Spending] = ()
+    remembered: Sequence[Spending] = ()
     budget: BudgetState | None = None
     under_way: Mapping[str, int] = field(default_factory=dict)
     """Live leases by owner."""
@@ -92,6 +104,8 @@ def build_figures(at: float, *, behind_s: float, tally: Tally, inputs: FiguresIn
         ),
         case_seconds=tuple(_case_seconds(*item) for item in sorted(tally.case_seconds.items())),
         spent=tuple(_spent(each) for each in inputs.spendings),
+        spared=(*_spared(tally), *_remembered(inputs.remembered)),
+        agreement=tuple(Agreement(**asdict(each)) for each in tally.agreement),
         tokens_per_s=round(tokens_per_s, 1),
         calls_under_way=by_service(inputs.under_way),
         circuits=dict(inputs.circuits),
@@ -101,6 +115,19 @@ def build_figures(at: float, *, behind_s: float, tally: Tally, inputs: FiguresIn
         scale=_scale(tally, inputs),
         problems=problems(_signs(inputs, topics_)),
     )
+
+
+def _spared(tally: Tally) -> Iterator[Spared]:
+    for each in tally.spared:
+        yield Spared(by=each.by, stage=each.stage, calls=each.calls, usd=each.usd)
+
+
+def _remembered(found: Sequence[Spending]) -> Iterator[Spared]:
+    """By stage, of all aliases."""
+    for stage in sorted({each.stage for each in found}):
+        mine = [each for each in found if each.stage == stage]
+        usd = sum(each.nano_usd for each in mine) / NANO
+        yield Spared(by="remembered", stage=stage, calls=sum(each.calls for each in mine), usd=usd)
 
 
 def _scale(tally: Tally, inputs: FiguresInputs) -> Scale | None:

@@ -119,6 +119,21 @@ def _of_money(figures: Figures) -> Iterable[Metric]:
     yield _count(
         MetricName.STREAM_PAID_TOKENS, "Their tokens; cached ones are in ones too.", tokens, "alias", "stage", "kind"
     )
+    spared = {(each.by, each.stage): each for each in figures.spared}
+    help_ = "Calls that were not paid for, by what spared them: sampling, judging, or remembered by the ledger."
+    yield _count(MetricName.STREAM_SPARED_CALLS, help_, {k: e.calls for k, e in spared.items()}, "by", "stage")
+    help_ = "About what these calls would have cost, in USD."
+    yield _count(MetricName.STREAM_SPARED_USD, help_, {k: e.usd for k, e in spared.items()}, "by", "stage")
+    judged: dict[tuple[str, ...], float] = {}
+    for model in figures.agreement:
+        judged |= {
+            (model.alias, "gold", "correct"): model.gold - model.gold_in_error,
+            (model.alias, "gold", "error"): model.gold_in_error,
+            (model.alias, "other", "correct"): model.other_correct,
+            (model.alias, "other", "error"): model.other - model.other_correct,
+        }
+    help_ = "Judged paths of ended cases, by writing model, the answer that they state, and the judge's verdict."
+    yield _count(MetricName.STREAM_JUDGED_PATHS, help_, judged, "alias", "stated", "judged")
     under_way: Values = {(k,): n for k, n in figures.calls_under_way.items()}
     yield _gauge(MetricName.STREAM_CALLS_UNDER_WAY, "Calls with a live lease.", under_way, "service")
     if figures.budget is not None:

@@ -132,6 +132,7 @@ class FiguresPublisher:
         self._inputs.circuits = {group: why for group, why in whys.items() if why is not None}
         self._inputs.under_way = await self._books.under_way()
         self._inputs.spendings = await self._budgets.spendings()
+        self._inputs.remembered = await self._budgets.remembered()
         self._inputs.budget = await self._budgets.state()
 
     async def _look_at_books(self) -> None:

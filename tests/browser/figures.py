@@ -1,6 +1,15 @@
 """Live figures as a busy deployment's monitor would make them."""
 
-from services.core.status.figures import Budget, Ends, Figures, RecordCost, Spent, TopicFigures
+from services.core.status.figures import (
+    Agreement,
+    Budget,
+    Ends,
+    Figures,
+    RecordCost,
+    Spared,
+    Spent,
+    TopicFigures,
+)
 
 _TOPICS = {  # open, ended, oldest, seen, a minute, lag
     "question-submitted": (14, 0, 2.0, 48_310, 212, {"router": 14}),
@@ -35,6 +44,20 @@ _SPENT = [  # alias, stage, calls, tokens in, out, USD
 ]
 
 
+_SPARED = [  # by, stage, calls, USD
+    ("sampling", "generate", 116_300, 399.12),
+    ("judging", "verify", 24_100, 14.22),
+    ("judging", "score", 90_410, 45.30),
+    ("remembered", "generate", 9_270, 32.06),
+]
+
+_AGREEMENT = [  # alias, gold stated and judged, of these in error, other stated and judged, of these correct
+    ("qwen", 98_200, 3_110, 9_840, 212),
+    ("deepseek", 104_720, 2_206, 7_020, 97),
+    ("huatuo", 91_003, 4_480, 11_370, 318),
+]
+
+
 def figures(at: float, *, pulse: float = 1.0, **changes: object) -> Figures:
     """At this moment, with rates `pulse` times as high; and these fields else."""
     topics = [
@@ -58,6 +81,11 @@ def figures(at: float, *, pulse: float = 1.0, **changes: object) -> Figures:
         spent=tuple(
             Spent(alias=a, stage=s, calls=n, tokens_in=r, tokens_cached=int(r * 0.62), tokens_out=w, usd=usd)
             for a, s, n, r, w, usd in _SPENT
+        ),
+        spared=tuple(Spared(by=by, stage=stage, calls=n, usd=usd) for by, stage, n, usd in _SPARED),
+        agreement=tuple(
+            Agreement(alias=alias, gold=gold, gold_in_error=in_error, other=other, other_correct=correct)
+            for alias, gold, in_error, other, correct in _AGREEMENT
         ),
         tokens_per_s=4_218 * pulse,
         calls_under_way={"generator": 96, "verifier": 128, "refiner": 24, "summarizer": 12},

@@ -31,6 +31,10 @@ async def test_every_topic_and_service_is_drawn_with_its_figures(world: World, o
     await expect(dearest).to_contain_text("deepseekgenerate$611.90")
     await expect(page.locator("[data-panel='Cost per record'] tr.difficult")).to_contain_text("$0.0613,690 records")
     await expect(page.locator("[data-panel='Not admitted']")).to_contain_text("near duplicate1,118")
+    spared = page.locator("[data-panel='Not paid for'] tbody tr")
+    await expect(spared).to_contain_text(["sampling116K$399", "judging115K$59.52", "remembered9,270$32.06"])
+    agreement = page.locator("[data-panel='Judge and stated answer'] tbody tr").first
+    await expect(agreement).to_contain_text("qwen3.2%3,110 of 98,2002.2%212 of 9,840")
 
 
 async def test_a_topic_that_it_does_not_know_is_shown(world: World, open_page: Open) -> None:

@@ -55,6 +55,21 @@ async def test_a_call_without_a_price_is_not_charged(ledger: Ledger) -> None:
     assert await ledger.budgets.spendings() == []
 
 
+async def test_remembered_calls_are_counted_and_never_charged(ledger: Ledger, clock: FakeClock) -> None:
+    assert await ledger.budgets.remembered() == []
+    await ledger.calls.remember([(price(), REPLY.usage), (price(stage="verify"), Usage(prompt=10))])
+    await ledger.calls.remember([(price(), REPLY.usage)])
+    await ledger.calls.remember([])
+    clock.pass_(1_000)
+    await ledger.books.prune(10)
+    assert await ledger.budgets.remembered() == [
+        Spending("qwen", "generate", 2, REPLY.usage + REPLY.usage, 2 * ONE),
+        Spending("qwen", "verify", 1, Usage(prompt=10), 10_000),
+    ]
+    assert await ledger.budgets.spendings() == []
+    assert (await ledger.budgets.state()).spent_nano_usd == 0
+
+
 async def test_pruning_does_not_change_spending_or_open_reservations(ledger: Ledger, clock: FakeClock) -> None:
     await pay(ledger, 1, 2)
     assert await reserve(ledger, 1, 9 * ONE)

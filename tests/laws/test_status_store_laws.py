@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from services.contracts.base import CaseId
 from services.contracts.topics import CASE_ACCEPTED, QUESTION_ADMITTED, QUESTION_SUBMITTED, RECORD_COMPLETED
 from services.core.errors import LedgerAway
-from services.core.status.case_status import CaseEvent, CaseHistory
+from services.core.status.case_status import Agreement, CaseEvent, CaseHistory, Savings
 from services.core.status.store import Filter, StatusStore
 from services.ledger import open_status_store
 from services.ledger.memory.status import MemoryStatusStore
 from services.ledger.sqlite.status import SqliteStatusStore
 from services.ledger.valkey.status import ValkeyStatusStore
 from tests.laws.conftest import FakeClock, ValkeyProcess
-from tests.sightings import BEGUN_MS, case_event, record, sightings
+from tests.sightings import BEGUN_MS, at_its_end, case_event, record, sightings
 
 CASE_1 = CaseId("case-1")
 
@@ -105,6 +105,18 @@ async def test_records_are_summed_and_rates_are_of_the_last_minute(store: Status
     assert tally.standing == {(RECORD_COMPLETED, "accepted"): 1}
     assert tally.recent == {RECORD_COMPLETED: 2}
     assert (await store.tally(BEGUN_MS + 70_000)).recent == {}
+
+
+async def test_what_cases_did_not_need_and_judges_said_is_summed_once(store: StatusStore) -> None:
+    ended = [
+        case_event(CASE_ACCEPTED, case_id=f"case-{n}", **at_its_end(n), written_ms=BEGUN_MS + 9_000) for n in (1, 2)
+    ]
+    await store.observe([*ended, ended[0]])
+    earlier = replace(ended[1], **at_its_end(3), written_ms=BEGUN_MS, position=replace(ended[1].position, partition=1))
+    await store.observe([earlier])  # of two messages with one key the one written first counts
+    tally = await store.tally(BEGUN_MS)
+    assert list(tally.spared) == [Savings("judging", "verify", 2, 0.0), Savings("sampling", "generate", 4, 0.5)]
+    assert list(tally.agreement) == [Agreement("qwen", gold=8, gold_in_error=2, other=4, other_correct=2)]
 
 
 async def test_latest_filters_by_end_topic_source_and_difficulty(store: StatusStore) -> None:

@@ -17,6 +17,10 @@ TOPICS = (
     *(Column("topic"), Column("open", right=True), Column("oldest", right=True)),
     *(Column("per minute", right=True, drop=2), Column("seen", right=True, drop=3), Column("lag by group", drop=1)),
 )
+AGREEMENT = (
+    *(Column("paths by"), Column("gold stated, judged", right=True, drop=2), Column("in error", right=True)),
+    *(Column("other stated, judged", right=True, drop=1), Column("correct", right=True)),
+)
 RECORDS = (
     *(Column("difficulty"), Column("alias"), Column("records", right=True), Column("USD", right=True)),
     *(Column("USD each", right=True), Column("tokens out", right=True, drop=1)),
@@ -38,6 +42,10 @@ def figures_view(figures: Figures, now: float, *, past: Sequence[History] = (), 
     if figures.records:
         lines.append(_records(figures, wide=wide))
     lines.append(_calls(figures))
+    if figures.spared:
+        lines.append(_spared(figures))
+    if figures.agreement:
+        lines.append(_agreement(figures, wide=wide))
     lines += [_span(each) for each in past if each.points]
     if figures.budget is not None:
         stopped = "; questions wait: raise it with `reasonmed budget set`" if figures.budget.stopped else ""
@@ -102,6 +110,35 @@ def _calls(figures: Figures) -> Text:
     calls = ", ".join(f"{service} {count}" for service, count in figures.calls_under_way.items()) or "none"
     spent = f"; spent {figures.usd:.4f} USD, {figures.tokens_per_s:g} tokens/s" if figures.spent else ""
     return Text(f"calls in flight: {calls}{spent}; duplicates dropped: {figures.duplicates}")
+
+
+def _spared(figures: Figures) -> Text:
+    """By reason, of all stages."""
+    parts = []
+    for by in dict.fromkeys(each.by for each in figures.spared):
+        mine = [each for each in figures.spared if each.by == by]
+        usd = sum(each.usd for each in mine)
+        parts.append(f"{many(sum(each.calls for each in mine), 'call')} {by} ({usd:.4f} USD)")
+    return Text(f"not paid for: {', '.join(parts)}")
+
+
+def _agreement(figures: Figures, *, wide: bool) -> Table:
+    """How the judge agrees with the answers that paths state."""
+    rows = [
+        (
+            each.alias,
+            str(each.gold),
+            _share(each.gold_in_error, each.gold),
+            str(each.other),
+            _share(each.other_correct, each.other),
+        )
+        for each in figures.agreement
+    ]
+    return fitted(AGREEMENT, rows, wide=wide)
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part} ({part / whole:.1%})" if whole else "0"
 
 
 def _line(name: str, counts: Mapping[str, int], *, style: str = "") -> Text:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from services.contracts.base import CallId, CaseId, RecipeId, WorkId
+from services.contracts.case import Usage
 from services.contracts.refused import Match, Reason
 from services.core.dedupe.minhash import Candidate
 from services.core.ledger.calls import Outcome
@@ -72,6 +73,10 @@ class Calls(Protocol):
     ) -> list[Outcome]:
         """Write outcomes and end the leases; the first writer wins. Returns the outcomes that the ledger holds, in
         order. Charges new outcomes by `prices` (by call id) in the same transaction."""
+        ...
+
+    async def remember(self, found: Sequence[tuple[Price, Usage]]) -> None:
+        """Count calls that nobody had to pay for, because the ledger had their outcome: for `Budgets.remembered`."""
         ...
 
 
@@ -165,6 +170,10 @@ class Budgets(Protocol):
 
     async def spendings(self) -> Sequence[Spending]:
         """By alias and stage. Pruning does not change them."""
+        ...
+
+    async def remembered(self) -> Sequence[Spending]:
+        """By alias and stage: the calls of `Calls.remember`, and what they had cost. Pruning does not change them."""
         ...
 
     async def state(self) -> BudgetState:

@@ -38,6 +38,32 @@ class Cost:
     completion: int
 
 
+@dataclass(frozen=True)
+class Savings:
+    """Calls of a stage that a case did not need."""
+
+    by: str
+    """What spared them: sampling or judging."""
+    stage: str
+    calls: int
+    usd: float
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How often the judge and the stated answer agree on the paths of one model, in a case that has ended."""
+
+    alias: str
+    gold: int
+    """Judged paths that state the gold answer."""
+    gold_in_error: int
+    """Of these, those that the judge found in error."""
+    other: int
+    """Judged paths that state another answer."""
+    other_correct: int
+    """Of these, those that the judge found correct: one of the two is wrong."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CaseEvent:
     """One message of a case. Of two with the same key, the one written first is kept."""
@@ -70,6 +96,9 @@ class CaseEvent:
     """Of a record's path."""
     paths: Mapping[str, int] = field(default_factory=dict)
     """Paths by state: correct, error, unknown, unverified."""
+    spared: tuple[Savings, ...] = ()
+    agreement: tuple[Agreement, ...] = ()
+    """Of the router's last message of a case, by model; otherwise empty."""
 
     @property
     def topic(self) -> str:
@@ -149,6 +178,10 @@ class Delta:
     """By reason: the word before the colon of `why`."""
     records: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """By difficulty, alias and quantity: n, prompt, completion, nano-USD (integers, so that sums are exact)."""
+    spared: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """By what spared them, stage and quantity: n, nano-USD."""
+    agreement: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By alias and quantity, as Agreement."""
     case_seconds: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Of ended cases, by difficulty and bucket (its upper bound, or MORE); under SUM_MS their sum in milliseconds."""
 
@@ -227,6 +260,12 @@ def _count(delta: Delta, event: CaseEvent, by: int) -> None:
         sums = {"n": 1, "prompt": cost.prompt, "completion": cost.completion, "nano_usd": round(cost.usd * 1e9)}
         for what, value in sums.items():
             delta.records[event.difficulty or "", cost.alias, what] += by * value
+    for each in event.spared:
+        delta.spared[each.by, each.stage, "n"] += by * each.calls
+        delta.spared[each.by, each.stage, "nano_usd"] += by * round(each.usd * 1e9)
+    for model in event.agreement:
+        for what in ("gold", "gold_in_error", "other", "other_correct"):
+            delta.agreement[model.alias, what] += by * getattr(model, what)
 
 
 def _move(delta: Delta, case: CaseHistory, by: int) -> None:

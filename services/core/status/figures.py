@@ -64,6 +64,28 @@ class Spent(Figure):
     usd: float
 
 
+class Spared(Figure):
+    """Calls that were not paid for."""
+
+    by: str = Field(
+        description="sampling: paths that could no longer decide. judging: verdicts and scores that could not matter. "
+        "remembered: replies that the ledger already had."
+    )
+    stage: str
+    calls: int
+    usd: float = Field(description="By the mean tokens of such calls; of remembered ones, what they had cost.")
+
+
+class Agreement(Figure):
+    """How often judge and stated answer agree, on the paths of one model in ended cases."""
+
+    alias: str
+    gold: int = Field(description="Judged paths that state the gold answer.")
+    gold_in_error: int = Field(description="Of these, those that the judge found in error.")
+    other: int = Field(description="Judged paths that state another answer.")
+    other_correct: int = Field(description="Of these, those that the judge found correct.")
+
+
 class Budget(Figure):
     """The budget at which admission stops."""
 
@@ -119,6 +141,8 @@ class Figures(Figure):
     records: tuple[RecordCost, ...]
     case_seconds: tuple[CaseSeconds, ...] = Field(default=(), description="By difficulty.")
     spent: tuple[Spent, ...] = Field(default=(), description="By model alias and stage.")
+    spared: tuple[Spared, ...] = Field(default=(), description="Calls that were not paid for, by reason and stage.")
+    agreement: tuple[Agreement, ...] = Field(default=(), description="Judge and stated answer, by model.")
     tokens_per_s: float = Field(default=0, description="Tokens written by models, over the last minute.")
     calls_under_way: dict[str, int] = Field(default_factory=dict, description="Live leases, by service.")
     circuits: dict[str, str] = Field(default_factory=dict, description="The reason of each open circuit, by group.")

@@ -6,7 +6,16 @@ from typing import Literal, Protocol
 
 from services.contracts.base import CaseId, RecipeId
 from services.contracts.case import Difficulty
-from services.core.status.case_status import SLICE_S, Bucket, CaseEvent, CaseHistory, CaseStatus, End
+from services.core.status.case_status import (
+    SLICE_S,
+    Agreement,
+    Bucket,
+    CaseEvent,
+    CaseHistory,
+    CaseStatus,
+    End,
+    Savings,
+)
 
 MOST_READ = 10_000
 """The most statuses that one query reads."""
@@ -75,6 +84,10 @@ class Tally:
     records: Sequence[RecordSum]
     case_seconds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Of ended cases: by difficulty ('' for none), the number by bucket, as Delta.case_seconds."""
+    spared: Sequence[Savings] = ()
+    """By what spared the calls, and stage."""
+    agreement: Sequence[Agreement] = ()
+    """By model."""
 
 
 class StatusStore(Protocol):

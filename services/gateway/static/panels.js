@@ -180,6 +180,49 @@ export function spending(figures) {
   );
 }
 
+const SPARED = {
+  sampling: "paths that could no longer decide",
+  judging: "verdicts and scores that could not matter",
+  remembered: "replies that the ledger already had",
+};
+
+/** What was not paid for, and how the judge agrees with the answers that paths state. */
+export function savings(figures) {
+  const panels = [];
+  if (figures.spared.length) {
+    const reasons = [...new Set(figures.spared.map(({ by }) => by))];
+    const of = (by) => figures.spared.filter((each) => each.by === by);
+    const row = (by) =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row", title: SPARED[by] }, by),
+        h("td", {}, count(sum(of(by), ({ calls }) => calls))),
+        h("td", {}, usd(sum(of(by), (each) => each.usd))),
+      );
+    const body = h("tbody", {}, reasons.map(row));
+    panels.push(panel("Not paid for", "calls spared, and about what they would have cost", table(["", "calls", "USD"], body)));
+  }
+  if (figures.agreement.length) {
+    const row = (each) =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, each.alias),
+        h("td", {}, part(each.gold_in_error, each.gold)),
+        h("td", {}, part(each.other_correct, each.other)),
+      );
+    const head = ["", "states gold, judged in error", "states another, judged correct"];
+    const body = h("tbody", {}, figures.agreement.map(row));
+    panels.push(panel("Judge and stated answer", "where they disagree, by the model that wrote the path", table(head, body)));
+  }
+  return panels;
+}
+
+const part = (n, all) => [h("b", {}, all ? percent(n, all) : "–"), h("small", {}, `${count(n)} of ${count(all)}`)];
+
+const table = (head, body) => h("div", { class: "scroll" }, h("table", { class: "figures" }, columns(head), body));
+
 /** What needs somebody: circuits, dead letters, refused questions. */
 export function troubles(figures) {
   const open = Object.entries(figures.circuits);

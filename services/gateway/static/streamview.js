@@ -50,7 +50,7 @@ export function streamView(main) {
     beside(rest, topics, figures);
     render(rows, table(topics, figures));
     render(totals, panels.totals(figures));
-    render(left, nothingYet(figures), panels.recordCost(figures), panels.spending(figures));
+    render(left, nothingYet(figures), panels.recordCost(figures), panels.spending(figures), panels.savings(figures));
     render(right, panels.routes(figures), panels.troubles(figures));
   };
   changed();

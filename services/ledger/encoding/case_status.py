@@ -9,14 +9,15 @@ from services.contracts.base import CaseId
 from services.contracts.codec import canonical, peek
 from services.core.messages import Position
 from services.core.status import history
-from services.core.status.case_status import SLICE_S, CaseEvent, CaseHistory, Cost, Delta
+from services.core.status.case_status import SLICE_S, Agreement, CaseEvent, CaseHistory, Cost, Delta, Savings
 from services.core.status.store import RecordSum, Tally, recent_slices
 
 KEPT_S = 3600
 """Seconds that slices of rates are kept; older rates are never requested."""
 
 Count = tuple[str, str, str, str]
-"""A count's name: a kind (standing, seen, slice, routes, refused, records, case_s), and up to three names under it."""
+"""A count's name: a kind (standing, seen, slice, routes, refused, records, spared, agreement, case_s), and up to three
+names under it."""
 
 _DEFAULTS = {field.name: field.default for field in fields(CaseEvent) if field.default is not MISSING}
 _FIELDS = {field.name for field in fields(CaseEvent)}
@@ -52,6 +53,8 @@ def counts(delta: Delta, now_ms: int) -> dict[Count, int]:
     flat |= {("routes", route, "", ""): n for route, n in delta.routes.items()}
     flat |= {("refused", reason, "", ""): n for reason, n in delta.refused.items()}
     flat |= {("records", *key): n for key, n in delta.records.items()}
+    flat |= {("spared", *key): n for key, n in delta.spared.items()}
+    flat |= {("agreement", *key, ""): n for key, n in delta.agreement.items()}
     flat |= {("case_s", *key, ""): n for key, n in delta.case_seconds.items()}
     return {count: n for count, n in flat.items() if n}
 
@@ -85,6 +88,8 @@ def tally(sums: Iterable[tuple[Count, int]], oldest_ms: Mapping[str, int], now_m
         refused={reason: n for (reason, _, _), n in kinds["refused"].items()},
         records=_record_sums(kinds["records"]),
         case_seconds=_case_seconds(kinds["case_s"]),
+        spared=_savings(kinds["spared"]),
+        agreement=_agreement(kinds["agreement"]),
     )
 
 
@@ -109,6 +114,21 @@ def _record_sums(of: Mapping[tuple[str, str, str], int]) -> Sequence[RecordSum]:
     ]
 
 
+def _savings(of: Mapping[tuple[str, str, str], int]) -> Sequence[Savings]:
+    return [
+        Savings(by, stage, of.get((by, stage, "n"), 0), of.get((by, stage, "nano_usd"), 0) / 1e9)
+        for by, stage in sorted({key[:2] for key in of})
+    ]
+
+
+def _agreement(of: Mapping[tuple[str, str, str], int]) -> Sequence[Agreement]:
+    quantities = ("gold", "gold_in_error", "other", "other_correct")
+    return [
+        Agreement(alias, *(of.get((alias, quantity, ""), 0) for quantity in quantities))
+        for alias in sorted({key[0] for key in of})
+    ]
+
+
 def _values(event: CaseEvent) -> dict[str, Any]:
     position, cost = event.position, event.cost
     values = {name: value for name, default in _DEFAULTS.items() if (value := getattr(event, name)) != default}
@@ -118,6 +138,9 @@ def _values(event: CaseEvent) -> dict[str, Any]:
         values["paths"] = dict(event.paths)
     if cost is not None:
         values["cost"] = asdict(cost)
+    for name in ("spared", "agreement"):
+        if name in values:
+            values[name] = [asdict(each) for each in values[name]]
     return values
 
 
@@ -126,4 +149,6 @@ def _event(case_id: CaseId, values: dict[str, Any]) -> CaseEvent:
     known["position"] = Position(*values["position"])
     if "cost" in values:
         known["cost"] = Cost(**values["cost"])
+    known["spared"] = tuple(Savings(**each) for each in values.get("spared", ()))
+    known["agreement"] = tuple(Agreement(**each) for each in values.get("agreement", ()))
     return CaseEvent(case_id=case_id, **known)

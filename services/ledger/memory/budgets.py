@@ -35,6 +35,7 @@ class MemoryBudgets:
         self._limit: int | None = None
         self._waiting = False
         self._spent: dict[tuple[str, str], Spending] = {}
+        self._remembered: dict[tuple[str, str], Spending] = {}
         self._reserved: dict[_Work, _Reservation] = {}
         self._ended: dict[CaseId, str] = {}
         self._settled: defaultdict[str, list[int]] = defaultdict(list)
@@ -42,6 +43,10 @@ class MemoryBudgets:
     async def spendings(self) -> Sequence[Spending]:
         self._server.now()
         return [self._spent[key] for key in sorted(self._spent)]
+
+    async def remembered(self) -> Sequence[Spending]:
+        self._server.now()
+        return [self._remembered[key] for key in sorted(self._remembered)]
 
     async def state(self) -> BudgetState:
         self._server.now()
@@ -89,12 +94,14 @@ class MemoryBudgets:
 
     def charge(self, price: Price, usage: Usage) -> None:
         """Add a finished call, and take it from its case's latest open reservation."""
-        key, cost = (price.alias, price.stage), price.nano_usd(usage)
-        before = self._spent.get(key, Spending(*key, 0, Usage(), 0))
-        self._spent[key] = Spending(*key, before.calls + 1, before.usage + usage, before.nano_usd + cost)
+        cost = _add(self._spent, price, usage)
         open_ = [each for each in self._reserved.values() if each.case_id == price.case_id and each.open]
         if open_:
             max(open_, key=lambda each: each.at).spent += cost
+
+    def remember(self, price: Price, usage: Usage) -> None:
+        """Count a finished call that was asked for again."""
+        _add(self._remembered, price, usage)
 
     def prune(self, cutoff: float) -> None:
         """Drop older reservations that are settled."""
@@ -104,3 +111,11 @@ class MemoryBudgets:
         open_ = [each for each in self._reserved.values() if each.open]
         spent = sum(each.nano_usd for each in self._spent.values())
         return BudgetState(self._limit, spent, sum(each.left for each in open_), len(open_), self._waiting)
+
+
+def _add(to: dict[tuple[str, str], Spending], price: Price, usage: Usage) -> int:
+    """Add a call under its alias and stage; returns its cost."""
+    key, cost = (price.alias, price.stage), price.nano_usd(usage)
+    before = to.get(key, Spending(*key, 0, Usage(), 0))
+    to[key] = Spending(*key, before.calls + 1, before.usage + usage, before.nano_usd + cost)
+    return cost

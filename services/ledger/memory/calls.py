@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from services.contracts.base import CallId
+from services.contracts.case import Usage
 from services.core.ledger.calls import Outcome
 from services.core.ledger.ports import CallRow, Claim, ClaimRow, Done, Elsewhere, Mine
 from services.core.ledger.spending import Price
@@ -48,6 +49,11 @@ class MemoryCalls:
             self._complete(CallRow(call_id, owner, now, outcome, origin_of((prices or {}).get(call_id))))
             for call_id, outcome in outcomes.items()
         ]
+
+    async def remember(self, found: Sequence[tuple[Price, Usage]]) -> None:
+        self._server.now()
+        for price, usage in found:
+            self._budgets.remember(price, usage)
 
     def prune(self, cutoff: float) -> int:
         """Drop what ended earlier; the number of calls."""

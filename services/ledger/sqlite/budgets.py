@@ -3,18 +3,20 @@
 import sqlite3
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from services.contracts.base import CaseId, RecipeId, WorkId
 from services.contracts.case import Usage
 from services.core.ledger.spending import BudgetState, Price, Spending, estimate
 from services.ledger.sqlite.commits import SqliteCommits
 
+_Table = Literal["spending", "remembered"]
+
 _Work = tuple[WorkId, int]
 """Work id and life."""
 
 _CHARGE = """
-INSERT INTO spending VALUES (?, ?, 1, ?, ?, ?, ?) ON CONFLICT (alias, stage) DO UPDATE SET
+INSERT INTO {table} VALUES (?, ?, 1, ?, ?, ?, ?) ON CONFLICT (alias, stage) DO UPDATE SET
     calls = calls + 1, prompt = prompt + excluded.prompt, completion = completion + excluded.completion,
     cached = cached + excluded.cached, nano_usd = nano_usd + excluded.nano_usd
 """
@@ -37,7 +39,10 @@ class SqliteBudgets:
         self._commits = commits
 
     async def spendings(self) -> Sequence[Spending]:
-        return await self._commits.run(_spendings)
+        return await self._commits.run(partial(_sums, table="spending"))
+
+    async def remembered(self) -> Sequence[Spending]:
+        return await self._commits.run(partial(_sums, table="remembered"))
 
     async def state(self) -> BudgetState:
         return await self._commits.run(_state)
@@ -65,17 +70,30 @@ class SqliteBudgets:
 def charge(db: sqlite3.Connection, charges: Sequence[tuple[Price, Usage]]) -> None:
     """Inside a transaction: add finished calls to model and stage, and take them from their case's reservation."""
     for price, usage in charges:
-        cost = price.nano_usd(usage)
-        db.execute(_CHARGE, (price.alias, price.stage, usage.prompt, usage.completion, usage.cached, cost))
+        cost = _count(db, "spending", price, usage)
         if cost and (row := db.execute(_OPEN, (price.case_id,)).fetchone()):
             work_id, life, estimated, spent = row
             db.execute("UPDATE reservation SET spent = spent + ? WHERE work_id = ? AND life = ?", (cost, work_id, life))
             _add(db, -min(cost, max(0, estimated - spent)), 0)
 
 
-def _spendings(db: sqlite3.Connection, _now: float) -> list[Spending]:
+def remember(db: sqlite3.Connection, _now: float, *, found: Sequence[tuple[Price, Usage]]) -> None:
+    """Count finished calls that were asked for again."""
+    for price, usage in found:
+        _count(db, "remembered", price, usage)
+
+
+def _count(db: sqlite3.Connection, table: _Table, price: Price, usage: Usage) -> int:
+    """Add a call under its alias and stage; returns its cost."""
+    cost = price.nano_usd(usage)
+    values = (price.alias, price.stage, usage.prompt, usage.completion, usage.cached, cost)
+    db.execute(_CHARGE.format(table=table), values)
+    return cost
+
+
+def _sums(db: sqlite3.Connection, _now: float, *, table: _Table) -> list[Spending]:
     rows = db.execute(
-        "SELECT alias, stage, calls, prompt, completion, cached, nano_usd FROM spending ORDER BY alias, stage"
+        f"SELECT alias, stage, calls, prompt, completion, cached, nano_usd FROM {table} ORDER BY alias, stage"  # noqa: S608
     )
     return [
         Spending(alias, stage, calls, Usage(prompt=prompt, completion=completion, cached=cached), nano_usd)

@@ -11,7 +11,7 @@ from services.core.ledger.calls import Outcome
 from services.core.ledger.ports import Claim, Done, Elsewhere, Mine
 from services.core.ledger.spending import Price
 from services.ledger.encoding.outcomes import decode, encode
-from services.ledger.sqlite.budgets import charge
+from services.ledger.sqlite.budgets import charge, remember
 from services.ledger.sqlite.commits import SqliteCommits
 
 _Lease = tuple[int, str, float]
@@ -48,6 +48,9 @@ class SqliteCalls:
         statement = partial(_complete, outcomes=written, owner=owner, charges=charges)
         earlier = await self._commits.run(statement, durable=True)
         return [decode(held) if held else own for held, own in zip(earlier, outcomes.values(), strict=True)]
+
+    async def remember(self, found: Sequence[tuple[Price, Usage]]) -> None:
+        await self._commits.run(partial(remember, found=found))
 
 
 def _claim(

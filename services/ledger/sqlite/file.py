@@ -80,6 +80,10 @@ CREATE INDEX IF NOT EXISTS reservation_open ON reservation (case_id) WHERE open;
 CREATE TABLE IF NOT EXISTS settled (
     recipe_id TEXT PRIMARY KEY, cases INTEGER NOT NULL, nano_usd INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS remembered (
+    alias TEXT, stage TEXT, calls INTEGER NOT NULL, prompt INTEGER NOT NULL, completion INTEGER NOT NULL,
+    cached INTEGER NOT NULL, nano_usd INTEGER NOT NULL, PRIMARY KEY (alias, stage)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS question_ended (case_id TEXT PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
 """,
 )

@@ -1,11 +1,12 @@
 """Spending, reservations and the budget in Valkey."""
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from services.contracts.base import CaseId, RecipeId, WorkId
 from services.contracts.case import Usage
 from services.core.ledger.spending import SETTLED_ENOUGH, BudgetState, Spending
-from services.ledger.valkey.scripts import BUDGET, SPENDING, Scripts
+from services.ledger.valkey.scripts import BUDGET, REMEMBERED, SPENDING, Scripts
 
 
 class ValkeyBudgets:
@@ -15,11 +16,10 @@ class ValkeyBudgets:
         self._scripts = scripts
 
     async def spendings(self) -> Sequence[Spending]:
-        sums: dict[tuple[str, str], dict[str, int]] = {}
-        for field, value in (await self._scripts.command("HGETALL", SPENDING)).items():
-            alias, stage, name = field.decode().split("\n")
-            sums.setdefault((alias, stage), {})[name] = int(value)
-        return [_spending(*key, sums[key]) for key in sorted(sums)]
+        return await self._sums(SPENDING)
+
+    async def remembered(self) -> Sequence[Spending]:
+        return await self._sums(REMEMBERED)
 
     async def state(self) -> BudgetState:
         names = ("limit", "spent", "reserved", "open", "waiting")
@@ -48,6 +48,13 @@ class ValkeyBudgets:
 
     async def settle(self, work_id: WorkId, life: int) -> None:
         await self._scripts.run("settle", f"{work_id} {life}")
+
+    async def _sums(self, key: str) -> list[Spending]:
+        sums: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        for field, value in (await self._scripts.command("HGETALL", key)).items():
+            alias, stage, name = field.decode().split("\n")
+            sums[alias, stage][name] = int(value)
+        return [_spending(*names, sums[names]) for names in sorted(sums)]
 
 
 def _spending(alias: str, stage: str, sums: Mapping[str, int]) -> Spending:

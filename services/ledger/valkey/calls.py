@@ -1,5 +1,6 @@
 """Leases and finished calls in Valkey."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from services.contracts.base import CallId
@@ -8,7 +9,7 @@ from services.core.ledger.calls import Outcome
 from services.core.ledger.ports import CallRow, Claim, Done, Elsewhere, Mine
 from services.core.ledger.spending import Price
 from services.ledger.encoding.outcomes import decode, decode_origin, encode
-from services.ledger.valkey.scripts import Scripts, microseconds, seconds
+from services.ledger.valkey.scripts import REMEMBERED, Scripts, microseconds, seconds
 
 
 class ValkeyCalls:
@@ -37,6 +38,15 @@ class ValkeyCalls:
             words += [call_id, encode(outcome, by_call.get(call_id)), _charge(by_call.get(call_id), outcome.usage)]
         answers = await self._scripts.run("complete", owner, *words)
         return [_outcome(held) if held else own for held, own in zip(answers, outcomes.values(), strict=True)]
+
+    async def remember(self, found: Sequence[tuple[Price, Usage]]) -> None:
+        sums: Counter[str] = Counter()
+        for price, usage in found:
+            counts = {"calls": 1, "prompt": usage.prompt, "completion": usage.completion, "cached": usage.cached}
+            for name, value in {**counts, "nano_usd": price.nano_usd(usage)}.items():
+                sums["\n".join((price.alias, price.stage, name))] += value
+        for field, value in sums.items():
+            await self._scripts.command("HINCRBY", REMEMBERED, field, value)
 
 
 def call_row(call_id: CallId, value: bytes) -> CallRow:

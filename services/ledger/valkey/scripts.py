@@ -16,6 +16,7 @@ KEYS: Final = [
 """In the order in which lua/prelude.lua and lua/budgets.lua unpack them. Those files describe the values."""
 CALLS, LEASES, HISTORY, ADMISSIONS, DUPLICATES, ATTEMPTS, _NUMBERS, REFUSALS, KNOWN, BANDS = KEYS[:10]
 SPENDING, BUDGET, RESERVATIONS = KEYS[10:13]
+REMEMBERED: Final = "reasonmed{ledger}:remembered"
 CIRCUITS: Final = "reasonmed{ledger}:circuits"
 
 

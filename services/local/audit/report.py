@@ -26,6 +26,8 @@ demo, replay and chaos write it as summary.json:
     call_repeats          requests beyond the first of a call id; null without a server log
     tokens                in, out, cached: by the ledger
     cost                  USD, by the recipe's prices
+    spared                calls that the cases did not need, and about their USD: by sampling and by judging; those that
+                          the ledger remembered are in `status`
     seconds               from the first submission to the last end
     calls_per_s
     cpu_ms_per_call       CPU time of the five services' processes for each call, in milliseconds
@@ -106,6 +108,7 @@ def audit_report(
         "call_repeats": None if log is None else _call_repeats(log),
         "tokens": _tokens(ledger),
         "cost": round(_cost(seen), 6),
+        "spared": _spared(seen),
         "seconds": round(seconds, 2),
         "calls_per_s": round(calls / seconds, 1) if seconds else 0.0,
         "cpu_ms_per_call": round(1000 * cpu_s / calls, 3) if calls else None,
@@ -186,6 +189,16 @@ def _untraceable(seen: Topics, ledger: Ledger) -> int:
 def _call_repeats(log: Sequence[LogLine]) -> int:
     starts = Counter(line["id"] for line in log if line["event"] == "start")
     return sum(count - 1 for count in starts.values())
+
+
+def _spared(seen: Topics) -> dict[str, dict[str, float]]:
+    """Calls and USD, by what spared them."""
+    found: dict[str, dict[str, float]] = {}
+    for each in (spared for of_case in seen.spared.values() for spared in of_case):
+        sums = found.setdefault(each.by, {"calls": 0, "usd": 0.0})
+        sums["calls"] += each.calls
+        sums["usd"] = round(sums["usd"] + each.usd, 9)
+    return found
 
 
 def _tokens(ledger: Ledger) -> dict[str, int]:

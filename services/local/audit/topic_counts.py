@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from services.contracts.base import CaseId, RecipeId, WorkId
-from services.contracts.case import Call, Case, Difficulty
+from services.contracts.case import Call, Case, Difficulty, Spared
 from services.contracts.codec import Malformed, UnknownVersion, decode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.question import Submission
@@ -44,6 +44,8 @@ class Topics:
     """Case id and recipe id by work id."""
     calls: dict[str, tuple[Call, str]] = field(default_factory=dict)
     """The calls of all cases and records: recipe id by call id."""
+    spared: dict[Work, tuple[Spared, ...]] = field(default_factory=dict)
+    """What each ended work did not need."""
     refused: set[str] = field(default_factory=set)
     """Case ids of refused questions."""
     _seen: dict[tuple[object, ...], bytes] = field(default_factory=dict)
@@ -141,6 +143,8 @@ class Topics:
     def _note(self, case: Case) -> None:
         self.case_of[case.work_id] = case.case_id, case.recipe_id
         self._life[case.work_id] = max(self._life[case.work_id], case.life)
+        if case.spared:
+            self.spared[case.work_id, case.life] = case.spared
         if case.difficulty is not None:
             self.difficulty[case.work_id] = case.difficulty
         self.calls.update({call.call_id: (call, case.recipe_id) for path in case.paths for call in path.calls})

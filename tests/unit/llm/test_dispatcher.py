@@ -24,6 +24,8 @@ def test_a_call_is_made_once_and_remembered(living, client, request_of, reply_of
             assert len(client.sent) == 1
             assert client.owners == {"one"}
             assert models.stats.remembered == 1
+            (found,) = await world.ledger.budgets.remembered()
+            assert (found.alias, found.stage, found.calls, found.usage.completion) == ("writer", "generate", 1, 5)
             assert models.stats.tokens["writer", "completion"] == 5
             assert await models.ask([]) == []
         assert await world.ends() == [("one", "completed")]

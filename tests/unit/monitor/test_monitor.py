@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from services.contracts.case import Usage
+from services.contracts.case import Spared, Usage, Verdict
 from services.contracts.codec import encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.topics import (
@@ -157,6 +157,35 @@ async def test_figures_are_published_and_go_on_while_the_ledger_and_kafka_are_aw
     assert exported.get_sample_value("reasonmed_stream_records_total", kind) == 1
     statuses.away = "gone"
     await looking.once()
+
+
+async def test_a_case_that_has_ended_says_what_it_did_not_need_and_how_judge_and_answer_agree() -> None:
+    first, second, *rest = (path for path in CASE.paths if path.alias == "qwen")
+    gold, other = CASE.question.answer, "A"
+    wrong = Verdict(outcome="error", reason="No.", by="stated_answer", judged="correct", stated=other)
+    right = Verdict(outcome="correct", reason="Yes.", by="judge", judged="correct", stated=gold)
+    unread = Verdict(outcome="unjudged", reason="", by="failure", stated=gold)
+    paths = (first.with_(verdict=wrong), second.with_(verdict=right), *(each.with_(verdict=unread) for each in rest))
+    spared = (Spared(by="sampling", stage="generate", calls=3, usd=0.5),)
+    statuses = MemoryStatusStore(lambda: NOW_MS / 1000)
+    recorder = CaseRecorder(statuses, Settled())
+    await recorder(message(PATHS_VERIFIED, encode(CASE.with_(paths=paths, spared=spared))))
+    await recorder(message(CASE_ACCEPTED, encode(CASE.with_(paths=paths, spared=spared)), offset=1))
+    remembered = [Spending(alias, "verify", 2, Usage(), 250_000_000) for alias in ("qwen", "other")]
+    inputs, tally = FiguresInputs(remembered=remembered), await statuses.tally(NOW_MS)
+    said = build_figures(NOW_MS / 1000, behind_s=0, tally=tally, inputs=inputs, tokens_per_s=0)
+    assert [each.model_dump() for each in said.spared] == [
+        {"by": "sampling", "stage": "generate", "calls": 3, "usd": 0.5},
+        {"by": "remembered", "stage": "verify", "calls": 4, "usd": 0.5},
+    ]
+    (agreement,) = said.agreement
+    assert agreement.model_dump() == {"alias": "qwen", "gold": 1, "gold_in_error": 0, "other": 1, "other_correct": 1}
+    exported = registry(FiguresMetrics(recorder.seen, lambda: said))
+    names = {"alias": "qwen", "stated": "other", "judged": "correct"}
+    assert exported.get_sample_value("reasonmed_stream_judged_paths_total", names) == 1
+    assert (
+        exported.get_sample_value("reasonmed_stream_spared_calls_total", {"by": "remembered", "stage": "verify"}) == 4
+    )
 
 
 async def test_an_open_topic_says_how_long_its_oldest_is_there() -> None:
