@@ -9,6 +9,7 @@ FAULTS ?= 160
 BROKERS ?= 3
 LEDGER ?= valkey
 SAMPLING ?= full
+JUDGE ?= all
 
 .PHONY: help install demo test test-quick test-alarms debian screenshots check fix contract bench replay chaos train-demo \
 	train-check train-resume docs lock clean
@@ -72,8 +73,8 @@ contract: install  ## Schemas, examples, asyncapi.yaml and diagram from the type
 bench: install  ## The benchmarks; each prints JSON.
 	@for bench in tests/bench/bench_*.py; do echo "# $$bench" >&2; $(BIN)/python $$bench || exit 1; done
 
-replay: install  ## Real questions of a data folder through the stream: DATA=, QUESTIONS=, SEED=.
-	@$(BIN)/reasonmed replay --data $(DATA) --questions $(QUESTIONS) --seed $(SEED)
+replay: install  ## Real questions of a data folder through the stream: DATA=, QUESTIONS=, SEED=, SAMPLING=full|adaptive, JUDGE=all|needed.
+	@$(BIN)/reasonmed replay --data $(DATA) --questions $(QUESTIONS) --seed $(SEED) --sampling $(SAMPLING) --judge $(JUDGE)
 
 chaos: install  ## The stream under faults, nothing lost: CASES=, FAULTS=, SEED=, BROKERS=1|3, LEDGER=sqlite|valkey, SAMPLING=full|mixed.
 	@$(BIN)/python -m tests.chaos --cases $(CASES) --faults $(FAULTS) --seed $(SEED) --brokers $(BROKERS) \

@@ -7,6 +7,7 @@ from pathlib import Path
 from services.contracts.recipe import Recipe
 from services.core.messages import OutgoingRecord
 from services.importers.rows import Rejected, submissions
+from services.local.audit.full_plan import FullPlan
 from services.local.processes.folders import emptied
 from services.local.run import Result, Show, run
 from services.local.servers import model_server as serving
@@ -35,6 +36,8 @@ class Part:
     """Seconds from the submission."""
     workers: int = 1
     """Processes of each stage that calls models."""
+    full_plan: FullPlan | None = None
+    """To check each route against."""
 
 
 def real(folder: Path, recipe: Recipe, model: serving.Choice) -> Part:
@@ -56,7 +59,9 @@ async def perform(part: Part, env: Mapping[str, str], *, show: Show, say: Say) -
     folder = emptied(part.folder)
     plan = Plan(folder=folder, recipe=part.recipe, model=part.model, workers=part.workers, env=env)
     async with running(plan, say=say) as stack:
-        return await run(stack, part.questions, deadline_s=part.deadline_s, show=show, say=say)
+        return await run(
+            stack, part.questions, deadline_s=part.deadline_s, full_plan=part.full_plan, show=show, say=say
+        )
 
 
 def served_as(recipe: Recipe, model: str) -> Recipe:

@@ -15,6 +15,7 @@ from services.importers.submit import submit
 from services.local.audit.calls import Calls, counter
 from services.local.audit.calls import Counter as CallCounter
 from services.local.audit.evidence import audit_run
+from services.local.audit.full_plan import FullPlan
 from services.local.processes.process import Process
 from services.local.progress import FOLLOWED, End, Progress
 from services.local.stack import Stack
@@ -32,9 +33,10 @@ FAULTS = (
     "untraceable_records",
     "unexported_records",
     "route_mismatches",
+    "full_plan_mismatches",
     "calls_against_ledger",
 )
-"""Fields of the audit report that must be 0. They are None if they cannot be counted."""
+"""Fields of the audit report that must be 0. They are None or absent if they cannot be counted."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Result:
     @property
     def faults(self) -> dict[str, int]:
         """The fields of the audit report that should be 0 and are not."""
-        return {name: self.audit[name] for name in FAULTS if self.audit[name]}
+        return {name: self.audit[name] for name in FAULTS if self.audit.get(name)}
 
 
 Show = Callable[[Snapshot], None]
@@ -73,6 +75,7 @@ async def run(
     questions: Sequence[OutgoingRecord],
     *,
     deadline_s: float,
+    full_plan: FullPlan | None = None,
     show: Show = lambda snapshot: None,
     say: Callable[[str], None] = lambda step: None,
 ) -> Result:
@@ -94,6 +97,7 @@ async def run(
         dataset=stack.dataset,
         used=stack.used(),
         seconds=seconds,
+        full_plan=full_plan,
     )
     write_summary(stack.plan.folder, summary)
     return Result(summary, progress.open(case_ids))

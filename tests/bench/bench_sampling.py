@@ -29,9 +29,9 @@ from services.core.ledger.calls import Outcome, Reply, Request
 from services.generator.handler import generate
 from services.llm.fake import ScriptedModels
 from services.llm.scripted import recorded_author
-from services.llm.scripted.asks import Ask
 from services.llm.scripted.recorded_author import RecordedAuthor
 from services.llm.scripted.script import Script
+from services.local.audit.full_plan import answer, asked
 from services.recipes import load
 from services.router.admission import new_case
 from services.router.routing_table import onward
@@ -134,19 +134,11 @@ def case_of(message: object) -> Case:
 
 
 def answered(script: Script, judge: RecordedAuthor | None, request: Request) -> Outcome:
-    ask = Ask(
-        stage=request.stage,
-        case_id=request.case_id,
-        prompt=request.prompt,
-        seed=request.seed,
-        max_tokens=request.sampling.max_tokens,
-        schema=request.schema,
-    )
-    if judge is not None and request.stage == "verify":
-        verdict = "Correct" if judge.holds(ask, ask.path()) else "Error"
-        return Reply(json.dumps({"verdict": verdict, "reason": "By the recorded choice."}), "stop", Usage())
-    said = script.reply(ask)
-    return Reply(said.text, said.finish, Usage())
+    if judge is None or request.stage != "verify":
+        return answer(script, request)
+    ask = asked(request)
+    verdict = "Correct" if judge.holds(ask, ask.path()) else "Error"
+    return Reply(json.dumps({"verdict": verdict, "reason": "By the recorded choice."}), "stop", Usage())
 
 
 def name(case: Case | None) -> str:

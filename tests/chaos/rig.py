@@ -72,7 +72,7 @@ class Options:
     minutes: float
     """No fault starts after this time."""
     sampling: Literal["full", "mixed"] = "full"
-    """mixed: about half of the questions name a recipe that samples adaptively."""
+    """mixed: about half of the questions name a recipe that samples adaptively and judges only where needed."""
 
 
 @dataclass

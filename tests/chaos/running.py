@@ -81,7 +81,7 @@ async def running(options: Options) -> AsyncIterator[Rig]:
         rig = Rig(options, running, kafka, valkey, model, producer, ledger, known)
         ends.push_async_callback(rig.aclose)
         if options.sampling == "mixed":
-            adaptive = recipe.with_(name="adaptive", sampling="adaptive")
+            adaptive = recipe.with_(name="adaptive", sampling="adaptive", judge="needed")
             async with KafkaSink(running.client) as sink:
                 rig.adaptive = await publish_recipe(
                     sink, adaptive, current=False, max_message_bytes=running.client.max_message_bytes

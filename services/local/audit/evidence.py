@@ -10,6 +10,7 @@ import orjson
 from services.contracts.topics import topics
 from services.datasets.dataset import Dataset
 from services.ledger import open_ledger
+from services.local.audit.full_plan import FullPlan
 from services.local.audit.report import Ledger, LogLine, Used, audit_report
 from services.local.audit.topic_counts import Topics
 from services.runtime.kafka.client import KafkaClient
@@ -24,10 +25,11 @@ async def audit_run(
     dataset: Path,
     used: Mapping[str, Used] | None = None,
     seconds: float | None = None,
+    full_plan: FullPlan | None = None,
 ) -> dict[str, Any]:
     """Audit a run; services.local.audit.report lists the fields. `seconds` is the duration of the run; None: from the
-    first lease to the last reply in the ledger. Reads all topics up to their current end, one message at a time. Raises
-    BrokerAway, LedgerAway, LedgerUnusable, OSError."""
+    first lease to the last reply in the ledger. With `full_plan` each route is checked against it. Reads all topics up
+    to their current end, one message at a time. Raises BrokerAway, LedgerAway, LedgerUnusable, OSError."""
     seen = Topics()
     async for message in read_topic(client, *topics()):
         seen.take(message)
@@ -37,7 +39,8 @@ async def audit_run(
     batches = await asyncio.to_thread(lambda: list(Dataset.open(dataset).batches(["record_id"])))
     ids = [record_id for batch in batches for record_id in batch["record_id"].to_pylist()]
     took = _span(held) if seconds is None else seconds
-    return audit_report(seen, held, lines, ids, used=used or {}, seconds=took, dataset=dataset)
+    report = audit_report(seen, held, lines, ids, used=used or {}, seconds=took, dataset=dataset)
+    return report if full_plan is None else {**report, "full_plan_mismatches": await full_plan.mismatches(seen)}
 
 
 def _lines(log: Path) -> list[LogLine]:

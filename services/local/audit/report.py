@@ -20,6 +20,8 @@ demo, replay and chaos write it as summary.json:
     routes                works by difficulty: easy, medium, difficult
     route_mismatches      works whose difficulty differs from the one computed from the server's log (a defect); of
                           questions whose gold answer the log has: the script knows no others
+    full_plan_mismatches  of a replay: works whose difficulty differs from that of the full plan, computed from the
+                          recordings (a defect)
     calls                 requests that the server began (without a server log: calls in the ledger)
     calls_against_ledger  of these, those begun while the ledger had the reply, or a live lease of another owner
                           (a defect); null without a server log

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from services.contracts.case import Spared
 from services.datasets.dataset import Dataset
 from services.datasets.export import ExportFailed, export
 from services.datasets.records import Filters, NothingToExport
@@ -126,7 +127,19 @@ class TestCard:
         assert summary.sources == {key or "": number for key, number in count(both, "source").items()}
         assert summary.disputed == sum(row["gold_disputed"] for row in both) == 20
         assert summary.cost_usd == {s: 200 * {"generate": 0.25, "summarize": 0.5}.get(s, 0) for s in summary.cost_usd}
+        assert summary.spared == {}
         assert json.loads((tmp_path / "out" / "export.json").read_text()) == json.loads(json.dumps(asdict(summary)))
+
+    def test_it_says_what_the_cases_did_not_need(self, tmp_path: Path) -> None:
+        spared = (
+            Spared(by="judging", stage="score", calls=2, usd=0.5),
+            Spared(by="sampling", stage="generate", calls=4, usd=1.25),
+        )
+        some = [varied(0).with_(spared=spared), varied(1), varied(2).with_(spared=spared[:1])]
+        write_parts(tmp_path / "parts", [some])
+        summary = export(request(splits=ALL), tmp_path / "parts", tmp_path / "out")
+        assert summary.spared == {"judging": {"calls": 4, "usd": 1.0}, "sampling": {"calls": 4, "usd": 1.25}}
+        assert "| by judging | 4 | 1.000000 |" in (tmp_path / "out" / "README.md").read_text()
 
     def test_it_says_what_a_publisher_must_know(self, parts: Path, tmp_path: Path) -> None:
         asked = request(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.contracts.case import Spared
 from services.contracts.dead import DEAD_LETTER_HEADER
 from services.contracts.question import Submission
 from services.contracts.topics import (
@@ -53,6 +54,18 @@ def test_a_run_in_order(run: Evidence) -> None:
         + (380 * 0.4 + 45 * 0.4) / 1e6,
         abs=1e-6,
     )
+
+
+def test_what_the_cases_did_not_need_is_summed_once(run: Evidence) -> None:
+    assert run.count()["spared"] == {}
+    spared = (
+        Spared(by="sampling", stage="generate", calls=3, usd=0.5),
+        Spared(by="sampling", stage="verify", calls=3, usd=0.25),
+        Spared(by="judging", stage="verify", calls=1, usd=0.125),
+    )
+    for _ in range(2):
+        run.put(CASE_ACCEPTED, CASE_ID, CASE.with_(spared=spared))
+    assert run.count()["spared"] == {"sampling": {"calls": 6, "usd": 0.75}, "judging": {"calls": 1, "usd": 0.125}}
 
 
 def test_without_a_servers_log_what_it_alone_tells_is_none(run: Evidence) -> None:
