@@ -10,6 +10,7 @@ COMMANDS = (
     Entry("replay", "services.cli.run.replay:replay", RUN, "Run real questions against recorded answers."),
     Entry("topics", "services.cli.run.topics:app", RUN, "Declare the topics, and compare them with the cluster."),
     Entry("recipes", "services.cli.run.recipes:app", RUN, "Publish and show recipes: prompts, models, thresholds."),
+    Entry("plan", "services.cli.run.plan:plan", RUN, "Plan a deployment: GPUs, pods, bytes, cost and time."),
     Entry("reply", "services.cli.run.reply:reply", RUN, "Show what the system reads from a model's reply."),
     Entry("submit", "services.cli.ingest.submit:submit", SUBMIT, "Submit questions from files, folders or a topic."),
     Entry("index", "services.cli.ingest.index:index", SUBMIT, "Index evaluation sets, so that they stay out."),
