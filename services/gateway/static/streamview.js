@@ -50,8 +50,8 @@ export function streamView(main) {
     beside(rest, topics, figures);
     render(rows, table(topics, figures));
     render(totals, panels.totals(figures));
-    render(left, nothingYet(figures), panels.recordCost(figures), panels.spending(figures), panels.savings(figures));
-    render(right, panels.routes(figures), panels.troubles(figures));
+    render(left, nothingYet(figures), panels.recordCost(figures), panels.spending(figures));
+    render(right, panels.routes(figures), panels.savings(figures), panels.troubles(figures));
   };
   changed();
   const history = historyPanel(past);
