@@ -85,10 +85,8 @@ class Dispatcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.drain()
         try:
-            if self._tasks:
-                await asyncio.wait(self._tasks, timeout=max(0.0, self._deadline - _now()))
+            await self.drained()
         finally:
             await self._stop()
 
@@ -120,6 +118,12 @@ class Dispatcher:
             self._deadline = _now() + self._pace.drain_s
         for call in self._running.values():
             call.drain()
+
+    async def drained(self) -> None:
+        """Drain, and wait until no call is in flight, or for as long as the drain may take."""
+        self.drain()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=max(0.0, self._deadline - _now()))
 
     def status(self) -> dict[str, Down]:
         """The aliases that accept no calls now, since when, and why."""

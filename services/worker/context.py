@@ -1,7 +1,7 @@
 """`ProcessContext`: what every worker process is made of, in one `async with`: closed in the reverse order."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -78,7 +78,7 @@ class ProcessContext:
             dead_topic=dead_topic(self.service),
             limits=Limits(
                 cases=self.settings.cases,
-                drain_s=self.settings.drain_s,
+                leave_s=min(Limits.leave_s, self.settings.drain_s),
                 in_order=in_order,
                 by_priority=tuple(by_priority),
                 backfill_share=self.settings.backfill_share,
@@ -93,9 +93,11 @@ class ProcessContext:
         *collectors: Collector,
         remarks: Callable[[], list[str]] = list,
         pages: Pages = MappingProxyType({}),
+        drained: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Run the engine until `stop`, and serve its health and metrics: its own, and the collectors'. `remarks`: what
-        health says beside its reasons, and what takes no worker out. `pages`: further JSON, by path."""
+        health says beside its reasons, and what takes no worker out. `pages`: further JSON, by path. `drained` is
+        awaited once the group is left: health and metrics are served meanwhile."""
         exported = registry(EngineMetrics(engine.service, engine.counters, engine.state, self.holds), *collectors)
         settings = self.settings
 
@@ -107,6 +109,8 @@ class ProcessContext:
             host=settings.host, port=settings.port or 0, health=health, registry=exported, pages=pages
         ):
             await engine.run(stop)
+            if drained is not None:
+                await drained()
 
 
 @asynccontextmanager

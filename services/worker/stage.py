@@ -55,7 +55,8 @@ async def _work(
             by_priority=topics,
             on_drain=models.drain,
         )
-        await context.run(engine, stop, ModelMetrics(group, models), remarks=partial(_down, models))
+        metrics, remarks = ModelMetrics(group, models), partial(_down, models)
+        await context.run(engine, stop, metrics, remarks=remarks, drained=models.drained)
 
 
 def _down(models: Dispatcher) -> list[str]:

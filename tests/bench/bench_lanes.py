@@ -165,7 +165,7 @@ async def stream(recipe: Recipe) -> AsyncIterator[Broker]:
             circuits=ledger.circuits,
             holds=Holds(asyncio.get_running_loop().time),
             dead_topic=f"{service}-dead",
-            limits=Limits(cases=32, by_priority=both_lanes(*topics) if len(topics) > 1 else (), drain_s=0.0),
+            limits=Limits(cases=32, by_priority=both_lanes(*topics) if len(topics) > 1 else (), leave_s=0.0),
             on_drain=on_drain,
         )
 

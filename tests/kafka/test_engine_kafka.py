@@ -101,7 +101,7 @@ async def test_workers_join_and_leave_under_load(stage: Stage) -> None:
 async def test_sigterm_lets_what_is_under_way_end(stage: Stage) -> None:
     await stage.declare(partitions=2)
     await stage.send(*many(40, sleep=1.0))
-    first = await stage.worker(limits={"cases": 10})
+    first = await stage.worker(limits={"cases": 10, "leave_s": 60.0})
     await until(lambda: asyncio.sleep(0, stage.starts()), lambda starts: len(starts) >= 10)
     await first.terminate()
     assert first.returncode == 0
@@ -119,7 +119,7 @@ async def test_sigterm_lets_what_is_under_way_end(stage: Stage) -> None:
 async def test_drains_deadline_leaves_the_rest_to_others(stage: Stage) -> None:
     await stage.declare()
     await stage.send({"id": 0, "until": str(stage.folder / "never")}, *many(5)[1:])
-    worker = await stage.worker(limits={"drain_s": 0.5})
+    worker = await stage.worker(limits={"leave_s": 0.5})
     await stage.until_out(4)
     await worker.terminate()
     assert worker.returncode == 0

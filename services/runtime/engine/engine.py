@@ -119,7 +119,7 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Process records until `stop` is set, then drain: take nothing new, let what is in flight end within
-        `drain_s` seconds, cancel the rest, commit, leave the group (rule 9).
+        `leave_s` seconds, cancel the rest, commit, leave the group (rule 9). Model calls continue after that.
 
         Waits for a broker or ledger that is away, at the start too. Raises an ExceptionGroup with Stalled where the
         client is stalled, or with an unexpected exception: end the process with an error then.
@@ -140,6 +140,7 @@ class Engine:
                 await self._committer.last()
             finally:
                 await self._source.stop()
+                self._watchdog.lag = {}  # another member's from now on
 
     def health(self) -> Health:
         """Live: nothing held is past its deadline. Ready: also an assignment (an empty one, where the group has more
@@ -224,8 +225,8 @@ class Engine:
     async def _drain(self) -> None:
         self._draining.set()
         self._on_drain()
-        if cancelled := await self._in_flight.drain(self._limits.drain_s, close_s=2 * self._limits.close_s):
-            log.warning("drain deadline: cancelled", records=cancelled)
+        if cancelled := await self._in_flight.drain(self._limits.leave_s, close_s=2 * self._limits.close_s):
+            log.info("leaving the group: calls in flight continue into the ledger", records=cancelled)
 
     def _unready(self) -> list[str]:
         reasons = {

@@ -26,8 +26,9 @@ class Limits:
     """Between two commits: a kill repeats what finished within it."""
     revoke_s: float = 3.0
     """The last commit of a revocation; the whole group waits for it (rule 5)."""
-    drain_s: float = 150.0
-    """From SIGTERM to the cancellation of what is in flight (rule 9)."""
+    leave_s: float = 2.0
+    """From SIGTERM to leaving the group (rule 9): what ends within it is published. Of the rest, model calls continue
+    into the ledger, where the partitions' new owner waits for their replies (rule 5)."""
     close_s: float = 5.0
     """For closing the attempt of a cancelled record in the ledger."""
     away_s: float = 5.0

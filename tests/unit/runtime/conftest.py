@@ -27,7 +27,7 @@ QUICK: dict[str, Any] = {
     "retry_s": 0.001,
     "watch_s": 0.01,
     "close_s": 0.2,
-    "drain_s": 5.0,
+    "leave_s": 5.0,
 }
 IN = TopicPartition("in", 0)
 

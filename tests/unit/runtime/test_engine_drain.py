@@ -26,10 +26,10 @@ async def test_a_drain_lets_what_is_under_way_end(bench: Any, eventually: Eventu
     assert bench.committed() == Committed(2)
 
 
-async def test_at_the_deadline_the_rest_is_cancelled(bench: Any, eventually: Eventually) -> None:
+async def test_what_takes_longer_is_left_to_the_next_owner(bench: Any, eventually: Eventually) -> None:
     bench.send(*names(3))
     bench.hold_back(b"0")
-    async with bench.worker(limits={"drain_s": 0.05}):
+    async with bench.worker(limits={"leave_s": 0.05}):
         await eventually(lambda: len(bench.outputs()) == 2)
     assert bench.committed().offset == 0
     assert await bench.left_open(0) == 0
