@@ -75,7 +75,7 @@ async def test_the_lanes_survive_a_kill(bench: Any, eventually: Eventually) -> N
     bench.send(*names(30))
     bench.hold_back(b"3", b"1003")
     source = MemorySource(bench.broker, topics=BOTH, group="toys")
-    async with bench.worker(limits={"cases": 4, "drain_s": 0.0}, source=source):
+    async with bench.worker(limits={"cases": 4, "leave_s": 0.0}, source=source):
         await eventually(lambda: {b"3", b"1003"} <= set(bench.begun))
     bench.let(b"3", b"1003")
     again = MemorySource(bench.broker, topics=BOTH, group="toys")
