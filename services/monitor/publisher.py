@@ -27,7 +27,7 @@ KAFKA_EVERY = 2
 """Rounds between two looks at Kafka: each takes a dozen small requests."""
 SCALE_S = 60.0
 """Seconds after which signals for autoscaling are too old."""
-BOOKS_EVERY = 10
+BOOKS_EVERY = 5
 """Rounds between two counts of the admissions: the ledger reads all of them."""
 
 
@@ -130,13 +130,13 @@ class FiguresPublisher:
         groups = sorted({group for groups in readers().values() for group in groups} - {"exporter"})
         whys = {group: await self._circuits.why(group) for group in groups}
         self._inputs.circuits = {group: why for group, why in whys.items() if why is not None}
-        self._inputs.under_way = await self._books.under_way()
         self._inputs.spendings = await self._budgets.spendings()
         self._inputs.remembered = await self._budgets.remembered()
         self._inputs.budget = await self._budgets.state()
 
     async def _look_at_books(self) -> None:
         self._inputs.duplicates = (await self._books.admitted())["duplicate"]
+        self._inputs.under_way = await self._books.under_way()  # reads every lease
 
     async def _look_at_kafka(self) -> None:
         lags = await self._lags.look()

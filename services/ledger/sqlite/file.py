@@ -54,6 +54,8 @@ CREATE TABLE circuit (service TEXT PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID
 """,
     """
 CREATE INDEX IF NOT EXISTS claim_open ON claim (owner, until) WHERE ended = 'open';
+CREATE INDEX IF NOT EXISTS call_at ON call (at);
+CREATE INDEX IF NOT EXISTS claim_until ON claim (until);
 CREATE TABLE IF NOT EXISTS refusal (
     case_id TEXT, named TEXT, life INTEGER, at REAL NOT NULL, refusal BLOB NOT NULL, PRIMARY KEY (case_id, named, life)
 ) WITHOUT ROWID;

@@ -1,5 +1,6 @@
 """Leases and finished calls in Valkey."""
 
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -10,6 +11,9 @@ from services.core.ledger.ports import CallRow, Claim, Done, Elsewhere, Mine
 from services.core.ledger.spending import Price
 from services.ledger.encoding.outcomes import decode, decode_origin, encode
 from services.ledger.valkey.scripts import REMEMBERED, Scripts, microseconds, seconds
+
+PACKED_FROM = 200
+"""Bytes: shorter ones would become longer."""
 
 
 class ValkeyCalls:
@@ -35,7 +39,11 @@ class ValkeyCalls:
         by_call = prices or {}
         words: list[str | bytes] = []
         for call_id, outcome in outcomes.items():
-            words += [call_id, encode(outcome, by_call.get(call_id)), _charge(by_call.get(call_id), outcome.usage)]
+            words += [
+                call_id,
+                packed(encode(outcome, by_call.get(call_id))),
+                _charge(by_call.get(call_id), outcome.usage),
+            ]
         answers = await self._scripts.run("complete", owner, *words)
         return [_outcome(held) if held else own for held, own in zip(answers, outcomes.values(), strict=True)]
 
@@ -51,9 +59,20 @@ class ValkeyCalls:
 
 def call_row(call_id: CallId, value: bytes) -> CallRow:
     """A finished call from its value in the hash."""
-    head, _, outcome = value.partition(b"\n")
+    head, _, written = value.partition(b"\n")
     at, owner = head.decode().split(" ", 1)
+    outcome = unpacked(written)
     return CallRow(call_id, owner, seconds(at), decode(outcome), decode_origin(outcome))
+
+
+def packed(outcome: bytes) -> bytes:
+    """An outcome as it is kept: all finished calls are in the server's memory, so their text is compressed."""
+    return zlib.compress(outcome, level=1) if len(outcome) >= PACKED_FROM else outcome
+
+
+def unpacked(written: bytes) -> bytes:
+    """The outcome; an older one is JSON as it is."""
+    return written if written.startswith(b"{") else zlib.decompress(written)
 
 
 def _claim(answer: bytes | int, lease_s: float) -> Claim:

@@ -26,15 +26,17 @@ _WITH_BUDGETS: Final = ("complete", "reserve", "end", "settle", "prune")
 """Scripts that include budgets.lua."""
 
 _AWAY = (exceptions.ConnectionError, exceptions.TimeoutError, exceptions.OutOfMemoryError, exceptions.ReadOnlyError)
-_AWAY_CODES: Final = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "UNKILLABLE")
-"""Error codes of a temporarily unavailable server for which the client has no exception class."""
+_AWAY_CODES: Final = ("MISCONF", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "NOREPLICAS", "UNKILLABLE", "EMPTIED")
+"""Error codes of a server that is unavailable until somebody or something acts, for which the client has no exception
+class. EMPTIED is our own scripts'."""
 
 
 class ValkeyServer:
     """A server with the ledger's scripts. Create it with `open`; it survives restarts of the server."""
 
-    def __init__(self, url: str, client: Valkey) -> None:
+    def __init__(self, url: str, client: Valkey, pool: ConnectionPool) -> None:
         self._where = url.rpartition("@")[2].partition("?")[0]  # without a password
+        self._pool = pool
         self._execute: Callable[..., Awaitable[Any]] = client.execute_command
         self._free = asyncio.Semaphore(CONNECTIONS)
         prelude = (_LUA / "prelude.lua").read_text()
@@ -49,7 +51,7 @@ class ValkeyServer:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str) -> "AsyncIterator[ValkeyServer]":
-        """Connect, and reject a server that would evict keys. Raises LedgerUnusable, LedgerAway."""
+        """Connect, and reject a server that can't keep what was paid for. Raises LedgerUnusable, LedgerAway."""
         try:
             # The client's own time-outs are disabled: its wait_for can swallow a cancellation that arrives with the
             # response (seen: a caller waited 5 s longer). `_reached` sets the time-out instead.
@@ -60,8 +62,8 @@ class ValkeyServer:
             raise LedgerUnusable(f"not an address of a Valkey or Redis server: {error}") from error
         client = Valkey(connection_pool=pool)
         try:
-            server = cls(url, client)
-            await server.check_policy()
+            server = cls(url, client, pool)
+            await server.check()
             yield server
         finally:
             await client.aclose()
@@ -82,15 +84,34 @@ class ValkeyServer:
         seconds, micros = await self.command("TIME")
         return int(seconds) + int(micros) / 1e6
 
-    async def check_policy(self) -> None:
-        """Reject a server that evicts keys when its memory is full: each evicted call would be paid for again."""
-        async with self._reached():
-            try:
-                answer = await self._execute("CONFIG", "GET", "maxmemory-policy")
-            except exceptions.ResponseError:
-                return  # CONFIG is not permitted, as on most hosted servers; their operator sets the policy
+    async def check(self) -> None:
+        """Reject a server that forgets calls, which would be paid for again: one that evicts keys when its memory is
+        full, or that has no append-only file; and one that is no single primary."""
+        info: dict[str, Any] = {}
+        for section in ("server", "persistence", "cluster"):
+            info |= await self.command("INFO", section)
+        if "sentinel" in (info.get("redis_mode"), info.get("server_mode")):
+            raise LedgerUnusable(
+                f"{self._where} is a Sentinel: name the address at which its primary is always reached"
+            )
+        if info.get("cluster_enabled") == 1:
+            raise LedgerUnusable(
+                f"{self._where} is a node of a cluster: the ledger needs a server of its own, without one"
+            )
+        if info.get("aof_enabled") == 0:
+            raise LedgerUnusable(
+                f"{self._where} forgets at a restart, and finished calls would be paid for again: set appendonly yes"
+            )
+        try:
+            answer = await self._asked("CONFIG", "GET", "maxmemory-policy")
+        except exceptions.ResponseError:
+            return  # CONFIG is not permitted, as on most hosted servers; their operator sets the policy
         if answer[1:] != [b"noeviction"]:
             raise LedgerUnusable(f"{self._where} evicts keys ({answer}): set maxmemory-policy noeviction")
+
+    async def _asked(self, *words: str) -> Any:
+        async with self._reached():
+            return await self._execute(*words)
 
     @asynccontextmanager
     async def _reached(self) -> AsyncIterator[None]:
@@ -103,6 +124,9 @@ class ValkeyServer:
         except (exceptions.ValkeyError, OSError) as error:
             if not _is_away(error):
                 raise
+            if isinstance(error, exceptions.ReadOnlyError):
+                # A fail-over behind this address: connections to the former primary would never be the new one's.
+                await self._pool.disconnect()
             raise LedgerAway(f"call ledger {self._where}: {error}; work resumes once it is back") from error
 
 

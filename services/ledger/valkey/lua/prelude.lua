@@ -1,5 +1,5 @@
--- Prepended to every script. ARGV[1] is the time in microseconds, or '' for the server's clock; a script's own arguments
--- start at ARGV[2].
+-- Prepended to every script. ARGV[1] is `TIME|STORE`: the time in microseconds, or nothing for the server's clock; and the id
+-- of the store that the caller has opened, or nothing for one without. A script's own arguments start at ARGV[2].
 --
 -- calls       hash  call id -> AT OWNER \n OUTCOME          finished calls
 -- leases      hash  call id -> UNTIL SINCE NUMBER OWNER     the latest lease of a call, until it is ended
@@ -17,8 +17,14 @@
 
 local calls, leases, history, admissions, duplicates, attempts, numbers, refusals, known, bands = unpack(KEYS)
 
+local given_us, store = string.match(ARGV[1], '^(%d*)|?(.*)$')
+
+if store ~= '' and redis.call('GET', 'reasonmed{ledger}:store') ~= store then
+  return redis.error_reply('EMPTIED since this process opened it, or replaced by another store: its calls would be paid for again')
+end
+
 local function time_us()
-  if ARGV[1] ~= '' then return tonumber(ARGV[1]) end
+  if given_us ~= '' then return tonumber(given_us) end
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000000 + tonumber(time[2])
 end
