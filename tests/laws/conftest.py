@@ -107,11 +107,15 @@ class ValkeyProcess:
         self._options = options
         self.start()
 
-    def start(self) -> None:
-        """Start the server, and wait until it is ready."""
+    def start(self, *options: str) -> None:
+        """Start the server, perhaps with further options, and wait until it is ready."""
         words = [str(get_binary_path()), "--port", "0", "--unixsocket", "s", "--save", "", "--appendonly", "yes"]
         self._process = subprocess.Popen(
-            [*words, *self._options], cwd=self._folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*words, *self._options, *options],
+            cwd=self._folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         assert self._process.stdout is not None
         output = []

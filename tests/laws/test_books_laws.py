@@ -42,13 +42,30 @@ async def old_and_new(ledger: Ledger, clock) -> Ledger:
 
 
 async def test_pruning_drops_old_rows(old_and_new: Ledger, clock) -> None:
-    """Calls, leases, admissions, duplicates and attempts; it returns the number of calls."""
+    """Calls, leases and attempts; it returns the number of calls."""
     assert await old_and_new.books.prune(50) == 1
     assert await old_and_new.books.prune(50) == 0
     assert [row.call_id for row in await old_and_new.books.calls()] == ["new"]
     assert sorted(row.call_id for row in await old_and_new.books.claims()) == ["left-new", "new", "running"]
-    assert await old_and_new.books.admitted() == {"first": 1, "duplicate": 1}
+    assert await old_and_new.books.admitted() == {"first": 2, "duplicate": 2}
     assert await old_and_new.attempts.open_attempt("verifier", HERE, owner=B) == 0
+
+
+async def test_admissions_are_dropped_at_an_age_of_their_own(old_and_new: Ledger) -> None:
+    """A known question that is submitted again is not paid for again, however old its calls are."""
+    await old_and_new.books.prune(50, admissions_s=200)
+    assert await admitted_again(old_and_new) == "duplicate"
+    await old_and_new.books.prune(50, admissions_s=50)
+    assert (await old_and_new.books.admitted())["first"] == 1
+    assert await admitted_again(old_and_new) == "first"
+
+
+async def admitted_again(ledger: Ledger) -> str:
+    again = Position("again", 0, 0)
+    admission = await ledger.admissions.admit(
+        CaseId("case-old"), named=None, current=RecipeId(""), life=0, position=again
+    )
+    return admission.verdict
 
 
 async def test_pruning_keeps_new_rows_and_live_leases(old_and_new: Ledger, clock) -> None:

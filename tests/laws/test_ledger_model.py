@@ -174,14 +174,15 @@ class LedgerMachine(RuleBasedStateMachine):
         self.run(self.ledger.attempts.forget_attempts(service, at))
         self.model.attempts = {key: it for key, it in self.model.attempts.items() if key[:2] != (service, at)}
 
-    @rule(older_than_s=st.sampled_from([12.0, 30.0]))
-    def prune(self, older_than_s) -> None:
+    @rule(older_than_s=st.sampled_from([12.0, 30.0]), admissions_s=st.sampled_from([None, 20.0, 40.0]))
+    def prune(self, older_than_s, admissions_s) -> None:
         cutoff, model = self.now - older_than_s, self.model
-        dropped = self.run(self.ledger.books.prune(older_than_s))
+        dropped = self.run(self.ledger.books.prune(older_than_s, admissions_s=admissions_s))
         assert dropped == sum(it[0] < cutoff for it in model.done)
         model.done = [it for it in model.done if it[0] >= cutoff]
         model.leases = [it for it in model.leases if it.until >= cutoff]
-        model.submissions = [it for it in model.submissions if it.at >= cutoff]
+        if admissions_s is not None:
+            model.submissions = [it for it in model.submissions if it.at >= self.now - admissions_s]
         latest: dict[tuple[str, Position], float] = {}
         for (service, at, _), opened in model.attempts.items():
             latest[service, at] = max(opened, latest.get((service, at), 0))

@@ -142,7 +142,7 @@ async def test_pruning_drops_refusals_and_compared_questions(ledger: Ledger, clo
     await admit(ledger, COPY, 2)
     clock.pass_(100)
     await admit(ledger, OTHER, 3)
-    await ledger.books.prune(50)
+    await ledger.books.prune(50, admissions_s=50)
     newer = question(OTHER.question.upper(), tuple(OTHER.options.values()))
     assert (await admit(ledger, newer, 4)).refusal is not None
     for _ in range(2):

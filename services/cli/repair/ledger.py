@@ -27,27 +27,32 @@ _FOR_EVER = -1
 @app.command("prune")
 def prune(
     older_than: Annotated[str, typer.Option(help="In days, as in 45d; at least the retention of the topics of cases.")],
+    admissions: Annotated[
+        str | None, typer.Option(help="Also forget questions admitted that long ago, as in 730d; none: never.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without it, only print the date.")] = False,
     bootstrap: Bootstrap = None,
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
-    """Delete what ended that long ago: calls, leases, admissions, attempts, cases. A dry run without --yes.
+    """Delete what ended that long ago: calls, leases, attempts, cases. A dry run without --yes.
 
-    A deleted call is paid for again if it is made again, and a deleted question is processed again if it is submitted
-    again. So the age must cover the retention of Kafka's topics; without Kafka nothing is deleted. Services may keep
-    running. Ctrl-C leaves the rest for the next run.
+    A deleted call is paid for again if it is made again, so the age must cover the retention of Kafka's topics; without
+    Kafka nothing is deleted. Admitted questions stay known, in some 200 bytes each, so a file that is submitted again
+    costs nothing; --admissions forgets old ones too. Services may keep running; Ctrl-C leaves the rest for another run.
 
     Example:  reasonmed ledger prune --older-than 45d --yes
     """
-    age = _age(older_than)
+    age, forget = _age(older_than), None if admissions is None else _age(admissions, "--admissions")
+    if forget is not None and forget < age:
+        raise typer.BadParameter("at least as old as --older-than", param_hint="--admissions")
     url = ledger(folder)
     _refuse_kept(age, asyncio.run(_kept_ms(client(bootstrap, folder))))
     before = (datetime.now(UTC) - age).isoformat(timespec="seconds")
     calls = None
     if yes:
         with err.status("pruning"):
-            calls = asyncio.run(_prune(url, age))
+            calls = asyncio.run(_prune(url, age, forget))
     if json:
         emit({"dry_run": not yes, "before": before, "calls": calls})
     elif yes:
@@ -56,10 +61,10 @@ def prune(
         out.print(f"Would delete what ended before {before}: add --yes to do it.", highlight=False)
 
 
-def _age(older_than: str) -> timedelta:
-    if not re.fullmatch(r"\d{1,5}d", older_than):
-        raise typer.BadParameter("days, as in 45d", param_hint="--older-than")
-    return timedelta(days=int(older_than.removesuffix("d")))
+def _age(text: str, option: str = "--older-than") -> timedelta:
+    if not re.fullmatch(r"\d{1,5}d", text):
+        raise typer.BadParameter("days, as in 45d", param_hint=option)
+    return timedelta(days=int(text.removesuffix("d")))
 
 
 def _refuse_kept(age: timedelta, kept_ms: Mapping[str, int]) -> None:
@@ -95,7 +100,8 @@ async def _kept_ms(kafka: KafkaClient) -> dict[str, int]:
     return {name: int(spec.config["retention.ms"]) for name, spec in found.items()}
 
 
-async def _prune(url: str, age: timedelta) -> int:
+async def _prune(url: str, age: timedelta, forget: timedelta | None) -> int:
     async with open_ledger(url) as ledger, open_status_store(url) as store:
         await store.prune(age.total_seconds())
-        return await ledger.books.prune(age.total_seconds())
+        admissions_s = None if forget is None else forget.total_seconds()
+        return await ledger.books.prune(age.total_seconds(), admissions_s=admissions_s)

@@ -268,10 +268,13 @@ class Books(Protocol):
         redrive is an admission of its own."""
         ...
 
-    async def prune(self, older_than_s: float) -> int:
-        """Drop calls, claims, admissions, attempts and settled reservations that ended more than that many seconds ago;
-        returns the number of calls. Never prune sooner than the topics' retention. An attempt's age is that of the
-        message's latest attempt. Runs in small transactions, so other workers continue in between."""
+    async def prune(self, older_than_s: float, *, admissions_s: float | None = None) -> int:
+        """Drop calls, claims, attempts and settled reservations that ended more than that many seconds ago; returns the
+        number of calls. Never prune sooner than the topics' retention. An attempt's age is that of the message's latest
+        attempt. Runs in small transactions, so other workers continue in between.
+
+        Admissions have an age of their own (None: all are kept): a question whose admission is dropped is new when it
+        is submitted again, and paid for again."""
         ...
 
 

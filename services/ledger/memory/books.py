@@ -50,8 +50,11 @@ class MemoryBooks:
         self._server.now()
         return self._admissions.counts()
 
-    async def prune(self, older_than_s: float) -> int:
-        cutoff = self._server.now() - older_than_s
-        for port in (self._admissions, self._attempts, self._budgets):
+    async def prune(self, older_than_s: float, *, admissions_s: float | None = None) -> int:
+        now = self._server.now()
+        cutoff = now - older_than_s
+        for port in (self._attempts, self._budgets):
             port.prune(cutoff)
+        if admissions_s is not None:
+            self._admissions.prune(now - admissions_s)
         return self._calls.prune(cutoff)

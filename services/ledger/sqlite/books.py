@@ -15,7 +15,7 @@ from services.ledger.sqlite import admissions, attempts, budgets, calls
 from services.ledger.sqlite.commits import SqliteCommits
 from services.ledger.sqlite.file import connect, translated
 
-_PRUNED: Final = {**calls.PRUNED, **admissions.PRUNED, **budgets.PRUNED, **attempts.PRUNED}
+_PRUNED: Final = {**calls.PRUNED, **budgets.PRUNED, **attempts.PRUNED}
 _PRUNED_AT_ONCE = 500
 """Rows of one deleting transaction: a few milliseconds."""
 
@@ -47,9 +47,15 @@ class SqliteBooks:
         [(first, duplicate)] = await self._read("SELECT total(first), total(NOT first) FROM admission")
         return {"first": int(first), "duplicate": int(duplicate)}
 
-    async def prune(self, older_than_s: float) -> int:
+    async def prune(self, older_than_s: float, *, admissions_s: float | None = None) -> int:
+        if admissions_s is not None:
+            await self._prune(admissions.PRUNED, admissions_s)
+        return await self._prune(_PRUNED, older_than_s)
+
+    async def _prune(self, statements: Mapping[str, str], older_than_s: float) -> int:
+        """Returns the number of calls."""
         dropped = 0
-        for table, delete in _PRUNED.items():
+        for table, delete in statements.items():
             while gone := await self._commits.run(partial(_prune, delete=delete, older_than_s=older_than_s)):
                 dropped += gone if table == "call" else 0
         return dropped

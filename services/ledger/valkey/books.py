@@ -10,10 +10,8 @@ from services.ledger.valkey import scripts as keys
 from services.ledger.valkey.calls import call_row
 from services.ledger.valkey.scripts import KEYS, Scripts, microseconds, seconds
 
-_PRUNED: Final = (
-    *(keys.CALLS, keys.LEASES, keys.HISTORY, keys.ADMISSIONS, keys.DUPLICATES),
-    *(keys.ATTEMPTS, keys.REFUSALS, keys.KNOWN, keys.BANDS, keys.RESERVATIONS),
-)
+_PRUNED: Final = (keys.CALLS, keys.LEASES, keys.HISTORY, keys.ATTEMPTS, keys.RESERVATIONS)
+_ADMISSIONS: Final = (keys.ADMISSIONS, keys.DUPLICATES, keys.REFUSALS, keys.KNOWN, keys.BANDS)
 
 
 class ValkeyBooks:
@@ -51,7 +49,9 @@ class ValkeyBooks:
         first = await self._scripts.command("HLEN", keys.ADMISSIONS)
         return {"first": first, "duplicate": await self._scripts.command("HLEN", keys.DUPLICATES)}
 
-    async def prune(self, older_than_s: float) -> int:
+    async def prune(self, older_than_s: float, *, admissions_s: float | None = None) -> int:
+        for key in _ADMISSIONS if admissions_s is not None else ():
+            await self._prune(key, admissions_s or 0.0)
         dropped = {key: await self._prune(key, older_than_s) for key in _PRUNED}
         return dropped[keys.CALLS]
 

@@ -13,10 +13,11 @@ import pytest
 
 from services.cli.__main__ import main
 from services.cli.repair import circuit
-from services.contracts.base import CallId
+from services.contracts.base import CallId, CaseId, RecipeId
 from services.contracts.case import Usage
 from services.contracts.topics import CASE_REJECTED, PATHS_GENERATED, topics
 from services.core.ledger.calls import Reply
+from services.core.messages import Position
 from services.ledger import open_ledger
 from services.ledger.sqlite.ledger import open_sqlite
 from services.local.processes.ports import LOOPBACK, free_ports
@@ -132,6 +133,29 @@ class TestPrune:
         assert run("ledger", "prune", "--older-than", "45d") == 0
         assert "add --yes" in capsys.readouterr().out
         assert len(self.left(url)) == 2
+
+    def test_questions_are_forgotten_only_where_asked_and_no_sooner_than_their_calls(self, url: str) -> None:
+        def known() -> int:
+            async def ask() -> int:
+                async with open_ledger(url) as opened:
+                    return (await opened.books.admitted())["first"]
+
+            return asyncio.run(ask())
+
+        async def admit() -> None:
+            path = Path(url.removeprefix("sqlite://"))
+            async with open_sqlite(path, clock=partial(float, time.time() - 100 * DAY_S)) as opened:
+                await opened.admissions.admit(
+                    CaseId("case-1"), named=None, current=RecipeId("r"), life=0, position=Position("t", 0, 0)
+                )
+
+        asyncio.run(admit())
+        assert run("ledger", "prune", "--older-than", "45d", "--yes") == 0
+        assert known() == 1
+        assert run("ledger", "prune", "--older-than", "45d", "--admissions", "44d", "--yes") == 2
+        assert known() == 1
+        assert run("ledger", "prune", "--older-than", "45d", "--admissions", "90d", "--yes") == 0
+        assert known() == 0
 
     @pytest.mark.parametrize("age", ["45", "45h", "-45d", "1000000d"])
     def test_an_invalid_age_is_refused(self, url: str, age: str) -> None:
