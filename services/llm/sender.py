@@ -188,6 +188,7 @@ class Sender:
         begun = _now()
         self._stats.started[request.alias] += 1
         self._stats.under_way[request.alias] += 1
+        self._stats.begun[attempt] = request.alias, request.stage, begun
         try:
             with (
                 self._holds.hold(what(call), "calling", timeout_s + MARGIN_S),
@@ -201,6 +202,7 @@ class Sender:
                 return reply
         finally:
             self._stats.under_way[request.alias] -= 1
+            del self._stats.begun[attempt]
 
 
 def what(call: Running) -> str:

@@ -25,6 +25,16 @@ class CallSeconds:
     """By upper bound, each without the ones below; the last: more."""
     sum: float = 0.0
 
+    @property
+    def most_s(self) -> float | None:
+        """The upper bound of 99 of 100 requests; None before the first."""
+        left = sum(self.buckets) * 0.99
+        for bound, count in zip((*CALL_SECONDS, float("inf")), self.buckets, strict=True):
+            left -= count
+            if left <= 0 and count:
+                return bound
+        return None
+
     def add(self, seconds: float) -> None:
         """Count a request."""
         self.buckets[bisect_left(CALL_SECONDS, seconds)] += 1
@@ -45,6 +55,8 @@ class Stats:
     """Tokens of those calls."""
     under_way: Counter[str] = field(default_factory=Counter)
     """HTTP requests now in flight."""
+    begun: dict[object, tuple[str, str, float]] = field(default_factory=dict)
+    """Of each of these: alias, stage, and when it began by the event loop's clock."""
     probes: Counter[str] = field(default_factory=Counter)
     """One-token probes sent."""
     without_usage: Counter[str] = field(default_factory=Counter)
@@ -61,6 +73,17 @@ class Stats:
     """Leases that expired or moved to another owner during a call."""
     replies_lost: int = 0
     """Outcomes that could not be written to the ledger before the drain deadline; their calls are paid again."""
+
+    def oldest(self) -> dict[tuple[str, str], float]:
+        """By alias and stage, when the oldest request in flight began."""
+        found: dict[tuple[str, str], float] = {}
+        for alias, stage, at in self.begun.values():
+            found[alias, stage] = min(at, found.get((alias, stage), at))
+        return found
+
+    def usual_s(self, alias: str, stage: str) -> float | None:
+        """Seconds within which 99 of 100 such requests were replied to; None before the first."""
+        return self.seconds[alias, stage].most_s if (alias, stage) in self.seconds else None
 
     def ended(self, request: Request, outcome: Outcome) -> None:
         """A call of this process ended, with this outcome."""

@@ -35,6 +35,7 @@ async def work(stop: asyncio.Event) -> None:
             statuses,
             circuits=context.ledger.circuits,
             budgets=context.ledger.budgets,
+            reports=context.ledger.reports,
             books=context.ledger.books,
             lags=LagWatch(context.client),
             own=OwnInputs(

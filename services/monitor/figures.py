@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 from services.contracts.recipe import Recipe
 from services.contracts.topics import both_lanes, lane_of, topics
+from services.core.ledger.reports import ModelReport
 from services.core.ledger.spending import NANO, BudgetState, Spending
 from services.core.owner import Owner
 from services.core.status.case_status import CASE_SECONDS, MORE, SUM_MS
@@ -54,8 +55,8 @@ class FiguresInputs:
     recipe: Recipe | None = None
     """The current one, if it is known."""
     groups: Mapping[str, GroupSign] = field(default_factory=dict)
-    models_away: Mapping[str, str] = field(default_factory=dict)
-    """Why, by alias, of the models that take no calls."""
+    models: Mapping[str, ModelReport] = field(default_factory=dict)
+    """What workers report, by alias."""
     disk_free: int | None = None
     """Bytes free on the ledger's disk; None: it is no file on this machine."""
     away: Mapping[str, str] = field(default_factory=dict)
@@ -146,7 +147,7 @@ def _scale(tally: Tally, inputs: FiguresInputs) -> Scale | None:
 def _signs(inputs: FiguresInputs, topics: tuple[TopicFigures, ...]) -> Signs:
     return Signs(
         circuits=inputs.circuits,
-        models_away=inputs.models_away,
+        models=inputs.models,
         groups=inputs.groups,
         budget_stopped=inputs.budget is not None and inputs.budget.limit_nano_usd is not None and inputs.budget.waiting,
         topics=topics,

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import assert_never
 
+from services.core.ledger.reports import ModelReport
 from services.core.status.figures import Problem, TopicFigures
 from services.monitor.groups import GroupSign
 
@@ -22,8 +24,8 @@ class Signs:
 
     circuits: Mapping[str, str] = field(default_factory=dict)
     """Why, by consumer group, of the open ones."""
-    models_away: Mapping[str, str] = field(default_factory=dict)
-    """Why, by alias."""
+    models: Mapping[str, ModelReport] = field(default_factory=dict)
+    """What workers report, by alias."""
     groups: Mapping[str, GroupSign] = field(default_factory=dict)
     budget_stopped: bool = False
     topics: tuple[TopicFigures, ...] = ()
@@ -62,8 +64,8 @@ def _disk(signs: Signs) -> Iterator[Problem]:
     if signs.disk_free is not None and signs.disk_free < DISK_BYTES:
         yield Problem(
             kind="disk",
-            what="disk",
-            why=f"The ledger's disk has {signs.disk_free // 2**20:,} MiB left. When it is full, everything stops.",
+            what="the ledger's disk",
+            why=f"It has {signs.disk_free // 2**20:,} MiB left. When it is full, everything stops.",
             remedy="Free some space, or shorten the topics' retention; docs/runbook/disk-full.md.",
         )
 
@@ -79,13 +81,25 @@ def _circuits(signs: Signs) -> Iterator[Problem]:
 
 
 def _models(signs: Signs) -> Iterator[Problem]:
-    for alias, why in signs.models_away.items():
-        yield Problem(
-            kind="model_away",
-            what=alias,
-            why=f"The model takes no calls: {why}",
-            remedy="Check its address, key and name with `reasonmed recipes check`; cases wait meanwhile.",
-        )
+    for report in signs.models.values():
+        match report.kind:
+            case "away":
+                yield Problem(
+                    kind="model_away",
+                    what=report.alias,
+                    why=f"The model takes no calls: {report.why}.",
+                    remedy="Check its address, key and name with `reasonmed recipes check`; cases wait meanwhile, and "
+                    "go on by themselves.",
+                )
+            case "slow":
+                yield Problem(
+                    kind="model_slow",
+                    what=report.alias,
+                    why=f"Its server may hang: {report.why}.",
+                    remedy="Look at the server and its log; restart it if it hangs. The call is asked again then.",
+                )
+            case _:
+                assert_never(report.kind)
 
 
 def _services(signs: Signs) -> Iterator[Problem]:
@@ -117,7 +131,7 @@ def _excused(group: str, signs: Signs) -> bool:
     """Whether the group rightly finishes nothing: it makes calls, or waits for what is named already."""
     return (
         group in signs.circuits
-        or bool(signs.away or signs.models_away)
+        or bool(signs.away or signs.models)
         or signs.calls_under_way.get(group.partition("-")[0], 0) > 0
         or (group == "router" and signs.budget_stopped)
     )
@@ -127,7 +141,7 @@ def _budget(signs: Signs) -> Iterator[Problem]:
     if signs.budget_stopped:
         yield Problem(
             kind="budget",
-            what="budget",
+            what="admission",
             why="Spent and reserved cost have reached the budget: questions wait for admission.",
             remedy="Raise it with `reasonmed budget set USD`.",
         )

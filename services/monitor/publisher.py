@@ -12,6 +12,7 @@ import structlog
 from services.contracts.recipe import Recipe
 from services.core.errors import Away
 from services.core.ledger.ports import Books, Budgets, Circuits
+from services.core.ledger.reports import ModelReports
 from services.core.status.figures import Figures
 from services.core.status.history import MINUTE_S, snapshot
 from services.core.status.store import StatusStore
@@ -69,6 +70,7 @@ class FiguresPublisher:
         circuits: Circuits,
         budgets: Budgets,
         books: Books,
+        reports: ModelReports,
         lags: LagWatch,
         own: OwnInputs,
         clock: Callable[[], float] = time.time,
@@ -78,6 +80,7 @@ class FiguresPublisher:
         self._circuits = circuits
         self._budgets = budgets
         self._books = books
+        self._reports = reports
         self._lags = lags
         self._own = own
         self._clock = clock
@@ -130,6 +133,7 @@ class FiguresPublisher:
         groups = sorted({group for groups in readers().values() for group in groups} - {"exporter"})
         whys = {group: await self._circuits.why(group) for group in groups}
         self._inputs.circuits = {group: why for group, why in whys.items() if why is not None}
+        self._inputs.models = await self._reports.reported()
         self._inputs.spendings = await self._budgets.spendings()
         self._inputs.remembered = await self._budgets.remembered()
         self._inputs.budget = await self._budgets.state()

@@ -13,6 +13,7 @@ from services.runtime.process.settings import Settings
 from services.worker.context import process_context, run_service
 from services.worker.handling import CaseHandler, stage
 from services.worker.metrics import ModelMetrics
+from services.worker.reporting import keep_reporting
 
 
 def run_stage(
@@ -47,7 +48,9 @@ async def _work(
             holds=context.holds,
             pace=Pace(lease_s=settings.lease_s, drain_s=settings.drain_s, backfill_share=settings.backfill_share),
         ) as models,
+        asyncio.TaskGroup() as tasks,
     ):
+        reporting = tasks.create_task(keep_reporting(models, context.ledger.reports, context.owner))
         engine = context.engine(
             source=KafkaSource(context.client, topics=topics, group=group, times=context.times),
             handle=stage(handler, context.recipes, models.of),
@@ -57,6 +60,7 @@ async def _work(
         )
         metrics, remarks = ModelMetrics(group, models), partial(_down, models)
         await context.run(engine, stop, metrics, remarks=remarks, drained=models.drained)
+        reporting.cancel()
 
 
 def _down(models: Dispatcher) -> list[str]:

@@ -11,6 +11,7 @@ from services.contracts.case import Usage
 from services.contracts.refused import Match, Reason
 from services.core.dedupe.minhash import Candidate
 from services.core.ledger.calls import Outcome
+from services.core.ledger.reports import ModelReports
 from services.core.ledger.spending import BudgetState, Price, Spending
 from services.core.messages import Position
 
@@ -288,3 +289,4 @@ class Ledger:
     circuits: Circuits
     budgets: Budgets
     books: Books
+    reports: ModelReports

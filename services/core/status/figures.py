@@ -120,8 +120,8 @@ class Problem(Figure):
     """Something that needs an operator."""
 
     kind: str = Field(
-        description="model_away, service_down, restarting, stalled, stuck, budget, circuit, disk or dependency; a "
-        "newer monitor may know more."
+        description="model_away, model_slow, service_down, restarting, stalled, stuck, budget, circuit, disk or "
+        "dependency; a newer monitor may know more."
     )
     what: str = Field(description="The alias, service, topic or dependency.")
     why: str = Field(description="One sentence.")

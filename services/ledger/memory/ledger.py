@@ -7,6 +7,7 @@ from services.ledger.memory.books import MemoryBooks
 from services.ledger.memory.budgets import MemoryBudgets
 from services.ledger.memory.calls import MemoryCalls
 from services.ledger.memory.circuits import MemoryCircuits
+from services.ledger.memory.reports import MemoryReports
 from services.ledger.memory.server import MemoryServer
 
 
@@ -24,4 +25,5 @@ def memory_ledger(server: MemoryServer | None = None) -> Ledger:
         circuits=MemoryCircuits(server),
         budgets=budgets,
         books=books,
+        reports=MemoryReports(server),
     )

@@ -86,6 +86,9 @@ CREATE TABLE IF NOT EXISTS remembered (
     alias TEXT, stage TEXT, calls INTEGER NOT NULL, prompt INTEGER NOT NULL, completion INTEGER NOT NULL,
     cached INTEGER NOT NULL, nano_usd INTEGER NOT NULL, PRIMARY KEY (alias, stage)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS model_report (
+    owner TEXT, alias TEXT, kind TEXT NOT NULL, why TEXT NOT NULL, until REAL NOT NULL, PRIMARY KEY (owner, alias)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS question_ended (case_id TEXT PRIMARY KEY, reason TEXT NOT NULL) WITHOUT ROWID;
 """,
 )

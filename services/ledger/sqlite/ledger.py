@@ -22,6 +22,7 @@ from services.ledger.sqlite.calls import SqliteCalls
 from services.ledger.sqlite.circuits import SqliteCircuits
 from services.ledger.sqlite.commits import SqliteCommits
 from services.ledger.sqlite.file import prepare
+from services.ledger.sqlite.reports import SqliteReports
 
 
 @asynccontextmanager
@@ -36,4 +37,5 @@ async def open_sqlite(path: Path, clock: Callable[[], float] = time.time) -> Asy
             circuits=SqliteCircuits(commits),
             budgets=SqliteBudgets(commits),
             books=SqliteBooks(path, commits),
+            reports=SqliteReports(commits),
         )

@@ -20,6 +20,7 @@ from services.ledger.valkey.books import ValkeyBooks
 from services.ledger.valkey.budgets import ValkeyBudgets
 from services.ledger.valkey.calls import ValkeyCalls
 from services.ledger.valkey.circuits import ValkeyCircuits
+from services.ledger.valkey.reports import ValkeyReports
 from services.ledger.valkey.scripts import Scripts, store_id
 from services.ledger.valkey.server import ValkeyServer
 
@@ -36,4 +37,5 @@ async def open_valkey(url: str, clock: Callable[[], float] | None = None) -> Asy
             circuits=ValkeyCircuits(scripts),
             budgets=ValkeyBudgets(scripts),
             books=ValkeyBooks(scripts),
+            reports=ValkeyReports(scripts),
         )

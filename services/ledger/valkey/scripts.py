@@ -18,6 +18,7 @@ KEYS: Final = [
 CALLS, LEASES, HISTORY, ADMISSIONS, DUPLICATES, ATTEMPTS, _NUMBERS, REFUSALS, KNOWN, BANDS = KEYS[:10]
 SPENDING, BUDGET, RESERVATIONS = KEYS[10:13]
 REMEMBERED: Final = "reasonmed{ledger}:remembered"
+REPORTS: Final = "reasonmed{ledger}:reports"
 CIRCUITS: Final = "reasonmed{ledger}:circuits"
 STORE: Final = "reasonmed{ledger}:store"
 """The id of this store, given at its first opening: another one, or none, and the ledger was emptied or replaced."""

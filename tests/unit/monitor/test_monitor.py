@@ -135,6 +135,7 @@ async def test_figures_are_published_and_go_on_while_the_ledger_and_kafka_are_aw
         circuits=ledger.circuits,
         budgets=ledger.budgets,
         books=ledger.books,
+        reports=ledger.reports,
         lags=LagWatch(KafkaClient(bootstrap="127.0.0.1:1")),
         own=OwnInputs(seen=noting.seen, recipe=lambda: None),
         clock=lambda: at[0],

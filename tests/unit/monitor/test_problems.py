@@ -4,12 +4,14 @@ from dataclasses import replace
 
 import pytest
 
+from services.core.ledger.reports import ModelReport
 from services.core.status.figures import TopicFigures
 from services.monitor.groups import GroupSign, GroupWatch
 from services.monitor.problems import DISK_BYTES, Signs, problems
 from services.runtime.kafka.admin import Group
 
 OLD = TopicFigures(topic="case-medium", open=1, seen=1, per_minute=0, oldest_s=9e4)
+AWAY = ModelReport("judge", "away", "401: invalid key")
 STILL = Signs(groups={"refiner-medium": GroupSign(lag=3, still_s=90)})
 
 
@@ -22,9 +24,10 @@ def test_a_healthy_stream_has_no_problem() -> None:
     ("signs", "kind", "what"),
     [
         (Signs(circuits={"verifier": "a burst"}), "circuit", "verifier"),
-        (Signs(models_away={"judge": "401: invalid key"}), "model_away", "judge"),
-        (Signs(budget_stopped=True), "budget", "budget"),
-        (Signs(disk_free=DISK_BYTES - 1), "disk", "disk"),
+        (Signs(models={"judge": AWAY}), "model_away", "judge"),
+        (Signs(models={"judge": replace(AWAY, kind="slow")}), "model_slow", "judge"),
+        (Signs(budget_stopped=True), "budget", "admission"),
+        (Signs(disk_free=DISK_BYTES - 1), "disk", "the ledger's disk"),
         (Signs(away={"Kafka": "no answer"}), "dependency", "Kafka"),
         (Signs(groups={"generator": GroupSign(lag=3, down=True)}), "service_down", "generator"),
         (Signs(groups={"router": GroupSign(restarts=4)}), "restarting", "router"),
@@ -44,7 +47,7 @@ def test_each_trouble_is_named_with_its_subject_and_a_remedy(signs: Signs, kind:
     [
         replace(STILL, calls_under_way={"refiner": 1}),
         replace(STILL, circuits={"refiner-medium": "a burst"}),
-        replace(STILL, models_away={"judge": "away"}),
+        replace(STILL, models={"judge": AWAY}),
         replace(STILL, away={"ledger": "locked"}),
     ],
     ids=["calls", "circuit", "model", "ledger"],
