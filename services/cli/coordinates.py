@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from services.cli.console import Failed
+from services.cli.console import UP, Failed
 from services.contracts.codec import explain
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.process.settings import Settings
@@ -59,12 +59,19 @@ def environment_settings() -> Settings:
 
 
 def client(bootstrap: str | None, folder: Path) -> KafkaClient:
-    """How to reach Kafka: `bootstrap`, else the environment's, else that of the stack in the folder."""
+    """How to reach Kafka: `bootstrap`, else the environment's, else that of the stack in the folder.
+
+    Raises Failed where no stack runs in a folder that was named.
+    """
     settings = environment_settings()
     if bootstrap is not None:
         return replace(settings.kafka, bootstrap=bootstrap)
-    if "kafka" not in settings.model_fields_set and (running := load(folder)) is not None:
+    if "kafka" in settings.model_fields_set:
+        return settings.kafka
+    if (running := load(folder)) is not None:
         return replace(settings.kafka, bootstrap=running.bootstrap)
+    if folder != UP:
+        raise Failed(f"no stack runs in {folder}: start it with `reasonmed up --folder {folder}`, or name --bootstrap")
     return settings.kafka
 
 
@@ -78,4 +85,6 @@ def ledger(folder: Path) -> str:
         return settings.ledger.get_secret_value()
     if (running := load(folder)) is not None:
         return running.ledger
-    raise Failed(f"no stack runs in {folder}: name the ledger in REASONMED_LEDGER, or the stack's --folder")
+    raise Failed(
+        f"no stack runs in {folder}: start one with `reasonmed up`, or name its --folder, or set REASONMED_LEDGER"
+    )

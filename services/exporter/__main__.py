@@ -27,6 +27,7 @@ from services.runtime.kafka.positioned import PositionedConsumer
 from services.runtime.kafka.sink import KafkaSink
 from services.runtime.process.health import HealthServer
 from services.runtime.process.running import process, run
+from services.runtime.process.settings import loaded
 from services.runtime.process.settings_help import usage
 
 log = structlog.get_logger(__name__)
@@ -46,7 +47,7 @@ def command(
     out: Annotated[str | None, typer.Option(help="The dataset: a folder or a URL, else REASONMED_EXPORT__OUT.")] = None,
 ) -> None:
     """Write the topic record-completed into a Delta table, each record once."""
-    settings = ExporterSettings()
+    settings = loaded(ExporterSettings)
     with process(SERVICE, settings) as own:
         uri = table_uri(out or settings.export.out)
         ended_well = run(partial(_work, settings, own.client, uri, once))

@@ -24,6 +24,7 @@ from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import read_at
 from services.runtime.kafka.sink import KafkaSink
 from services.runtime.process.running import process
+from services.runtime.process.settings import loaded
 from services.runtime.process.settings_help import exit_on_arguments
 from services.worker.following import follow_recipes
 from services.worker.recipes import Recipes
@@ -42,7 +43,7 @@ def main() -> None:
     # uvicorn raises the signal again when it has drained; by default that would end the process before its exit 0.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    settings = GatewaySettings()
+    settings = loaded(GatewaySettings)
     with process(SERVICE, settings) as own:
         asyncio.run(serve(settings, own.client))
 

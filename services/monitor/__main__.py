@@ -13,7 +13,7 @@ from services.monitor.publisher import FiguresPublisher, OwnInputs
 from services.runtime.faust.client import build
 from services.runtime.faust.source import FaustSource
 from services.runtime.kafka.admin import LagWatch
-from services.runtime.process.settings import Settings
+from services.runtime.process.settings import Settings, loaded
 from services.worker.context import process_context, run_service
 
 
@@ -24,7 +24,7 @@ def main() -> None:
 
 async def work(stop: asyncio.Event) -> None:
     """Record the status of cases, and publish figures, until `stop`."""
-    settings = Settings()
+    settings = loaded(Settings)
     async with (
         process_context(SERVICE, settings) as context,
         open_status_store(settings.ledger.get_secret_value()) as statuses,

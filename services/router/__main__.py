@@ -15,6 +15,7 @@ from services.router.settings import RouterSettings
 from services.runtime.engine.handler import Handle
 from services.runtime.faust.client import build
 from services.runtime.faust.source import FaustSource
+from services.runtime.process.settings import loaded
 from services.worker.context import ProcessContext, process_context, run_service
 from services.worker.handling import by_topic, outgoing, read_case
 
@@ -28,7 +29,7 @@ def main() -> None:
 
 async def work(stop: asyncio.Event) -> None:
     """Admit and route until `stop`."""
-    settings = RouterSettings()
+    settings = loaded(RouterSettings)
     checked, refused = checks(settings.admission), refusals()
     async with process_context(SERVICE, settings) as context:
         handle = handlers(context, checked, refused)

@@ -18,10 +18,13 @@ log = structlog.get_logger(__name__)
 
 async def follow_recipes(client: KafkaClient, recipes: Recipes) -> None:
     """Follow the topic until cancelled."""
+    told = ""
     while True:
         recipes.caught_up.clear()  # Read from the beginning, the topic names older current recipes first.
         try:
             await recipes.follow(follow_topic(client, RECIPES, caught_up=recipes.caught_up))
         except BrokerAway as away:
-            log.warning("recipes can't be read", error=str(away))
+            if str(away) != told:  # not each second
+                log.warning("recipes can't be read; trying again", error=str(away))
+            told = str(away)
         await asyncio.sleep(AGAIN_S)

@@ -9,7 +9,7 @@ from services.llm.client import ChatClient
 from services.llm.dispatcher import Dispatcher
 from services.llm.pace import Pace
 from services.runtime.kafka.source import KafkaSource
-from services.runtime.process.settings import Settings
+from services.runtime.process.settings import Settings, loaded
 from services.worker.context import process_context, run_service
 from services.worker.handling import CaseHandler, stage
 from services.worker.metrics import ModelMetrics
@@ -29,7 +29,7 @@ def run_stage(
     itself; None: all."""
 
     async def main(stop: asyncio.Event) -> None:
-        await _work(service, both_lanes(*topics), group or service, handler, Settings(), stop)
+        await _work(service, both_lanes(*topics), group or service, handler, loaded(Settings), stop)
 
     run_service(service, Settings, main, arguments=arguments)
 

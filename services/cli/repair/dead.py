@@ -179,6 +179,8 @@ def end(  # noqa: PLR0913 -- Typer makes an option of each argument
         emit(result)
         return
     out.print(f"{'Ended' if yes else 'Would end'} {many(len(chosen), 'case')}.", highlight=False)
+    if not chosen:
+        out.print("No letter of a case matches that was not redriven or ended before: see `reasonmed dead list`.")
     if not yes and chosen:
         out.print("Nothing was sent: add --yes to end them.")
 

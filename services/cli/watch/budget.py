@@ -151,11 +151,17 @@ def _data(state: BudgetState, spendings: Sequence[Spending]) -> dict[str, Any]:
     }
 
 
+def _shown(nano_usd: int) -> str:
+    """With cents; a smaller amount with two digits that are not 0."""
+    usd = _usd(nano_usd)
+    return f"{usd:,.2f}" if usd >= 1 or not usd else f"{usd:.2g}"
+
+
 def _line(state: BudgetState) -> str:
-    budget = "no budget" if state.limit_nano_usd is None else f"budget {_usd(state.limit_nano_usd):,.2f} USD"
+    budget = "no budget" if state.limit_nano_usd is None else f"budget {_shown(state.limit_nano_usd)} USD"
     waits = "; questions wait: raise it with `reasonmed budget set`" if state.waiting else ""
     return (
-        f"{budget}; spent {_usd(state.spent_nano_usd):,.2f}, reserved {_usd(state.reserved_nano_usd):,.2f} USD "
+        f"{budget}; spent {_shown(state.spent_nano_usd)}, reserved {_shown(state.reserved_nano_usd)} USD "
         f"for {many(state.open, 'open case')}{waits}"
     )
 

@@ -55,8 +55,11 @@ async def _read(case_id: str, url: str, kafka: KafkaClient) -> dict[str, Any]:
     async with open_status_store(url) as store:
         case = await store.case(CaseId(case_id))
     if case is None:
+        kind = case_id.partition("-")[0]
+        other = f"that is the id of a {kind}; " if kind in ("record", "work", "path", "call") else ""
         raise Failed(
-            f"the monitor has no case {case_id}: is the id whole, and did a monitor run when it was submitted?"
+            f"the monitor has no case {case_id}: {other}give a case id (case-…), whole; did a monitor run when it was "
+            "submitted?"
         )
     steps = {status.work_id: case.timeline(status.work_id) for status in case.statuses()}
     positions = {event.position for events in steps.values() for event in events}

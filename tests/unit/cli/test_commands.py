@@ -171,7 +171,14 @@ class TestWhereKafkaIs:
     def test_the_running_stack_is_found_with_no_options(self, folder: Path) -> None:
         assert coordinates.client(None, folder).bootstrap == "stack:1"
         coordinates.forget(folder)
-        assert coordinates.client(None, folder).bootstrap == "127.0.0.1:9092"
+        with pytest.raises(console.Failed, match="no stack runs in"):
+            coordinates.client(None, folder)
+
+    def test_without_a_named_folder_it_is_the_default_port(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert coordinates.client(None, console.UP).bootstrap == "127.0.0.1:9092"
 
     def test_the_environment_takes_precedence(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("REASONMED_KAFKA__BOOTSTRAP", "environment:1")

@@ -48,6 +48,7 @@ class PlayedKafka:
 
 @pytest.fixture
 def kafka(monkeypatch: pytest.MonkeyPatch) -> PlayedKafka:
+    monkeypatch.setenv("REASONMED_KAFKA__BOOTSTRAP", "played:1")
     played = PlayedKafka()
     monkeypatch.setattr("services.cli.watch.tap.read_topic", played.read_topic)
     monkeypatch.setattr("services.taps.load.read_topic", played.read_topic)
