@@ -27,6 +27,7 @@ from services.cli.__main__ import app
 from services.contracts.recipe import Generation, Model, Recipe, Routing, Sampling, Slot, Task
 from services.contracts.schemas import MESSAGES, json_schema
 from services.contracts.topics import Topic, topics
+from services.exporter.path_schema import PATH_SCHEMA
 from services.exporter.schema import SCHEMA
 from services.exporter.settings import ExporterSettings
 from services.gateway.settings import GatewaySettings
@@ -154,12 +155,14 @@ def _fields_of(kind: type[BaseModel]) -> str:
 def tables_page() -> str:
     """The columns of each table that SQL may be run over."""
     records = [(field.name, field.type, field.metadata[b"description"].decode()) for field in SCHEMA]
-    tables = {"records": records, **{name: list(columns) for name, columns in TABLES.items()}}
+    paths = [(field.name, field.type, field.metadata[b"description"].decode()) for field in PATH_SCHEMA]
+    tables = {"records": records, **{name: list(columns) for name, columns in TABLES.items()}, "paths": paths}
     tables["calls"].append(COST)
     parts = [
         "# Tables",
-        "`records` is the dataset. The others are built from the topics by `reasonmed sql --topics`. `records.model` "
-        "joins `models.served`; ids join by their names.",
+        "`records` and `paths` are the dataset. The others are built from the topics by `reasonmed sql --topics`, "
+        "which adds the paths of open cases to `paths`, with nulls where a message does not say. `records.model` joins "
+        "`models.served`; ids join by their names.",
     ]
     for name, columns in tables.items():
         rows = (f"| `{column}` | `{_cell(_kind(kind))}` | {_cell(text)} |" for column, kind, text in columns)

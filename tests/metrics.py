@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
 from services.core.holds import Holds
+from services.core.messages import TopicPartition
 from services.core.status.figures import (
     Budget,
     CaseSeconds,
@@ -21,6 +22,7 @@ from services.core.status.figures import (
     TopicFigures,
 )
 from services.exporter.metrics import Metrics as ExporterMetrics
+from services.exporter.metrics import TableMetrics
 from services.gateway.http.metrics import Metrics as GatewayMetrics
 from services.llm.stats import Stats
 from services.monitor.handler import Seen
@@ -28,7 +30,6 @@ from services.monitor.metrics import FiguresMetrics
 from services.router.metrics import refusals
 from services.runtime.engine.counters import Counters
 from services.runtime.engine.metrics import EngineMetrics, HealthMetrics, registry
-from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.state import EngineState
 from services.runtime.engine.watchdog import Health
 from services.worker.metrics import ModelMetrics
@@ -63,8 +64,7 @@ def registries(*, begun: bool = True) -> Mapping[str, CollectorRegistry]:
     gateway.refuse("kafka_away")
     gateway.batch("lines", accepted=1, refused=1)
     gateway.not_shown.labels("unknown")
-    exporter.dropped.labels("dead")
-    exporter.lag.labels("0")
+    TableMetrics(exporter, "records").is_behind({TopicPartition("record-completed", 0): 0})
     partition = TopicPartition("t", 0)
     state = EngineState(lag={partition: 1}, windows={partition: 1}, begun_written_ms=int(begun))
     health = HealthMetrics(lambda: Health(live=True, ready=True, why=[]))

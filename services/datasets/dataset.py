@@ -12,9 +12,9 @@ import pyarrow.dataset as pads
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from services.contracts.topics import RECORD_COMPLETED
 from services.core.errors import Trouble
-from services.exporter.schema import SCHEMA
+from services.core.messages import TopicPartition
+from services.exporter.layout import RECORDS, Layout
 from services.exporter.table import is_local, table_uri
 
 
@@ -24,21 +24,27 @@ class BadDataset(Trouble):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A version of the table. Writers may continue; Delta keeps its files for a week after a compaction."""
+    """A version of a table. Writers may continue; Delta keeps its files for a week after a compaction."""
 
     uri: str
+    layout: Layout
     _table: DeltaTable | None
 
     @classmethod
-    def open(cls, where: str | Path) -> Self:
-        """Open the current version; an empty dataset if there is no table yet. Raises BadDataset."""
-        uri = table_uri(where)
+    def open(cls, where: str | Path, layout: Layout = RECORDS) -> Self:
+        """Open the current version of a dataset's table; an empty one if there is none yet. Raises BadDataset."""
+        uri = layout.uri(table_uri(where))
         try:
-            return cls(uri, DeltaTable(uri))
+            return cls(uri, layout, DeltaTable(uri))
         except TableNotFoundError:
-            return cls(uri, None)
+            return cls(uri, layout, None)
         except (DeltaError, OSError) as error:
             raise BadDataset(f"can't read the dataset in {uri}: {error}") from error
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a table."""
+        return self._table is not None
 
     @property
     def files(self) -> list[str]:
@@ -47,21 +53,27 @@ class Dataset:
 
     def schema(self) -> pa.Schema:
         """The table's columns, with their descriptions."""
-        return SCHEMA if self._table is None else pa.schema(self._table.schema().to_arrow())
+        return self.layout.schema if self._table is None else pa.schema(self._table.schema().to_arrow())
 
-    def watermark(self) -> dict[int, int]:
-        """The next offset by partition, of every partition up to the last that has a record."""
+    def positions(self) -> dict[TopicPartition, int]:
+        """The next offset by partition, of every partition up to the last that has a row."""
         if self._table is None:
             return {}
         last = pa.table(self._table.get_add_actions(flatten=True)).to_pydict().get("max.kafka_partition", [])
         numbers = range(1 + max((number for number in last if number is not None), default=-1))
-        found = {number: self._table.transaction_version(f"{RECORD_COMPLETED}/{number}") for number in numbers}
-        return {number: offset for number, offset in found.items() if offset is not None}
+        keys = [TopicPartition(topic, number) for topic in self.layout.topics for number in numbers]
+        found = {key: self._table.transaction_version(str(key)) for key in keys}
+        return {key: offset for key, offset in found.items() if offset is not None}
+
+    def watermark(self) -> dict[str, int]:
+        """The positions as text: by partition, or by topic/partition in a table of several topics."""
+        several = len(self.layout.topics) > 1
+        return {str(key if several else key.partition): offset for key, offset in self.positions().items()}
 
     def create_view(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
-        """Make the records a view of DuckDB, which reads by row group. Raises duckdb.Error."""
+        """Make the rows a view of DuckDB, which reads by row group. Raises duckdb.Error."""
         if not self.files:
-            connection.register(f"{name}_empty", SCHEMA.empty_table())
+            connection.register(f"{name}_empty", self.layout.schema.empty_table())
             connection.execute(f"CREATE VIEW {name} AS FROM {name}_empty")
         elif is_local(self.uri):
             connection.read_parquet(self.files, union_by_name=True).create_view(name)
@@ -69,16 +81,16 @@ class Dataset:
             connection.register(name, self._rows())
 
     def batches(self, columns: Sequence[str], *, size: int = 1_024) -> Iterator[pa.RecordBatch]:
-        """These columns of every record, in no particular order."""
+        """These columns of every row, in no particular order."""
         if self._table is not None:
             yield from self._rows().to_batches(
                 columns=list(columns), batch_size=size, batch_readahead=2, fragment_readahead=1
             )
 
     def table(self) -> pa.Table:
-        """All records in memory, by partition and offset."""
+        """All rows in memory, by partition and offset."""
         if self._table is None:
-            return SCHEMA.empty_table()
+            return self.layout.schema.empty_table()
         found = self._rows().to_table()
         return found.sort_by([("kafka_partition", "ascending"), ("kafka_offset", "ascending")])
 

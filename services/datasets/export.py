@@ -83,7 +83,7 @@ def export(
 def _write(
     request: Request,
     records: Records,
-    watermark: dict[int, int],
+    watermark: dict[str, int],
     made: Path,
     buckets: Path,
     on_progress: Progress,

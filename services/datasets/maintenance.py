@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from services.contracts.topics import RECORD_COMPLETED
 from services.core.errors import Trouble
+from services.core.messages import TopicPartition
 from services.datasets.dataset import Dataset
+from services.exporter.layout import PATHS, RECORDS, Layout
 from services.exporter.table import FORMER, WRITER, Table, table_uri
 
 FILE_BYTES = 256 * 2**20
@@ -47,15 +48,15 @@ class Imported:
     """Parts that an earlier run had imported."""
 
 
-def compact(where: str, *, target_bytes: int = FILE_BYTES) -> Compacted:
-    """Remove repeated records, merge small files, delete files that were replaced a week ago.
+def compact(where: str, layout: Layout = RECORDS, *, target_bytes: int = FILE_BYTES) -> Compacted:
+    """Remove repeated rows of a table, merge small files, delete files that were replaced a week ago.
 
     Safe while exporters and readers run. Raises MaintenanceFailed, also if another compaction is running.
     """
-    uri = table_uri(where)
+    uri = layout.uri(table_uri(where))
     try:
-        before = len(Dataset.open(uri).files)
-        removed = _remove_repeats(uri)
+        before = len(Dataset.open(where, layout).files)
+        removed = _remove_repeats(where, layout)
         table = DeltaTable(uri)
         table.optimize.compact(target_size=target_bytes, max_concurrent_tasks=1, writer_properties=WRITER)
         table.create_checkpoint()
@@ -64,7 +65,12 @@ def compact(where: str, *, target_bytes: int = FILE_BYTES) -> Compacted:
         raise MaintenanceFailed(f"another compaction of {uri} runs, try again later: {error}") from error
     except (DeltaError, OSError, duckdb.Error) as error:
         raise MaintenanceFailed(f"can't compact {uri}: {error}") from error
-    return Compacted(before, len(Dataset.open(uri).files), removed, len(deleted))
+    return Compacted(before, len(Dataset.open(where, layout).files), removed, len(deleted))
+
+
+def compact_all(where: str) -> dict[str, Compacted]:
+    """Compact each table of a dataset that there is, by name. Raises as `compact`."""
+    return {each.name: compact(where, each) for each in (RECORDS, PATHS) if Dataset.open(where, each).exists}
 
 
 def carry_over(former: Path, where: str) -> Imported:
@@ -75,17 +81,18 @@ def carry_over(former: Path, where: str) -> Imported:
     manifests = [orjson.loads(path.read_bytes()) for path in sorted(former.glob(FORMER))]
     if not manifests:
         raise MaintenanceFailed(f"{former} has no manifest-*.json: it is not a dataset of the former format")
-    table = Table.create(table_uri(where), RECORD_COMPLETED)
+    table = Table.create(table_uri(where), RECORDS)
     records = already = 0
     try:
         for manifest in manifests:
-            at = table.next_offset(manifest["partition"])
+            partition = TopicPartition(RECORDS.topics[0], manifest["partition"])
+            at = table.next_offset(partition)
             for position, path in _parts(former, manifest):
                 if position <= at:
                     already += path is not None
                     continue
                 rows = _rows(path) if path else []
-                _append(table, rows, manifest["partition"], at, position)
+                _append(table, rows, partition, at, position)
                 records, at = records + len(rows), position
     except (DeltaError, OSError, pa.ArrowInvalid) as error:
         raise MaintenanceFailed(f"can't import {former}: {error}. Run it again: it resumes from here") from error
@@ -108,10 +115,11 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return [{**row, "contract": contract.decode() if contract else None} for row in rows]
 
 
-def _append(table: Table, rows: list[dict[str, Any]], partition: int, at: int, position: int) -> None:
+def _append(table: Table, rows: list[dict[str, Any]], partition: TopicPartition, at: int, position: int) -> None:
     dropped = {"unknown": position - at - len(rows)}
     notes = {
-        "reasonmed.partition": str(partition),
+        "reasonmed.topic": partition.topic,
+        "reasonmed.partition": str(partition.partition),
         "reasonmed.offsets": f"{at}-{position - 1}",
         "reasonmed.dropped": orjson.dumps(dropped).decode(),
     }
@@ -119,24 +127,28 @@ def _append(table: Table, rows: list[dict[str, Any]], partition: int, at: int, p
 
 
 _REPEATS = """
-    SELECT kafka_partition, kafka_offset FROM (
-        SELECT kafka_partition, kafka_offset, row_number() OVER (
-            PARTITION BY record_id ORDER BY kafka_partition, kafka_offset
-        ) AS nth
-        FROM records WHERE record_id IN (SELECT record_id FROM records GROUP BY record_id HAVING count(*) > 1)
+    SELECT {place}, {unique} FROM (
+        SELECT {place}, {unique}, row_number() OVER (PARTITION BY {unique} ORDER BY {place}) AS nth
+        FROM stored WHERE {unique} IN (SELECT {unique} FROM stored GROUP BY {unique} HAVING count(*) > 1)
     ) WHERE nth > 1
 """
 
 
-def _remove_repeats(uri: str) -> int:
-    """Delete all but the first of the records with the same id."""
+def _remove_repeats(where: str, layout: Layout) -> int:
+    """Delete all but the first of the rows with the same id."""
+    place = [*(["kafka_topic"] if len(layout.topics) > 1 else []), "kafka_partition", "kafka_offset"]
     with duckdb.connect(config={"memory_limit": "1GB", "autoinstall_known_extensions": False}) as connection:
-        Dataset.open(uri).create_view(connection, "records")
-        repeats = connection.execute(_REPEATS).fetchall()
+        dataset = Dataset.open(where, layout)
+        dataset.create_view(connection, "stored")
+        query = _REPEATS.format(place=", ".join(place), unique=layout.unique)
+        repeats = connection.execute(query).fetchall()
     for start in range(0, len(repeats), 500):
-        where = " OR ".join(
-            f"(kafka_partition = {partition} AND kafka_offset = {offset})"
-            for partition, offset in repeats[start : start + 500]
-        )
-        DeltaTable(uri).delete(where)
+        rows = [zip([*place, layout.unique], row, strict=True) for row in repeats[start : start + 500]]
+        same = (" AND ".join(f"{name} = {_literal(value)}" for name, value in row) for row in rows)
+        DeltaTable(dataset.uri).delete(" OR ".join(f"({each})" for each in same))
     return len(repeats)
+
+
+def _literal(value: str | int) -> str:
+    """An id, topic or number, none of which needs an escape."""
+    return f"'{value}'" if isinstance(value, str) else str(value)

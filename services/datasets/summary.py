@@ -71,7 +71,7 @@ class Summary:
     lineage: bool
     seed: str
     watermark: dict[str, int]
-    """The next offset of record-completed by partition: the dataset's source has all records below. The same watermark
+    """The next offset by partition (of paths: by topic and partition): the dataset has all below. The same watermark
     and request give the same bytes."""
     held_out: HeldOutSummary | None
     filters: Filters
@@ -100,7 +100,7 @@ class Counts:
     held_out: Mapping[str, tuple[int, int]]
     rows: Mapping[str, int]
     shards: Mapping[str, int]
-    watermark: Mapping[int, int]
+    watermark: Mapping[str, int]
     spared: Mapping[str, tuple[int, float]]
 
 
@@ -116,7 +116,7 @@ def summarize(request: Request, counts: Counts) -> Summary:
         language=request.language,
         lineage=request.lineage,
         seed=request.splits.seed,
-        watermark={str(partition): offset for partition, offset in sorted(counts.watermark.items())},
+        watermark=dict(counts.watermark),
         held_out=_held_out(request.held_out, counts.held_out),
         filters=request.filters,
         records=_records(groups),

@@ -9,9 +9,8 @@ from services.contracts.codec import Malformed, UnknownVersion, decode
 from services.contracts.dead import DeadLetter
 from services.contracts.redriven import Redriven
 from services.contracts.topics import LETTER_REDRIVEN, dead_topic, topics
-from services.core.messages import ConsumedRecord, Sink
+from services.core.messages import ConsumedRecord, Sink, TopicPartition
 from services.deadletters.redrive import Letter, Lives, NewLife, NotRedrivable, Redrive, note, read_letter, redrive
-from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.admin import held
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.reader import read_range, read_topic

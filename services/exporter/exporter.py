@@ -7,19 +7,20 @@ from typing import Protocol, TypeVar
 import structlog
 from deltalake.exceptions import DeltaError
 
-from services.core.errors import BrokerAway, Trouble
-from services.core.messages import ConsumedRecord, Sink
+from services.core.errors import BrokerAway, LedgerAway, Trouble
+from services.core.messages import ConsumedRecord, Sink, TopicPartition
 from services.exporter.holding import Holding, Positions
-from services.exporter.metrics import Metrics
-from services.exporter.partition import SERVICE, Limits, Partition
+from services.exporter.metrics import TableMetrics
+from services.exporter.partition import Limits, Partition
 from services.exporter.table import PartitionLost
+from services.exporter.thinking import ReadThinking
 from services.runtime.engine.spans import processing
 
 POLL = 500
 """Messages per poll: a few milliseconds of work each, so that heartbeats are not delayed for long."""
 POLL_S = 0.5
 AWAY_S = 1.0
-"""Seconds until Kafka is retried."""
+"""Seconds until Kafka or the ledger is retried."""
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ log = structlog.get_logger(__name__)
 class Consumer(Positions, Protocol):
     """The consumer: services.runtime.kafka.positioned."""
 
-    async def position(self, partition: int) -> int:
+    async def position(self, partition: TopicPartition) -> int:
         """The next offset that will be read. Raises BrokerAway."""
         ...
 
@@ -37,7 +38,7 @@ class Consumer(Positions, Protocol):
         """The next messages, in order by partition. Raises BrokerAway."""
         ...
 
-    async def commit(self, offsets: dict[int, int]) -> None:
+    async def commit(self, offsets: dict[TopicPartition, int]) -> None:
         """Commit the positions to the group, for its lag. Never raises for Kafka."""
         ...
 
@@ -47,7 +48,7 @@ class TableTrouble(Trouble):
 
 
 class Exporter:
-    """Exports one topic. An error ends it; the next exporter reads uncommitted messages again."""
+    """Exports the topics of one table. An error ends it; the next exporter reads uncommitted messages again."""
 
     def __init__(
         self,
@@ -55,13 +56,17 @@ class Exporter:
         sink: Sink,
         holding: Holding,
         *,
+        group: str,
+        thinking: ReadThinking,
         limits: Limits,
-        metrics: Metrics,
+        metrics: TableMetrics,
         clock: Callable[[], float],
     ) -> None:
         self._consumer = consumer
         self._sink = sink
         self._holding = holding
+        self._group = group
+        self._thinking = thinking
         self._limits = limits
         self._metrics = metrics
         self._clock = clock
@@ -78,7 +83,7 @@ class Exporter:
             self._holding.release()
 
     async def run_once(self, stop: asyncio.Event) -> bool:
-        """Export up to the topic's current end, then commit the parts. False: stopped before. Raises as `run`."""
+        """Export up to the topics' current end, then commit the parts. False: stopped before. Raises as `run`."""
         try:
             await self._holding.follow()
             ends = await self._consumer.bounds(self._consumer.assignment().partitions)
@@ -100,6 +105,13 @@ class Exporter:
             self._metrics.away.inc()
             log.warning("away", error=str(away), again_in_s=AWAY_S)
             await _pause(AWAY_S)
+        except LedgerAway as away:
+            log.warning("away: what was read is read again", error=str(away), again_in_s=AWAY_S)
+            self._holding.waits = True
+            self._holding.rewind()
+            await _pause(AWAY_S)
+        else:
+            self._holding.waits = False
         await self._seal_due()
         self._metrics.hold(self._holding)
 
@@ -113,11 +125,11 @@ class Exporter:
         return sum(partition.bytes for partition in self._holding) > self._limits.buffer_bytes
 
     async def _take(self, received: ConsumedRecord) -> None:
-        partition = self._holding.get(received.partition)
+        partition = self._holding.get(TopicPartition(received.topic, received.partition))
         if partition is None:
             return  # not positioned yet: read again from the table's position
-        with processing(received, group=SERVICE):
-            partition.accept(received, self._clock())
+        with processing(received, group=self._group):
+            partition.accept(received, self._clock(), await self._thinking(received))
         if partition.due(self._clock()):
             await self._seal(partition)
 
@@ -149,15 +161,17 @@ class Exporter:
         if part is None:
             return
         self._metrics.sealed(part)
-        log.info("committed", partition=partition.number, rows=part.rows, offset=part.next_offset)
-        await self._consumer.commit({partition.number: part.next_offset})
+        log.info(
+            "committed", topic=partition.topic, partition=partition.number, rows=part.rows, offset=part.next_offset
+        )
+        await self._consumer.commit({partition.key: part.next_offset})
 
-    async def _reached(self, ends: dict[int, range]) -> bool:
+    async def _reached(self, ends: dict[TopicPartition, range]) -> bool:
         try:
-            positions = {number: await self._consumer.position(number) for number in ends}
+            positions = {key: await self._consumer.position(key) for key in ends}
         except BrokerAway:
             return False
-        return all(positions[number] >= bounds.stop for number, bounds in ends.items())
+        return all(positions[key] >= bounds.stop for key, bounds in ends.items())
 
 
 async def _pause(seconds: float) -> None:

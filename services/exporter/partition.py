@@ -1,38 +1,40 @@
 """The export of one partition: the open part, the known ids, and the position. Uses no network except the table's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 
 import orjson
 import structlog
 
-from services.contracts.base import VERSION
+from services.contracts.base import VERSION, CallId
 from services.contracts.codec import encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.contracts.topics import dead_topic
 from services.core.errors import Dead, Trouble
-from services.core.messages import ConsumedRecord, OutgoingRecord
+from services.core.messages import ConsumedRecord, OutgoingRecord, TopicPartition
 from services.exporter.known import UNKNOWN, Known
-from services.exporter.rows import Exported, Row, export, key_of
+from services.exporter.rows import Exported, Row, key_of
 from services.exporter.table import Table
 
 SERVICE = "exporter"
+NO_THINKING: Mapping[CallId, str] = MappingProxyType({})
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """Offsets without a row, by reason."""
+    """Messages that add no row, by reason."""
 
     equal: int = 0
-    """Equal repeats of a record in the dataset."""
+    """Equal repeats of a message in the dataset."""
     differing: int = 0
     """Differing repeats: a defect of the stream, logged."""
     unchecked: int = 0
-    """Repeats of a record from an exporter of another contract version."""
+    """Repeats of a message from an exporter of another contract version."""
     dead: int = 0
-    """Malformed messages, now in exporter-dead."""
+    """Malformed messages; of records, now in exporter-dead."""
     absent: int = 0
     """Offsets without a message: deleted by retention, or transaction markers."""
 
@@ -43,7 +45,7 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Part:
-    """The content of one commit. Rows and dropped offsets add up to the offsets that it covers."""
+    """The content of one commit. Of records, rows and dropped offsets add up to the offsets that it covers."""
 
     rows: int
     dropped: Dropped
@@ -88,13 +90,13 @@ class Partition:
 
     def __init__(self, table: Table, topic: str, number: int, limits: Limits, next_offset: int) -> None:
         self._table = table
-        self._topic = topic
+        self.topic = topic
         self.number = number
         self._limits = limits
         self.committed = next_offset
         """The next offset in the table."""
         self._known = Known()
-        """The record ids of committed parts and the open part."""
+        """The messages in committed parts and the open part, by layout.identity."""
         self._open = _OpenPart(next_offset)
 
     @classmethod
@@ -103,14 +105,19 @@ class Partition:
     ) -> "Partition":
         """Resume from the table's position. `first` is the first offset that the topic still has: earlier records
         cannot be repeated, so their ids are not loaded. Raises DeltaError, OSError."""
-        opened = cls(table, topic, number, limits or Limits(), table.next_offset(number))
-        for batch in table.ids(number, first):
-            columns = (batch[name].to_pylist() for name in ("record_id", "content_digest", "contract"))
+        opened = cls(table, topic, number, limits or Limits(), table.next_offset(TopicPartition(topic, number)))
+        for batch in table.ids(opened.key, first):
+            columns = (column.to_pylist() for column in batch.columns)
             opened._known.update(
-                (key_of(record_id), digest if contract == VERSION else UNKNOWN)
-                for record_id, digest, contract in zip(*columns, strict=True)
+                (key_of(identity), digest if contract == VERSION else UNKNOWN)
+                for identity, digest, contract in zip(*columns, strict=True)
             )
         return opened
+
+    @property
+    def key(self) -> TopicPartition:
+        """Topic and number."""
+        return TopicPartition(self.topic, self.number)
 
     @property
     def next_offset(self) -> int:
@@ -124,7 +131,7 @@ class Partition:
 
     @property
     def bytes(self) -> int:
-        """The bytes of the messages in the open part."""
+        """The bytes of the messages in the open part, thinking included."""
         return self._open.bytes
 
     @property
@@ -132,8 +139,9 @@ class Partition:
         """Kafka must confirm these before `seal`, which commits past their messages."""
         return tuple(self._open.dead)
 
-    def accept(self, received: ConsumedRecord, now: float) -> None:
-        """Add a message to the open part, unless it is before the position. Raises TooManyDead."""
+    def accept(self, received: ConsumedRecord, now: float, thinking: Mapping[CallId, str] = NO_THINKING) -> None:
+        """Add a message to the open part, unless it is before the position. `thinking`: of the message's calls.
+        Raises TooManyDead."""
         if received.offset < self._open.next_offset:
             return
         if received.offset > self._open.next_offset:
@@ -141,9 +149,9 @@ class Partition:
         if self._open.since is None:
             self._open.since = now
         self._open.next_offset = received.offset + 1
-        self._open.bytes += len(received.value or b"")
+        self._open.bytes += len(received.value or b"") + sum(map(len, thinking.values()))
         try:
-            self._keep(export(received))
+            self._keep(self._table.layout.export(received, thinking))
         except Dead as dead:
             self._bury(received, dead)
 
@@ -160,12 +168,13 @@ class Partition:
             return None
         part = Part(len(self._open.rows), self._open.dropped, self._open.next_offset)
         notes = {
+            "reasonmed.topic": self.topic,
             "reasonmed.partition": str(self.number),
             "reasonmed.offsets": f"{self.committed}-{part.next_offset - 1}",
             "reasonmed.dropped": orjson.dumps(asdict(part.dropped)).decode(),
         }
         self._table.append(
-            self._open.rows, self.number, expected=self.committed, next_offset=part.next_offset, notes=notes
+            self._open.rows, self.key, expected=self.committed, next_offset=part.next_offset, notes=notes
         )
         self.committed = part.next_offset
         self._open = _OpenPart(part.next_offset)
@@ -174,6 +183,7 @@ class Partition:
     def _skip_to(self, offset: int) -> None:
         log.warning(
             "offsets without a message: deleted by retention before the export, or transaction markers",
+            topic=self.topic,
             partition=self.number,
             first=self._open.next_offset,
             last=offset - 1,
@@ -184,19 +194,22 @@ class Partition:
         known = self._known.get(exported.key)
         if known is None:
             self._known.add(exported.key, exported.digest)
-            self._open.rows.append(exported.row)
+            self._open.rows.extend(exported.rows)
         elif known == UNKNOWN:
             self._open.dropped += Dropped(unchecked=1)
         elif known == exported.digest:
             self._open.dropped += Dropped(equal=1)
         else:
             self._open.dropped += Dropped(differing=1)
-            log.error("defect: a repeated record differs; the first is kept", record_id=exported.row["record_id"])
+            log.error("defect: a repeated message differs; the first is kept", identity=exported.identity)
 
     def _bury(self, received: ConsumedRecord, dead: Dead) -> None:
-        self._open.dead.append(_letter(received, dead))
+        if self._table.layout.letters:
+            self._open.dead.append(_letter(received, dead))
+        else:
+            log.error("unreadable", position=str(received.position), error=dead.error)
         self._open.dropped += Dropped(dead=1)
-        if len(self._open.dead) > self._limits.dead:
+        if self._open.dropped.dead > self._limits.dead:
             where = f"{received.topic}/{received.partition} from offset {self.committed}"
             raise TooManyDead(
                 f"more than {self._limits.dead} unreadable messages in {where}, the latest: {dead.error}; none was "

@@ -24,29 +24,33 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A record as a row of the dataset."""
+    """A message as rows of a table."""
 
-    key: bytes
-    """The record id's 16 bytes."""
+    identity: str
+    """The id by which a repeat of the message is known."""
     digest: int
     """A 64-bit digest of the known fields without the writer's version, so that repeats from two minor versions compare
     equal in their common fields."""
-    row: Row
+    rows: tuple[Row, ...]
+
+    @property
+    def key(self) -> bytes:
+        """The 16 bytes of the identity."""
+        return key_of(self.identity)
 
 
-def key_of(record_id: str) -> bytes:
-    """The 16 bytes of a record id."""
-    return bytes.fromhex(record_id.removeprefix("record-"))
+def key_of(identity: str) -> bytes:
+    """The 16 bytes of an id, after its prefix."""
+    return bytes.fromhex(identity.rpartition("-")[2])
 
 
 def export(received: ConsumedRecord) -> Exported:
-    """The row of a message. Raises Dead: `poison`, or `not_yet` for another major version."""
+    """The row of a record. Raises Dead: `poison`, or `not_yet` for another major version."""
     record = _record(received)
     check_key(received, record.case_id)  # with another key a repeat would be in another partition, and not be detected
     known, extra = split(record)
-    _check_integers(known)
-    content = {name: value for name, value in known.items() if name != "version"}
-    digest = int.from_bytes(hashlib.sha256(canonical(content)).digest()[:8], signed=True)
+    check_integers(known)
+    digest = digest_of(known, "version")
     row = {
         **_row(record, known),
         "extra": _json(extra),
@@ -54,9 +58,20 @@ def export(received: ConsumedRecord) -> Exported:
         "contract": VERSION,
         "kafka_partition": received.partition,
         "kafka_offset": received.offset,
-        "written_at": datetime.fromtimestamp(received.timestamp_ms / 1000, UTC),
+        "written_at": written_at(received),
     }
-    return Exported(key_of(record.record_id), digest, row)
+    return Exported(record.record_id, digest, (row,))
+
+
+def digest_of(known: dict[str, Any], *without: str) -> int:
+    """64 bits of a message's known fields, without these."""
+    content = {name: value for name, value in known.items() if name not in without}
+    return int.from_bytes(hashlib.sha256(canonical(content)).digest()[:8], signed=True)
+
+
+def written_at(received: ConsumedRecord) -> datetime:
+    """Kafka's timestamp of a message."""
+    return datetime.fromtimestamp(received.timestamp_ms / 1000, UTC)
 
 
 def split(value: Any) -> tuple[Any, Any]:
@@ -163,17 +178,17 @@ def _json(extra: dict[str, Any]) -> str | None:
 
 def _sum(counts: Iterable[int]) -> int:
     total = sum(counts)
-    _check_integers(total)
+    check_integers(total)
     return total
 
 
-def _check_integers(value: Any) -> None:
-    """Integers in JSON may have 64 unsigned bits; the Parquet columns are signed."""
+def check_integers(value: Any) -> None:
+    """Integers in JSON may have 64 unsigned bits; the Parquet columns are signed. Raises Dead."""
     if isinstance(value, dict):
         for item in value.values():
-            _check_integers(item)
+            check_integers(item)
     elif isinstance(value, list):
         for item in value:
-            _check_integers(item)
+            check_integers(item)
     elif isinstance(value, int) and value not in _INT64:
         raise Dead("poison", "no record: a count of more than 63 bits")

@@ -18,14 +18,14 @@ STAGES: tuple[str, ...] = get_args(Stage)
 
 _TEXT, _INT, _FLOAT, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 _TOKENS = [("prompt", _INT), ("completion", _INT), ("cached", _INT)]
-_OPTION = pa.struct([("letter", _TEXT), ("text", _TEXT)])
+OPTIONS = pa.list_(pa.struct([("letter", _TEXT), ("text", _TEXT)]))
 _CALL = pa.struct([("call_id", _TEXT), ("stage", _TEXT), ("alias", _TEXT), *_TOKENS])
-_ERROR = pa.struct([("step", _INT), ("kind", _TEXT), ("severity", _TEXT), ("reason", _TEXT)])
+STEP_ERRORS = pa.list_(pa.struct([("step", _INT), ("kind", _TEXT), ("severity", _TEXT), ("reason", _TEXT)]))
 _FAULTY = pa.struct(
     [
         *((name, _TEXT) for name in ("path_id", "origin", "alias", "model")),
         *(("temperature", _FLOAT), ("text", _TEXT), ("reason", _TEXT)),
-        *(("step_ends", pa.list_(_INT)), ("errors", pa.list_(_ERROR))),
+        *(("step_ends", pa.list_(_INT)), ("errors", STEP_ERRORS)),
     ]
 )
 _SPARED = pa.struct([("by", _TEXT), ("stage", _TEXT), ("calls", _INT), ("usd", _FLOAT)])
@@ -51,7 +51,7 @@ _COLUMNS: tuple[tuple[str, pa.DataType, str] | tuple[str, pa.DataType, str, bool
     ("source_question_id", _TEXT, "The source's own id of it.", _MAYBE),
     ("subject", _TEXT, "Speciality, where the source gives one.", _MAYBE),
     ("question", _TEXT, "The stem."),
-    ("options", pa.list_(_OPTION), "The options, in order."),
+    ("options", OPTIONS, "The options, in order."),
     ("answer", _TEXT, "The gold answer's letter."),
     ("answer_text", _TEXT, "The gold answer's text."),
     ("context", pa.list_(_TEXT), "Passages that belong to the question."),

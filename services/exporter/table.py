@@ -1,6 +1,6 @@
 """The dataset as a Delta table: one commit per part, with its partition's next offset.
 
-Delta keeps a version for each application id (the `txn` action). Ours is `record-completed/PARTITION`, and its version
+Delta keeps a version for each application id (the `txn` action). Ours is `TOPIC/PARTITION`, and its version
 is the partition's next offset: the log refuses the commit of an overtaken writer.
 """
 
@@ -18,8 +18,10 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.fs import DeltaStorageHandler
 
 from services.core.errors import Trouble
+from services.core.messages import TopicPartition
+from services.exporter.layout import Layout
 from services.exporter.rows import Row
-from services.exporter.schema import INDEXED, SCHEMA
+from services.exporter.schema import INDEXED
 
 ROW_GROUP = 1_000
 """Rows of a row group: about 8 MB, which a reader holds at a time."""
@@ -56,12 +58,12 @@ def is_local(uri: str) -> bool:
 class Table:
     """A writer's view of the table. One per process, used by one thread at a time."""
 
-    def __init__(self, table: DeltaTable, topic: str) -> None:
+    def __init__(self, table: DeltaTable, layout: Layout) -> None:
         self._table = table
-        self._topic = topic
+        self.layout = layout
 
     @classmethod
-    def open(cls, uri: str, topic: str) -> Self:
+    def open(cls, uri: str, layout: Layout) -> Self:
         """Open the table; create it where there is none. Raises BadTable, DeltaError, OSError."""
         if is_local(uri):
             folder = Path(uri)
@@ -70,39 +72,47 @@ class Table:
                     f"{uri} holds a dataset of the former format: run `reasonmed dataset import {uri}` once, or "
                     "export into a new folder"
                 )
-        return cls.create(uri, topic)
+        return cls.create(uri, layout)
 
     @classmethod
-    def create(cls, uri: str, topic: str) -> Self:
+    def create(cls, uri: str, layout: Layout) -> Self:
         """Open the table whatever else is in the folder; create it where there is none. Raises DeltaError, OSError."""
         if is_local(uri):
             Path(uri).mkdir(parents=True, exist_ok=True)
-        return cls(_created(uri), topic)
+        return cls(_created(uri, layout), layout)
 
-    def next_offset(self, partition: int) -> int:
+    def next_offset(self, partition: TopicPartition) -> int:
         """The current next offset in the log. Raises DeltaError, OSError."""
         self._table.update_incremental()
         return self._committed(partition)
 
-    def ids(self, partition: int, from_offset: int) -> Any:
-        """A reader of `record_id`, `content_digest`, `contract` of this partition's rows from an offset on."""
-        at = (ds.field("kafka_partition") == partition) & (ds.field("kafka_offset") >= from_offset)
-        files = self._table.to_pyarrow_dataset()
-        return files.to_batches(columns=["record_id", "content_digest", "contract"], filter=at, batch_size=10_000)
+    def ids(self, partition: TopicPartition, from_offset: int) -> Any:
+        """A reader of identity, `content_digest` and `contract` of this partition's rows from an offset on."""
+        at = (ds.field("kafka_partition") == partition.partition) & (ds.field("kafka_offset") >= from_offset)
+        if len(self.layout.topics) > 1:
+            at &= ds.field("kafka_topic") == partition.topic
+        columns = [self.layout.identity, "content_digest", "contract"]
+        return self._table.to_pyarrow_dataset().to_batches(columns=columns, filter=at, batch_size=10_000)
 
     def append(
-        self, rows: Sequence[Row], partition: int, *, expected: int, next_offset: int, notes: Mapping[str, str]
+        self,
+        rows: Sequence[Row],
+        partition: TopicPartition,
+        *,
+        expected: int,
+        next_offset: int,
+        notes: Mapping[str, str],
     ) -> None:
         """Commit rows with the partition's next offset, atomically. `expected`: the offset from which the writer
         continues. Raises PartitionLost if the log has another one; DeltaError, OSError."""
         if self._committed(partition) != expected:
-            raise PartitionLost(f"{self._topic}/{partition}")
+            raise PartitionLost(str(partition))
         commit = CommitProperties(
-            app_transactions=[Transaction(self._application(partition), next_offset)], custom_metadata=dict(notes)
+            app_transactions=[Transaction(str(partition), next_offset)], custom_metadata=dict(notes)
         )
         try:
             if rows:
-                batch = pa.Table.from_pylist(list(rows), schema=SCHEMA)
+                batch = pa.Table.from_pylist(list(rows), schema=self.layout.schema)
                 write_deltalake(
                     self._table,
                     batch,
@@ -118,14 +128,11 @@ class Table:
         except CommitFailedError as error:
             self._table.update_incremental()
             if self._committed(partition) != expected:
-                raise PartitionLost(f"{self._topic}/{partition}") from error
+                raise PartitionLost(str(partition)) from error
             raise
 
-    def _committed(self, partition: int) -> int:
-        return self._table.transaction_version(self._application(partition)) or 0
-
-    def _application(self, partition: int) -> str:
-        return f"{self._topic}/{partition}"
+    def _committed(self, partition: TopicPartition) -> int:
+        return self._table.transaction_version(str(partition)) or 0
 
 
 def check_conditional_writes(uri: str) -> None:
@@ -165,12 +172,12 @@ def _remove(uri: str) -> None:
                 store.delete_file(file.path)
 
 
-def _created(uri: str) -> DeltaTable:
+def _created(uri: str, layout: Layout) -> DeltaTable:
     try:
         return DeltaTable(uri)
     except TableNotFoundError:
         pass
     try:
-        return DeltaTable.create(uri, SCHEMA, mode="ignore", name="records", configuration=PROPERTIES)
+        return DeltaTable.create(uri, layout.schema, mode="ignore", name=layout.name, configuration=PROPERTIES)
     except DeltaError:  # another exporter created it meanwhile
         return DeltaTable(uri)

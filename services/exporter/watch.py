@@ -1,11 +1,11 @@
 """Checks that the exporter makes progress and reaches Kafka (rules 10 and 11)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from services.core.errors import BrokerAway
 from services.exporter.holding import Holding, Positions
-from services.exporter.metrics import Metrics
+from services.exporter.metrics import TableMetrics
 from services.runtime.engine.stall import StallDetector, Stalled
 from services.runtime.engine.watchdog import Health
 
@@ -25,7 +25,7 @@ class Watch:
         holding: Holding,
         *,
         reachable: Callable[[], Awaitable[bool]],
-        metrics: Metrics,
+        metrics: TableMetrics,
         clock: Callable[[], float],
     ) -> None:
         self._consumer = consumer
@@ -45,7 +45,7 @@ class Watch:
 
     async def look(self) -> None:
         """One check. Raises Stalled."""
-        partitions = {partition.number: partition for partition in self._holding}
+        partitions = {partition.key: partition for partition in self._holding}
         try:
             bounds = await self._consumer.bounds(partitions)
             self._answers = bool(partitions) or await self._reachable()
@@ -53,12 +53,10 @@ class Watch:
             await self._look_from_outside()
             return
         self._wedged.lasts(self._clock(), bad=False)
-        self._metrics.lag.clear()  # the new owner exports the lag of a lost partition
-        for number, partition in partitions.items():
-            self._metrics.lag.labels(str(number)).set(bounds[number].stop - partition.committed)
-        behind = any(partition.next_offset < bounds[number].stop for number, partition in partitions.items())
-        moved = [(number, partition.next_offset) for number, partition in sorted(partitions.items())]
-        if self._still.lasts(self._clock(), bad=behind, moved=moved):
+        self._metrics.is_behind({key: bounds[key].stop - part.committed for key, part in partitions.items()})
+        unread = any(part.next_offset < bounds[key].stop for key, part in partitions.items())
+        moved = [(key, part.next_offset) for key, part in sorted(partitions.items())]
+        if self._still.lasts(self._clock(), bad=unread and not self._holding.waits, moved=moved):
             raise Stalled(f"there are messages, and none was read for {STILL_S:g} s")
 
     def health(self) -> Health:
@@ -71,3 +69,10 @@ class Watch:
         self._answers = False
         if self._wedged.lasts(self._clock(), bad=await self._reachable()):
             raise Stalled(f"Kafka can be reached, but has not answered this client for {STILL_S:g} s")
+
+
+def healthy(watches: Sequence[Watch]) -> Health:
+    """The health of a process: ready if each of its watches finds that."""
+    found = [watch.health() for watch in watches]
+    why = list(dict.fromkeys(reason for health in found for reason in health.why))
+    return Health(live=True, ready=all(health.ready for health in found), why=why)

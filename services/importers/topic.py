@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from services.core.errors import BrokerAway
-from services.core.messages import ConsumedRecord, OutgoingRecord, Sink
+from services.core.messages import ConsumedRecord, OutgoingRecord, Sink, TopicPartition
 from services.importers import quality
 from services.importers.files import Observer, Result
 from services.importers.formats import Asked, of_stream
@@ -12,7 +12,7 @@ from services.importers.rejects import Rejects
 from services.importers.rows import Flag, Parse, Refused, Rejected, Row, message
 from services.importers.submit import BATCH, Counts, Stop, retry_while_away, submit
 from services.runtime.engine.commit_rule import Committed
-from services.runtime.engine.source import Source, TopicPartition
+from services.runtime.engine.source import Source
 
 POLL_S = 0.5
 """Seconds that a poll waits for messages, the longest delay of Ctrl-C."""

@@ -14,8 +14,10 @@ import pyarrow as pa
 from services.core.errors import Trouble
 from services.core.messages import ConsumedRecord
 from services.datasets.dataset import Dataset
+from services.exporter.layout import PATHS
+from services.exporter.path_schema import Columns
 from services.exporter.schema import SCHEMA
-from services.taps.tables import COST, TABLES, Columns, Row, rows, schema
+from services.taps.tables import COST, TABLES, Row, rows, schema
 
 MEMORY = "1GB"
 """DuckDB's memory limit, low enough for a laptop. Beyond it, DuckDB uses temporary files beside the database."""
@@ -42,6 +44,12 @@ CREATE TABLE calls AS
     FROM once LEFT JOIN models USING (recipe_id, alias);
 DROP TABLE latest;
 DROP TABLE once;
+"""
+
+
+_STORED = "SELECT * REPLACE (written_at::TIMESTAMP_MS AS written_at) FROM paths_stored"
+_AND_IN_TOPICS = """
+    UNION ALL BY NAME (FROM paths_in_topics ANTI JOIN (SELECT DISTINCT work_id FROM paths_stored) USING (work_id))
 """
 
 
@@ -91,6 +99,20 @@ def add_records(db: duckdb.DuckDBPyConnection, where: str | Path) -> None:
     (names,) = zip(*db.execute("SELECT column_name FROM (DESCRIBE records)").fetchall(), strict=True)
     known = {field.name: field.metadata[b"description"].decode() for field in SCHEMA}
     _describe(db, "records", {name: text for name, text in known.items() if name in names})
+
+
+def add_paths(db: duckdb.DuckDBPyConnection, where: str | Path) -> None:
+    """Create the view `paths`: the dataset's table of paths, if there is one, and those of the topics' cases, if they
+    are loaded, that are not in it. Raises BadDataset."""
+    stored = Dataset.open(where, PATHS)
+    if not stored.exists:
+        return
+    stored.create_view(db, "paths_stored")
+    in_topics = bool(db.execute("FROM duckdb_tables() WHERE table_name = 'paths'").fetchall())
+    if in_topics:
+        db.execute("ALTER TABLE paths RENAME TO paths_in_topics")
+    db.execute(f"CREATE VIEW paths AS {_STORED} {_AND_IN_TOPICS if in_topics else ''}")
+    _describe(db, "paths", {field.name: field.metadata[b"description"].decode() for field in PATHS.schema})
 
 
 class Tables:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from services.contracts.case import Call, Case, Path
+from services.contracts.case import Call, Case
 from services.contracts.codec import Malformed, UnknownVersion, decode
 from services.contracts.recipe import Recipe
 from services.contracts.record import Record
@@ -26,18 +26,17 @@ from services.contracts.topics import (
     stage_topic,
 )
 from services.core.messages import ConsumedRecord
+from services.exporter.path_rows import ENDS, path_row
+from services.exporter.path_schema import PATH, Columns
+from services.exporter.schema import OPTIONS
 
 TOPICS = both_lanes(RECIPES, PATHS_VERIFIED, CASE_ACCEPTED, CASE_REJECTED, RECORD_COMPLETED)
 """The topics that are read. Messages contain the whole case, so other topics add nothing."""
 
-_ENDS = {CASE_ACCEPTED: "accepted", CASE_REJECTED: "rejected", PATHS_VERIFIED: None}
-
 _TEXT, _INT, _FLOAT, _BOOL, _AT = pa.string(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("ms")
 _TEXTS = pa.list_(_TEXT)
-_OPTIONS = pa.list_(pa.struct([("letter", _TEXT), ("text", _TEXT)]))
 
 Row = dict[str, Any]
-Columns = tuple[tuple[str, pa.DataType, str], ...]
 
 CASES: Columns = (
     ("work_id", _TEXT, "The case under its recipe: one row each."),
@@ -53,35 +52,14 @@ CASES: Columns = (
     ("source_question_id", _TEXT, "The source's own id of it, if known."),
     ("subject", _TEXT, "Speciality, if known."),
     ("question", _TEXT, "The stem."),
-    ("options", _OPTIONS, "The options, in order."),
+    ("options", OPTIONS, "The options, in order."),
     ("answer", _TEXT, "The gold answer's letter."),
     ("context", _TEXTS, "Passages that belong to the question."),
     ("written_at", _AT, "Kafka's timestamp of the message in which it was last seen; UTC."),
 )
 
 PATHS: Columns = (
-    ("path_id", _TEXT, "Digest of work id, origin, round and slot."),
-    ("work_id", _TEXT, "The work it belongs to."),
-    ("case_id", _TEXT, "The question."),
-    ("recipe_id", _TEXT, "The recipe."),
-    ("origin", _TEXT, "generated, refined (rewritten from its parent) or regenerated (by the strong model)."),
-    ("round", _INT, "0 for generated; the refining round, from 1, otherwise."),
-    ("slot", _INT, "Its place in the plan, or in the round."),
-    ("alias", _TEXT, "The recipe's alias of the model that wrote it."),
-    ("temperature", _FLOAT, "That it was drawn at."),
-    ("parents", _TEXTS, "The paths it was rewritten from, or whose reasons it was given."),
-    ("text", _TEXT, "The chain of thought."),
-    ("finish_reason", _TEXT, "stop, length (cut off) or other; null where the call failed."),
-    ("failure", _TEXT, "Why its call failed for good; null where it answered."),
-    ("standing", _TEXT, "correct, error, or unknown (its call failed, or no verdict could be read)."),
-    ("reason", _TEXT, "The judge's words, or the check's."),
-    ("verdict_by", _TEXT, "judge, stated_answer, cut_off, empty, leak or failure."),
-    ("judged", _TEXT, "The judge's verdict: correct or error; null where none was asked, or none could be read."),
-    ("stated", _TEXT, "The option letter that the path itself states, if any."),
-    ("gold", _TEXT, "The gold answer's letter."),
-    ("score", _INT, "0 to 5; null where it isn't correct, or no score could be read."),
-    ("kept", _BOOL, "Whether it becomes a record."),
-    ("call_ids", _TEXTS, "The calls paid for it."),
+    *PATH,
     ("written_at", _AT, "Kafka's timestamp of the message in which it was last seen; UTC."),
 )
 
@@ -142,7 +120,7 @@ def _rows(message: ConsumedRecord) -> dict[str, list[Row]]:
     case = decode(Case, value)
     return {
         "cases": [_case(case, message)],
-        "paths": [_path(case, path, message) for path in case.paths],
+        "paths": [{**path_row(case, path), "written_at": message.timestamp_ms} for path in case.paths],
         "calls": list(_calls(case, (call for path in case.paths for call in path.calls), message)),
     }
 
@@ -153,7 +131,7 @@ def _case(case: Case, message: ConsumedRecord) -> Row:
         **_ids(case),
         "life": case.life,
         "rounds": case.rounds,
-        "ended": _ENDS[stage_topic(message.topic)],
+        "ended": ENDS.get(stage_topic(message.topic)),
         "difficulty": case.difficulty,
         "gold_disputed": case.gold_disputed,
         "rejected": case.rejected,
@@ -164,33 +142,6 @@ def _case(case: Case, message: ConsumedRecord) -> Row:
         "options": [{"letter": letter, "text": text} for letter, text in question.options.items()],
         "answer": question.answer,
         "context": list(question.context),
-        "written_at": message.timestamp_ms,
-    }
-
-
-def _path(case: Case, path: Path, message: ConsumedRecord) -> Row:
-    verdict = path.verdict
-    return {
-        **_ids(case),
-        "path_id": path.path_id,
-        "origin": path.origin,
-        "round": path.round,
-        "slot": path.slot,
-        "alias": path.alias,
-        "temperature": path.temperature,
-        "parents": list(path.parents),
-        "text": path.text,
-        "finish_reason": path.finish_reason,
-        "failure": path.failure,
-        "standing": path.standing,
-        "reason": verdict.reason if verdict else None,
-        "verdict_by": verdict.by if verdict else None,
-        "judged": verdict.judged if verdict else None,
-        "stated": verdict.stated if verdict else None,
-        "gold": case.question.answer,
-        "score": path.score.value if path.score else None,
-        "kept": path.path_id in case.kept,
-        "call_ids": [call.call_id for call in path.calls],
         "written_at": message.timestamp_ms,
     }
 

@@ -17,21 +17,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from services.core import ids
+from services.core.messages import TopicPartition
 from services.datasets.export import export
+from services.exporter.layout import RECORDS
 from services.exporter.partition import Limits
 from services.exporter.rows import Row
 from services.exporter.rows import export as row_of
 from services.exporter.table import Table
 from tests.unit.datasets.world import request
-from tests.unit.exporter.world import TOPIC, message, record
+from tests.unit.exporter.world import message, record
 
-RECORDS = 20_000
+COUNT = 20_000
 PART = Limits().rows
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--records", type=int, default=RECORDS)
+    arguments.add_argument("--records", type=int, default=COUNT)
     records = arguments.parse_args().records
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:  # on a disk: /tmp may be memory
         parts, out = Path(folder) / "parts", Path(folder) / "out"
@@ -48,15 +50,15 @@ def main() -> None:
 
 def write(folder: Path, records: int) -> None:
     """A dataset of one partition."""
-    table = Table.open(str(folder), TOPIC)
+    table, place = Table.open(str(folder), RECORDS), TopicPartition(RECORDS.topics[0], 0)
     for first in range(0, records, PART):
         rows = list(synthetic(first, min(first + PART, records)))
-        table.append(rows, 0, expected=first, next_offset=first + len(rows), notes={})
+        table.append(rows, place, expected=first, next_offset=first + len(rows), notes={})
 
 
 def synthetic(first: int, end: int) -> Iterator[Row]:
     """Rows as the exporter makes them, with ids and texts of their own."""
-    template = row_of(message(0, record(0))).row
+    template = row_of(message(0, record(0))).rows[0]
     for number in range(first, end):
         random_ = random.Random(number)
         yield {

@@ -29,13 +29,12 @@ from services.contracts.topics import (
     QUESTION_SUBMITTED,
 )
 from services.core import ids
-from services.core.messages import OutgoingRecord
+from services.core.messages import OutgoingRecord, TopicPartition
 from services.ledger import open_ledger
 from services.local.processes.process import Process
 from services.local.servers.valkey import ValkeyServer
 from services.router.admission import new_case
 from services.router.routing_table import route
-from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.admin import committed, held
 from tests.kafka.stream import Stream, case_ids, running, submission
 from tests.kafka.tap import ask_until

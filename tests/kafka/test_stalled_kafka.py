@@ -11,14 +11,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from services.contracts.topics import QUESTION_SUBMITTED, dead_topic
 from services.core.holds import Holds
-from services.core.messages import ConsumedRecord, OutgoingRecord
+from services.core.messages import ConsumedRecord, OutgoingRecord, TopicPartition
 from services.ledger.memory.attempts import MemoryAttempts
 from services.ledger.memory.circuits import MemoryCircuits
 from services.ledger.memory.server import MemoryServer
 from services.runtime.engine.engine import Engine
 from services.runtime.engine.handler import Handle
 from services.runtime.engine.limits import Limits
-from services.runtime.engine.source import Source, TopicPartition
+from services.runtime.engine.source import Source
 from services.runtime.engine.stall import Stalled
 from services.runtime.faust.client import build
 from services.runtime.faust.source import FaustSource

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from typing import Protocol
 
-from services.core.messages import ConsumedRecord, Sink
+from services.core.messages import ConsumedRecord, Sink, TopicPartition
 from services.runtime.engine.commit_rule import Committed
-from services.runtime.engine.source import Source, TopicPartition
+from services.runtime.engine.source import Source
 from services.runtime.faust.client import build
 from services.runtime.faust.source import FaustSource
 from services.runtime.kafka.client import KafkaClient

@@ -8,10 +8,9 @@ from contextlib import AsyncExitStack
 import pytest
 import pytest_asyncio
 
-from services.core.messages import ConsumedRecord, OutgoingRecord
+from services.core.messages import ConsumedRecord, OutgoingRecord, TopicPartition
 from services.local.servers.kafka import KafkaCluster
 from services.runtime.engine.commit_rule import Committed
-from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.declare import TopicSpec, declare
 from tests.laws.source_places import NAMES, PARTITIONS, Heard, Memory, Place, Real

@@ -16,6 +16,7 @@ import pytest
 
 from services.datasets.dataset import Dataset, read_dataset
 from services.datasets.maintenance import compact
+from services.exporter.layout import RECORDS
 from services.exporter.partition import Partition
 from services.exporter.table import PartitionLost, Table, check_conditional_writes
 from tests.unit.exporter.world import TOPIC, message, record
@@ -85,7 +86,7 @@ def test_it_does_conditional_writes(bucket: str) -> None:
 
 def test_records_are_written_read_and_compacted(bucket: str) -> None:
     uri = f"{bucket}/one"
-    partition = Partition.open(Table.open(uri, TOPIC), TOPIC, 0)
+    partition = Partition.open(Table.open(uri, RECORDS), TOPIC, 0)
     for offset in range(10):
         partition.accept(message(offset, record(offset)), 0)
         partition.seal()
@@ -98,7 +99,7 @@ def test_records_are_written_read_and_compacted(bucket: str) -> None:
 
 def test_a_writer_that_was_overtaken_is_refused(bucket: str) -> None:
     uri = f"{bucket}/two"
-    zombie, heir = (Partition.open(Table.open(uri, TOPIC), TOPIC, 0) for _ in range(2))
+    zombie, heir = (Partition.open(Table.open(uri, RECORDS), TOPIC, 0) for _ in range(2))
     for writer in (zombie, heir):
         writer.accept(message(0, record(0)), 0)
     heir.seal()
@@ -109,9 +110,9 @@ def test_a_writer_that_was_overtaken_is_refused(bucket: str) -> None:
 
 def test_of_many_writers_of_one_partition_one_wins(bucket: str) -> None:
     uri = f"{bucket}/three"
-    Table.open(uri, TOPIC)
+    Table.open(uri, RECORDS)
     for round_ in range(4):
-        writers = [Partition.open(Table.open(uri, TOPIC), TOPIC, 0) for _ in range(6)]
+        writers = [Partition.open(Table.open(uri, RECORDS), TOPIC, 0) for _ in range(6)]
         for writer in writers:
             writer.accept(message(round_, record(round_)), 0)
         with ThreadPoolExecutor(6) as pool:

@@ -1,4 +1,4 @@
-"""`reasonmed dataset`: the upkeep of the dataset's table."""
+"""`reasonmed dataset`: the upkeep of the dataset's tables."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from services.cli.console import UP, Folder, Json, emit, out
 from services.cli.data.dataset import dataset_of
 
-app = typer.Typer(no_args_is_help=True, help="Keep the dataset's table in shape.")
+app = typer.Typer(no_args_is_help=True, help="Keep the dataset's tables in shape.")
 
 
 @app.command("compact")
@@ -18,23 +18,24 @@ def compact(
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
-    """Merge small files, remove repeated records, delete files that were replaced a week ago.
+    """Merge small files, remove repeated rows, delete files that were replaced a week ago.
 
     Exporters and readers may keep running. Run it daily if an exporter commits each minute.
 
     Example:  reasonmed dataset compact
     """
-    from services.datasets.maintenance import compact as merge
+    from services.datasets.maintenance import compact_all
 
-    done = merge(dataset or str(dataset_of(folder)))
+    done = compact_all(dataset or str(dataset_of(folder)))
     if json:
-        emit(asdict(done))
+        emit({name: asdict(one) for name, one in done.items()})
         return
-    out.print(
-        f"{done.files_before} files are {done.files_after} now; {done.repeats_removed} repeats removed, "
-        f"{done.files_deleted} old files deleted.",
-        highlight=False,
-    )
+    for name, one in done.items():
+        out.print(
+            f"{name}: {one.files_before} files are {one.files_after} now; {one.repeats_removed} repeats removed, "
+            f"{one.files_deleted} old files deleted.",
+            highlight=False,
+        )
 
 
 @app.command("import")

@@ -13,7 +13,7 @@ from services.cli.piped import piped
 from services.cli.watch.tap import exist
 from services.runtime.kafka.client import KafkaClient
 from services.taps import analyses
-from services.taps.database import add_records, database, query
+from services.taps.database import add_paths, add_records, database, query
 from services.taps.load import load
 from services.taps.tables import TOPICS
 
@@ -33,14 +33,17 @@ def run(
             add_records(db, dataset)
         if topics:
             _read_topics(db, bootstrap, folder)
+        if dataset is not None:
+            add_paths(db, dataset)
         result = query(db, text)
         (write_json if json else write_csv if csv else show)(result)
 
 
 def analyse(name: str, *, json: bool, bootstrap: str | None, folder: Path) -> None:
-    """Run a ready-made analysis of the topics. Raises Failed, BrokerAway."""
+    """Run a ready-made analysis of the topics, and of the dataset's paths. Raises Failed, BrokerAway."""
     with piped(), database() as db:
         _read_topics(db, bootstrap, folder)
+        add_paths(db, folder / "dataset")
         result = query(db, analyses.sql(name))
         if json:
             write_json(result)

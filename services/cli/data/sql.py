@@ -18,8 +18,9 @@ def sql(
     bootstrap: Bootstrap = None,
     folder: Folder = UP,
 ) -> None:
-    """Run SQL over `records`, the dataset as it is now, which needs no Kafka; with --topics also over `cases`, `paths`,
-    `calls` and `models`, read from Kafka for this one query.
+    """Run SQL over the dataset as it is now, which needs no Kafka: `records`, and `paths`, every judged path of ended
+    cases. With --topics also over `cases`, `calls` and `models`, read from Kafka for this one query; `paths` then has
+    those of open cases too.
 
     The meaning of each column: SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal. A
     name that comes twice in a result gets a number. Beyond 1 GB of memory, temporary files are used.

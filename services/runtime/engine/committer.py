@@ -9,10 +9,11 @@ from collections.abc import Mapping
 import structlog
 
 from services.core.errors import BrokerAway
+from services.core.messages import TopicPartition
 from services.runtime.engine.commit_rule import Window
 from services.runtime.engine.counters import Counters
 from services.runtime.engine.limits import Limits
-from services.runtime.engine.source import Source, TopicPartition
+from services.runtime.engine.source import Source
 
 log = structlog.get_logger(__name__)
 

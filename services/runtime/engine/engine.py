@@ -24,7 +24,7 @@ import structlog
 
 from services.core.holds import Holds
 from services.core.ledger.ports import Attempts, Circuits
-from services.core.messages import ConsumedRecord, Sink
+from services.core.messages import ConsumedRecord, Sink, TopicPartition
 from services.runtime.engine.attempt import AttemptLog
 from services.runtime.engine.circuit import Circuit, CircuitPolicy
 from services.runtime.engine.commit_rule import Committed, Window
@@ -38,7 +38,7 @@ from services.runtime.engine.poller import Intake, Poller
 from services.runtime.engine.processor import Delivery, RecordProcessor
 from services.runtime.engine.publisher import Publisher
 from services.runtime.engine.retry import RetryPolicy
-from services.runtime.engine.source import Source, TopicPartition
+from services.runtime.engine.source import Source
 from services.runtime.engine.state import EngineState
 from services.runtime.engine.watchdog import Health, Watchdog
 

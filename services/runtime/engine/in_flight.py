@@ -6,8 +6,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from services.core.messages import ConsumedRecord
-from services.runtime.engine.source import TopicPartition
+from services.core.messages import ConsumedRecord, TopicPartition
 
 Task = asyncio.Task[None]
 Process = Callable[[], Coroutine[Any, Any, None]]

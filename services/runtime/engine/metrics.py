@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 from services.contracts.dead import DeadKind
 from services.core.errors import Dependency
 from services.core.holds import Holds, State
+from services.core.messages import TopicPartition
 from services.runtime.engine.counters import Counters
-from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.state import EngineState
 from services.runtime.engine.watchdog import Health
 from services.runtime.metric_names import MetricName

@@ -11,12 +11,12 @@ import structlog
 from services.contracts.topics import Lane, lane_of
 from services.core.errors import BrokerAway
 from services.core.lanes import Turns
-from services.core.messages import ConsumedRecord
+from services.core.messages import ConsumedRecord, TopicPartition
 from services.runtime.engine.commit_rule import Window
 from services.runtime.engine.counters import Counters
 from services.runtime.engine.in_flight import InFlight
 from services.runtime.engine.limits import Limits
-from services.runtime.engine.source import Source, TopicPartition
+from services.runtime.engine.source import Source
 
 log = structlog.get_logger(__name__)
 

@@ -2,17 +2,10 @@
 suite of laws holds for all three (tests/laws/test_source_laws.py)."""
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from services.core.messages import ConsumedRecord
+from services.core.messages import ConsumedRecord, TopicPartition
 from services.runtime.engine.commit_rule import Committed
-
-
-class TopicPartition(NamedTuple):
-    """One partition of a topic."""
-
-    topic: str
-    partition: int
 
 
 class Listener(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from services.runtime.engine.source import TopicPartition
+from services.core.messages import TopicPartition
 
 
 @dataclass(frozen=True, kw_only=True)

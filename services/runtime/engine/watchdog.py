@@ -5,9 +5,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from services.core.errors import BrokerAway
+from services.core.messages import TopicPartition
 from services.runtime.engine.counters import Counters
 from services.runtime.engine.limits import Limits
-from services.runtime.engine.source import Source, TopicPartition
+from services.runtime.engine.source import Source
 from services.runtime.engine.stall import StallDetector, Stalled
 
 

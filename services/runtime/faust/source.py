@@ -13,9 +13,9 @@ import faust
 import structlog
 
 from services.core.errors import BrokerAway
-from services.core.messages import ConsumedRecord
+from services.core.messages import ConsumedRecord, TopicPartition
 from services.runtime.engine.commit_rule import Committed
-from services.runtime.engine.source import Listener, TopicPartition
+from services.runtime.engine.source import Listener
 from services.runtime.engine.stall import Stalled
 from services.runtime.faust.buffer import Buffer
 from services.runtime.kafka import membership

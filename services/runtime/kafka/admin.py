@@ -12,8 +12,8 @@ from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResp
 
 from services.contracts.topics import topics
 from services.core.errors import BrokerAway
+from services.core.messages import TopicPartition
 from services.runtime.engine import offset_ranges
-from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.errors import broker_away
 

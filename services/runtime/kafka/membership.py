@@ -19,8 +19,8 @@ from aiokafka.errors import (
     UnknownMemberIdError,
 )
 
+from services.core.messages import TopicPartition
 from services.runtime.engine.commit_rule import Committed
-from services.runtime.engine.source import TopicPartition
 
 log = structlog.get_logger(__name__)
 

@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from services.core.errors import BrokerAway
-from services.core.messages import ConsumedRecord, OutgoingRecord
+from services.core.messages import ConsumedRecord, OutgoingRecord, TopicPartition
 from services.runtime.engine.commit_rule import Committed
-from services.runtime.engine.source import Listener, TopicPartition
+from services.runtime.engine.source import Listener
 
 
 class MemoryBroker:

@@ -6,7 +6,7 @@ there is one, only assigns partitions; offsets are committed to it for those who
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import structlog
 from aiokafka.abc import ConsumerRebalanceListener
 
 from services.core.errors import BrokerAway
-from services.core.messages import ConsumedRecord
+from services.core.messages import ConsumedRecord, TopicPartition
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.errors import ERRORS, broker_away
 from services.runtime.kafka.records import consumed
@@ -31,24 +31,26 @@ class Assignment:
     """The partitions that are ours now. Another number is another assignment, even of the same partitions."""
 
     number: int
-    partitions: frozenset[int]
+    partitions: frozenset[TopicPartition]
 
 
 class PositionedConsumer:
-    """Reads one topic. One user at a time; nothing is read in the background beyond aiokafka's own small buffer."""
+    """Reads some topics. One user at a time; nothing is read in the background beyond aiokafka's own small buffer."""
 
-    def __init__(self, client: KafkaClient, topic: str, *, group: str | None, session_s: float = 30.0) -> None:
+    def __init__(
+        self, client: KafkaClient, topics: Sequence[str], *, group: str | None, session_s: float = 30.0
+    ) -> None:
         """With a group, partitions are shared among its members; a member that is silent for `session_s` seconds has
         lost its own. Without one, all partitions are ours."""
         self._client = client
-        self._topic = topic
+        self._topics = topics
         self._group = group
         self._session_s = session_s
         self._consumer: Any = None
         self._assignment = Assignment(0, frozenset())
 
     async def start(self) -> None:
-        """Connect; with a group, ask to join it. Raises BrokerAway: also where the topic doesn't exist and there is no
+        """Connect; with a group, ask to join it. Raises BrokerAway: also where a topic doesn't exist and there is no
         group, in which it could be waited for."""
         consumer = aiokafka.AIOKafkaConsumer(**self._arguments())
         with broker_away():
@@ -61,7 +63,7 @@ class PositionedConsumer:
                 raise
         self._consumer = consumer
         if self._group is not None:
-            consumer.subscribe(topics=[self._topic], listener=_Rebalances(self))
+            consumer.subscribe(topics=list(self._topics), listener=_Rebalances(self))
 
     async def stop(self) -> None:
         """Leave the group and disconnect, within some seconds. Harmless before start, and twice."""
@@ -72,14 +74,14 @@ class PositionedConsumer:
             async with asyncio.timeout(ANSWER_S):
                 await consumer.stop()
         except TimeoutError:
-            log.warning("the broker did not answer while leaving the group", topic=self._topic)
+            log.warning("the broker did not answer while leaving the group", topics=self._topics)
             await consumer._client.close()
 
     def assignment(self) -> Assignment:
         """What is ours now. It changes only while something here is awaited."""
         return self._assignment
 
-    def begin(self, partition: int, offset: int) -> None:
+    def begin(self, partition: TopicPartition, offset: int) -> None:
         """Deliver a partition from this offset on (from the first that there is, where that is later). Nothing happens
         where the partition isn't ours any more: the next assignment says so."""
         if partition in self._assignment.partitions:
@@ -87,7 +89,7 @@ class PositionedConsumer:
                 self._consumer.seek(self._key(partition), offset)
                 self._consumer.resume(self._key(partition))
 
-    async def bounds(self, partitions: Collection[int]) -> dict[int, range]:
+    async def bounds(self, partitions: Collection[TopicPartition]) -> dict[TopicPartition, range]:
         """The offsets that each partition holds now, as the broker says. Raises BrokerAway."""
         if not partitions:
             return {}
@@ -96,9 +98,9 @@ class PositionedConsumer:
             async with asyncio.timeout(ANSWER_S):
                 begins = await self._consumer.beginning_offsets(keys)
                 ends = await self._consumer.end_offsets(keys)
-        return {key.partition: range(begins[key], ends[key]) for key in keys}
+        return {TopicPartition(*key): range(begins[key], ends[key]) for key in keys}
 
-    async def position(self, partition: int) -> int:
+    async def position(self, partition: TopicPartition) -> int:
         """The next offset that will be read of a partition that has begun; past transaction markers too."""
         with broker_away():
             async with asyncio.timeout(ANSWER_S):
@@ -110,7 +112,7 @@ class PositionedConsumer:
             batches = await self._consumer.getmany(timeout_ms=int(timeout_s * 1000), max_records=limit)
         return [consumed(record) for batch in batches.values() for record in batch]
 
-    async def commit(self, offsets: Mapping[int, int]) -> None:
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit the positions, for those who watch the group's lag. A failure is logged: nothing depends on it."""
         if self._group is None or not offsets:
             return
@@ -121,19 +123,21 @@ class PositionedConsumer:
             log.info("lag could not be committed", error=type(error).__name__)
 
     async def _assign_all(self, consumer: Any) -> None:
-        numbers = (await consumer._client.fetch_all_metadata()).partitions_for_topic(self._topic)
-        if not numbers:
-            raise BrokerAway(f"there is no topic {self._topic}: declare the topics")
-        consumer.assign([self._key(number) for number in numbers])
-        self._assigned(consumer, numbers)
+        metadata = await consumer._client.fetch_all_metadata()
+        numbers = {topic: metadata.partitions_for_topic(topic) for topic in self._topics}
+        if missing := [topic for topic, found in numbers.items() if not found]:
+            raise BrokerAway(f"there is no topic {', '.join(missing)}: declare the topics")
+        keys = [TopicPartition(topic, number) for topic, found in numbers.items() for number in found]
+        consumer.assign([self._key(key) for key in keys])
+        self._assigned(consumer, keys)
 
-    def _assigned(self, consumer: Any, numbers: Collection[int]) -> None:
+    def _assigned(self, consumer: Any, partitions: Collection[TopicPartition]) -> None:
         # Paused before the first of their messages can be fetched, until `begin`.
-        consumer.pause(*(self._key(number) for number in numbers))
-        self._assignment = Assignment(self._assignment.number + 1, frozenset(numbers))
+        consumer.pause(*(self._key(partition) for partition in partitions))
+        self._assignment = Assignment(self._assignment.number + 1, frozenset(partitions))
 
-    def _key(self, partition: int) -> Any:
-        return aiokafka.TopicPartition(self._topic, partition)
+    def _key(self, partition: TopicPartition) -> Any:
+        return aiokafka.TopicPartition(*partition)
 
     def _arguments(self) -> dict[str, Any]:
         return {
@@ -164,4 +168,4 @@ class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc]
         pass
 
     def on_partitions_assigned(self, assigned: Collection[Any]) -> None:
-        self._consumer._assigned(self._consumer._consumer, [key.partition for key in assigned])
+        self._consumer._assigned(self._consumer._consumer, [TopicPartition(*key) for key in assigned])

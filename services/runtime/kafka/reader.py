@@ -10,8 +10,7 @@ from typing import Any
 import aiokafka
 
 from services.core.errors import BrokerAway
-from services.core.messages import ConsumedRecord, Position
-from services.runtime.engine.source import TopicPartition
+from services.core.messages import ConsumedRecord, Position, TopicPartition
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.errors import broker_away
 from services.runtime.kafka.records import consumed

@@ -10,9 +10,9 @@ from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import KafkaError
 
 from services.core.errors import BrokerAway
-from services.core.messages import ConsumedRecord
+from services.core.messages import ConsumedRecord, TopicPartition
 from services.runtime.engine.commit_rule import Committed
-from services.runtime.engine.source import Listener, TopicPartition
+from services.runtime.engine.source import Listener
 from services.runtime.engine.stall import Stalled
 from services.runtime.kafka import membership
 from services.runtime.kafka.admin import reachable

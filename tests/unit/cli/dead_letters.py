@@ -17,8 +17,7 @@ from services.contracts.topics import (
     topics,
 )
 from services.core.errors import BrokerAway
-from services.core.messages import ConsumedRecord, OutgoingRecord
-from services.runtime.engine.source import TopicPartition
+from services.core.messages import ConsumedRecord, OutgoingRecord, TopicPartition
 from tests.strategies import QUESTION, case, failed, path, wrong
 
 NOON = 1_779_019_200_000

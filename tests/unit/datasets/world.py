@@ -14,6 +14,7 @@ from services.core.case.steps import step_ends
 from services.datasets.records import Filters
 from services.datasets.splits import Splits
 from services.datasets.summary import Request
+from services.exporter.layout import RECORDS
 from services.exporter.partition import Partition
 from services.exporter.table import Table
 from tests.unit.exporter.world import TOPIC, message, record
@@ -57,7 +58,7 @@ def varied(number: int) -> Record:
 
 def write_parts(folder: Path, dealt: Iterable[Iterable[Record]], *, rows: int = 10) -> Path:
     """A dataset with a partition for each list of records, in commits of so many rows."""
-    table = Table.open(str(folder), TOPIC)
+    table = Table.open(str(folder), RECORDS)
     for partition, of_it in enumerate(dealt):
         opened = Partition.open(table, TOPIC, partition)
         for offset, one in enumerate(of_it):

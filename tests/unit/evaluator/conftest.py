@@ -18,7 +18,7 @@ def parts() -> Callable[..., Read]:
 
     def reader(records: Sequence[Record], count: int = 1) -> Read:
         rows = [
-            export(ConsumedRecord("record-completed", 0, at, made.case_id.encode(), encode(made), {})).row
+            export(ConsumedRecord("record-completed", 0, at, made.case_id.encode(), encode(made), {})).rows[0]
             for at, made in enumerate(records)
         ]
         return lambda columns: [

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from services.core.messages import TopicPartition
 from services.datasets.dataset import Dataset
 from services.exporter.exporter import TableTrouble
+from services.exporter.layout import RECORDS
 from services.exporter.partition import Limits, Partition, TooManyDead
 from services.exporter.table import BadTable, Table
 from tests.unit.exporter.fakes import FakeKafka, Running, ids_of
@@ -23,7 +25,7 @@ async def test_once_reads_to_the_end_and_closes(tmp_path: Path) -> None:
     assert await running.once()
 
     assert record_ids(tmp_path) == ids_of(*range(12))
-    assert Dataset.open(tmp_path).watermark() == {0: 10, 1: 2}
+    assert Dataset.open(tmp_path).watermark() == {"0": 10, "1": 2}
     offsets = [each["offsets"] for each in Dataset.open(tmp_path).commits() if each["partition"] == 0]
     assert sorted(offsets) == ["0-3", "4-7", "8-9"]
     assert (running.figure("rows_total"), running.figure("parts_total")) == (12, 4)
@@ -107,7 +109,7 @@ async def test_an_overtaken_writer_resumes_from_the_table(tmp_path: Path) -> Non
 
     def overtakes() -> None:
         if kafka.polls == 2:
-            heir = Partition.open(Table.open(str(tmp_path), TOPIC), TOPIC, 0)
+            heir = Partition.open(Table.open(str(tmp_path), RECORDS), TOPIC, 0)
             for offset in range(5):
                 heir.accept(message(offset, record(offset)), 0)
             heir.seal()
@@ -117,7 +119,7 @@ async def test_an_overtaken_writer_resumes_from_the_table(tmp_path: Path) -> Non
     kafka.on_poll = overtakes
     await running.exporter.run(running.stop)
     assert record_ids(tmp_path) == ids_of(*range(7))
-    assert Dataset.open(tmp_path).watermark() == {0: 7}
+    assert Dataset.open(tmp_path).watermark() == {"0": 7}
 
 
 async def test_dead_letters_are_confirmed_before_the_manifest_passes_them(tmp_path: Path) -> None:
@@ -167,7 +169,7 @@ async def test_a_flood_of_unreadable_messages_stops_it_and_nothing_is_passed(tmp
 
 async def test_a_full_disk_is_an_error_that_says_what_to_do_and_loses_nothing(tmp_path: Path) -> None:
     class Full(Table):
-        def append(self, rows: Any, partition: int, **given: Any) -> None:
+        def append(self, rows: Any, partition: TopicPartition, **given: Any) -> None:
             if given["next_offset"] > 4:
                 raise OSError(28, "No space left on device")
             super().append(rows, partition, **given)
@@ -175,7 +177,7 @@ async def test_a_full_disk_is_an_error_that_says_what_to_do_and_loses_nothing(tm
     kafka = FakeKafka()
     kafka.write(*(record(number) for number in range(9)))
     with pytest.raises(TableTrouble, match=r"No space left on device.*start again"):
-        await Running(kafka, tmp_path, table=lambda: Full.open(str(tmp_path), TOPIC)).once()
+        await Running(kafka, tmp_path, table=lambda: Full.open(str(tmp_path), RECORDS)).once()
 
     kafka.assign(0)
     assert await Running(kafka, tmp_path).once()
@@ -233,14 +235,14 @@ async def test_a_cancelled_exporter_ends_only_after_its_commit(tmp_path: Path) -
     loop = asyncio.get_running_loop()
 
     class Slow(Table):
-        def append(self, rows: Any, partition: int, **given: Any) -> None:
+        def append(self, rows: Any, partition: TopicPartition, **given: Any) -> None:
             loop.call_soon_threadsafe(began.set)
             asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
             super().append(rows, partition, **given)
 
     kafka = FakeKafka()
     kafka.write(record(0))
-    running = asyncio.create_task(Running(kafka, tmp_path, table=lambda: Slow.open(str(tmp_path), TOPIC)).once())
+    running = asyncio.create_task(Running(kafka, tmp_path, table=lambda: Slow.open(str(tmp_path), RECORDS)).once())
     await began.wait()
     running.cancel()
     await asyncio.sleep(0)

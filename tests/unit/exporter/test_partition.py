@@ -9,13 +9,14 @@ from services.contracts.codec import decode, encode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.core.messages import ConsumedRecord
 from services.datasets.dataset import Dataset, read_dataset
+from services.exporter.layout import RECORDS
 from services.exporter.partition import Dropped, Limits, Part, Partition, TooManyDead
 from services.exporter.table import PartitionLost, Table
 from tests.unit.exporter.world import TOPIC, edited, message, record, record_ids
 
 
 def opened(folder: Path, number: int = 0, *, first: int = 0, **limits: Any) -> Partition:
-    return Partition.open(Table.open(str(folder), TOPIC), TOPIC, number, first=first, limits=Limits(**limits))
+    return Partition.open(Table.open(str(folder), RECORDS), TOPIC, number, first=first, limits=Limits(**limits))
 
 
 def export(folder: Path, *messages: ConsumedRecord, first: int = 0, **limits: Any) -> Part:
@@ -36,7 +37,7 @@ def test_records_are_there_once_with_their_offsets(tmp_path: Path) -> None:
     assert table["kafka_offset"].to_pylist() == list(range(9))
     assert table["record_id"].to_pylist() == [record(n).record_id for n in range(9)]
     assert len(Dataset.open(tmp_path).files) == 2
-    assert Dataset.open(tmp_path).watermark() == {0: 9}
+    assert Dataset.open(tmp_path).watermark() == {"0": 9}
 
 
 def test_a_folder_of_nothing_is_an_empty_dataset(tmp_path: Path) -> None:
@@ -152,7 +153,7 @@ def test_of_two_writers_of_a_partition_the_first_to_commit_wins(tmp_path: Path) 
 
 def test_a_writer_that_commits_other_partitions_meanwhile_is_refused_all_the_same(tmp_path: Path) -> None:
     """Its view of the table has then moved past the other writer's commit."""
-    table = Table.open(str(tmp_path), TOPIC)
+    table = Table.open(str(tmp_path), RECORDS)
     zombie, other = Partition.open(table, TOPIC, 0), Partition.open(table, TOPIC, 1)
     zombie.accept(message(0, record(0)), 0)
     export(tmp_path, message(0, record(0)))

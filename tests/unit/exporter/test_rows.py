@@ -20,7 +20,7 @@ from tests.unit.exporter.world import edited, message, record
 
 
 def test_a_row_has_a_value_for_each_column() -> None:
-    row = export(message(7, record(1), partition=3)).row
+    row = export(message(7, record(1), partition=3)).rows[0]
     assert set(row) == set(SCHEMA.names)
     table = pa.Table.from_pylist([row], schema=SCHEMA)
     assert table.to_pylist() == [row]
@@ -28,7 +28,7 @@ def test_a_row_has_a_value_for_each_column() -> None:
 
 
 def test_the_columns_of_a_row() -> None:
-    row = export(message(0, record(1))).row
+    row = export(message(0, record(1))).rows[0]
     assert row["answer_text"] == "that"
     assert row["options"] == [{"letter": "A", "text": "this"}, {"letter": "B", "text": "that"}]
     assert (row["case_prompt_tokens"], row["case_completion_tokens"], row["case_cached_tokens"]) == (12, 7, 1)
@@ -42,14 +42,14 @@ def test_the_columns_of_a_row() -> None:
 
 def test_steps_have_columns_and_change_nothing_where_there_are_none() -> None:
     plain, of_its_steps = export(message(0, record(1))), export(message(0, of_steps(record(1))))
-    assert (plain.row["step_ends"], plain.row["in_error"]) == (None, None)
+    assert (plain.rows[0]["step_ends"], plain.rows[0]["in_error"]) == (None, None)
     assert b"steps" not in encode(record(1))
     assert plain.digest == 3381969360046701307, "as written by 1.1"
-    assert of_its_steps.row["step_ends"] == [9, 24]
-    (faulty,) = of_its_steps.row["in_error"]
+    assert of_its_steps.rows[0]["step_ends"] == [9, 24]
+    (faulty,) = of_its_steps.rows[0]["in_error"]
     assert (faulty["model"], faulty["step_ends"], faulty["errors"][0]["step"]) == ("other@2", [11, 26], 2)
-    table = pa.Table.from_pylist([of_its_steps.row], schema=SCHEMA)
-    assert table.to_pylist() == [of_its_steps.row]
+    table = pa.Table.from_pylist([of_its_steps.rows[0]], schema=SCHEMA)
+    assert table.to_pylist() == [of_its_steps.rows[0]]
 
 
 def test_each_column_says_what_it_is() -> None:
@@ -57,7 +57,7 @@ def test_each_column_says_what_it_is() -> None:
 
 
 def test_a_record_without_a_score() -> None:
-    assert export(message(0, record(1, score=Score(value=None)))).row["score"] is None
+    assert export(message(0, record(1, score=Score(value=None)))).rows[0]["score"] is None
 
 
 def merged(known: Any, extra: Any) -> Any:
@@ -88,7 +88,7 @@ def test_fields_of_later_versions_are_kept_at_their_places(
 
     exported = export(sent)
 
-    extra = orjson.loads(exported.row["extra"]) if exported.row["extra"] else {}
+    extra = orjson.loads(exported.rows[0]["extra"]) if exported.rows[0]["extra"] else {}
     assert merged(split(record(1))[0], extra) == raw
     assert exported.digest == export(message(0, record(1))).digest  # repeats of two minor versions are equal
 

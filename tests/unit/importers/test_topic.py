@@ -11,13 +11,12 @@ from services.contracts.codec import decode
 from services.contracts.question import Submission
 from services.contracts.topics import QUESTION_SUBMITTED
 from services.core.errors import BrokerAway
-from services.core.messages import OutgoingRecord
+from services.core.messages import OutgoingRecord, TopicPartition
 from services.importers.files import Observer, Result
 from services.importers.formats import Asked
 from services.importers.rejects import Rejects
 from services.importers.submit import BATCH, Counts, PatientSink, Stop
 from services.importers.topic import group, take_topic
-from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.memory import MemoryBroker, MemorySink, MemorySource
 from tests.unit.importers import sources
 from tests.unit.importers.sources import ROW

@@ -10,9 +10,9 @@ from services.contracts.topics import (
     QUESTION_ADMITTED,
     QUESTION_SUBMITTED,
 )
+from services.core.messages import TopicPartition
 from services.core.status.figures import Scale
 from services.monitor.scaling import build_scale
-from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.admin import Progress, lag, left
 from tests.strategies import recipe
 

@@ -10,14 +10,13 @@ import pytest
 from services.contracts.codec import decode
 from services.contracts.dead import DEAD_LETTER_HEADER, DeadLetter
 from services.core.holds import Holds
-from services.core.messages import ConsumedRecord, OutgoingRecord, Position
+from services.core.messages import ConsumedRecord, OutgoingRecord, Position, TopicPartition
 from services.ledger.memory.attempts import MemoryAttempts
 from services.ledger.memory.circuits import MemoryCircuits
 from services.ledger.memory.server import MemoryServer
 from services.runtime.engine.commit_rule import Committed
 from services.runtime.engine.engine import Engine
 from services.runtime.engine.limits import Limits
-from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.memory import MemoryBroker, MemorySink, MemorySource
 
 QUICK: dict[str, Any] = {

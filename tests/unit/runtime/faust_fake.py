@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from services.runtime.engine.source import TopicPartition
+from services.core.messages import TopicPartition
 
 IN = TopicPartition("in", 0)
 

@@ -22,10 +22,9 @@ from pydantic import SecretStr
 from services.contracts.dead import DEAD_LETTER_HEADER
 from services.core.errors import BrokerAway, Dead
 from services.core.holds import Holds
-from services.core.messages import OutgoingRecord
+from services.core.messages import OutgoingRecord, TopicPartition
 from services.runtime.engine.counters import Counters
 from services.runtime.engine.metrics import HELP, EngineMetrics, HealthMetrics, registry
-from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.state import EngineState
 from services.runtime.engine.watchdog import Health
 from services.runtime.kafka.assignor import sticky

@@ -4,9 +4,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from services.core.messages import OutgoingRecord
+from services.core.messages import OutgoingRecord, TopicPartition
 from services.runtime.engine.commit_rule import Committed
-from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.memory import MemorySource
 from tests.unit.runtime.conftest import names
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.core.messages import ConsumedRecord, OutgoingRecord
-from services.runtime.engine.source import TopicPartition
+from services.core.messages import ConsumedRecord, OutgoingRecord, TopicPartition
 from services.runtime.kafka.memory import MemorySource
 from tests.unit.runtime.conftest import names
 

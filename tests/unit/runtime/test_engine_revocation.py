@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from services.core.messages import OutgoingRecord, Position
+from services.core.messages import OutgoingRecord, Position, TopicPartition
 from services.runtime.engine.commit_rule import Committed, Window
 from services.runtime.engine.committer import Committer
 from services.runtime.engine.counters import Counters
 from services.runtime.engine.limits import Limits
-from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.memory import MemoryBroker, MemorySource
 from tests.unit.runtime.conftest import names, polled
 

@@ -11,13 +11,12 @@ from unittest.mock import AsyncMock
 import pytest
 
 from services.core.holds import Holds
-from services.core.messages import ConsumedRecord, OutgoingRecord
+from services.core.messages import ConsumedRecord, OutgoingRecord, TopicPartition
 from services.ledger.memory.attempts import MemoryAttempts
 from services.ledger.memory.circuits import MemoryCircuits
 from services.ledger.memory.server import MemoryServer
 from services.runtime.engine.engine import Engine
 from services.runtime.engine.limits import Limits
-from services.runtime.engine.source import TopicPartition
 from services.runtime.engine.stall import Stalled
 from services.runtime.faust import source as faust_source
 from services.runtime.faust.source import FaustSource

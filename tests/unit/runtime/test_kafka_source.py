@@ -15,8 +15,8 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
 from services.core.errors import BrokerAway
+from services.core.messages import TopicPartition
 from services.runtime.engine.commit_rule import Committed
-from services.runtime.engine.source import TopicPartition
 from services.runtime.kafka.client import KafkaClient
 from services.runtime.kafka.membership import GroupTimes
 from services.runtime.kafka.source import KafkaSource

@@ -18,9 +18,8 @@ from services.cli.__main__ import main
 from services.cli.data import rows as printing
 from services.cli.piped import INTERRUPTED
 from services.contracts.topics import CASE_ACCEPTED, PATHS_VERIFIED, RECORD_COMPLETED
-from services.core.messages import ConsumedRecord
+from services.core.messages import ConsumedRecord, TopicPartition
 from services.protogen.examples import RECIPE
-from services.runtime.engine.source import TopicPartition
 from services.taps.database import Result
 from tests.examples import CASE, RECORD
 from tests.unit.taps.streams import message, of

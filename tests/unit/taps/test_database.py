@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from services.contracts.case import Case
 from services.contracts.topics import CASE_ACCEPTED, CASE_REJECTED, PATHS_VERIFIED, RECIPES, RECORD_COMPLETED
 from services.core.messages import ConsumedRecord
+from services.exporter.layout import PATHS, RECORDS
 from services.exporter.partition import Partition
 from services.exporter.schema import SCHEMA
 from services.exporter.table import Table
 from services.protogen.examples import RECIPE
+from services.taps import analyses
 from services.taps import database as module
-from services.taps.database import BadQuery, add_records, database, query
+from services.taps.database import BadQuery, add_paths, add_records, database, query
 from services.taps.tables import COST, TABLES
 from tests.examples import CASE, RECORD
 from tests.strategies import case, correct, failed, path, recipe, wrong
@@ -154,7 +157,7 @@ def test_nothing_is_left_over_but_the_tables() -> None:
 
 
 def test_records_are_those_of_the_table_now(tmp_path: Path) -> None:
-    partition = Partition.open(Table.open(str(tmp_path), RECORD_COMPLETED), RECORD_COMPLETED, 0)
+    partition = Partition.open(Table.open(str(tmp_path), RECORDS), RECORD_COMPLETED, 0)
     partition.accept(message(RECORD_COMPLETED, RECORD), 0)
     partition.seal()
     with database() as db:
@@ -170,6 +173,45 @@ def test_a_dataset_with_no_records_yet_has_the_view_without_rows(tmp_path: Path)
     with database() as db:
         add_records(db, tmp_path)
         assert list(query(db, "SELECT record_id, cost.generate FROM records").rows) == []
+
+
+def stored_paths(folder: Path, *cases: Case) -> Path:
+    """A dataset whose table of paths has these accepted cases."""
+    partition = Partition.open(Table.open(PATHS.uri(str(folder)), PATHS), CASE_ACCEPTED, 0)
+    for offset, each in enumerate(cases):
+        partition.accept(message(CASE_ACCEPTED, each, offset=offset), 0)
+    partition.seal()
+    return folder
+
+
+def test_paths_are_those_of_the_table(tmp_path: Path) -> None:
+    with database() as db:
+        add_paths(db, stored_paths(tmp_path, CASE))
+        rows = query(db, "SELECT count(*), count(DISTINCT question), min(written_at) FROM paths").rows
+        assert list(rows) == [(len(CASE.paths), 1, datetime(2026, 1, 1))]
+        documented = query(db, "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = 'paths'").rows
+        assert dict(documented) == {field.name: field.metadata[b"description"].decode() for field in PATHS.schema}
+
+
+def test_paths_of_table_and_topics_are_one_view_and_each_path_is_in_it_once(tmp_path: Path) -> None:
+    other = case(of=recipe(name="other"))
+    said: list[Said] = [*WHOLE, (PATHS_VERIFIED, with_paths(other, wrong(path(other, 0))))]
+    with tables(said) as db:
+        add_paths(db, stored_paths(tmp_path, CASE, FIRST))
+        ids = [each.path_id for each in (*CASE.paths, *FIRST.paths)]
+        found = list(query(db, "SELECT path_id, ended FROM paths").rows)
+        assert sorted(found) == sorted([*((name, "accepted") for name in ids), (path(other, 0).path_id, None)])
+        assert list(query(db, analyses.sql("agreement")).rows)[-1][:2] == ("all", len(ids))
+
+
+def test_without_a_table_of_paths_the_topics_say_what_there_is(tmp_path: Path) -> None:
+    with tables(WHOLE) as db:
+        add_paths(db, tmp_path)
+        assert list(query(db, "SELECT count(*) FROM paths").rows) == [(len(CASE.paths),)]
+    with database() as db:
+        add_paths(db, tmp_path)
+        with pytest.raises(BadQuery, match="paths"):
+            query(db, "FROM paths")
 
 
 @pytest.mark.parametrize("sql", ["SELEC 1", "FROM nowhere", "SELECT 'x'::INT"])
