@@ -7,9 +7,10 @@ import pyarrow as pa
 import yaml
 
 from services.contracts.case import Difficulty
-from services.datasets.names import Form, Variant
+from services.datasets.names import OF_PATHS, Form, PathForm, Variant, counted, path_form
 from services.datasets.shards import JSONL, PARQUET
 from services.datasets.summary import HeldOutSummary, Summary
+from services.exporter.path_schema import PATH_SCHEMA
 from services.exporter.schema import SCHEMA
 
 _SIZES = (
@@ -42,7 +43,7 @@ def card(summary: Summary, schema: pa.Schema) -> str:
         _recipes(summary),
         _costs(summary),
     ]
-    return "\n".join(["---", f"{front}---", "", *sections, _columns(schema)])
+    return "\n".join(["---", f"{front}---", "", *sections, _columns(summary.form, schema)])
 
 
 def _front(summary: Summary, schema: pa.Schema) -> dict[str, Any]:
@@ -90,6 +91,13 @@ def _item(kind: pa.DataType) -> Any:
     return [_feature(field.name, field.type) for field in kind] if pa.types.is_struct(kind) else str(kind)
 
 
+_OF_PATHS: dict[PathForm, str] = {
+    "dpo": "two chains of thought, of which a judge found one right and one wrong",
+    "kto": "a chain of thought, with whether a judge found it right",
+    "verifier": "a proposed chain of thought, which the completion checks: the judge's reason and verdict",
+}
+
+
 def _holds(form: Form, variant: Variant | None) -> str:
     match form:
         case "think":
@@ -98,6 +106,8 @@ def _holds(form: Form, variant: Variant | None) -> str:
             return "nothing: a row has the question and the gold answer, for reinforcement learning"
         case "prm":
             return "the steps of a chain of thought and whether each is right, for process reward models"
+        case "dpo" | "kto" | "verifier":
+            return _OF_PATHS[form]
         case "messages" | "prompt-completion" | "sharegpt" | "alpaca":
             pass
         case _:
@@ -113,12 +123,13 @@ def _holds(form: Form, variant: Variant | None) -> str:
             assert_never(variant)
 
 
-_JUDGED = (
-    "Every chain of thought was written by a language model and judged correct by one",
-    "Every chain of thought was written by a language model and judged step by step by one. A row's steps are "
-    "`completions`, and `labels` says which are right",
-)
-"""Without step labels, and with them."""
+def _judged(form: Form) -> str:
+    written = "Every chain of thought was written by a language model and judged"
+    if form == "prm":
+        return f"{written} step by step by one. A row's steps are `completions`, and `labels` says which are right"
+    if path_form(form) is not None:
+        return f"{written} by one against the gold answer; what was judged to be in error is in the dataset too"
+    return f"{written} correct by one"
 
 
 def _about(summary: Summary) -> str:
@@ -131,13 +142,15 @@ def _about(summary: Summary) -> str:
         "" if filters.disputed is None else f"gold answer {'' if filters.disputed else 'not '}disputed",
     ]
     criteria = "; ".join(part for part in chosen if part) or "every record"
-    last_line = "" if summary.form in ("rl", "prm") else " The last line of each answer is `Final answer: X`."
+    last_line = (
+        "" if summary.form in ("rl", "prm", *OF_PATHS) else " The last line of each answer is `Final answer: X`."
+    )
     return f"""# {_name(summary)}
 
-{summary.records} records of medical multiple-choice questions. A question is answered with
+{summary.records} {counted(summary.form)} of medical multiple-choice questions. A question is answered with
 {_holds(summary.form, summary.variant)}, in the form `{summary.form}`.{last_line}
 
-{_JUDGED[summary.form == "prm"]}; no physician has read them. Not for
+{_judged(summary.form)}; no physician has read them. Not for
 use in care.
 
     from datasets import load_dataset
@@ -216,6 +229,8 @@ def _spared(summary: Summary) -> str:
 
 
 def _spent(summary: Summary) -> str:
+    if path_form(summary.form) is not None:
+        return "## Costs\n\nNot counted by path.\n"
     total = sum(summary.cost_usd.values())
     if not total:
         return "## Costs\n\nNot known: the recipes name no prices.\n"
@@ -228,8 +243,10 @@ USD, by the recipes' prices: these records' shares of what their cases cost. Cas
 """
 
 
-def _columns(schema: pa.Schema) -> str:
-    known = {field.name: field.metadata[b"description"].decode() for field in SCHEMA}
+def _columns(form: Form, schema: pa.Schema) -> str:
+    fields = SCHEMA if path_form(form) is None else PATH_SCHEMA
+    known = {field.name: field.metadata[b"description"].decode() for field in fields}
+    known |= {f"rejected_{name}": f"Of the rejected one: {text}" for name, text in known.items()}
     rows = [[f"`{name}`", known[name]] for name in schema.names if name in known]
     if not rows:
         return ""

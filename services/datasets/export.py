@@ -17,14 +17,21 @@ from services.datasets.card import card
 from services.datasets.dataset import Dataset
 from services.datasets.forms import lineage_columns, read_columns, shaped, trainer_columns, untyped_columns
 from services.datasets.llamafactory import dataset_info
+from services.datasets.names import Form, path_form
 from services.datasets.records import THREADS, NothingToExport, Records, opened
 from services.datasets.shards import SHARD_BYTES, Shards
 from services.datasets.staging import BATCH, stage, staged
 from services.datasets.summary import Counts, Request, Summary, summarize
+from services.exporter.layout import PATHS, RECORDS
 
 MARK = "export.json"
 """The summary file; a folder with it is an export, and may be replaced."""
 
+_NO_RECORDS = "{} holds no records: name the folder or URL that the exporter writes to"
+_NO_PATHS = (
+    "{} holds no judged paths. An exporter writes them unless REASONMED_EXPORT__PATHS is false: start one, it begins "
+    "with the oldest case that case-accepted and case-rejected still have"
+)
 _NO_STEPS = "no chosen record says which steps are right: use a recipe with `verdict: steps`, or fewer filters"
 
 Progress = Callable[[int, int], None]
@@ -49,11 +56,10 @@ def export(
     `out` is replaced in one rename at the end. Until then, twice the records' size is needed beside it. A process that
     is killed leaves `.OUT-…`, to be deleted. Raises NothingToExport, BadDataset, ExportFailed, OSError.
     """
-    dataset = Dataset.open(source)
+    dataset = Dataset.open(source, RECORDS if path_form(request.form) is None else PATHS)
     if not dataset.files:
-        raise NothingToExport(f"{source} holds no records: name the folder or URL that the exporter writes to")
-    of_steps = request.form == "prm"
-    if of_steps and "step_ends" not in dataset.schema().names:
+        raise NothingToExport(_NO_PATHS.format(source) if dataset.layout is PATHS else _NO_RECORDS.format(source))
+    if request.form == "prm" and "step_ends" not in dataset.schema().names:
         raise NothingToExport(_NO_STEPS)
     _check_replaceable(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +73,7 @@ def export(
                 request.filters,
                 request.splits,
                 request.held_out,
-                of_steps=of_steps,
+                request.form,
                 spill=Path(aside) / "spill",
                 threads=threads,
             ) as records:
@@ -95,7 +101,7 @@ def _write(
     each: Literal["question", "record"] = "question" if request.form == "rl" else "record"
     total = sum(questions.values()) if each == "question" else sum(group.records for group in groups)
     if not total:
-        raise NothingToExport(_NO_STEPS if request.form == "prm" else "no record passes all the filters: leave one out")
+        raise NothingToExport(_nothing(request.form))
     lineage = lineage_columns(request.form) if request.lineage else pa.schema([])
     rows = shaped(
         records.read(read_columns(request.form, lineage), each=each, batch=BATCH),
@@ -136,6 +142,18 @@ def _write(
     summary = summarize(request, counts)
     _describe(summary, schema, made)
     return summary
+
+
+def _nothing(form: Form) -> str:
+    match form:
+        case "prm":
+            return _NO_STEPS
+        case "dpo":
+            return "no question has both a right and a wrong path that pass the filters: leave one out"
+        case "kto" | "verifier":
+            return "no path passes all the filters: leave one out"
+        case _:
+            return "no record passes all the filters: leave one out"
 
 
 def _describe(summary: Summary, schema: pa.Schema, made: Path) -> None:

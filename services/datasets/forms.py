@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from services.contracts.question import Question
 from services.core.case.chat import ChatMessage, chat_prompt, question_text
-from services.datasets import stepwise
+from services.datasets import judged, stepwise
 from services.datasets.answers import answer_text, think_text
-from services.datasets.names import Form, Variant
+from services.datasets.names import Form, Variant, path_form
 from services.datasets.questions import question_of
 from services.exporter.schema import SCHEMA
 
@@ -47,7 +47,9 @@ _READ = ("question", "options", "context", "answer", "source", "case_id", "chain
 
 
 def read_columns(form: Form, lineage: pa.Schema) -> list[str]:
-    """The columns of records from which a form's rows are built."""
+    """The columns of records or paths from which a form's rows are built."""
+    if (of_paths := path_form(form)) is not None:
+        return judged.read_columns(of_paths, lineage)
     return list(stepwise.READ) if form == "prm" else list(dict.fromkeys([*_READ, *lineage.names]))
 
 
@@ -83,12 +85,16 @@ def trainer_columns(form: Form, *, system: str | None) -> pa.Schema:
             )
         case "prm":
             return stepwise.COLUMNS
+        case "dpo" | "kto" | "verifier":
+            return judged.columns(form)
         case _:
             assert_never(form)
 
 
 def lineage_columns(form: Form) -> pa.Schema:
     """The columns of lineage that a form's rows may have."""
+    if (of_paths := path_form(form)) is not None:
+        return judged.lineage(of_paths)
     if form == "prm":
         return stepwise.LINEAGE
     names = QUESTION_LINEAGE if form == "rl" else LINEAGE
@@ -100,13 +106,20 @@ def untyped_columns(schema: pa.Schema) -> set[str]:
     fail if these are null and a later one is not."""
     names = [name for name in schema.names if name in LINEAGE]
     errors = {name for name in stepwise.LINEAGE.names if name in schema.names and name not in SCHEMA.names}
-    return errors | {name for name in names if SCHEMA.field(name).nullable or pa.types.is_list(SCHEMA.field(name).type)}
+    return (
+        errors
+        | (judged.MAY_BE_NULL & set(schema.names))
+        | {name for name in names if SCHEMA.field(name).nullable or pa.types.is_list(SCHEMA.field(name).type)}
+    )
 
 
 def shaped(
     batches: Iterable[pa.RecordBatch], form: Form, variant: Variant | None, *, system: str | None, lineage: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     """The rows of the records in each batch, after the columns `key` and `split`, which are not part of a row."""
+    if (of_paths := path_form(form)) is not None:
+        yield from judged.judged_rows(batches, of_paths, system=system, lineage=lineage)
+        return
     if form == "prm":
         yield from stepwise.step_rows(batches, system=system, lineage=lineage)
         return
@@ -143,8 +156,8 @@ def _row(form: Form, variant: Variant | None, record: dict[str, Any], system: st
                 "reward_model": {"style": "rule", "ground_truth": question.answer},
                 "extra_info": {"split": record["split"], "index": record["case_id"]},
             }
-        case "prm":
-            raise AssertionError("made by stepwise.step_rows")
+        case "prm" | "dpo" | "kto" | "verifier":
+            raise AssertionError("made by modules of their own")
         case _:
             assert_never(form)
 

@@ -6,6 +6,14 @@ from services.datasets.names import Form
 from services.datasets.shards import PARQUET
 from services.datasets.summary import Summary
 
+_CHAT_TAGS = {
+    "role_tag": "role",
+    "content_tag": "content",
+    "user_tag": "user",
+    "assistant_tag": "assistant",
+    "system_tag": "system",
+}
+
 
 def dataset_info(summary: Summary) -> dict[str, Any]:
     """The file's content. Empty for forms that LLaMA-Factory doesn't read."""
@@ -20,14 +28,13 @@ def dataset_info(summary: Summary) -> dict[str, Any]:
 def _columns(form: Form, *, has_system: bool) -> dict[str, Any] | None:
     match form:
         case "messages" | "think":
-            tags = {
-                "role_tag": "role",
-                "content_tag": "content",
-                "user_tag": "user",
-                "assistant_tag": "assistant",
-                "system_tag": "system",
-            }
-            return {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": tags}
+            return {"formatting": "sharegpt", "columns": {"messages": "messages"}, "tags": _CHAT_TAGS}
+        case "dpo":
+            columns = {"messages": "prompt", "chosen": "chosen_message", "rejected": "rejected_message"}
+            return {"formatting": "sharegpt", "ranking": True, "columns": columns, "tags": _CHAT_TAGS}
+        case "kto":
+            columns = {"messages": "conversation", "kto_tag": "label"}
+            return {"formatting": "sharegpt", "columns": columns, "tags": _CHAT_TAGS}
         case "sharegpt":
             tags = {
                 "role_tag": "from",
@@ -40,7 +47,7 @@ def _columns(form: Form, *, has_system: bool) -> dict[str, Any] | None:
         case "alpaca":
             columns = {"prompt": "instruction", "query": "input", "response": "output"}
             return {"formatting": "alpaca", "columns": columns | ({"system": "system"} if has_system else {})}
-        case "prompt-completion" | "rl" | "prm":
+        case "prompt-completion" | "rl" | "prm" | "verifier":
             return None
         case _:
             assert_never(form)

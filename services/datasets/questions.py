@@ -27,11 +27,11 @@ class HeldOut:
 
 _FIRSTS = """
     CREATE TABLE firsts AS
-    SELECT min((kafka_partition, kafka_offset)) AS first FROM records GROUP BY case_id
+    SELECT min(place) AS first FROM records GROUP BY case_id
 """
 _TEXTS = """
     SELECT case_id, question, options, context, answer
-    FROM records JOIN firsts ON first = (kafka_partition, kafka_offset)
+    FROM records JOIN firsts ON first = place
 """
 _EMPTY = pa.schema([("case_id", pa.string()), ("split", pa.string()), ("held_out", pa.string())])
 

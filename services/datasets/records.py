@@ -1,4 +1,4 @@
-"""The records in DuckDB: without repeats, with their split, filtered."""
+"""The records, or the judged paths, in DuckDB: without repeats, with their split, filtered."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ import duckdb
 from services.contracts.case import Difficulty
 from services.core.errors import Trouble
 from services.datasets.dataset import Dataset
+from services.datasets.names import Form, path_form
 from services.datasets.questions import HeldOut, place_questions
 from services.datasets.splits import Splits
 from services.exporter.schema import STAGES
@@ -34,7 +35,7 @@ class Filters:
     sources: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
     min_score: int | None = None
-    """Records without a score do not match."""
+    """Records without a score do not match. Of paths it concerns the correct ones only."""
     disputed: bool | None = None
     """Whether all paths that state an answer state the same one, which differs from gold."""
 
@@ -47,15 +48,30 @@ class Group(NamedTuple):
     source: str | None
     recipe_id: str
     model: str
+    """Of paths, the recipe's alias of it."""
     disputed: bool
     records: int
     costs: tuple[Decimal, ...]
     """USD by stage, in the order of STAGES; exact to a billionth, so that sums do not depend on the order."""
 
 
+_RECORDS = """
+    CREATE VIEW records AS SELECT *, 'correct' AS standing, (kafka_partition, kafka_offset) AS place FROM stored
+"""
+_PATHS = """
+    CREATE VIEW records AS
+    SELECT * REPLACE (coalesce(difficulty, 'undecided') AS difficulty),
+        path_id AS record_id, gold AS answer, alias AS model,
+        (kafka_topic, kafka_partition, kafka_offset, path_id) AS place,
+        MAP {} AS cost
+    FROM stored
+    WHERE standing IN ('correct', 'error') AND verdict_by IN ('judge', 'stated_answer')
+"""
+"""Not those that failed, were cut off, are empty or tell that they knew the answer: nothing is learnt from them."""
+
 _REPEATS = """
     CREATE TABLE repeats AS
-    SELECT record_id, min((kafka_partition, kafka_offset)) AS first
+    SELECT record_id, min(place) AS first
     FROM records GROUP BY record_id HAVING count(*) > 1
 """
 """A record may occur twice until `reasonmed dataset compact`: if it was repeated after the topic's retention, or after
@@ -64,26 +80,45 @@ partitions were added to the topic."""
 _FILTERED = """
     SELECT records.*, split, held_out
     FROM records JOIN questions USING (case_id) LEFT JOIN repeats USING (record_id)
-    WHERE (repeats.first IS NULL OR repeats.first = (kafka_partition, kafka_offset))
+    WHERE (repeats.first IS NULL OR repeats.first = place)
       AND (len($difficulties::VARCHAR[]) = 0 OR list_contains($difficulties::VARCHAR[], difficulty))
       AND (len($sources::VARCHAR[]) = 0 OR list_contains($sources::VARCHAR[], source))
       AND (len($recipes::VARCHAR[]) = 0 OR list_contains($recipes::VARCHAR[], recipe_id))
-      AND ($min_score::INT IS NULL OR score >= $min_score::INT)
+      AND ($min_score::INT IS NULL OR standing = 'error' OR score >= $min_score::INT)
       AND ($disputed::BOOL IS NULL OR gold_disputed = $disputed::BOOL)
 """
 
-_COSTS = ", ".join(f"sum(coalesce(cost.{stage}, 0)::DECIMAL(38, 9))" for stage in STAGES)
+_PAIRED = """
+    WITH chosen AS ({filtered}), ranked AS (
+        SELECT record_id, work_id, standing, row_number() OVER (
+            PARTITION BY work_id, standing
+            ORDER BY kept DESC, score DESC NULLS LAST, stated IS NULL, record_id
+        ) AS nth
+        FROM chosen
+    )
+    SELECT chosen.*, {rejected}
+    FROM chosen
+    JOIN ranked AS right_one ON right_one.record_id = chosen.record_id AND right_one.standing = 'correct'
+    JOIN ranked AS wrong_one
+        ON wrong_one.work_id = right_one.work_id AND wrong_one.standing = 'error' AND wrong_one.nth = right_one.nth
+    JOIN chosen AS wrong ON wrong.record_id = wrong_one.record_id
+"""
+"""Pairs of a work: the best correct path and a path in error, then the next two; each path at most once. Paths in error
+that state an answer come first."""
+_REJECTED = ("path_id", "origin", "alias", "temperature", "verdict_by", "stated", "reason", "text")
+
+_COSTS = ", ".join(f"sum(coalesce(cost['{stage}'], 0)::DECIMAL(38, 9))" for stage in STAGES)
 
 
 class Records:
     """The records in DuckDB, and those that a request chooses."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, filters: Filters, *, columns: Sequence[str], of_steps: bool
+        self, connection: duckdb.DuckDBPyConnection, filters: Filters, form: Form, *, columns: Sequence[str]
     ) -> None:
         self._connection = connection
         self._columns = columns
-        self._filtered = f"{_FILTERED} AND step_ends IS NOT NULL" if of_steps else _FILTERED  # older tables lack it
+        self._filtered = _filtered(form)
         self._chosen = f"SELECT * FROM ({self._filtered}) WHERE held_out IS NULL"  # noqa: S608 - of constants
         self._parameters: dict[str, Any] = {
             "difficulties": list(filters.difficulties),
@@ -138,19 +173,30 @@ class Records:
         return self._connection.execute(query, self._parameters).fetchall()
 
 
+def _filtered(form: Form) -> str:
+    match form:
+        case "prm":
+            return f"{_FILTERED} AND step_ends IS NOT NULL"  # older tables lack it
+        case "dpo":
+            rejected = ", ".join(f"wrong.{name} AS rejected_{name}" for name in _REJECTED)
+            return _PAIRED.format(filtered=_FILTERED, rejected=rejected)
+        case _:
+            return _FILTERED
+
+
 @contextmanager
 def opened(
     dataset: Dataset,
     filters: Filters,
     splits: Splits,
     held_out: HeldOut | None,
+    form: Form,
     *,
-    of_steps: bool = False,
     spill: Path,
     threads: int,
 ) -> Iterator[Records]:
-    """Open the records until the end of the block. `of_steps`: only those whose verdict names steps. `spill`: a folder
-    for temporary files. Raises duckdb.Error."""
+    """Open the rows of a form until the end of the block: of `prm` the records whose verdict names steps, of `dpo` the
+    pairs of paths. `spill`: a folder for temporary files. Raises duckdb.Error."""
     config: dict[str, str | int | float | list[str]] = {
         "memory_limit": MEMORY,
         "threads": threads,
@@ -159,7 +205,8 @@ def opened(
         "autoinstall_known_extensions": False,  # all extensions are in the wheel: no downloads
     }
     with duckdb.connect(config=config) as connection:
-        dataset.create_view(connection, "records")
+        dataset.create_view(connection, "stored")
+        connection.execute(_RECORDS if path_form(form) is None else _PATHS)
         connection.execute(_REPEATS)
         place_questions(connection, splits, held_out)
-        yield Records(connection, filters, columns=dataset.schema().names, of_steps=of_steps)
+        yield Records(connection, filters, form, columns=dataset.schema().names)

@@ -19,7 +19,8 @@ _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
 def stage(batches: Iterable[pa.RecordBatch], folder: Path) -> Iterator[int]:
-    """Distribute rows to buckets in a folder by the column `key` (a record id). Yields the number of rows so far."""
+    """Distribute rows to buckets in a folder by the column `key`, the id of a record or path. Yields the number of
+    rows so far."""
     done = 0
     with ExitStack() as files:
         buckets: dict[str, pa.RecordBatchWriter] = {}
@@ -44,7 +45,7 @@ def staged(folder: Path) -> Iterator[pa.Table]:
 
 
 def _by_bucket(batch: pa.RecordBatch) -> Iterator[tuple[str, pa.RecordBatch]]:
-    start = len("record-")
+    start = len("record-")  # within the digits of a path's id as well
     names = pc.utf8_slice_codeunits(batch["key"], start, start + 2)
     ordered = batch.take(pc.sort_indices(names))
     first = 0

@@ -8,7 +8,7 @@ import typer
 
 from services.cli.console import UP, Folder, Json, emit, out
 from services.cli.data.dataset import dataset_of
-from services.datasets.names import WITH_VARIANT, Form, Variant
+from services.datasets.names import WITH_VARIANT, Form, Variant, counted
 
 
 def export(  # noqa: PLR0913 -- Typer makes an option of each argument
@@ -44,11 +44,11 @@ def export(  # noqa: PLR0913 -- Typer makes an option of each argument
     folder: Folder = UP,
     json: Json = False,
 ) -> None:
-    """Write records as a dataset: Parquet and JSON lines, with a card. Needs no Kafka.
+    """Write records, or judged paths (dpo, kto, verifier), as a dataset: Parquet and JSON lines, with a card.
 
-    Same records and same options, same bytes. The folder loads with `datasets.load_dataset(FOLDER)`: Parquet in data/,
-    the same rows in jsonl/, the card in README.md, counts in export.json. Each answer ends with the line
-    `Final answer: X`. A running exporter writes its records a minute after the first of them, at the latest.
+    Needs no Kafka. Same records and same options, same bytes. The folder loads with `datasets.load_dataset(FOLDER)`:
+    Parquet in data/, the same rows in jsonl/, the card in README.md, counts in export.json. Each answer ends with the
+    line `Final answer: X`. A running exporter writes its records a minute after the first of them, at the latest.
 
     Example:  reasonmed export --variant ReasonMed --form messages --out build/reasonmed
     """
@@ -83,9 +83,14 @@ def export(  # noqa: PLR0913 -- Typer makes an option of each argument
         emit({"dataset": dataset, "out": str(to), **asdict(summary)})
         return
     counts = ", ".join(f"{name} {one.records}" for name, one in summary.splits.items())
-    out.print(f"{summary.records} records ({counts}) of {dataset} are in {to}.", highlight=False, soft_wrap=True)
+    out.print(
+        f"{summary.records} {counted(form)} ({counts}) of {dataset} are in {to}.", highlight=False, soft_wrap=True
+    )
     if left := summary.held_out:
-        out.print(f"{left.questions} questions ({left.records} records) of {left.index} are left out.", highlight=False)
+        out.print(
+            f"{left.questions} questions ({left.records} {counted(form)}) of {left.index} are left out.",
+            highlight=False,
+        )
 
 
 def _check_variant(form: Form, variant: Variant | None) -> None:

@@ -17,7 +17,7 @@ from services.datasets.records import NothingToExport
 from services.datasets.splits import Splits
 from services.exporter.schema import SCHEMA
 from tests.strategies import questions
-from tests.unit.datasets.world import of_steps, request, rows_of, write_parts
+from tests.unit.datasets.world import judged, of_steps, request, rows_of, write_parts, write_paths
 from tests.unit.exporter.world import record
 
 ANSWERS: dict[Variant, str] = {
@@ -33,9 +33,9 @@ SYSTEM = {"role": "system", "content": "Be exact."}
 
 def row_of(tmp_path: Path, **asked: Any) -> dict[str, Any]:
     write_parts(tmp_path / "parts", [[of_steps(record(1)).with_(in_error=())]])
+    write_paths(tmp_path / "parts", [judged(1)])
     export(request(lineage=False, splits=ALL, **asked), tmp_path / "parts", tmp_path / "out")
-    (row,) = rows_of(tmp_path / "out", "train")
-    return row
+    return rows_of(tmp_path / "out", "train")[0]
 
 
 @pytest.mark.parametrize("variant", ANSWERS)
@@ -62,7 +62,8 @@ def test_a_system_prompt_comes_first(form: Form, tmp_path: Path) -> None:
     elif form == "sharegpt":
         assert row["conversations"][0] == {"from": "system", "value": "Be exact."}
     else:
-        assert (row.get("prompt") or row["messages"])[:2] == [SYSTEM, USER]
+        first, second = (row.get("prompt") or row["messages"])[:2]
+        assert (first, second["role"], PROMPT in second["content"]) == (SYSTEM, "user", True)
 
 
 def test_thinking_is_the_chain(tmp_path: Path) -> None:

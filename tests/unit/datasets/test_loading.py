@@ -9,13 +9,13 @@ from typing import get_args
 
 import yaml
 
-from services.contracts.case import Score
+from services.contracts.case import Case, Score
 from services.contracts.record import Record
 from services.datasets.export import export
 from services.datasets.names import WITH_VARIANT, Form
 from services.datasets.shards import ROWS
 from services.exporter.schema import SCHEMA
-from tests.unit.datasets.world import in_json, of_steps, records, request, rows_of, write_parts
+from tests.unit.datasets.world import in_json, judged, of_steps, records, request, rows_of, write_parts, write_paths
 from tests.unit.exporter.world import record
 
 SCRIPT = """
@@ -34,6 +34,8 @@ for folder in sys.argv[1:]:
 sys.stdout.write(json.dumps(out))  # at once: unbuffered, each of the texts would be a write
 """
 FORMS: tuple[Form, ...] = get_args(Form)
+ROWS_OF: dict[Form, int] = {"prm": 3 * ROWS, "kto": 4 * ROWS, "verifier": 4 * ROWS}
+"""Rows of two groups of records, or of as many pairs of paths."""
 
 
 def load(tmp_path: Path, folders: list[Path]) -> list[list[dict[str, list[dict[str, object]]]]]:
@@ -48,6 +50,7 @@ def load(tmp_path: Path, folders: list[Path]) -> list[list[dict[str, list[dict[s
 
 def test_every_form_loads_as_it_was_written_in_both_kinds_of_file(tmp_path: Path) -> None:
     write_parts(tmp_path / "parts", [records(40)])
+    write_paths(tmp_path / "parts", map(judged, range(40)))
     for form in FORMS:
         asked = request(
             form=form,
@@ -69,12 +72,24 @@ def test_columns_that_are_null_or_empty_in_the_first_shard_load(tmp_path: Path) 
     ordered = sorted(one.record_id for one in [*bare, *full])
     renamed = [one.with_(record_id=name) for one, name in zip([*bare, *full], ordered, strict=True)]
     write_parts(tmp_path / "parts", [renamed], rows=500)
+    write_paths(tmp_path / "parts", map(judged_in_order, range(2 * ROWS)))
     for form in FORMS:
         variant = "ReasonMed" if form in WITH_VARIANT else None
         export(request(form=form, variant=variant), tmp_path / "parts", tmp_path / form, shard_bytes=1)
     for form, kinds in zip(FORMS, load(tmp_path, [tmp_path / form for form in FORMS]), strict=True):
-        rows = 3 * ROWS if form == "prm" else 2 * ROWS
+        rows = ROWS_OF.get(form, 2 * ROWS)
         assert [sum(map(len, kind.values())) for kind in kinds] == [rows] * 2, form
+
+
+def judged_in_order(number: int) -> Case:
+    """One right and one wrong path; in the order of their ids, those of the first half have null wherever that may
+    be."""
+    made, late = judged(number), number >= ROWS
+    question = made.question.with_(**({} if late else {"source": None, "id": None, "subject": None, "context": ()}))
+    names = [f"path-{2 * number + slot:032x}" for slot in range(2)]
+    right, wrong = (made.paths[0 if late else 1], made.paths[2 if late else 3])
+    paths = (right.with_(path_id=names[0]), wrong.with_(path_id=names[1]))
+    return made.with_(question=question, paths=paths, kept=(), work_id=f"work-{number:04x}" + "0" * 28)
 
 
 def without(one: Record) -> Record:

@@ -8,15 +8,19 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.contracts.case import Score, StepError, Steps
+from services.contracts.case import Case, Score, StepError, Steps, Verdict
+from services.contracts.codec import encode
 from services.contracts.record import FaultyPath, Record
+from services.contracts.topics import CASE_ACCEPTED
 from services.core.case.steps import step_ends
+from services.core.messages import ConsumedRecord
 from services.datasets.records import Filters
 from services.datasets.splits import Splits
 from services.datasets.summary import Request
-from services.exporter.layout import RECORDS
+from services.exporter.layout import PATHS, RECORDS
 from services.exporter.partition import Partition
 from services.exporter.table import Table
+from tests.strategies import correct, failed, path, wrong
 from tests.unit.exporter.world import TOPIC, message, record
 
 DIFFICULTIES = ("easy", "medium", "difficult")
@@ -69,6 +73,35 @@ def write_parts(folder: Path, dealt: Iterable[Iterable[Record]], *, rows: int = 
     return folder
 
 
+def judged(number: int) -> Case:
+    """The case of `varied(number)`: two right paths and two wrong ones, one cut off, one whose call failed."""
+    made = varied(number)
+    new = Case(
+        case_id=made.case_id, work_id=made.work_id, recipe_id=made.recipe_id, question=made.question, difficulty="easy"
+    )
+    texts = ["Sound.\nFinal answer: B", "So B.", "No.\nFinal answer: A", "Unclear.", "Cut", "Lost"]
+    one, two, three, four, five, six = (path(new, slot, text=text) for slot, text in enumerate(texts))
+    cut = Verdict(outcome="error", reason="cut off", by="cut_off")
+    paths = (
+        correct(one, score=4, stated="B"),
+        correct(two, score=None, stated=None),
+        wrong(three, stated="A"),
+        wrong(four),
+        five.with_(verdict=cut, finish_reason="length"),
+        failed(six),
+    )
+    return new.with_(paths=paths, kept=(one.path_id,), gold_disputed=made.gold_disputed)
+
+
+def write_paths(folder: Path, cases: Iterable[Case]) -> Path:
+    """A table of the paths of accepted cases."""
+    opened = Partition.open(Table.open(PATHS.uri(str(folder)), PATHS), CASE_ACCEPTED, 0)
+    for offset, case in enumerate(cases):
+        opened.accept(ConsumedRecord(CASE_ACCEPTED, 0, offset, case.case_id.encode(), encode(case), {}), 0.0)
+    opened.seal()
+    return folder
+
+
 def request(**changes: Any) -> Request:
     fields: dict[str, Any] = {
         "variant": "ReasonMed",
@@ -96,7 +129,7 @@ def rows_of(out: Path, split: str) -> list[dict[str, Any]]:
 
 def in_json(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows as JSON lines have them."""
-    left_out = {"source", "source_question_id", "subject", "parents", "score", "errors"}
+    left_out = {"source", "source_question_id", "subject", "parents", "score", "errors", "stated", "rejected_stated"}
     return [{name: value for name, value in row.items() if name not in left_out} for row in rows]
 
 
