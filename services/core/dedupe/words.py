@@ -103,9 +103,3 @@ def text_digest(question: Question) -> int:
 def hashed(gram: Iterable[str]) -> int:
     """A 64-bit hash of an n-gram, the same in every process."""
     return int.from_bytes(hashlib.blake2b(" ".join(gram).encode(), digest_size=8).digest(), "little")
-
-
-def split_key(question: Question) -> str:
-    """The key that assigns a question to a dataset split: 32 hex digits over the words of the stem. The same stem with
-    reordered or other options, or other markup, is in the same split."""
-    return hashlib.blake2b(" ".join(words(question.question)).encode(), digest_size=16).hexdigest()

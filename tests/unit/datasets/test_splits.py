@@ -1,13 +1,20 @@
 """Splits go by question, hold their shares, and stay as they are."""
 
 from fractions import Fraction
+from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.core import ids
+from services.datasets.export import export
 from services.datasets.splits import BadSplit, Splits, split_key
+from tests.unit.datasets.world import request, rows_of, write_parts
+from tests.unit.exporter.world import record
 
+SPLIT = ("train", "test")
 NAMES = ("train", "validation", "test", "probe")
 
 
@@ -48,6 +55,36 @@ def test_a_split_stays_as_it_was_published() -> None:
 def test_the_key_is_the_words_of_the_stem() -> None:
     assert split_key("Which  valve, of the heart?") == split_key("which valve of the heart")
     assert split_key("pH < 7.35") != split_key("pH > 7.35")
+    assert split_key("which\u00a0<b>vitamin</b>") == split_key("Which vitamin?")
+
+
+@given(of=splits(), stem=st.text(st.characters(categories=["Ll", "Nd", "Zs"]), min_size=1), seed=st.randoms())
+def test_a_stem_that_looks_otherwise_is_in_the_same_split(of: Splits, stem: str, seed: Random) -> None:
+    words = stem.split() or [stem]
+    at = seed.randrange(len(words))
+    broken = [*words[:at], f"<b>{words[at]}</b>", *words[at + 1 :]]
+    for same in (f"  {'  '.join(words)} ", f"<p>{' '.join(broken)}</p>", " &nbsp;".join(words)):
+        assert of.of(split_key(same)) == of.of(split_key(" ".join(words)))
+
+
+def test_the_same_stem_with_its_options_in_another_order_is_exported_to_the_same_split(tmp_path: Path) -> None:
+    chance = Random(3)
+    made = [record(number) for number in range(60)]
+    shuffled = []
+    for one in made:
+        letters, texts = list(one.question.options), list(one.question.options.values())
+        chance.shuffle(texts)
+        question = one.question.with_(options=dict(zip(letters, texts, strict=True)), answer=chance.choice(letters))
+        case_id = ids.case_id(question)
+        shuffled.append(one.with_(question=question, case_id=case_id, record_id=one.record_id[:-4] + "ffff"))
+    assert any(one.case_id != other.case_id for one, other in zip(made, shuffled, strict=True))
+    write_parts(tmp_path / "parts", [made, shuffled])
+    export(request(splits=Splits.parse("train=0.5,test=0.5", "0")), tmp_path / "parts", tmp_path / "out")
+    stems = [
+        {row["messages"][0]["content"].split("\n")[0] for row in rows_of(tmp_path / "out", name)} for name in SPLIT
+    ]
+    assert stems[0].isdisjoint(stems[1])
+    assert sum(map(len, stems)) == len(made)
 
 
 def test_shares_are_exact() -> None:
