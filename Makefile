@@ -98,9 +98,9 @@ docs: install  ## The documentation as a site, in build/site.
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --override overrides.txt --no-emit-index-url --no-header
 
 lock: install  ## Recompile the locks from pyproject.toml: of this checkout, and of the two images.
-	@$(LOCK) --upgrade --extra local --extra dev --extra data --extra likeness pyproject.toml -o requirements.lock
+	@$(LOCK) --upgrade --extra local --extra dev --extra data --extra likeness --extra privacy pyproject.toml -o requirements.lock
 	@$(LOCK) --constraint requirements.lock pyproject.toml -o deploy/requirements-stream.lock
-	@$(LOCK) --constraint requirements.lock --extra data --extra likeness pyproject.toml -o deploy/requirements-data.lock
+	@$(LOCK) --constraint requirements.lock --extra data --extra likeness --extra privacy pyproject.toml -o deploy/requirements-data.lock
 
 clean:  ## Remove what was built and installed.
 	@rm -rf .venv build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -27,7 +27,7 @@ from services.gateway.http.metrics import Metrics as GatewayMetrics
 from services.llm.stats import Stats
 from services.monitor.handler import Seen
 from services.monitor.metrics import FiguresMetrics
-from services.router.metrics import refusals
+from services.router.metrics import flags, refusals
 from services.runtime.engine.counters import Counters
 from services.runtime.engine.metrics import EngineMetrics, HealthMetrics, registry
 from services.runtime.engine.state import EngineState
@@ -59,7 +59,8 @@ FIGURES = Figures(
 
 def registries(*, begun: bool = True) -> Mapping[str, CollectorRegistry]:
     """By exporting service: a worker that calls models and has started a message (or none yet), and the others."""
-    gateway, exporter, refused = GatewayMetrics(), ExporterMetrics(), refusals()
+    gateway, exporter, refused, flagged = GatewayMetrics(), ExporterMetrics(), refusals(), flags()
+    flagged.labels("personal_data")
     refused.labels("near_duplicate")
     gateway.refuse("kafka_away")
     gateway.batch("lines", accepted=1, refused=1)
@@ -71,7 +72,7 @@ def registries(*, begun: bool = True) -> Mapping[str, CollectorRegistry]:
     return {
         "every worker": registry(EngineMetrics("s", Counters(), lambda: state, Holds()), health),
         "workers that call models": _registry(ModelMetrics("s", _models())),
-        "router": _registry(refused),
+        "router": _registry(refused, flagged),
         "monitor": _registry(FiguresMetrics(Seen(), lambda: FIGURES)),
         "gateway": gateway.registry,
         "exporter": exporter.registry,

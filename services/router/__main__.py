@@ -4,12 +4,13 @@ import asyncio
 
 from prometheus_client import Counter
 
+from services.contracts.case import Case
 from services.contracts.refused import Refused
 from services.contracts.topics import LANE_HEADER, PATHS_VERIFIED, QUESTION_SUBMITTED, Lane, both_lanes, lane_of
-from services.core.messages import ConsumedRecord, OutgoingRecord
+from services.core.messages import ConsumedRecord, Emit, OutgoingRecord
 from services.router.admission import admit
-from services.router.checks import NONE, Checks, checks
-from services.router.metrics import refusals
+from services.router.checks import NONE, PERSONAL_DATA, Checks, checks
+from services.router.metrics import flags, refusals
 from services.router.routing_table import onward
 from services.router.settings import RouterSettings
 from services.runtime.engine.handler import Handle
@@ -20,6 +21,7 @@ from services.worker.context import ProcessContext, process_context, run_service
 from services.worker.handling import by_topic, outgoing, read_case
 
 SERVICE = "router"
+PERSONAL = "personal_data"
 
 
 def main() -> None:
@@ -30,12 +32,13 @@ def main() -> None:
 async def work(stop: asyncio.Event) -> None:
     """Admit and route until `stop`."""
     settings = loaded(RouterSettings)
-    checked, refused = checks(settings.admission), refusals()
+    refused, flagged = refusals(), flags()
+    checked = checks(settings.admission, flagged.labels(PERSONAL).inc)
     async with process_context(SERVICE, settings) as context:
         handle = handlers(context, checked, refused)
         app = build(SERVICE, context.client, context.times)
         source = FaustSource(app, client=context.client, topics=both_lanes(*handle))
-        await context.run(context.engine(source=source, handle=by_topic(handle)), stop, refused)
+        await context.run(context.engine(source=source, handle=by_topic(handle)), stop, refused, flagged)
 
 
 def handlers(context: ProcessContext, checked: Checks = NONE, refused: Counter | None = None) -> dict[str, Handle]:
@@ -44,8 +47,8 @@ def handlers(context: ProcessContext, checked: Checks = NONE, refused: Counter |
     async def admission(record: ConsumedRecord) -> list[OutgoingRecord]:
         emits = await admit(record, context.recipes, context.ledger.admissions, context.ledger.budgets, checked)
         for emit in emits:
-            if isinstance(emit.message, Refused) and refused is not None:
-                refused.labels(emit.message.reason).inc()
+            if refused is not None and (reason := _refused(emit)):
+                refused.labels(reason).inc()
         return [outgoing(emit, _lane(record)) for emit in emits]
 
     async def routing(record: ConsumedRecord) -> list[OutgoingRecord]:
@@ -54,6 +57,17 @@ def handlers(context: ProcessContext, checked: Checks = NONE, refused: Counter |
         return [outgoing(onward(case, recipe), lane_of(record.topic))]
 
     return {QUESTION_SUBMITTED: admission, PATHS_VERIFIED: routing}
+
+
+def _refused(emit: Emit) -> str | None:
+    """The label of a refusal."""
+    match emit.message:
+        case Refused(reason=reason):
+            return reason
+        case Case(rejected=str(why)) if why.startswith(PERSONAL_DATA):
+            return PERSONAL
+        case _:
+            return None
 
 
 def _lane(submitted: ConsumedRecord) -> Lane:

@@ -16,7 +16,7 @@ from services.core.errors import BudgetSpent, Dead
 from services.core.ledger.budget_bound import prior
 from services.core.ledger.ports import Admissions, Budgets, Refusal
 from services.core.messages import ConsumedRecord, Emit
-from services.router.checks import NONE, Checks
+from services.router.checks import NONE, PERSONAL_DATA, Checks
 from services.worker.handling import check_key
 from services.worker.recipes import Recipes
 
@@ -34,7 +34,8 @@ async def admit(
     clock: Callable[[], float] = time.time,
 ) -> list[Emit]:
     """The case of a submitted question, under the recipe that the ledger keeps for it; or its refusal, with the reason;
-    nothing for a duplicate; its rejection, where a person has ended it while it waited for the budget.
+    nothing for a duplicate; its rejection, where it holds personal data, or where a person has ended it while it waited
+    for the budget.
 
     A record that is read again has the same result, byte for byte, even if the checks have changed. A redrive is not
     checked: a person has decided. Raises Dead for a record that can't be read, or names a recipe that is not
@@ -57,10 +58,13 @@ async def admit(
     if admission.refusal is not None:
         return [Emit(QUESTION_REFUSED, submission.case_id, refused(submission, admission.refusal))]
     case = new_case(submission, admission.recipe_id)
+    if submission.life == 0 and (why := checks.personal_data(submission)):
+        await budgets.end(case.case_id, why)  # kept in the ledger: a redelivery has the same result
     if await _reserved(case, await recipes.get(case.recipe_id), budgets):
         return [Emit(QUESTION_ADMITTED, submission.case_id, case)]
     if (reason := await budgets.ended(case.case_id)) is not None:
-        return [Emit(CASE_REJECTED, case.case_id, case.with_(rejected=by_operator(reason)))]
+        rejected = reason if reason.startswith(PERSONAL_DATA) else by_operator(reason)
+        return [Emit(CASE_REJECTED, case.case_id, case.with_(rejected=rejected))]
     raise BudgetSpent("the budget is reached, questions wait: see `reasonmed budget`, raise it with `budget set`")
 
 

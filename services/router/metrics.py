@@ -5,6 +5,13 @@ from prometheus_client import Counter
 from services.runtime.metric_names import MetricName
 
 
+def flags() -> Counter:
+    """Questions that were admitted although a check found something; a redelivered one is counted again."""
+    return Counter(
+        MetricName.QUESTIONS_FLAGGED, "Questions admitted although a check found something.", ["reason"], registry=None
+    )
+
+
 def refusals() -> Counter:
     """Questions that admission refused, by reason; a redelivered one is counted again."""
     return Counter(

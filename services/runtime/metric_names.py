@@ -48,6 +48,7 @@ class MetricName(StrEnum):
 
     # Router: router/metrics.py
     QUESTIONS_REFUSED = "reasonmed_questions_refused"
+    QUESTIONS_FLAGGED = "reasonmed_questions_flagged"
 
     # Gateway: gateway/http/metrics.py
     GATEWAY_QUESTIONS_ACCEPTED = "reasonmed_gateway_questions_accepted"
