@@ -6,14 +6,13 @@ is the partition's next offset: the log refuses the commit of an overtaken write
 
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.fs as fs
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 
@@ -86,13 +85,14 @@ class Table:
         self._table.update_incremental()
         return self._committed(partition)
 
-    def ids(self, partition: TopicPartition, from_offset: int) -> Any:
-        """A reader of identity, `content_digest` and `contract` of this partition's rows from an offset on."""
-        at = (ds.field("kafka_partition") == partition.partition) & (ds.field("kafka_offset") >= from_offset)
+    def ids(self, partition: TopicPartition, from_offset: int) -> Iterator[pa.RecordBatch]:
+        """Batches of identity, `content_digest` and `contract` of this partition's rows from an offset on."""
+        where = [f"kafka_partition = {partition.partition}", f"kafka_offset >= {from_offset}"]
         if len(self.layout.topics) > 1:
-            at &= ds.field("kafka_topic") == partition.topic
-        columns = [self.layout.identity, "content_digest", "contract"]
-        return self._table.to_pyarrow_dataset().to_batches(columns=columns, filter=at, batch_size=10_000)
+            where.append(f"kafka_topic = '{partition.topic}'")
+        query = f"SELECT {self.layout.identity}, content_digest, contract FROM stored WHERE {' AND '.join(where)}"  # noqa: S608
+        # Half of the CPU time of pyarrow.dataset, which imports pandas where that is installed.
+        return map(pa.record_batch, QueryBuilder().register("stored", self._table).execute(query))
 
     def append(
         self,
@@ -112,10 +112,9 @@ class Table:
         )
         try:
             if rows:
-                batch = pa.Table.from_pylist(list(rows), schema=self.layout.schema)
                 write_deltalake(
                     self._table,
-                    batch,
+                    pa.RecordBatchReader.from_batches(self.layout.schema, self._batches(rows)),
                     mode="append",
                     schema_mode="merge",
                     writer_properties=WRITER,
@@ -125,11 +124,17 @@ class Table:
                 self._table.create_write_transaction(
                     [], mode="append", schema=self._table.schema(), commit_properties=commit
                 )
+                self._table.update_incremental()  # unlike write_deltalake, it leaves the view as it was
         except CommitFailedError as error:
             self._table.update_incremental()
             if self._committed(partition) != expected:
                 raise PartitionLost(str(partition)) from error
             raise
+
+    def _batches(self, rows: Sequence[Row]) -> Iterator[pa.RecordBatch]:
+        """One row group at a time, so that a part is not held twice."""
+        for start in range(0, len(rows), ROW_GROUP):
+            yield pa.RecordBatch.from_pylist(list(rows[start : start + ROW_GROUP]), schema=self.layout.schema)
 
     def _committed(self, partition: TopicPartition) -> int:
         return self._table.transaction_version(str(partition)) or 0

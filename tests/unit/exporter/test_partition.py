@@ -185,3 +185,15 @@ def test_bytes_of_the_open_part_are_known(tmp_path: Path) -> None:
     assert partition.bytes == len(encode(record(0)))
     partition.seal()
     assert partition.bytes == 0
+
+
+def test_a_writer_goes_on_after_commits_without_a_row(tmp_path: Path) -> None:
+    """Its own commits are no other writer's."""
+    export(tmp_path, message(0, record(0)))
+    partition = opened(tmp_path)
+    for offset in range(1, 4):
+        partition.accept(message(offset, record(0)), 0)
+        assert partition.seal() == Part(0, Dropped(equal=1), offset + 1)
+    partition.accept(message(4, record(1)), 0)
+    partition.seal()
+    assert opened(tmp_path).next_offset == 5
