@@ -82,7 +82,7 @@ POOL = " ".join(random.Random(0).choices([f"{n:x}" * (1 + n % 3) for n in range(
 
 
 def size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir()) // 2**20
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) // 2**20
 
 
 def measure(parts: Path, out: Path) -> None:
