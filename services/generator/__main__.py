@@ -7,7 +7,7 @@ from services.worker.stage import run_stage
 
 def main() -> None:
     """Work until SIGTERM."""
-    run_stage("generator", topics=(CASE_UNDECIDED, QUESTION_ADMITTED), handler=generate)
+    run_stage("generator", topics=(CASE_UNDECIDED, QUESTION_ADMITTED), handler=generate, stages=["generate"])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Checks that each model of a recipe answers: requests one token in the form that the recipe's stages use."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,11 @@ class Checked:
     """The stages that use this form of request."""
     trouble: str | None
     """None if it works, else the reason and the remedy."""
+
+
+def aliases(recipe: Recipe, stages: Collection[Stage]) -> frozenset[str]:
+    """The recipe's aliases that these stages ask."""
+    return frozenset(task.alias for stage, task in tasks(recipe) if stage in stages)
 
 
 async def check(recipe: Recipe, endpoints: Mapping[str, Endpoint], client: Client, *, owner: str) -> list[Checked]:

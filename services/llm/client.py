@@ -66,7 +66,7 @@ class ChatClient:
         """
         endpoint = self._endpoints.get(request.alias)
         if endpoint is None:
-            raise ModelAway(f"no endpoint is set for the alias {request.alias}: add one to the deployment's settings")
+            raise ModelAway(f"no endpoint is set for the alias {request.alias}: add one to REASONMED_MODELS")
         timeout_s = endpoint.timeout_for(request.sampling.max_tokens)
         try:
             async with asyncio.timeout(timeout_s):

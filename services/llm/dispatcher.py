@@ -7,7 +7,7 @@ get the outcome that the ledger has.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self, TypeVar, assert_never
@@ -124,6 +124,11 @@ class Dispatcher:
         self.drain()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=max(0.0, self._deadline - _now()))
+
+    def expect(self, aliases: Collection[str]) -> list[str]:
+        """Take the aliases that will be asked; replaces those taken before. Returns, sorted, those without an endpoint:
+        `status` names them before their first call."""
+        return self._servers.expect(aliases)
 
     def status(self) -> dict[str, Down]:
         """The aliases that accept no calls now, since when, and why."""

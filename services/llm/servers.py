@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 
@@ -39,6 +39,7 @@ class Servers:
         self._pools = {_place(e): Pool(e, look_up) for e in endpoints.values() if e.pool == "dns"}
         self._gates: dict[tuple[_Place, str], Gate] = {}
         self._by_alias: dict[tuple[str, str], Gate] = {}
+        self._missing: dict[str, float] = {}
         self._following: list[asyncio.Task[None]] = []
 
     def gate(self, request: Request) -> Gate:
@@ -48,6 +49,13 @@ class Servers:
         if gate is None:
             gate = self._by_alias[alias, served] = self._new_gate(alias, served)
         return gate
+
+    def expect(self, aliases: Collection[str]) -> list[str]:
+        """Take the aliases that will be asked; replaces those taken before. Returns, sorted, those without an endpoint:
+        `status` names them before their first call."""
+        missing = sorted(set(aliases) - self._endpoints.keys())
+        self._missing = {alias: self._missing.get(alias, asyncio.get_running_loop().time()) for alias in missing}
+        return missing
 
     def open(self) -> None:
         """Start the look-ups of pools."""
@@ -66,8 +74,10 @@ class Servers:
 
     def status(self) -> dict[str, Down]:
         """The aliases that accept no calls now."""
+        now = asyncio.get_running_loop().time()
+        missing = {a: Down(now - since, _no_endpoint(a), "unreachable") for a, since in self._missing.items()}
         downs = ((alias, gate.down()) for (alias, _), gate in self._by_alias.items())
-        return {alias: down for alias, down in downs if down is not None}
+        return missing | {alias: down for alias, down in downs if down is not None}
 
     def limits(self) -> dict[str, int]:
         """The current concurrency limit by alias."""
@@ -79,7 +89,7 @@ class Servers:
         endpoint = self._endpoints.get(alias)
         if endpoint is None:
             gate = Gate(Endpoint(base_url=""), alias, probe=self._probe, jitter=self._jitter, addresses=[])
-            gate.no_server = f"no endpoint is set for the alias {alias}: add one to the deployment's settings"
+            gate.no_server = _no_endpoint(alias)
             return gate
         key = _place(endpoint), served
         if key not in self._gates:
@@ -112,6 +122,10 @@ def _shared(endpoints: Iterable[Endpoint]) -> dict[_Place, Endpoint]:
         longest = max(one, other, key=lambda endpoint: endpoint.timeout_for(LONG_REPLY))
         shared[_place(one)] = replace(longest, max_calls=max(one.max_calls, other.max_calls))
     return shared
+
+
+def _no_endpoint(alias: str) -> str:
+    return f"no endpoint is set for the alias {alias}: add one to REASONMED_MODELS"
 
 
 def _place(endpoint: Endpoint) -> _Place:

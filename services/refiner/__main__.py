@@ -5,13 +5,18 @@ Settings: REASONMED_*, see services/runtime/process/settings.py.
 
 import argparse
 
+from services.contracts.case import Stage
 from services.contracts.topics import CASE_DIFFICULT, CASE_MEDIUM
 from services.refiner.handler import reason_again, refine
 from services.runtime.process.settings import Settings
 from services.runtime.process.settings_help import usage
+from services.worker.handling import CaseHandler
 from services.worker.stage import run_stage
 
-LANES = {"medium": (CASE_MEDIUM, refine), "difficult": (CASE_DIFFICULT, reason_again)}
+LANES: dict[str, tuple[str, CaseHandler, Stage]] = {
+    "medium": (CASE_MEDIUM, refine, "refine"),
+    "difficult": (CASE_DIFFICULT, reason_again, "reason"),
+}
 
 
 def main() -> None:
@@ -25,8 +30,8 @@ def main() -> None:
     )
     parser.add_argument("--lane", choices=sorted(LANES), required=True)
     lane = parser.parse_args().lane
-    topic, handler = LANES[lane]
-    run_stage("refiner", topics=[topic], handler=handler, group=f"refiner-{lane}", arguments=())
+    topic, handler, stage = LANES[lane]
+    run_stage("refiner", topics=[topic], handler=handler, stages=[stage], group=f"refiner-{lane}", arguments=())
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from services.worker.stage import run_stage
 
 def main() -> None:
     """Work until SIGTERM."""
-    run_stage("summarizer", topics=[CASE_ACCEPTED], handler=summarize)
+    run_stage("summarizer", topics=[CASE_ACCEPTED], handler=summarize, stages=["summarize"])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from services.worker.stage import run_stage
 
 def main() -> None:
     """Work until SIGTERM."""
-    run_stage("verifier", topics=[PATHS_GENERATED], handler=verify)
+    run_stage("verifier", topics=[PATHS_GENERATED], handler=verify, stages=["verify", "score"])
 
 
 if __name__ == "__main__":

@@ -91,6 +91,16 @@ class Recipes:
         assert self._current is not None
         return self._current
 
+    async def next_current(self, known: Recipe | None = None) -> Recipe:
+        """The current recipe, once the topic has been read to its end and it is another than `known`."""
+        while True:
+            await self.caught_up.wait()
+            async with self._news:
+                recipe = self._by_id.get(self._current) if self._current is not None else None
+                if recipe is not None and recipe != known and self.caught_up.is_set():
+                    return recipe
+                await self._news.wait()
+
     async def _caught_up(self, wanted: str) -> None:
         with self._holds.hold(f"{wanted}: the topic {RECIPES} is being read", "away", for_s=WAIT_S):
             await self.caught_up.wait()
