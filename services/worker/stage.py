@@ -33,10 +33,12 @@ def run_stage(
     group: str | None = None,
     arguments: Sequence[str] | None = None,
 ) -> None:
-    """Run one worker of a service until SIGTERM. `topics`: read in both lanes; the first is taken first. `stages`: those
-    that its handler asks models for. `group`: the consumer group, if not the service's name. `arguments`: those of the
-    command line that the service has not read itself; None: all. Exits 1 where no endpoint is set at all: no recipe
-    could work."""
+    """Run one worker of a service until SIGTERM.
+
+    `topics`: read in both lanes; the first is taken first. `stages`: those that its handler asks models for. `group`:
+    the consumer group, if not the service's name. `arguments`: those of the command line that the service has not read
+    itself; None: all. Exits 1 if REASONMED_MODELS is empty, since every recipe needs a model.
+    """
 
     async def main(stop: asyncio.Event) -> None:
         settings = loaded(Settings)

@@ -9,7 +9,7 @@ import pytest
 
 from services.contracts.codec import canonical, encode
 from services.contracts.recipe import Recipe
-from services.core.case import ids
+from services.core import ids
 from services.core.messages import ConsumedRecord
 from services.llm.check import aliases
 from services.protogen.examples import RECIPE
