@@ -17,7 +17,7 @@ _TEXTS = ("content", "reasoning_content", "reasoning")
 
 def parse(data: bytes) -> dict[str, Any]:
     """The chat completion in a body. Raises Retry, without quoting the body, where there is none."""
-    body = data[_BEFORE.match(data).end() :]  # type: ignore[union-attr]  # it matches nothing as well
+    body = data[_BEFORE.match(data).end() :].rstrip(b"\0 \t\r\n")  # type: ignore[union-attr]  # it matches nothing as well
     if not body:
         raise Retry("broken reply: an empty body")
     if body.startswith((b"data:", b"event:", b"id:", b"retry:")):

@@ -12,6 +12,9 @@ from services.llm import finish, thinking
 _DEPTH = 6
 """The deepest nesting of lists and objects that is searched for text."""
 
+_THOUGHT = ("thinking", "reasoning", "redacted_thinking", "thought")
+"""How the types of parts that are thinking begin."""
+
 
 @dataclass(frozen=True)
 class Content:
@@ -33,8 +36,8 @@ class _Parts:
 
 
 def read(choice: Mapping[str, Any], *, structured: bool = False, marks: tuple[str, str] | None = None) -> Content:
-    """The content of a choice. `structured`: JSON was requested; without other text, a JSON object in the reasoning
-    field or in the arguments of a tool call is the text. Raises Retry if there is no message."""
+    """The content of a choice. `structured`: JSON was requested; without other text, a reasoning field that
+    ends in a JSON object, or the arguments of a tool call, are the text. Raises Retry if there is no message."""
     message = choice.get("message", choice.get("delta"))
     if message is None and isinstance(choice.get("text"), str):
         message = {"content": choice["text"]}
@@ -63,8 +66,10 @@ def _elsewhere(
     inner, outer = thinking.split(apart)
     if inner and outer.strip():
         return inner, outer, means
-    if structured and _is_object(apart):
+    if structured and means == "whole" and apart.rstrip(" \r\n`").endswith("}"):
         return "", apart, means
+    if structured and isinstance(message.get("parsed"), dict):
+        return apart, orjson.dumps(message["parsed"]).decode(), means
     arguments = _arguments(message)
     if structured and arguments and reason in finish.CALLED | {"stop"}:
         return apart, arguments, "whole"
@@ -78,7 +83,7 @@ def _refusal(message: Mapping[str, Any], parts: _Parts, text: str, reason: str) 
     return parts.refusal or (text.strip() or "no words" if reason in finish.REFUSED else "")
 
 
-def _parts(content: Any) -> _Parts:
+def _parts(content: Any, depth: int = _DEPTH) -> _Parts:
     """A content that is a text, a list of parts, or JSON that the server has parsed already."""
     match content:
         case None:
@@ -86,29 +91,34 @@ def _parts(content: Any) -> _Parts:
         case str():
             return _Parts(text=content)
         case list():
-            each = [_part(item) for item in content]
+            each = [_parts(item, depth - 1) for item in content] if depth else []
             return _Parts(
                 "".join(part.text for part in each),
                 "\n".join(part.thinking for part in each if part.thinking),
                 "\n".join(part.refusal for part in each if part.refusal),
             )
         case dict():
-            return _part(content) if "type" in content else _Parts(text=orjson.dumps(content).decode())
+            return _part(content, depth)
         case _:
             raise Retry(f"broken reply: its content is a {type(content).__name__}")
 
 
-def _part(item: Any) -> _Parts:
-    if not isinstance(item, dict):
-        raise Retry(f"broken reply: a part of its content is a {type(item).__name__}")
-    kind = item.get("type")
-    match kind:
+def _part(item: dict[str, Any], depth: int) -> _Parts:
+    match item.get("type"):
         case "text" | "output_text":
             return _Parts(text=_any_text(item.get("text")))
-        case "thinking" | "reasoning" | "reasoning_content" | "redacted_thinking":
-            return _Parts(thinking=_any_text(item).strip())
+        case "json" | "output_json":
+            return _Parts(text=orjson.dumps(item.get("json")).decode())
         case "refusal":
             return _Parts(refusal=_any_text(item.get("refusal")).strip())
+        case str(kind) if kind.startswith(_THOUGHT):
+            return _Parts(thinking=_any_text(item).strip())
+        case None if "parts" in item:
+            return _parts(item["parts"], depth - 1) if depth else _Parts()
+        case None if item.keys() == {"text"}:
+            return _Parts(text=_any_text(item["text"]))
+        case None:
+            return _Parts(text=orjson.dumps(item).decode())
         case _:
             return _Parts()
 
@@ -120,7 +130,7 @@ def _any_text(value: Any, depth: int = _DEPTH) -> str:
     if depth and isinstance(value, list):
         return "".join(_any_text(item, depth - 1) for item in value)
     if depth and isinstance(value, dict):
-        names = ("text", "thinking", "summary", "content", "reasoning")
+        names = ("text", "value", "thinking", "summary", "content", "reasoning")
         return next((said for name in names if (said := _any_text(value.get(name), depth - 1))), "")
     return ""
 

@@ -17,9 +17,16 @@ _WHOLE = {
     "end",
     "complete",
     "completed",
+    "finished",
+    "done",
+    "normal",
+    "eos_found",
 }
+_ENUM = "finish_reason_"
+"""The prefix of an enum's name, as in FINISH_REASON_STOP."""
+
 _CUT_OFF = {"length", "max_tokens", "model_length", "max_new_tokens", "max_output_tokens", "max_completion_tokens"} | {
-    "model_context_window_exceeded", "context_length", "token_limit", "incomplete",
+    "model_context_window_exceeded", "context_length", "token_limit", "incomplete", "max_length", "max_tokens_reached",
 }  # fmt: skip
 REFUSED = {"refusal"}
 CALLED = {"tool_calls", "tool_call", "function_call", "tool_use"}
@@ -41,7 +48,7 @@ def name(value: Any) -> str:
     """The reason's plain name, in lower case: also of `{"type": "stop"}`; "null" where there is none."""
     if isinstance(value, dict):
         value = value.get("type")
-    return value.strip().casefold()[:60] if isinstance(value, str) and value.strip() else "null"
+    return value.strip().casefold().removeprefix(_ENUM)[:60] if isinstance(value, str) and value.strip() else "null"
 
 
 def written(value: Finish) -> FinishReason:

@@ -10,11 +10,12 @@ _DECODED = ("", "identity", "gzip", "x-gzip", "deflate")
 
 
 def read(request: Request, status: int, headers: Mapping[str, str], data: bytes, *, now: float) -> Reply:
-    """Parse a response. `headers` with lower-case names; `now` in Unix seconds, for dates in Retry-After.
+    """Parse a response; a reply counts with any 2xx, since it is paid for.
 
+    `headers` with lower-case names; `now` in Unix seconds, for dates in Retry-After.
     Raises ModelAway (Busy, Refuses), Retry (TimedOut) or Reject (TooLarge), as services.llm.trouble_table says.
     """
-    if status != 200:
+    if not 200 <= status <= 299:
         raise error_responses.trouble(status, data, headers=headers, now=now)
     try:
         reply = wire.reply(request, data)

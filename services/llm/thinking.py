@@ -5,17 +5,24 @@ Linear in the text. Marks in the middle of a line count as text.
 
 import re
 
-_NAMES = r"(?:think|thinking|thought|seed:think|mm:think)"
+_NAMES = r"(?:(?:[a-z]{1,20}[:_])?think(?:ing)?|(?:inner_)?thoughts?|reflection|scratchpad|reasoning_content)"
 _OPEN = (
-    rf"<{_NAMES}>", r"\[THINK\]", r"<\|begin_of_thought\|>", r"<\|START_THINKING\|>", r"◁think▷", r"<\|channel>thought",
+    rf"(?:<|&lt;)\s?{_NAMES}\s?(?:>|&gt;)", r"\[THINK(?:ING)?\]", r"<\|think(?:ing)?\|>", r"<\|begin_of_thought\|>",
+    r"<\|START_THINKING\|>", r"◁think▷", r"<\|channel>thought", r"<unused94>(?:thought\b)?",
 )  # fmt: skip
-_CLOSE = (rf"</{_NAMES}>", r"\[/THINK\]", r"<\|end_of_thought\|>", r"<\|END_THINKING\|>", r"◁/think▷", r"<channel\|>")
-_MARK = re.compile(rf"(?P<open>{'|'.join(_OPEN)})|(?P<close>{'|'.join(_CLOSE)})")
-_SIGNS = ("<", "THINK]", "◁")
+_CLOSE = (
+    rf"(?:<|&lt;)\s?/\s?{_NAMES}\s?(?:>|&gt;)", r"\[/THINK(?:ING)?\]", r"<\|/think(?:ing)?\|>", r"<\|end_of_thought\|>",
+    r"<\|END_THINKING\|>", r"◁/think▷", r"<channel\|>", r"<unused95>",
+)  # fmt: skip
+_MARK = re.compile(rf"(?P<open>{'|'.join(_OPEN)})|(?P<close>{'|'.join(_CLOSE)})", re.IGNORECASE)
+_STEPS = re.compile(r"\s*<(?P<name>reasoning|analysis|reason)>", re.IGNORECASE)
+"""Tags that hold thinking, or the steps of the answer itself."""
+_SIGNS = ("<", "[THINK", "[/THINK", "&lt;", "◁")
 """Every mark has one of them: a search for these costs a twentieth of one for the marks, and most texts have none."""
 _ANSWER_MARK = re.compile(r"^\s*<\|(?:begin_of_solution|START_RESPONSE)\|>|<\|(?:end_of_solution|END_RESPONSE)\|>\s*$")
+_THINKING = r"(?:thinking|reasoning|thought)(?: process)?"
 _SECTION = re.compile(
-    r"^[#*\s]{0,8}(?P<thinking>thinking)[*:\s]{0,6}$|^[#*\s]{0,8}(?P<final>final response)[*:\s]{0,6}$",
+    rf"^[#*\s]{{0,8}}(?P<thinking>{_THINKING})[*:\s]{{0,6}}$|^[#*\s]{{0,8}}(?P<final>final response)[*:\s]{{0,6}}$",
     re.IGNORECASE | re.MULTILINE,
 )
 _CHANNEL = re.compile(r"<\|channel\|>([a-z]{1,20})[^<]{0,100}(?:<\|constrain\|>[^<]{0,40})?<\|message\|>")
@@ -52,6 +59,8 @@ def split(content: str, marks: tuple[str, str] | None = None) -> tuple[str, str]
         return analysis.strip(), _of_turn(text.lstrip())
     content = _of_turn(content)
     thinking, text = _tagged(content)
+    if not thinking:
+        thinking, text = _steps(text)
     if not thinking:
         thinking, text = _sections(text)
     return thinking, text
@@ -100,6 +109,19 @@ def _tagged(content: str) -> tuple[str, str]:
     text = "\n\n".join(part.strip() for part in parts[False][:-1] if part.strip())
     last = "" if inside else parts[False][-1].lstrip()
     return thinking, _ANSWER_MARK.sub("", f"{text}\n\n{last}" if text and last else text or last)
+
+
+def _steps(content: str) -> tuple[str, str]:
+    """A tag around steps, which begins the content, is thinking if an answer of several lines follows it. Otherwise the
+    steps are the answer."""
+    opened = _STEPS.match(content)
+    closed = re.compile(f"</{opened['name']}>", re.IGNORECASE).search(content, opened.end()) if opened else None
+    if opened is None or closed is None:
+        return "", content
+    text = content[closed.end() :].strip()
+    if "\n" not in text or text.startswith("<"):
+        return "", content
+    return content[opened.end() : closed.start()].strip(), text
 
 
 def _begins_line(content: str, start: int, at: int) -> bool:

@@ -35,7 +35,7 @@ _CLAUSE = rf"(?:{any_of(WORDS['lead_in_clauses'])})[^.,;。，]{{0,200}}[,，]\s
 _LEAD_IN = rf"(?:{_CLAUSE}|(?:{any_of(WORDS['lead_ins'])})[\s,，:：]{{0,3}})"
 _LABEL = re.compile(
     rf"[\W_]{{0,20}}{_LEAD_IN}{{0,5}}(?:(?:{any_of(WORDS['labels'])})"
-    rf"(?:{_IS}?\s{{0,3}}(?P<colon>[:：=]|-(?=\s))\s{{0,20}}|{_IS}|(?=[\s.]{{0,5}}$))|(?:{any_of(WORDS['takes_none'])})[:：]?)",
+    rf"(?:[\]】」』]?{_IS}?\s{{0,3}}(?P<colon>[:：=|→➜⇒—–]|[-=]>|-(?=\s))\s{{0,20}}|{_IS}|[\]】」』]|(?=[\s.]{{0,5}}$))|(?:{any_of(WORDS['takes_none'])})[:：]?)",
     re.IGNORECASE,
 )
 _IS_THE_ANSWER = re.compile(

@@ -17,16 +17,21 @@ Options = Mapping[str, str | None]
 """Option texts by letter. None: the text is unknown, and any text may follow the letter."""
 
 _LETTER = re.compile(
-    rf"(?:(?:{any_of(WORDS['of_option'])})\s{{0,3}}[:：]?\s{{0,3}})?(?P<open>[(\[（【「\"'“]?)\s{{0,3}}(?P<letter>[A-Za-z])"
-    rf"\s{{0,3}}(?P<close>[)\]）】」\"'”]?)(?P<rest>(?![\w'’/]).*)",
+    rf"(?:(?:{any_of(WORDS['of_option'])})\s{{0,3}}[:：]?\s{{0,3}})?(?P<open>[(\[（【「『〈《\"'“‘«‹„]?)\s{{0,3}}"
+    rf"(?P<letter>[A-Za-z])\s{{0,3}}(?P<close>[)\]）】」』〉》\"'”’»›“]?)(?P<rest>(?![\w'’/]).*)",
     re.IGNORECASE | re.DOTALL,
 )
 _ASKED = re.compile(r"[\W_]{0,8}final answer[\W_]{0,4}[:：][\W_]{0,4}(?P<letter>[A-Z])[\s*_.。]{0,8}", re.IGNORECASE)
 """The line that every prompt asks for, with only a letter."""
 _AFTER_OPTION = re.compile(rf"\s{{0,3}}(?:{any_of(WORDS['after_option'])})\W{{0,5}}$", re.IGNORECASE)
+_BECAUSE = re.compile(
+    rf"(?<=\w)[)\]\"'”»]?[\s,;:，。.–—-]{{1,5}}(?:{any_of(WORDS['because'])})(?!\w).*$", re.IGNORECASE | re.DOTALL
+)
 _NONE = frozenset(words(phrase) for phrase in WORDS["none_of_them"])
+_KEYS = r"(?:(?:final|correct)[ _])?answer(?:[ _](?:choice|letter|option))?"
 _FIELDS = (
-    re.compile(r'"(?:final_answer|answer_choice|answer)"\s{0,20}:\s{0,20}"([^"\n]{0,400})"'),
+    re.compile(rf'"{_KEYS}"\s{{0,20}}:\s{{0,20}}"([^"\n]{{0,400}})"', re.IGNORECASE),
+    re.compile(rf"'{_KEYS}'\s{{0,20}}:\s{{0,20}}'([^'\n]{{0,400}})'", re.IGNORECASE),
     re.compile(r"<(?:final_)?answer>([^<>]{0,400})</(?:final_)?answer>", re.IGNORECASE),
 )
 """The answer as a JSON field, or in a tag."""
@@ -91,12 +96,14 @@ def _marked(text: str, options: Options) -> set[FinalAnswer]:
 def _read(value: str, options: Options) -> FinalAnswer:
     """The option that a value names: by its letter alone, its letter and text, or its text alone."""
     stated = _AFTER_OPTION.sub("", plain(value).strip(" .。,;!"))
+    if (because := _BECAUSE.search(stated)) is not None and _by_text(stated, options) is None:
+        stated = stated[: because.start()].rstrip(" .。,;!")
     by_text = _by_text(stated, options)
     match = _LETTER.fullmatch(narrow(stated))
     letter = match["letter"].upper() if match is not None else ""
     if match is not None and "?" in match["rest"]:
         return UNCLEAR
-    if match is None or letter not in LETTERS:
+    if match is None or (letter not in LETTERS and match["rest"].strip(" .")):
         is_none = by_text is None and words(stated) in _NONE
         return FinalAnswer(outside=stated) if is_none else FinalAnswer(option=by_text)
     if letter in options and _goes_with(match, options[letter]):

@@ -14,11 +14,18 @@ from services.cli.__main__ import app
 from services.cli.run import reply as command
 from services.cli.run.reply_fields import FIELDS, As, Asked, fields
 
-CASES = [
-    json.loads(line)
-    for line in (Path(__file__).parents[2] / "data" / "model_replies.jsonl").read_text("utf-8").splitlines()
-]
+DATA = Path(__file__).parents[2] / "data"
+
+
+def cases(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (DATA / name).read_text("utf-8").splitlines()]
+
+
+CASES = cases("model_replies.jsonl")
 """After public reports on model servers; written for this project. `reply` is a whole response in Latin-1."""
+
+MORE = cases("more_model_replies.jsonl")
+"""Others of the same kinds: languages, tags, error bodies, Retry-After, damaged JSON."""
 
 OPTIONS = {"A": "Aspirin", "B": "Heparin", "C": "Vitamin C", "D": "Warfarin"}
 QUESTION = {"question": "Which of these acts on antithrombin?", "options": OPTIONS, "answer": "B"}
@@ -34,20 +41,19 @@ def run(*arguments: str, input: bytes = b"") -> tuple[int, str]:
     return ended.exit_code, ended.stdout
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+@pytest.mark.parametrize("case", CASES + MORE, ids=lambda case: case["name"])
 def test_each_case_is_read_as_it_should_be(case: dict[str, Any]) -> None:
     raw = case["text"].encode() if "text" in case else case["reply"].encode("latin-1")
     found = read(raw, case["as"], text="text" in case)
     wanted = dict(case["read"])
-    trouble = wanted.pop("trouble", None)
+    trouble = dict(wanted.pop("trouble", None) or {})
     assert {name: found[name] for name in wanted} == wanted
-    if trouble is None:
+    if not trouble:
         assert found["trouble"] is None
     else:
-        assert {name: found["trouble"][name] for name in ("error", "kind", "whose")} | {
-            "reason": trouble["reason"]
-        } == trouble
-        assert all(word in found["trouble"]["reason"] for word in trouble["reason"])
+        words = trouble.pop("reason", ())
+        assert {name: found["trouble"][name] for name in trouble} == trouble
+        assert all(word in found["trouble"]["reason"] for word in words)
 
 
 def test_the_cases_are_all_there() -> None:

@@ -111,6 +111,18 @@ PIECES = [
     "data: {}\n",
     ": x\n",
     "`",
+    "&lt;think&gt;",
+    "<reasoning>",
+    "</reasoning>\n",
+    "Final answer: B, because ",
+    "'answer': '",
+    "/*",
+    "#",
+    "|",
+    '[{"verdict": ["Correct"]}, ',
+    '{\\"verdict\\": ',
+    "verdict: ",
+    "【答案】",
 ]
 """What readers look for, and what patterns repeat over."""
 

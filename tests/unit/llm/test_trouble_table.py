@@ -10,14 +10,15 @@ _ABOUT = """# What a model server's errors mean
 
 A failed call is judged by what the other calls of the same server did since ([ADR 20](\
 adr/0020-whose-trouble-and-how-many-at-once.md)). The first row that matches counts. An error inside a 200 or a 500
-counts by its own code, if that is a status.
+counts by its own code.
 
 - *busy*: the server's limit falls to what it has accepted; the call is held, and a pool's next server is tried.
 - *operator*: the call is held until the setting is right. `/readyz`, the log and its metric say why.
 - *time-out*, *failed*: if other calls succeed, four tries, then a final failure; if all fail, held.
 - *refused*: if other calls succeed, two tries, then a final failure; if all are refused, held as a wrong configuration.
 
-Retry-After is honoured up to 60 s: `retry-after-ms`, seconds, `30s`, an HTTP date. No connection at all is never final.
+Codes are compared without case and punctuation, also inside `errors` and `detail`. Retry-After is honoured up to 60 s:
+`retry-after-ms`, seconds, `30s`, `1m30s`, `2 minutes`, a date. No connection at all is never final.
 
 | status | code, type or words | kind | meaning |
 | --- | --- | --- | --- |

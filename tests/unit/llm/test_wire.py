@@ -123,7 +123,6 @@ def test_thinking_and_text_come_apart_again(thought, text):
         b'{"choices": [{}]}',
         b'{"choices": [{"message": "x"}]}',
         b'{"choices": [{"message": {"content": 5}}]}',
-        b'{"choices": [{"message": {"content": ["x"]}}]}',
         chat("half a reply")[:-20],
     ],
 )

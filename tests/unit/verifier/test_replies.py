@@ -63,7 +63,6 @@ def test_broken_but_clear_replies_are_parsed(text: str) -> None:
         "[]",
         '{"verdict": null}',
         '{"verdict": true}',
-        '{"verdict": ["Correct"]}',
         '{"verdict": ""}',
         '{"verdict": "Correct or Error"}',
         '{"verdict": "Correct|Error"}',
