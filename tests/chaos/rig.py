@@ -41,6 +41,7 @@ from services.local.servers.valkey import ValkeyServer
 from services.local.stack import Stack
 from services.runtime.kafka.reader import follow_topic
 from tests.chaos.causes import Life, Outage, Pause
+from tests.chaos.pool import ModelPool
 from tests.chaos.questions import questions
 
 PROJECT = Path(__file__).parents[2]
@@ -109,7 +110,7 @@ class Rig:
         running: Stack,
         kafka: KafkaCluster,
         valkey: ValkeyServer | None,
-        model: Process,
+        models: ModelPool,
         producer: Any,
         ledger: Ledger,
         known: Known,
@@ -118,7 +119,7 @@ class Rig:
         self.stack = running
         self.kafka = kafka
         self.valkey = valkey
-        self.model = model
+        self.models = models
         self.ledger = ledger
         self.known = known
         self.progress = Progress()
@@ -256,9 +257,12 @@ class Rig:
         return log.read_bytes()[before:].decode(errors="replace")
 
     async def window(self, kind: str, seconds: float, **more: object) -> None:
-        """Make the model server answer with this fault for some seconds, and wait for its end."""
-        base = self.stack.model.endpoint.base_url.removesuffix("/v1")
-        (await self.http.post(f"{base}/faults", json={"kind": kind, "seconds": seconds, **more})).raise_for_status()
+        """Make the pool's first model server answer with this fault for some seconds, and wait for its end."""
+        (
+            await self.http.post(
+                f"http://{LOOPBACK}:{self.models.port}/faults", json={"kind": kind, "seconds": seconds, **more}
+            )
+        ).raise_for_status()
         await asyncio.sleep(seconds)
 
     async def aclose(self) -> None:

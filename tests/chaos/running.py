@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +16,6 @@ from services.core.endpoint import Endpoint
 from services.ledger import open_ledger
 from services.local import stack
 from services.local.processes.ports import LOOPBACK, free_ports
-from services.local.processes.process import Process, until
 from services.local.processes.supervisor import Event, WorkerState
 from services.local.servers import model_server as serving
 from services.local.servers.kafka import KafkaCluster
@@ -28,8 +26,9 @@ from services.runtime.kafka.sink import KafkaSink
 from services.runtime.process.settings import inherited
 from services.worker.publishing import publish_recipe
 from tests.chaos.causes import Life
+from tests.chaos.pool import ModelPool
 from tests.chaos.questions import questions
-from tests.chaos.rig import DRAIN_S, LEASE_S, PROJECT, SESSION_S, SPARE, WORKERS, Known, Options, Rig
+from tests.chaos.rig import DRAIN_S, LEASE_S, SESSION_S, SPARE, WORKERS, Known, Options, Rig
 
 LATENCY = "0.2:4"
 """Seconds per call: a case takes some 15 s, so hundreds of calls are in flight at each fault."""
@@ -52,9 +51,11 @@ async def running(options: Options) -> AsyncIterator[Rig]:
             valkey = ValkeyServer(folder / "valkey")
             valkey.process.argv = ["/bin/sh", "-c", 'trap "" XFSZ; exec "$0" "$@"', *valkey.process.argv]
             await ends.enter_async_context(valkey)
-        model = await ends.enter_async_context(_model_server(options, port := free_ports(1)[0]))
+        pool = _models(options)
+        ends.push_async_callback(pool.aclose)
+        await pool.server(1).start()
         recipe = recipes.load("default")
-        endpoint = Endpoint(f"http://{LOOPBACK}:{port}/v1")
+        endpoint = Endpoint(pool.url, pool="dns")
         plan = Plan(
             folder=folder,
             recipe=recipe,
@@ -64,6 +65,7 @@ async def running(options: Options) -> AsyncIterator[Rig]:
             workers=WORKERS,
             env={
                 **inherited(),
+                **pool.env,
                 "REASONMED_LEASE_S": str(LEASE_S),
                 "REASONMED_SESSION_S": str(SESSION_S),
                 "REASONMED_EXPORT__AGE_S": str(EXPORT_AGE_S),
@@ -78,7 +80,7 @@ async def running(options: Options) -> AsyncIterator[Rig]:
         await producer.start()
         ends.push_async_callback(producer.stop)
         ledger = await ends.enter_async_context(open_ledger(running.ledger))
-        rig = Rig(options, running, kafka, valkey, model, producer, ledger, known)
+        rig = Rig(options, running, kafka, valkey, pool, producer, ledger, known)
         ends.push_async_callback(rig.aclose)
         if options.sampling == "mixed":
             adaptive = recipe.with_(name="adaptive", sampling="adaptive", judge="needed")
@@ -111,7 +113,7 @@ def _announce(rig: Rig) -> None:
     )
 
 
-def _model_server(options: Options, port: int) -> Process:
+def _models(options: Options) -> ModelPool:
     file = options.folder / "questions.jsonl"
     with file.open("wb") as lines:
         for question in questions(options.cases + SPARE):
@@ -119,7 +121,6 @@ def _model_server(options: Options, port: int) -> Process:
     logs = options.folder / "logs"
     logs.mkdir(exist_ok=True)
     given = {
-        "port": port,
         "slots": 1_024,
         "latency": LATENCY,
         "seed": options.seed,
@@ -127,21 +128,8 @@ def _model_server(options: Options, port: int) -> Process:
         "fault-rate": REPLY_FAULTS,
         "log": logs / "calls.jsonl",
     }
-    argv = [sys.executable, "-m", "services.llm.scripted"]
-    argv += [part for name, value in given.items() for part in (f"--{name}", str(value))]
-    return Process("llm", argv, log=logs / "llm.log", cwd=PROJECT, ready=lambda: _listens(port))
-
-
-async def _listens(port: int) -> None:
-    async def answers() -> bool:
-        try:
-            _, writer = await asyncio.open_connection(LOOPBACK, port)
-        except OSError:
-            return False
-        writer.close()
-        return True
-
-    await until(answers, every=0.1)
+    arguments = [part for name, value in given.items() for part in (f"--{name}", str(value))]
+    return ModelPool(options.folder, free_ports(1)[0], arguments)
 
 
 class _Recorder:

@@ -10,6 +10,7 @@ from random import Random
 from aiokafka.admin import AIOKafkaAdminClient
 
 from services.core.errors import LedgerAway
+from services.llm.pool import LOOK_UP_S
 from services.local.processes.process import ProcessError, until
 from tests.chaos.causes import Outage
 from tests.chaos.processes import ENDS_WITHIN_S, a_worker, disk_full
@@ -167,9 +168,10 @@ def _outage(rig: Rig, pid: int | None = None) -> Iterator[None]:
 
 async def model_away(rig: Rig, chance: Random) -> str:
     """Killed with calls in flight; restarted after some seconds."""
-    await rig.model.kill()
+    server = rig.models.server(1)
+    await server.kill()
     await asyncio.sleep(chance.uniform(3.0, 15.0))
-    await rig.model.start()
+    await server.start()
     return "llm"
 
 
@@ -201,3 +203,47 @@ async def model_reset(rig: Rig, chance: Random) -> str:
     """Every second connection is reset in the middle of the reply."""
     await rig.window("reset", chance.uniform(2.0, 4.0), share=0.5)
     return "llm"
+
+
+async def model_502(rig: Rig, chance: Random) -> str:
+    """A proxy answers 502 to everything for more than a minute: its server is down for long."""
+    await rig.window("502", chance.uniform(60.0, 80.0))
+    return "llm"
+
+
+async def model_403(rig: Rig, chance: Random) -> str:
+    """Single prompts are refused at each try, as by a content filter."""
+    await rig.window("403", chance.uniform(8.0, 15.0), share=0.01)
+    return "llm"
+
+
+async def model_error_in_200(rig: Rig, chance: Random) -> str:
+    """Every second reply is a 200 with an error inside, as behind a gateway."""
+    await rig.window("error_in_200", chance.uniform(3.0, 8.0), share=0.5)
+    return "llm"
+
+
+async def model_interrupted(rig: Rig, chance: Random) -> str:
+    """A third of the texts break off, with the finish reason of an interruption."""
+    await rig.window("interrupted", chance.uniform(3.0, 8.0), share=0.33)
+    return "llm"
+
+
+async def pool_resized(rig: Rig, chance: Random) -> str:
+    """The pool grows to three or four servers and shrinks to one: one is killed before its name changes, the others
+    end after it."""
+    joined = list(range(2, chance.choice((4, 5))))
+    for number in joined:
+        await rig.models.server(number).start()
+    rig.models.name(1, *joined)
+    await asyncio.sleep(chance.uniform(LOOK_UP_S, 3 * LOOK_UP_S))
+    lost, *others = joined
+    await rig.models.server(lost).kill()
+    await asyncio.sleep(chance.uniform(0.0, LOOK_UP_S))
+    rig.models.name(1, *others)
+    await asyncio.sleep(chance.uniform(0.0, LOOK_UP_S))
+    rig.models.name(1)
+    await asyncio.sleep(2 * LOOK_UP_S)
+    for number in others:
+        await rig.models.server(number).terminate()
+    return f"{len(joined) + 1} servers"

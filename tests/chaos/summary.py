@@ -66,6 +66,11 @@ SERVERS = frozenset(
         Kind.MODEL_429,
         Kind.MODEL_500,
         Kind.MODEL_RESET,
+        Kind.MODEL_502,
+        Kind.MODEL_403,
+        Kind.MODEL_ERROR_IN_200,
+        Kind.MODEL_INTERRUPTED,
+        Kind.POOL_RESIZED,
     }
 )
 ZERO = (

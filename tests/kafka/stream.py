@@ -205,7 +205,8 @@ class Stream:
         service, *rest = name.rpartition("-")[0].split("-")
         lane = ["--lane", *rest] if rest else []
         (self._ports[name],) = free_ports(1)
-        own = {"PYTHONPATH": str(tree), "REASONMED_PORT": str(self._ports[name]), "REASONMED_NAME": name}
+        paths = os.pathsep.join([str(tree), *filter(None, [self._env.get("PYTHONPATH")])])
+        own = {"PYTHONPATH": paths, "REASONMED_PORT": str(self._ports[name]), "REASONMED_NAME": name}
         program = self._programs.get(service, ["-m", f"services.{service}"])
         argv = [sys.executable, *program, *lane]
         return Process(name, argv, log=self._folder / f"{name}.log", env={**self._env, **own}, cwd=tree)

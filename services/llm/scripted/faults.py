@@ -31,6 +31,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 WindowKind = Literal[
     "401",  # the key is refused
+    "403",  # single prompts are refused, the same ones at each try
     "429",  # too many calls; Retry-After says 1 s
     "502",  # as a proxy whose server is down
     "503",
@@ -43,7 +44,20 @@ WindowKind = Literal[
 ]
 
 _OF_JUDGES = ("twice", "stranger")
-_WITHHOLDING = ("500", "reset", "broken", "empty", "truncated", "401", "429", "502", "503", "error_in_200", "hang")
+_WITHHOLDING = (
+    "500",
+    "reset",
+    "broken",
+    "empty",
+    "truncated",
+    "401",
+    "403",
+    "429",
+    "502",
+    "503",
+    "error_in_200",
+    "hang",
+)
 _MISTYPED = {"verdict": True, "reason": 7, "score": "high", "justification": []}
 _OPPOSITE = {"Correct": "Error", "Error": "Correct"}
 
@@ -99,7 +113,8 @@ class Faults:
         now = time.time()
         self._windows = [(window, at) for window, at in self._windows if now < at + window.seconds]
         for window, _ in self._windows:
-            if fraction("window", window.kind, *key) < window.share:
+            drawn_by = key[:2] if window.kind == "403" else key
+            if fraction("window", window.kind, *drawn_by) < window.share:
                 return window.fault()
         if fraction("fault", *key) >= self._rate:
             return None

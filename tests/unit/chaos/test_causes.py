@@ -8,7 +8,7 @@ from tests.chaos.causes import Cause, Outage, Pause
 from tests.unit.chaos.evidence import A_PID, B_PID, NEW, TIMEOUT_S, A, B, Run, ended, retried, taken_over
 
 
-@pytest.mark.parametrize("status", [500, 429, 200, None])
+@pytest.mark.parametrize("status", [500, 502, 429, 403, 200, None])
 def test_a_reply_that_was_withheld(status: int | None) -> None:
     assert retried(status=status).cause() is Cause.WITHHELD
 
@@ -35,6 +35,23 @@ def test_a_server_that_is_heard_of_later_did_not_die() -> None:
 
 def test_the_server_stopped_in_order_under_the_call() -> None:
     assert retried(status=None, withheld=False, server=NEW).cause() is Cause.WITHHELD
+
+
+@pytest.mark.parametrize(("end", "status"), [(None, None), (2.0, None)])
+def test_a_server_left_its_pool_under_the_call(end: float | None, status: int | None) -> None:
+    run = Run()
+    run.start(B, 0.5, 1.5, server=NEW, call_id="call-2")
+    run.start(A, 1, end, status)
+    run.start(A, 4, 5, server=NEW)
+    assert run.cause() is Cause.WITHHELD
+
+
+def test_another_server_of_a_pool_explains_no_repeat_by_itself() -> None:
+    run = Run()
+    run.start(A, 1, 2, None)
+    run.start(B, 3, 9, call_id="call-2")
+    run.start(A, 4, 5, server=NEW)
+    assert run.cause() is Cause.UNEXPLAINED
 
 
 def test_a_server_that_stopped_after_its_reply_explains_nothing() -> None:
