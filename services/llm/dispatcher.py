@@ -8,7 +8,6 @@ get the outcome that the ledger has.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from types import TracebackType
 from typing import Self, TypeVar, assert_never
 
@@ -196,11 +195,15 @@ class Dispatcher:
                 return await self._write(call, made)
 
     async def _remember(self, asked: Request, held: Outcome) -> None:
-        """Count what was not paid again; while the ledger is away, only in this process."""
+        """Count what was not paid again; while the ledger is away, only in this process. No error loses the outcome."""
         self.stats.remembered += 1
         spans.remembered(asked)
-        with suppress(LedgerAway):
+        try:
             await self._remembered.ask((_price(asked), held.usage))
+        except LedgerAway:
+            pass
+        except Exception:
+            _log.exception("counting a remembered call failed")
 
     async def _count_remembered(self, found: Sequence[tuple[Price, Usage]]) -> Sequence[None]:
         await self._ledger.remember(found)

@@ -66,18 +66,21 @@ async def outage(folder: Path, tree: Path, questions: int = 1_000) -> Figures:
 async def refusals(folder: Path, tree: Path) -> Figures:
     """10 of 1,008 prompts are refused, each in another case."""
     refused: dict[str, str] = {}
+    cases: list[str] = []
 
     def filtered(headers: Mapping[str, str]) -> web.Response | None:
         call_id, case_id = headers["X-Request-Id"].partition(".")[0], headers["X-Case-Id"]
         if headers["X-Stage"] != "generate" or call_id == "probe":
             return None
-        if len(refused) < REFUSED and case_id not in refused and call_id[-1] in "0123":
-            refused[case_id] = call_id
+        if case_id not in cases:
+            cases.append(case_id)
+            if len(cases) % (REFUSED_OF // REFUSED) == 5:
+                refused[case_id] = call_id
         if refused.get(case_id) != call_id:
             return None
         return web.json_response({"error": {"message": "blocked by the content filter"}}, status=403)
 
-    async with world(folder, "--slots=512", "--latency=1", max_calls=6, proxied=True, tree=tree) as run:
+    async with world(folder, "--slots=512", "--latency=3", max_calls=8, proxied=True, tree=tree) as run:
         rates = []
         for answer in (lambda _: None, filtered):
             run.proxy.answer, began = answer, time.time()
@@ -85,7 +88,7 @@ async def refusals(folder: Path, tree: Path) -> Figures:
             if tree == PROJECT:
                 await run.until_ended(asked)
             else:  # the code before this promise does not come to an end
-                await asyncio.sleep(max(60.0, 3 * REFUSED_OF * 9 / 36))
+                await asyncio.sleep(180)
             replies = [one for one in run.proxy.passed if one.at > began and one.stage == "generate"]
             whole = [one.ended for one in replies if one.status == 200]
             rates.append(len(whole) / (max(whole) - min(one.at for one in replies)))

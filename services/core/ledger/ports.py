@@ -165,6 +165,15 @@ class Circuits(Protocol):
         """Open the circuit with a reason, or close it with None. Survives restarts."""
         ...
 
+    async def probe(self, service: str, turn_s: float) -> bool:
+        """Whether the caller may begin the service's next probe, within `turn_s` seconds. No other caller may, until
+        they have passed."""
+        ...
+
+    async def probed(self, service: str, pause_s: float) -> None:
+        """A probe has begun: nobody may begin another for `pause_s` seconds."""
+        ...
+
 
 class Budgets(Protocol):
     """Spending by model and stage, and the limit at which admission stops. `Calls.complete` charges each outcome."""

@@ -11,10 +11,10 @@ class MemoryServer:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.away: str | None = None
-        self._clock = clock
+        self.clock = clock
 
     def now(self) -> float:
         """Unix time in seconds. Raises LedgerAway during an outage."""
         if self.away is not None:
             raise LedgerAway(self.away)
-        return self._clock()
+        return self.clock()

@@ -20,6 +20,8 @@ SPENDING, BUDGET, RESERVATIONS = KEYS[10:13]
 REMEMBERED: Final = "reasonmed{ledger}:remembered"
 REPORTS: Final = "reasonmed{ledger}:reports"
 CIRCUITS: Final = "reasonmed{ledger}:circuits"
+PROBES: Final = "reasonmed{ledger}:probes"
+"""With the service's name: a key that expires when the next probe may begin."""
 STORE: Final = "reasonmed{ledger}:store"
 """The id of this store, given at its first opening: another one, or none, and the ledger was emptied or replaced."""
 

@@ -10,6 +10,9 @@ import structlog
 
 from services.core.ledger.ports import Circuits
 
+TURNS = 2
+"""How many looks a process's turn to probe lasts: one that has no record by then leaves it to another."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -21,7 +24,8 @@ class CircuitPolicy:
     within_s: float = 60.0
     """`burst` dead letters within `within_s` open it; or `burst` in a row, however slowly they come."""
     probe_s: float = 30.0
-    """Between two probes of an open circuit: one record; the circuit closes if that is no dead letter."""
+    """Between two probes of an open circuit, by all processes of the service: one record; the circuit closes if that is
+    no dead letter."""
     look_s: float = 3.0
     """Between two reads of the ledger: another worker, or a command, may have opened or closed it."""
 
@@ -41,6 +45,11 @@ class Circuit:
         self._in_a_row = 0
         self._dead: deque[float] = deque(maxlen=policy.burst)
         self._probe_at = 0.0
+        """When to ask the ledger for the next probe."""
+        self._turn_until = 0.0
+        """Until then, the next probe is this process's."""
+        self._probing = False
+        """Whether a probe has begun that the ledger has not been told of."""
         self._decided = asyncio.Event()
 
     @property
@@ -55,11 +64,14 @@ class Circuit:
 
     def probe_due(self) -> bool:
         """Whether a record may be taken although the circuit is open."""
-        return self._why is not None and self._clock() >= self._probe_at
+        return self._why is not None and self._clock() < self._turn_until
 
     def probe_begins(self) -> None:
-        """A probe has begun: no other for `probe_s` seconds."""
+        """A probe has begun: no other, by any process of the service, for `probe_s` seconds."""
         self._probe_at = self._clock() + self._policy.probe_s
+        self._turn_until = 0.0
+        self._probing = True
+        self._decided.set()
 
     def dead(self) -> None:
         """Count a dead letter."""
@@ -80,9 +92,13 @@ class Circuit:
             self._change(None)
 
     async def look(self) -> None:
-        """Write a local change to the ledger, or else adopt the ledger's state. Raises LedgerAway."""
+        """Write a local change to the ledger, or else adopt the ledger's state; ask it for the next probe. Raises
+        LedgerAway."""
         changes = self._changes
         self._decided.clear()
+        if self._probing:
+            await self._circuits.probed(self._service, self._policy.probe_s)
+            self._probing = False
         if self._unwritten:
             await self._circuits.set(self._service, self._why)
             if changes == self._changes:
@@ -92,6 +108,10 @@ class Circuit:
         if changes == self._changes:
             self._set(why)
         self._known = True
+        if self._why is not None and self._clock() >= max(self._probe_at, self._turn_until):
+            asked, turn_s = self._clock(), TURNS * self._policy.look_s
+            if await self._circuits.probe(self._service, turn_s):
+                self._turn_until = asked + turn_s
 
     async def time_to_look(self) -> None:
         """Return after `look_s` seconds, or at once after a local change, which must be written before the process

@@ -165,6 +165,22 @@ def test_no_error_of_the_ledger_loses_a_reply(living, client, request_of):
     living(story)
 
 
+def test_a_count_that_fails_loses_no_outcome(living, client, request_of):
+    async def story(world: World) -> None:
+        async def broken(found):
+            raise ZeroDivisionError("a defect of the store")
+
+        world.ledger.calls.remember = broken
+        async with world.dispatcher() as models:
+            asking = await started(models, request_of(1))
+            client.reply("dear")
+            assert texts(await asking) == ["dear"]
+            assert texts(await models.ask([request_of(1)])) == ["dear"]
+            assert len(client.sent) == 1
+
+    living(story)
+
+
 def test_outcomes_not_written_before_the_drain_deadline_are_logged_and_counted(living, client, request_of, capsys):
     async def story(world: World) -> None:
         now = asyncio.get_running_loop().time

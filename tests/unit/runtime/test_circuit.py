@@ -77,21 +77,57 @@ async def test_it_is_kept_over_a_restart_and_shared() -> None:
 
 
 async def test_it_is_tried_now_and_then() -> None:
-    ledger, clock = MemoryCircuits(MemoryServer()), Clock()
+    clock = Clock()
+    ledger = MemoryCircuits(MemoryServer(clock))
     await ledger.set("toy", "a bad deploy")
     circuit = a_circuit(ledger, clock)
     await circuit.look()
     assert not circuit.probe_due()
-    clock.now += 30
-    assert circuit.probe_due()
-    circuit.probe_begins()
-    assert not circuit.probe_due()
-    clock.now += 30
-    assert circuit.probe_due()
+    for _ in range(2):
+        clock.now += 30
+        await circuit.look()
+        assert circuit.probe_due()
+        circuit.probe_begins()
+        await circuit.look()
+        assert not circuit.probe_due()
     circuit.succeeded(probe=True)
     assert circuit.why is None
     await circuit.look()
     assert await ledger.why("toy") is None
+
+
+async def test_of_64_workers_one_probes() -> None:
+    """They leaked 7,616 messages an hour when each had its own probes."""
+    clock = Clock()
+    ledger = MemoryCircuits(MemoryServer(clock))
+    await ledger.set("toy", "a bad deploy")
+    circuits = [a_circuit(ledger, clock) for _ in range(64)]
+    probes = 0
+    for _ in range(3_600):
+        for circuit in circuits:
+            await circuit.look()
+            if circuit.probe_due():
+                circuit.probe_begins()
+                await circuit.look()
+                probes += 1
+        clock.now += 1
+    assert 100 <= probes <= 120
+
+
+async def test_a_worker_without_records_leaves_its_turn_to_another() -> None:
+    clock = Clock()
+    ledger = MemoryCircuits(MemoryServer(clock))
+    await ledger.set("toy", "a bad deploy")
+    idle, busy = a_circuit(ledger, clock), a_circuit(ledger, clock)
+    for circuit in (idle, busy):
+        await circuit.look()
+    clock.now += 30
+    for circuit in (idle, busy):
+        await circuit.look()
+    assert (idle.probe_due(), busy.probe_due()) == (True, False)
+    clock.now += 2 * POLICY.look_s
+    await busy.look()
+    assert (idle.probe_due(), busy.probe_due()) == (False, True)
 
 
 async def test_a_circuit_change_is_written_after_a_ledger_outage() -> None:
@@ -134,6 +170,7 @@ async def test_the_engine_stops_probes_and_resumes(bench: Any, eventually: Event
     bench.send(*values)
     for value in values[:5]:
         bench.raises[value] = [Dead("not_yet", "no such recipe")]
+    bench.server.clock = clock
     async with bench.worker(policy=POLICY, clock=clock, limits={"cases": 1}) as worker:
         await eventually(lambda: worker.engine.state().circuit_open)
         assert len(bench.dead()) == 3
