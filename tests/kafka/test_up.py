@@ -95,6 +95,12 @@ async def test_questions_go_in_and_records_come_out_and_sigterm_drains(
 
     recipes = await reasonmed.json("recipes", "list")
     assert recipes == [{"id": coordinates["recipe_id"], "name": "default", "current": True}]
+    unheard_of = "recipe-" + 32 * "0"
+    before = (await reasonmed.json("status", "--count"))["topics"]["question-submitted"]
+    await reasonmed.run(
+        "submit", "-", "--recipe", unheard_of, "--folder", str(reasonmed.folder), code=1, stdin=b"\n".join(rows)
+    )
+    assert (await reasonmed.json("status", "--count"))["topics"]["question-submitted"] == before
     assert (await reasonmed.json("topics", "declare", "--partitions", "4"))["created"] == []
     assert all(topic["on_cluster"] for topic in await reasonmed.json("topics", "describe"))
     shown = await reasonmed.json("show", answer.json()["case_id"])

@@ -1,5 +1,6 @@
 """Detects degenerate repetition: the same line, words or characters hundreds of times in a row. Linear."""
 
+import re
 from collections.abc import Sequence
 from itertools import groupby, islice
 from operator import eq
@@ -11,23 +12,27 @@ _RULE_TIMES = 400
 """The same for punctuation alone, which also draws rules."""
 
 _KEY = 16
-"""Characters at the end whose last earlier occurrence gives the period. Prose usually has no earlier occurrence."""
+"""Characters whose next occurrence gives the period. Prose usually has none nearby."""
 
-_BLOCK = 100
-"""Characters: TIMES words of one letter and a space fill at least one such block, wherever blocks begin."""
+_STRIDE = 100
+"""Characters between two places where a period is looked for: TIMES words of one letter and a space fill two."""
 
-_BLANKS = 4
-"""Characters between two words. More within a period belong to a sentence."""
+_PERIOD = 400
+"""The longest period that is looked for in the middle of a text, in characters."""
+
+_NUMBER = re.compile(r"[0-9]+")
+_WORDS = re.compile(r"[^\W\d_]{2}.*\s[^\W\d_]{2}")
+"""Two words: a line of a table that has only numbers is none."""
 
 
 def repeats(text: str) -> bool:
-    """Whether a line or word occurs TIMES in a row, or the text ends in a pattern that does."""
+    """Whether a line occurs TIMES in a row, also with other numbers in it; or a pattern does, at the end of the text,
+    or anywhere if it is at most _PERIOD long."""
     text = text.rstrip()
     if len(text) < TIMES:
         return False
-    if _ends_in_a_loop(text) or _runs(list(filter(None, map(str.strip, text.splitlines())))):
-        return True
-    return _has_short_period(text) and _runs(text.split())
+    lines = [line for line in map(str.strip, text.splitlines()) if line]
+    return _ends_in_a_loop(text) or _runs(lines) or _counts(lines) or _loops(text)
 
 
 def _ends_in_a_loop(text: str) -> bool:
@@ -40,15 +45,24 @@ def _ends_in_a_loop(text: str) -> bool:
     return period * times <= len(text) and text.endswith(pattern * times)
 
 
-def _has_short_period(text: str) -> bool:
-    """Whether TIMES equal words in a row are possible: they fill a whole block. Costs a tenth of comparing every
-    word."""
-    return any(_repeats_a_word(text[at : at + _BLOCK]) for at in range(0, len(text), _BLOCK))
+def _loops(text: str) -> bool:
+    return any(_loops_at(text, at) for at in range(0, len(text) - TIMES, _STRIDE))
 
 
-def _repeats_a_word(block: str) -> bool:
-    period = block.find(block[:_KEY], 1)
-    return period > 0 and block.count(" ", 0, period) <= _BLANKS and block.startswith(block[period:])
+def _loops_at(text: str, at: int) -> bool:
+    again = text.find(text[at : at + _KEY], at + 1, at + _PERIOD + _KEY)
+    if again < 0:
+        return False
+    pattern = text[at:again]
+    times = _times(pattern) - 2  # the first and the last repeat may be cut by the places that are looked at
+    return bool(pattern.strip()) and text.startswith(pattern * times, at)
+
+
+def _counts(lines: Sequence[str]) -> bool:
+    """Whether lines repeat but for the numbers in them."""
+    if len(lines) < TIMES:
+        return False
+    return _runs([_NUMBER.sub("", line) if _WORDS.search(line) else str(n) for n, line in enumerate(lines)])
 
 
 def _runs(items: Sequence[str]) -> bool:

@@ -176,7 +176,19 @@ def test_a_body_that_is_none_says_what_it_is(request_of: Any, data: bytes, word:
 
 @pytest.mark.parametrize(
     "text",
-    ["the same line\n" * 100, "word " * 100, "!" * 400, "A. no\nB. no\n" * 100, "ab" * 100, "So. " + "的" * 200],
+    [
+        "the same line\n" * 100,
+        "word " * 100,
+        "!" * 400,
+        "A. no\nB. no\n" * 100,
+        "ab" * 100,
+        "So. " + "的" * 200,
+        "".join(f"{number}. Check the options again.\n" for number in range(120)),
+        "Wait, let me check that. " * 120 + "\nFinal answer: B",
+        "肝素作用于抗凝血酶。" * 120 + "\n最终答案：B",
+        "A" * 2_000 + "\nFinal answer: B",
+        " ".join(f"w{number}" for number in range(12)) * 110 + "\nFinal answer: B",
+    ],
     ids=lambda text: repr(text[:10]),
 )
 def test_a_text_that_only_repeats_itself_is_interrupted(request_of: Any, text: str) -> None:
@@ -187,7 +199,15 @@ def test_a_text_that_only_repeats_itself_is_interrupted(request_of: Any, text: s
 
 @pytest.mark.parametrize(
     "text",
-    ["-" * 200 + "\nText", "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 30, "No. " * 20, " " * 5_000 + "x", "1, 2, 3"],
+    [
+        "-" * 200 + "\nText",
+        "| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 30,
+        "No. " * 20,
+        " " * 5_000 + "x",
+        "1, 2, 3",
+        "".join(f"| {number} | 5 mg |\n" for number in range(200)) + "Text",
+        "x" + "\n" * 5_000 + "Final answer: B",
+    ],
     ids=lambda text: repr(text[:10]),
 )
 def test_rules_tables_and_lists_are_no_repetition(request_of: Any, text: str) -> None:
