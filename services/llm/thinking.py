@@ -7,14 +7,16 @@ import re
 
 _NAMES = r"(?:(?:[a-z]{1,20}[:_])?think(?:ing)?|(?:inner_)?thoughts?|reflection|scratchpad|reasoning_content)"
 _OPEN = (
-    rf"(?:<|&lt;)\s?{_NAMES}\s?(?:>|&gt;)", r"\[THINK(?:ING)?\]", r"<\|think(?:ing)?\|>", r"<\|begin_of_thought\|>",
+    rf"<\s?{_NAMES}\s?>", rf"&lt;{_NAMES}&gt;", r"\[THINK(?:ING)?\]", r"<\|think(?:ing)?\|>", r"<\|begin_of_thought\|>",
     r"<\|START_THINKING\|>", r"◁think▷", r"<\|channel>thought", r"<unused94>(?:thought\b)?",
 )  # fmt: skip
 _CLOSE = (
-    rf"(?:<|&lt;)\s?/\s?{_NAMES}\s?(?:>|&gt;)", r"\[/THINK(?:ING)?\]", r"<\|/think(?:ing)?\|>", r"<\|end_of_thought\|>",
-    r"<\|END_THINKING\|>", r"◁/think▷", r"<channel\|>", r"<unused95>",
+    rf"<\s?/\s?{_NAMES}\s?>", rf"&lt;/{_NAMES}&gt;", r"\[/THINK(?:ING)?\]", r"<\|/think(?:ing)?\|>",
+    r"<\|end_of_thought\|>", r"<\|END_THINKING\|>", r"◁/think▷", r"<channel\|>", r"<unused95>",
 )  # fmt: skip
-_MARK = re.compile(rf"(?P<open>{'|'.join(_OPEN)})|(?P<close>{'|'.join(_CLOSE)})", re.IGNORECASE)
+_MARK = re.compile("|".join([*_OPEN, *_CLOSE]), re.IGNORECASE)
+"""Alternatives of one level that each begin with a sign: then the search skips what is between signs."""
+_IS_OPEN = re.compile("|".join(_OPEN), re.IGNORECASE)
 _STEPS = re.compile(r"\s*<(?P<name>reasoning|analysis|reason)>", re.IGNORECASE)
 """Tags that hold thinking, or the steps of the answer itself."""
 _SIGNS = ("<", "[THINK", "[/THINK", "&lt;", "◁")
@@ -84,7 +86,7 @@ def _tagged(content: str) -> tuple[str, str]:
     inside, quoted, at = False, 0, 0
     for mark in _MARK.finditer(content):
         before = content[at : mark.start()]
-        if mark["open"] is not None:
+        if _IS_OPEN.match(mark[0]) is not None:
             if not inside and not _begins_line(content, mark.start(), at):
                 quoted += 1  # the text speaks of the mark
                 continue
