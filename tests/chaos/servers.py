@@ -213,7 +213,7 @@ async def model_502(rig: Rig, chance: Random) -> str:
 
 async def model_403(rig: Rig, chance: Random) -> str:
     """Single prompts are refused at each try, as by a content filter."""
-    await rig.window("403", chance.uniform(8.0, 15.0), share=0.01)
+    await rig.window("403", chance.uniform(8.0, 15.0), share=0.02)
     return "llm"
 
 
