@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from services.contracts.question import LETTERS, Question
 from services.core.case.answer_lines import WORDS, any_of, ending
-from services.core.case.markup import MOST_MARKS, boxes, narrow, plain, words
+from services.core.case.markup import BOX, MOST_MARKS, boxes, narrow, plain, words
 
 Options = Mapping[str, str | None]
 """Option texts by letter. None: the text is unknown, and any text may follow the letter."""
 
 _LETTER = re.compile(
-    rf"(?:(?:{any_of(WORDS['of_option'])})\s{{0,3}}[:：]?\s{{0,3}})?(?P<open>[(\[（【「『〈《\"'“‘«‹„]?)\s{{0,3}}"
-    rf"(?P<letter>[A-Za-z])\s{{0,3}}(?P<close>[)\]）】」』〉》\"'”’»›“]?)(?P<rest>(?![\w'’/]).*)",
+    rf"(?:(?:{any_of(WORDS['of_option'])})\s{{0,3}}[:：]?\s{{0,3}})?(?P<open>[(\[（【「『〈《\"'“‘«‹„]{{0,2}})\s{{0,3}}"
+    rf"(?P<letter>[A-Za-z])\s{{0,3}}(?P<close>[)\]）】」』〉》\"'”’»›“]{{0,2}})(?P<rest>(?![\w'’/]).*)",
     re.IGNORECASE | re.DOTALL,
 )
 _ASKED = re.compile(r"[\W_]{0,8}final answer[\W_]{0,4}[:：][\W_]{0,4}(?P<letter>[A-Z])[\s*_.。]{0,8}", re.IGNORECASE)
@@ -27,6 +27,8 @@ _AFTER_OPTION = re.compile(rf"\s{{0,3}}(?:{any_of(WORDS['after_option'])})\W{{0,
 _BECAUSE = re.compile(
     rf"(?<=\w)[)\]\"'”»]?[\s,;:，。.–—-]{{1,5}}(?:{any_of(WORDS['because'])})(?!\w).*$", re.IGNORECASE | re.DOTALL
 )
+_BOXED = ("\x08oxed", "\\\\boxed")
+"""What unescaping too often, or not at all, makes of a box."""
 _NONE = frozenset(words(phrase) for phrase in WORDS["none_of_them"])
 _KEYS = r"(?:(?:final|correct)[ _])?answer(?:[ _](?:choice|letter|option))?"
 _FIELDS = (
@@ -62,6 +64,8 @@ UNCLEAR = FinalAnswer()
 
 def final_answer(text: str, options: Options) -> FinalAnswer:
     """The final answer that the text states, within or outside these options."""
+    for spelling in _BOXED:
+        text = text.replace(spelling, BOX)
     if (asked := _ASKED.fullmatch(text.rstrip().rpartition("\n")[2])) and asked["letter"] in options:
         return FinalAnswer(option=asked["letter"])  # the letter, even if an option's text is another's letter
     end = ending(text)
