@@ -156,7 +156,7 @@ def body(kind: str, whole: bytes) -> bytes:
             return whole[: len(whole) // 2]
         case "types":
             chat = orjson.loads(whole)
-            chat["choices"][0]["message"]["content"] = [chat["choices"][0]["message"]["content"]]
+            chat["choices"][0]["message"]["content"] = len(chat["choices"][0]["message"]["content"])
             return orjson.dumps(chat)
         case _:
             return whole
