@@ -71,6 +71,10 @@ securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true,
 {{- if .Values.kafka.caSecret }}
 - {name: REASONMED_KAFKA__CAFILE, value: /kafka/ca.crt}
 {{- end }}
+{{- if .Values.kafka.certSecret }}
+- {name: REASONMED_KAFKA__CERTFILE, value: /kafka-login/user.crt}
+- {name: REASONMED_KAFKA__KEYFILE, value: /kafka-login/user.key}
+{{- end }}
 {{- end }}
 
 {{/* The temporary folder is Faust's; the root is read-only. */}}
@@ -79,11 +83,17 @@ securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true,
 {{- if .Values.kafka.caSecret }}
 - {name: kafka-ca, mountPath: /kafka, readOnly: true}
 {{- end }}
+{{- if .Values.kafka.certSecret }}
+- {name: kafka-login, mountPath: /kafka-login, readOnly: true}
+{{- end }}
 {{- end }}
 
 {{- define "reasonmed.volumes" -}}
 - {name: tmp, emptyDir: {sizeLimit: 1Gi}}
 {{- with .Values.kafka.caSecret }}
 - {name: kafka-ca, secret: {secretName: {{ . }}, items: [{key: ca.crt, path: ca.crt}]}}
+{{- end }}
+{{- with .Values.kafka.certSecret }}
+- {name: kafka-login, secret: {secretName: {{ . }}, items: [{key: user.crt, path: user.crt}, {key: user.key, path: user.key}]}}
 {{- end }}
 {{- end }}

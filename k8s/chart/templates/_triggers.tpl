@@ -31,4 +31,4 @@
   {{- end }}
 {{- end }}
 
-{{- define "reasonmed.kafkaLogin" -}}{{ if or .Values.kafka.loginSecret .Values.kafka.caSecret }}true{{ end }}{{- end }}
+{{- define "reasonmed.kafkaLogin" -}}{{ if or .Values.kafka.loginSecret .Values.kafka.caSecret .Values.kafka.certSecret }}true{{ end }}{{- end }}

@@ -30,6 +30,10 @@ class KafkaClient:
     """With SASL only."""
     cafile: str | None = None
     """Certificates of the authorities to trust; none: the system's."""
+    certfile: str | None = None
+    """The client's own certificate, where brokers log in by it; with `keyfile`. PEM files, as Strimzi makes them."""
+    keyfile: str | None = None
+    """Its private key, not encrypted."""
     max_message_bytes: int = 4 * 2**20
     """The largest message, uncompressed, in bytes."""
     name: str = "reasonmed"
@@ -43,9 +47,15 @@ class KafkaClient:
             "security_protocol": self.security_protocol,
         }
         if self.security_protocol in ("SSL", "SASL_SSL"):
-            arguments["ssl_context"] = ssl.create_default_context(cafile=self.cafile)
+            arguments["ssl_context"] = self._tls()
         if self.security_protocol in ("SASL_PLAINTEXT", "SASL_SSL"):
             arguments["sasl_mechanism"] = self.sasl_mechanism
             arguments["sasl_plain_username"] = self.username
             arguments["sasl_plain_password"] = self.password.get_secret_value() if self.password else None
         return arguments
+
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.cafile)
+        if self.certfile is not None:
+            context.load_cert_chain(self.certfile, self.keyfile)
+        return context
