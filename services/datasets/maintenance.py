@@ -20,6 +20,9 @@ from services.exporter.table import FORMER, WRITER, Table, table_uri
 
 FILE_BYTES = 256 * 2**20
 """Bytes of a compacted file: a million records make about ten."""
+FIRST_BYTES = 4 * 2**20
+"""Bytes of the files into which the smallest are merged first. The second pass is short, and merges what was committed
+during the first as well."""
 KEEP_HOURS = 168
 """Hours that replaced files are kept, one week, for readers of older versions."""
 
@@ -57,8 +60,9 @@ def compact(where: str, layout: Layout = RECORDS, *, target_bytes: int = FILE_BY
     try:
         before = len(Dataset.open(where, layout).files)
         removed = _remove_repeats(where, layout)
-        table = DeltaTable(uri)
-        table.optimize.compact(target_size=target_bytes, max_concurrent_tasks=1, writer_properties=WRITER)
+        for size in (min(FIRST_BYTES, target_bytes), target_bytes):
+            table = DeltaTable(uri)
+            table.optimize.compact(target_size=size, max_concurrent_tasks=1, writer_properties=WRITER)
         table.create_checkpoint()
         deleted = table.vacuum(retention_hours=KEEP_HOURS, dry_run=False)
     except CommitFailedError as error:
