@@ -14,8 +14,8 @@ _RULE_TIMES = 400
 _KEY = 16
 """Characters whose next occurrence gives the period. Prose usually has none nearby."""
 
-_STRIDE = 100
-"""Characters between two places where a period is looked for: TIMES words of one letter and a space fill two."""
+_STRIDE = 150
+"""Characters between two places where a period is looked for: TIMES words of one letter and a space fill more."""
 
 _PERIOD = 400
 """The longest period that is looked for in the middle of a text, in characters."""
@@ -46,16 +46,21 @@ def _ends_in_a_loop(text: str) -> bool:
 
 
 def _loops(text: str) -> bool:
-    return any(_loops_at(text, at) for at in range(0, len(text) - TIMES, _STRIDE))
+    return any(_loops_at(text, at) for at in range(0, len(text), _STRIDE))
 
 
 def _loops_at(text: str, at: int) -> bool:
     again = text.find(text[at : at + _KEY], at + 1, at + _PERIOD + _KEY)
     if again < 0:
         return False
-    pattern = text[at:again]
-    times = _times(pattern) - 2  # the first and the last repeat may be cut by the places that are looked at
-    return bool(pattern.strip()) and text.startswith(pattern * times, at)
+    pattern, period = text[at:again], again - at
+    if not pattern.strip() or not text.startswith(pattern * 3, at):
+        return False
+    begin = at
+    while begin >= period and at - begin < _STRIDE and text.startswith(pattern, begin - period):
+        begin -= period
+    times = _times(pattern) - 1  # the first repeat may begin inside other words
+    return text.startswith(pattern * times, begin)
 
 
 def _counts(lines: Sequence[str]) -> bool:
