@@ -76,7 +76,7 @@ class Deploy:
     async def _replace(self, name: str, tree: Path, wave: Sequence[Question]) -> None:
         worker = self.stream.worker(name)
         asks = name.startswith(("generator", "verifier"))  # to these every case comes, to others only some
-        await ask_until(lambda: self._begun(wave, worker if asks else None), bool)
+        await ask_until(lambda: self._begun(wave, worker if asks else None), bool, within_s=150.0)
         self.under_way += len(self.stream.under_way(self.submitted, worker))
         assert await worker.terminate(DRAIN_S) == 0, worker.log_tail()
         await self.start(name, tree=tree)
