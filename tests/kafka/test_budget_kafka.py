@@ -55,6 +55,7 @@ async def test_admission_stops_at_the_budget_and_resumes_when_it_is_raised(tmp_p
 
         state = await waiting(ledger)
         assert 0 < state.spent_nano_usd <= ceiling(priced_recipe), "the budget, and what the open case costs beyond it"
+        await stream.tap.until(lambda: bool(stream.tap.messages[QUESTION_ADMITTED]), str)  # it has cost something
         assert len(stream.tap.messages[QUESTION_ADMITTED]) == 1
         assert await stream.why_not_ready("router-1") == "", "who waits for money is not ill"
 
