@@ -48,10 +48,13 @@ while step < config["max_steps"]:
     history.append({"step": step, "loss": round(1 / step, 4), "epoch": 0.1})
     if step % config["save_steps"] == 0:
         folder = out / f"checkpoint-{step}"
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "model.safetensors").write_text(f"weights at {step}")
-        if step == int(os.environ.get("KILLED_AT", 0)):
-            os.kill(os.getpid(), signal.SIGKILL)  # before the state: the checkpoint is not complete
+        if step == int(os.environ.get("KILLED_AT", 0)):  # before the state: the checkpoint is not complete
+            if "KILLER" in os.environ:
+                Path(os.environ["KILLER"]).write_text("now")
+                signal.pause()
+            os.kill(os.getpid(), signal.SIGKILL)
         (folder / "trainer_state.json").write_text(json.dumps({"global_step": step, "log_history": history}))
 (out / "model.safetensors").write_text(f"weights at {step}")
 (out / "config.json").write_text("{}")
@@ -59,7 +62,8 @@ while step < config["max_steps"]:
 
 
 def environment(folder: Path) -> Path:
-    """Write bin/python and bin/trl, and give the folder."""
+    """Write bin/python and bin/trl, and give the folder. At the step KILLED_AT the trainer dies of SIGKILL: its own, or
+    with KILLER, a named pipe, that of the pipe's reader."""
     libraries, programs = folder / "lib", folder / "bin"
     libraries.mkdir(parents=True)
     programs.mkdir()

@@ -98,8 +98,6 @@ def test_a_killed_run_resumes_from_the_last_complete_checkpoint_by_path(
     assert last_checkpoint(Path("run/model")) == Path("run/model/checkpoint-4")
 
     monkeypatch.delenv("KILLED_AT")
-    Path("run/model/checkpoint-6/model.safetensors").unlink()
-    Path("run/model/checkpoint-6").rmdir()
     assert run() == 0
     again = record()
     assert again["config"].pop("resume_from_checkpoint") == str(Path("run/model/checkpoint-4").absolute())
