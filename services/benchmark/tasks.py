@@ -8,6 +8,9 @@ from services.benchmark.asking import Candidate, Item, messages
 from services.contracts.codec import canonical
 from services.core import ids
 
+FINAL_LINE = r"Final answer: ([A-J])\s*$"
+"""The line that every exported answer ends with, and nothing else that may state a letter: lm-eval reads this alone."""
+
 
 def tasks(items: Sequence[Item], candidate: Candidate, folder: Path) -> Iterator[tuple[str, bytes]]:
     """Name and content of each file for `folder`: by set, a task and its prompts. The task is YAML, of which JSON is a
@@ -42,7 +45,7 @@ def _task(name: str, number: int, file: Path, candidate: Candidate) -> dict[str,
             {
                 "name": "final-line",
                 "filter": [
-                    {"function": "regex", "regex_pattern": r"Final answer: ([A-J])\s*$", "group_select": -1},
+                    {"function": "regex", "regex_pattern": FINAL_LINE, "group_select": -1},
                     {"function": "take_first"},
                 ],
             }

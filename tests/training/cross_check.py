@@ -12,7 +12,7 @@ from typing import Any
 
 from services.benchmark.weights import digest, served_name
 from services.llm.scripted.known import SAMPLES
-from tests.training.environment import BASE, ENV, cpu_seconds, measured, reasonmed, run, served
+from tests.training.environment import ENV, cpu_seconds, measured, reasonmed, run, served
 
 SUBSET = 50
 
@@ -21,7 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/train-check"))
     parser.add_argument("--questions", type=Path, default=SAMPLES)
-    parser.add_argument("--weights", type=Path, default=BASE)
+    parser.add_argument("--weights", type=Path, default=Path("build/train-demo/ResponseMed/model"), help="of any model")
     parser.add_argument("--max-tokens", default="256")
     options = parser.parse_args()
     folder: Path = options.folder.absolute()
@@ -62,6 +62,7 @@ def check(folder: Path, questions: Path, weights: Path, max_tokens: str) -> dict
         "letters_equal": len(answers) - len(letters),
         "letters_that_differ": letters,
         "stated": report["groups"][0]["stated"],
+        "cut_off": report["groups"][0]["cut_off"],
         "right": {
             "ours": sum(row["samples"][0]["stated"] == row["gold"] for row in answers.values()),
             "lm_eval": sum(harness[case_id]["letter"] == row["gold"] for case_id, row in answers.items()),
