@@ -59,12 +59,13 @@ def test_asked_again_sends_nothing_and_more_samples_send_the_new_ones(
     assert "unverified" in capsys.readouterr().out
 
     assert hosted(server, *warm, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["requests"] == {"sent": 0, "from_ledger": QUESTIONS}
+    assert json.loads(capsys.readouterr().out)["requests"] == {"sent": 0, "replied": 0, "from_ledger": QUESTIONS}
     assert Path("benchmark.json").read_bytes() == first
     assert len(server.lines("start")) == QUESTIONS
 
     assert hosted(server, *warm, "--samples", "4", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["requests"] == {"sent": 3 * QUESTIONS, "from_ledger": QUESTIONS}
+    paid = {"sent": 3 * QUESTIONS, "replied": 3 * QUESTIONS, "from_ledger": QUESTIONS}
+    assert json.loads(capsys.readouterr().out)["requests"] == paid
     assert len(server.lines("start")) == 4 * QUESTIONS
     seeds = Counter((line["case"], line["seed"]) for line in server.lines("end"))
     assert set(seeds.values()) == {1}

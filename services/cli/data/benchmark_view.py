@@ -28,7 +28,8 @@ def show(report: Mapping[str, Any], stats: Mapping[str, int], to: Path) -> None:
         )
     used = report["usage"]
     out.print(
-        f"{used['calls']} calls ({stats['sent']} sent now, {stats['from_ledger']} from the ledger), "
+        f"{used['calls']} calls ({stats['replied']} replied now, {stats['from_ledger']} from the ledger; "
+        f"{stats['sent']} requests sent), "
         f"{used['tokens_in']:,} tokens in, {used['tokens_out']:,} out, ${used['cost_usd']:.2f}; {to}",
         highlight=False,
         soft_wrap=True,

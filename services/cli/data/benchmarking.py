@@ -140,4 +140,6 @@ async def _ask(
         served_as = f"start it with --served-model-name {candidate.model.served}"
         with progress("asking", len(items), models, quiet=quiet, if_unknown=served_as) as bar:
             answered = await ask(items, candidate, models, at_once=served.max_calls, on_done=bar)
-    return answered, {"sent": sum(models.stats.started.values()), "from_ledger": models.stats.remembered}
+    stats = models.stats
+    counts = {"sent": stats.started[ALIAS], "replied": stats.sent[ALIAS, "replied"], "from_ledger": stats.remembered}
+    return answered, counts
